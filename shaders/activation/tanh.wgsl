@@ -1,0 +1,11 @@
+// activation / tanh
+//   f(z)  = tanh(z); the clamp changes no bit of it, and keeps drivers away that compute inf / inf
+//   f'(z) = 1 - y^2, from the output y = f(z)
+
+fn activate(z: vec4<f32>) -> vec4<f32> {
+    return tanh(clamp(z, vec4<f32>(-15.0), vec4<f32>(15.0)));
+}
+
+fn through_activation(dy: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    return dy * (1.0 - y * y);
+}

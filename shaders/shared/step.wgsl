@@ -1,0 +1,15 @@
+// shared / step
+//   What changes from step to step. The host's `Step` is compared with this struct when a kernel is created.
+
+struct Step {
+    seed_low: u32,
+    seed_high: u32,
+    step: u32,
+    first: u32,
+    count: u32,
+    slot: u32,
+    learning_rate: f32,
+    reserved: u32,
+}
+
+@group(1) @binding(0) var<uniform> step: Step;

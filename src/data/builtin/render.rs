@@ -1,0 +1,146 @@
+//! What the pen does: lines become 28 x 28 grey pixels, arranged as MNIST arranges them.
+//!
+//! The pen's radius depends on the direction in which it moves and drifts along the stroke. The inked digit is scaled
+//! to fit a box of 20 x 20 pixels, and the box is placed so that the centre of mass of the ink lies at the image's.
+
+use std::f32::consts::TAU;
+
+use super::random::Dice;
+use super::skeleton::Point;
+
+/// Width and height of an image, pixels.
+pub(super) const SIDE: usize = 28;
+/// Width and height of the box into which the ink is fitted, pixels.
+pub(super) const BOX: usize = 20;
+
+/// Pen radius in relation to the digit's size: the median, and the standard deviation of the logarithm.
+const PEN: (f32, f32) = (0.070, 0.35);
+/// Least and largest radius, in the same measure.
+const PEN_RANGE: (f32, f32) = (0.035, 0.20);
+/// Largest relative difference of the radius between the nib's two directions.
+const NIB: f32 = 0.6;
+/// Pressure: sine waves in the logarithm of the radius along a stroke, as cycles per stroke, and the standard
+/// deviation of their amplitudes.
+const PRESSURE_WAVES: [f32; 2] = [0.5, 1.3];
+const PRESSURE: f32 = 0.28;
+
+/// Least radius, pixels: a thinner line would fall between the pixels.
+const MIN_RADIUS: f32 = 0.45;
+/// Width of the grey edge between ink and paper, pixels.
+const EDGE: (f32, f32) = (0.9, 1.7);
+/// Darkness of the ink, where 1 is black and more is cut off.
+const DARKNESS: (f32, f32) = (0.9, 1.15);
+
+/// A disc of ink; a stroke is what the disc covers between one dab and the next.
+#[derive(Clone, Copy)]
+struct Dab {
+    centre: Point,
+    radius: f32,
+}
+
+/// One box of pixels, row by row; ink from 0 to 1.
+type Patch = [[f32; BOX]; BOX];
+
+/// Draws the lines into an image of `SIDE` x `SIDE` bytes, 0 for paper and 255 for ink.
+pub(super) fn render(lines: &[Vec<Point>], image: &mut [u8], dice: &mut Dice) {
+    let mut strokes = dabs(lines, dice);
+    fit(&mut strokes);
+    centre(&ink(&strokes, dice), image);
+}
+
+/// Leads a pen of random width along the lines.
+fn dabs(lines: &[Vec<Point>], dice: &mut Dice) -> Vec<Vec<Dab>> {
+    let (low, high) = bounds(lines.iter().flatten().map(|&point| (point, 0.0)));
+    // Small digits are written with the same pen, so they look bolder once they are scaled to fill the box.
+    let size = (high.x - low.x).max(high.y - low.y).max(0.5).sqrt();
+    let radius = (PEN.0 * dice.normal(PEN.1).exp()).clamp(PEN_RANGE.0, PEN_RANGE.1) * size;
+    let (nib, nib_angle) = (dice.uniform((0.0, NIB)), dice.angle());
+    let mut strokes = Vec::with_capacity(lines.len());
+    for line in lines {
+        let waves = PRESSURE_WAVES.map(|cycles| (cycles * TAU, dice.angle(), dice.normal(PRESSURE)));
+        let last = line.len() - 1;
+        let dab = |(i, &centre): (usize, &Point)| {
+            let direction = line[(i + 1).min(last)] - line[i.saturating_sub(1)];
+            let across = (direction.y.atan2(direction.x) - nib_angle).sin();
+            let t = i as f32 / last as f32;
+            let pressure: f32 = waves.iter().map(|(frequency, phase, sd)| sd * (frequency * t + phase).sin()).sum();
+            Dab { centre, radius: radius * (1.0 + nib * (across * across - 0.5)) * pressure.exp() }
+        };
+        strokes.push(line.iter().enumerate().map(dab).collect());
+    }
+    strokes
+}
+
+/// The corners of the smallest box around some discs.
+fn bounds(discs: impl Iterator<Item = (Point, f32)>) -> (Point, Point) {
+    let mut low = Point::new(f32::INFINITY, f32::INFINITY);
+    let mut high = Point::new(f32::NEG_INFINITY, f32::NEG_INFINITY);
+    for (Point { x, y }, r) in discs {
+        low = Point::new(low.x.min(x - r), low.y.min(y - r));
+        high = Point::new(high.x.max(x + r), high.y.max(y + r));
+    }
+    (low, high)
+}
+
+/// Scales and moves the strokes so that the ink just fits the box; from here on lengths are in pixels.
+fn fit(strokes: &mut [Vec<Dab>]) {
+    let (low, high) = bounds(strokes.iter().flatten().map(|dab| (dab.centre, dab.radius)));
+    let scale = BOX as f32 / (high.x - low.x).max(high.y - low.y);
+    let middle = (low + high) * 0.5;
+    let target = Point::new(BOX as f32 / 2.0, BOX as f32 / 2.0);
+    for dab in strokes.iter_mut().flatten() {
+        dab.centre = (dab.centre - middle) * scale + target;
+        dab.radius = (dab.radius * scale).max(MIN_RADIUS);
+    }
+}
+
+/// Fills the box: how deep a pixel's centre lies inside the ink decides how black it is.
+fn ink(strokes: &[Vec<Dab>], dice: &mut Dice) -> Patch {
+    let (edge, darkness) = (dice.uniform(EDGE), dice.uniform(DARKNESS));
+    let mut depth = [[f32::NEG_INFINITY; BOX]; BOX];
+    for stroke in strokes {
+        for pair in stroke.windows(2) {
+            cover(&mut depth, pair[0], pair[1], edge / 2.0);
+        }
+    }
+    depth.map(|row| row.map(|depth| ((depth / edge + 0.5).clamp(0.0, 1.0) * darkness).min(1.0)))
+}
+
+/// Raises `depth`, the distance from a pixel's centre to the rim of the ink (inside positive), to that of one segment,
+/// wherever it exceeds `-margin`.
+fn cover(depth: &mut Patch, from: Dab, to: Dab, margin: f32) {
+    let way = to.centre - from.centre;
+    let per_length = way * (1.0 / way.dot(way).max(1e-6));
+    let (low, high) = bounds([from, to].iter().map(|dab| (dab.centre, dab.radius + margin)));
+    // Pixel i spans from i to i + 1. (A cast to an integer takes negative numbers to 0.)
+    let pixels = |low: f32, high: f32| low.floor() as usize..(high.ceil() as usize).min(BOX);
+    for row in pixels(low.y, high.y) {
+        for column in pixels(low.x, high.x) {
+            let offset = Point::new(column as f32 + 0.5, row as f32 + 0.5) - from.centre;
+            let t = offset.dot(per_length).clamp(0.0, 1.0);
+            let radius = from.radius + (to.radius - from.radius) * t;
+            let inside = radius - (offset - way * t).length();
+            depth[row][column] = depth[row][column].max(inside);
+        }
+    }
+}
+
+/// Copies the box into the empty image, its centre of mass as near to the image's centre as whole pixels allow.
+fn centre(ink: &Patch, image: &mut [u8]) {
+    let mut mass = 0.0;
+    let mut moment = Point::default();
+    for (row, pixels) in ink.iter().enumerate() {
+        for (column, &pixel) in pixels.iter().enumerate() {
+            mass += pixel;
+            moment = moment + Point::new(column as f32 + 0.5, row as f32 + 0.5) * pixel;
+        }
+    }
+    let corner = |moment: f32| ((SIDE as f32 / 2.0 - moment / mass).round() as usize).min(SIDE - BOX);
+    let (top, left) = (corner(moment.y), corner(moment.x));
+    for (row, pixels) in ink.iter().enumerate() {
+        let start = (top + row) * SIDE + left;
+        for (target, &pixel) in image[start..start + BOX].iter_mut().zip(pixels) {
+            *target = (pixel * 255.0).round() as u8;
+        }
+    }
+}

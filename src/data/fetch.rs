@@ -1,0 +1,415 @@
+//! Downloads a data set: from one of several mirrors, resumed where it stopped, and trusted only after its checksum.
+//!
+//! Each file arrives as `NAME.gz.part`. What it unpacks to is compared with the published length and SHA-256 - mirrors
+//! pack the same bytes differently - and only then is it renamed to `NAME.gz`: a file under its own name is whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use ureq::Agent;
+use ureq::http::Response;
+
+use super::{beside, idx};
+use crate::error::{Error, Result};
+
+/// A place that has all files of a data set, packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirror<'a> {
+    /// Base URL; `NAME.gz` is appended after a slash.
+    pub url: &'a str,
+}
+
+/// A file to end up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected<'a> {
+    /// Its name, without `.gz`.
+    pub name: &'a str,
+    /// Bytes, unpacked.
+    pub bytes: u64,
+    /// SHA-256 of the unpacked bytes, in lower-case hexadecimal.
+    pub sha256: &'a str,
+}
+
+/// Who has MNIST, in the order to ask.
+pub const MNIST_MIRRORS: [Mirror<'static>; 2] = [
+    Mirror { url: "https://storage.googleapis.com/cvdf-datasets/mnist" },
+    Mirror { url: "https://ossci-datasets.s3.amazonaws.com/mnist" },
+];
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 16;
+
+/// The four files of MNIST.
+pub const MNIST: [Expected<'static>; 4] = [
+    Expected {
+        name: "train-images-idx3-ubyte",
+        bytes: 47_040_016,
+        sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    },
+    Expected {
+        name: "train-labels-idx1-ubyte",
+        bytes: 60_008,
+        sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    },
+    Expected {
+        name: "t10k-images-idx3-ubyte",
+        bytes: 7_840_016,
+        sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    },
+    Expected {
+        name: "t10k-labels-idx1-ubyte",
+        bytes: 10_008,
+        sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+];
+
+/// How long to wait for a mirror.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next bytes, again and again; a slow download is not an error.
+    pub read: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { connect: Duration::from_secs(15), read: Duration::from_secs(30) }
+    }
+}
+
+/// What is happening, for a progress bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The right file is there already.
+    Kept(&'a Path),
+    /// A mirror began to send.
+    Started {
+        /// The address.
+        url: &'a str,
+        /// Bytes that are there from an earlier attempt.
+        have: u64,
+        /// Bytes there will be, if the mirror says so; packed, like `have`.
+        total: Option<u64>,
+    },
+    /// So many bytes are there now, since `Started`.
+    Advanced(u64),
+    /// A mirror failed; the next one is asked.
+    Failed {
+        /// The address.
+        url: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A new file is in place, and right.
+    Done(&'a Path),
+}
+
+/// A file that is in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where.
+    pub path: PathBuf,
+    /// Whether it was there before.
+    pub kept: bool,
+}
+
+/// Brings the four files of MNIST into a folder, which is made if need be. Right files that are there are kept.
+///
+/// # Errors
+///
+/// [`Error::Download`] when no mirror could deliver a file, [`Error::File`] when another file has its name,
+/// [`Error::Io`] when the folder cannot be written.
+pub fn fetch_mnist(
+    to: &Path,
+    mirrors: &[Mirror<'_>],
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Vec<Fetched>> {
+    fetch(to, &MNIST, mirrors, Patience::default(), progress)
+}
+
+/// Brings any such files into a folder.
+///
+/// # Errors
+///
+/// As for [`fetch_mnist`].
+pub fn fetch(
+    to: &Path,
+    files: &[Expected<'_>],
+    mirrors: &[Mirror<'_>],
+    patience: Patience,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Vec<Fetched>> {
+    fs::create_dir_all(to).map_err(Error::io("create", to))?;
+    let there = files.iter().map(|file| look(to, file)).collect::<Result<Vec<_>>>()?;
+    let agent = agent(patience);
+    let mut fetched = Vec::new();
+    for (file, there) in files.iter().zip(there) {
+        if let Some(path) = there {
+            progress(Progress::Kept(&path));
+            fetched.push(Fetched { path, kept: true });
+            continue;
+        }
+        let target = to.join(format!("{}.gz", file.name));
+        if let Err(reasons) = from_any(&agent, mirrors, file, &target, progress)? {
+            return Err(Error::Download(by_hand(to, files, file, &reasons)));
+        }
+        progress(Progress::Done(&target));
+        fetched.push(Fetched { path: target, kept: false });
+    }
+    Ok(fetched)
+}
+
+/// The right file, if it is there. A wrong one may be somebody's other data set and is not for us to replace.
+fn look(folder: &Path, file: &Expected<'_>) -> Result<Option<PathBuf>> {
+    let Some(path) = idx::present(folder, file.name) else { return Ok(None) };
+    match fault(&path, file)? {
+        None => Ok(Some(path)),
+        Some(problem) => {
+            let problem = format!("{problem}; move it away, or choose another folder with --to");
+            Err(Error::file(&path, problem))
+        }
+    }
+}
+
+fn by_hand(to: &Path, files: &[Expected<'_>], failed: &Expected<'_>, reasons: &[String]) -> String {
+    let names: Vec<_> = files.iter().map(|file| format!("{}.gz", file.name)).collect();
+    format!(
+        "cannot download {}.gz{}\nrun the command again to continue where it stopped, or put the files into {} by hand: {}",
+        failed.name,
+        reasons.iter().map(|reason| format!("\n  {reason}")).collect::<String>(),
+        to.display(),
+        names.join(", ")
+    )
+}
+
+fn agent(patience: Patience) -> Agent {
+    Agent::config_builder()
+        .timeout_connect(Some(patience.connect))
+        .timeout_per_read(Some(patience.read))
+        .http_status_as_error(false)
+        // The files are packed already, and resuming needs the bytes as they are stored.
+        .accept_encoding("identity")
+        .build()
+        .new_agent()
+}
+
+/// Who is to blame: the mirror, and another may do better, or this machine.
+enum Failure {
+    Mirror(String),
+    Here(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Here(error)
+    }
+}
+
+/// Asks mirror after mirror; the inner error has a line for each.
+fn from_any(
+    agent: &Agent,
+    mirrors: &[Mirror<'_>],
+    file: &Expected<'_>,
+    target: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Result<(), Vec<String>>> {
+    let mut reasons = Vec::new();
+    for mirror in mirrors {
+        let url = format!("{}/{}.gz", mirror.url.trim_end_matches('/'), file.name);
+        match from_one(agent, &url, file, target, progress) {
+            Ok(()) => return Ok(Ok(())),
+            Err(Failure::Here(error)) => return Err(error),
+            Err(Failure::Mirror(reason)) => {
+                progress(Progress::Failed { url: &url, reason: &reason });
+                reasons.push(format!("{url}: {reason}"));
+            }
+        }
+    }
+    Ok(Err(reasons))
+}
+
+/// Receives, checks and renames. Wrong bytes that continued an earlier attempt may be that attempt's fault, or another
+/// mirror's packing: then the whole file is asked for once.
+fn from_one(
+    agent: &Agent,
+    url: &str,
+    file: &Expected<'_>,
+    target: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), Failure> {
+    let part = beside(target, ".part");
+    loop {
+        let resumed = receive(agent, url, &part, most(file), progress)?;
+        let Some(problem) = fault(&part, file)? else { return Ok(put_in_place(&part, target)?) };
+        remove(&part)?;
+        if !resumed {
+            return Err(Failure::Mirror(problem));
+        }
+    }
+}
+
+/// The most bytes a packed file can have: gzip adds 5 to each block of at least 16 KiB that it cannot shrink, and a
+/// header.
+fn most(file: &Expected<'_>) -> u64 {
+    file.bytes + file.bytes / 1024 + 4096
+}
+
+/// Downloads into `part`, or goes on where it ends, and says which: true when resumed.
+fn receive(
+    agent: &Agent,
+    url: &str,
+    part: &Path,
+    cap: u64,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<bool, Failure> {
+    let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
+    let mut request = agent.get(url);
+    if have > 0 {
+        request = request.header("Range", format!("bytes={have}-"));
+    }
+    let response = request.call().map_err(|error| Failure::Mirror(error.to_string()))?;
+    let start = match response.status().as_u16() {
+        200 => 0,
+        206 if have > 0 && first_byte(&response) == Some(have) => have,
+        206 | 416 if have > 0 => {
+            remove(part)?;
+            return receive(agent, url, part, cap, progress);
+        }
+        _ => return Err(Failure::Mirror(format!("answers {}", response.status()))),
+    };
+
+    let mut body = response.into_body();
+    let total = body.content_length().map(|length| start.saturating_add(length));
+    progress(Progress::Started { url, have: start, total });
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(part)
+        .map_err(Error::io("create", part))?;
+    file.set_len(start).map_err(Error::io("write", part))?;
+    file.seek(SeekFrom::Start(start)).map_err(Error::io("write", part))?;
+    pour(&mut body.as_reader(), &mut file, part, start..cap, progress)?;
+    file.sync_all().map_err(Error::io("write", part))?;
+    Ok(start > 0)
+}
+
+/// Copies until the source ends, from byte `range.start` to byte `range.end` at most.
+fn pour(
+    source: &mut impl Read,
+    file: &mut File,
+    path: &Path,
+    range: std::ops::Range<u64>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), Failure> {
+    let mut buffer = vec![0; CHUNK];
+    let mut have = range.start;
+    loop {
+        let got = match source.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::Mirror(format!("stopped after {have} bytes: {error}"))),
+        };
+        have += got as u64;
+        if have > range.end {
+            remove(path)?;
+            return Err(Failure::Mirror(format!("sends more than the {} bytes this file can have", range.end)));
+        }
+        file.write_all(&buffer[..got]).map_err(Error::io("write", path))?;
+        progress(Progress::Advanced(have));
+    }
+}
+
+/// Where a partial answer starts: 500 in `Content-Range: bytes 500-999/1000`.
+fn first_byte<T>(response: &Response<T>) -> Option<u64> {
+    let range = response.headers().get("Content-Range")?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+}
+
+/// What is wrong with a file, packed or not; `None` when it is the expected one.
+fn fault(path: &Path, file: &Expected<'_>) -> Result<Option<String>> {
+    let opened = File::open(path).map_err(Error::io("open", path))?;
+    let read = idx::unpacked(opened).and_then(|bytes| sum(bytes.take(file.bytes + 1)));
+    let problem = match read {
+        Ok((bytes, _)) if bytes > file.bytes => format!("more than {} bytes", file.bytes),
+        Ok((bytes, _)) if bytes < file.bytes => format!("{bytes} bytes"),
+        Ok((_, sha256)) if sha256 == file.sha256 => return Ok(None),
+        Ok((_, sha256)) => format!("SHA-256 {sha256}"),
+        Err(error) if idx::is_broken_gzip(&error) => format!("a broken gzip stream ({error})"),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let Expected { name, bytes, sha256 } = file;
+    Ok(Some(format!("is not {name}: expected {bytes} bytes with SHA-256 {sha256}, got {problem}")))
+}
+
+/// Length and SHA-256 of all that a source has.
+fn sum(source: impl Read) -> io::Result<(u64, String)> {
+    let mut source = BufReader::with_capacity(CHUNK, source);
+    let (mut bytes, mut digest) = (0, Sha256::new());
+    loop {
+        let chunk = source.fill_buf()?;
+        if chunk.is_empty() {
+            let hex = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            return Ok((bytes, hex));
+        }
+        digest.update(chunk);
+        let read = chunk.len();
+        bytes += read as u64;
+        source.consume(read);
+    }
+}
+
+/// Gives a synced file its name. The folder is synced too where that can be done, so that the name survives as well.
+fn put_in_place(part: &Path, target: &Path) -> Result<()> {
+    fs::rename(part, target).map_err(Error::io("create", target))?;
+    if let Some(Ok(folder)) = target.parent().map(File::open) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_range() {
+        let first = |value: &str| first_byte(&Response::builder().header("Content-Range", value).body(()).unwrap());
+        assert_eq!(first("bytes 500-999/1000"), Some(500));
+        assert_eq!(first("bytes 0-0/*"), Some(0));
+        assert_eq!(first("bytes */1000"), None);
+        assert_eq!(first("lines 1-2/3"), None);
+        assert_eq!(first_byte(&Response::new(())), None);
+    }
+
+    /// SHA-256 of "abc", from FIPS 180.
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn faults_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("abc");
+        let expected = Expected { name: "abc", bytes: 3, sha256: ABC };
+        let said = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            fault(&path, &expected).unwrap().map(|problem| problem.split(", got ").last().unwrap_or("").to_string())
+        };
+        assert_eq!(said(b"abc"), None);
+        assert_eq!(said(b"ab").unwrap(), "2 bytes");
+        assert_eq!(said(b"abcd").unwrap(), "more than 3 bytes");
+        assert!(said(b"abd").unwrap().starts_with("SHA-256 a52d159f"));
+        assert!(said(b"\x1f\x8b\x08").unwrap().starts_with("a broken gzip stream"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Everything that can go wrong, said once and in full.
+//!
+//! A message names the thing that failed, what was expected and what was found; where there is a remedy, it ends with
+//! it. The binary prints the message after `error: ` and exits with 1 (bad options exit with 2, as clap does).
+
+use std::path::{Path, PathBuf};
+
+/// The result of anything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What failed, on which thing, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something with a file or folder.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done: "read", "create", …
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be: truncated, of another format, inconsistent.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with expected and got.
+        problem: String,
+    },
+    /// A network that cannot be built; names the layer, and says expected and got.
+    #[error("{0}")]
+    Network(String),
+    /// An option or argument outside its range; names it.
+    #[error("{0}")]
+    Usage(String),
+    /// A shader that does not parse or validate; the message is a rendered source excerpt with a caret.
+    #[error("shader error\n{0}")]
+    Shader(String),
+    /// The device refused or failed; names the kernel or buffer.
+    #[error("{0}")]
+    Device(String),
+    /// Training ran into a loss that is not finite.
+    #[error("{0}")]
+    NotFinite(String),
+    /// A download failed on every mirror, or what arrived was not what was asked for.
+    #[error("{0}")]
+    Download(String),
+    /// Stopped by the user (Ctrl-C); what there was has been saved.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// For `map_err`: `File::open(&path).map_err(Error::io("open", &path))`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.as_ref().to_path_buf();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// A file whose content is wrong.
+    pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Error {
+        Error::File { path: path.as_ref().to_path_buf(), problem: problem.into() }
+    }
+}

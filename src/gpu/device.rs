@@ -1,0 +1,430 @@
+//! Listing adapters, choosing one, opening it; kernels are created and shared here.
+
+use super::shader::{Binding, BindingKind, Field, KernelSpec};
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What `--device` asks for, the CPU aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// Discrete before integrated before virtual before software.
+    Auto,
+    /// By its number in [`adapters`].
+    Index(usize),
+    /// By a part of its name, upper or lower case.
+    Name(String),
+}
+
+/// An adapter as [`adapters`] found it.
+pub struct AdapterRecord {
+    /// Its number, as `--device INDEX` takes it.
+    pub index: usize,
+    /// Name, driver, backend, type.
+    pub info: wgpu::AdapterInfo,
+    /// What it allows at most.
+    pub limits: wgpu::Limits,
+    /// What it can do.
+    pub features: wgpu::Features,
+    adapter: wgpu::Adapter,
+}
+
+impl AdapterRecord {
+    /// Whether it is a driver that computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// "llvmpipe (LLVM 15) (software, Vulkan, Mesa 22.3.6)"
+    pub fn describe(&self) -> String {
+        let info = &self.info;
+        let kind = type_name(info.device_type);
+        format!("{} ({kind}, {}, {})", info.name, info.backend, driver(info))
+    }
+
+    /// "discrete GPU", "software", …
+    pub fn type_name(&self) -> &'static str {
+        type_name(self.info.device_type)
+    }
+
+    /// Driver and its version.
+    pub fn driver(&self) -> String {
+        driver(&self.info)
+    }
+}
+
+fn driver(info: &wgpu::AdapterInfo) -> String {
+    match (info.driver.is_empty(), info.driver_info.is_empty()) {
+        (true, true) => "unnamed driver".to_string(),
+        (_, true) => info.driver.clone(),
+        (true, _) => info.driver_info.clone(),
+        _ => format!("{} {}", info.driver, info.driver_info),
+    }
+}
+
+fn type_name(kind: wgpu::DeviceType) -> &'static str {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    }
+}
+
+/// Smaller is better.
+fn rank(kind: wgpu::DeviceType) -> u8 {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+/// All adapters that can run compute shaders here, in the driver's order.
+pub async fn adapters() -> Vec<AdapterRecord> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let can_compute = |adapter: &wgpu::Adapter| {
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    };
+    found
+        .into_iter()
+        .filter(can_compute)
+        .enumerate()
+        .map(|(index, adapter)| AdapterRecord {
+            index,
+            info: adapter.get_info(),
+            limits: adapter.limits(),
+            features: adapter.features(),
+            adapter,
+        })
+        .collect()
+}
+
+/// How to get a driver on this platform.
+pub fn missing_driver_remedy() -> &'static str {
+    if cfg!(target_os = "linux") {
+        "run scripts/setup, or install a Vulkan driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers)"
+    } else if cfg!(target_os = "macos") {
+        "Metal needs macOS 10.13 or later and a session that may use the GPU"
+    } else {
+        "install the GPU maker's driver with Vulkan or DirectX 12 support"
+    }
+}
+
+/// The adapter that was opened, and how the choice was made.
+pub struct OpenedGpu {
+    /// Ready for work.
+    pub gpu: Gpu,
+    /// What was taken.
+    pub description: String,
+    /// Whether it computes on the CPU.
+    pub software: bool,
+}
+
+/// A compiled kernel with its layout.
+pub(crate) struct Kernel {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+    /// Of group 0.
+    pub bindings: Vec<Binding>,
+    /// Whether it reads the per-step uniform in group 1.
+    pub uses_uniform: bool,
+}
+
+/// The first error that the device reported outside a call that could return it.
+#[derive(Clone, Default)]
+struct Fault(Arc<Mutex<Option<String>>>);
+
+impl Fault {
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, message: String) {
+        self.lock().get_or_insert(message);
+    }
+}
+
+/// An open device with its queue and its kernels.
+pub struct Gpu {
+    /// What was opened.
+    pub info: wgpu::AdapterInfo,
+    /// What it allows.
+    pub limits: wgpu::Limits,
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) uniform_layout: wgpu::BindGroupLayout,
+    uniform_fields: &'static [Field],
+    kernels: Mutex<HashMap<String, Arc<Kernel>>>,
+    fault: Fault,
+}
+
+impl Gpu {
+    /// Opens an adapter. `Ok(None)`: there is none at all, and `choice` was [`AdapterChoice::Auto`].
+    ///
+    /// `uniform_fields` are the members of the uniform struct that kernels may declare in group 1; every kernel's
+    /// declaration is compared with it.
+    pub async fn open(choice: &AdapterChoice, uniform_fields: &'static [Field]) -> Result<Option<OpenedGpu>> {
+        let mut found = adapters().await;
+        let position = match choice {
+            AdapterChoice::Auto => {
+                match found.iter().enumerate().min_by_key(|(_, a)| (rank(a.info.device_type), a.index)) {
+                    Some((position, _)) => position,
+                    None => return Ok(None),
+                }
+            }
+            AdapterChoice::Index(index) if *index < found.len() => *index,
+            AdapterChoice::Index(index) => return Err(no_such_device(&index.to_string(), &found)),
+            AdapterChoice::Name(part) => {
+                let part_lower = part.to_lowercase();
+                let matching = |a: &AdapterRecord| a.info.name.to_lowercase().contains(&part_lower);
+                found.iter().position(matching).ok_or_else(|| no_such_device(part, &found))?
+            }
+        };
+        let record = found.swap_remove(position);
+        let description = record.describe();
+        let software = record.is_software();
+        let gpu = Gpu::from_adapter(record, uniform_fields).await?;
+        Ok(Some(OpenedGpu { gpu, description, software }))
+    }
+
+    async fn from_adapter(record: AdapterRecord, uniform_fields: &'static [Field]) -> Result<Gpu> {
+        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("shadegrad"),
+            required_features: record.features & wanted,
+            required_limits: record.limits.clone(),
+            ..Default::default()
+        };
+        let (device, queue) = record.adapter.request_device(&descriptor).await.map_err(|error| {
+            Error::Device(format!("cannot open {}: {error}; try another --device", record.describe()))
+        })?;
+        let fault = Fault::default();
+        let uncaptured = fault.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured.report(explain(&error))));
+        let lost = fault.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed || !message.is_empty() {
+                lost.report(format!("the device was lost ({reason:?}): {message}"));
+            }
+        });
+        let uniform_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("per-step uniform"),
+            entries: &[layout_entry(0, BindingKind::Uniform)],
+        });
+        let gpu = Gpu {
+            info: record.info,
+            limits: record.limits,
+            device,
+            queue,
+            uniform_layout,
+            uniform_fields,
+            kernels: Mutex::default(),
+            fault,
+        };
+        gpu.check("opening the device")?;
+        Ok(gpu)
+    }
+
+    /// Whether the driver computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// "software", "discrete GPU", …
+    pub fn type_name(&self) -> &'static str {
+        type_name(self.info.device_type)
+    }
+
+    /// Driver and version.
+    pub fn driver(&self) -> String {
+        driver(&self.info)
+    }
+
+    /// Fails with the first error that the device reported since it was opened. `during` says at what.
+    pub fn check(&self, during: &str) -> Result<()> {
+        match &*self.fault.lock() {
+            None => Ok(()),
+            Some(fault) => Err(Error::Device(format!("{during}: {fault}"))),
+        }
+    }
+
+    /// The kernel of a specification; compiled once.
+    pub(crate) fn kernel(&self, spec: &KernelSpec) -> Result<Arc<Kernel>> {
+        let key = spec.key();
+        let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kernel) = kernels.get(&key) {
+            return Ok(kernel.clone());
+        }
+        let kernel = Arc::new(self.compile(spec)?);
+        kernels.insert(key, kernel.clone());
+        Ok(kernel)
+    }
+
+    fn compile(&self, spec: &KernelSpec) -> Result<Kernel> {
+        let name = spec.name();
+        let module = spec.module()?;
+        if module.workgroup_size > self.limits.max_compute_invocations_per_workgroup {
+            let most = self.limits.max_compute_invocations_per_workgroup;
+            let size = module.workgroup_size;
+            return Err(Error::Device(format!("{name}: {size} invocations a workgroup, this device allows {most}")));
+        }
+        let uses_uniform = module.bindings.iter().any(|binding| binding.kind == BindingKind::Uniform);
+        if uses_uniform {
+            check_fields(name, &module.uniform, self.uniform_fields)?;
+        }
+        let bindings: Vec<Binding> = module.bindings.into_iter().filter(|binding| binding.group == 0).collect();
+        let entries: Vec<_> = bindings.iter().map(|binding| layout_entry(binding.index, binding.kind)).collect();
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+        let mut groups = vec![Some(&layout)];
+        if uses_uniform {
+            groups.push(Some(&self.uniform_layout));
+        }
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(name),
+            bind_group_layouts: &groups,
+            immediate_size: 0,
+        });
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module.naga)),
+        };
+        // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; all other
+        // checks stay on. Guarding loops costs real GPUs dearly.
+        let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+        let shader = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: Some(&pipeline_layout),
+            module: &shader,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        self.check(&format!("compiling kernel {name}"))?;
+        Ok(Kernel { pipeline, layout, bindings, uses_uniform })
+    }
+
+    /// A buffer of at least one element; `label` names it in errors.
+    pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let binding_limit = u64::from(self.limits.max_storage_buffer_binding_size);
+        if usage.contains(wgpu::BufferUsages::STORAGE) && bytes > binding_limit {
+            return Err(Error::Device(format!(
+                "buffer `{label}` needs {} MiB, this device binds at most {} MiB; use a smaller --batch-size or fewer images",
+                bytes.div_ceil(1 << 20),
+                binding_limit >> 20
+            )));
+        }
+        let size = bytes.max(4).next_multiple_of(4);
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        let buffer = self.device.create_buffer(&descriptor);
+        self.check(&format!("allocating buffer `{label}` ({} KiB)", size.div_ceil(1024)))?;
+        Ok(buffer)
+    }
+
+    /// Waits until everything submitted so far is done.
+    pub async fn finish(&self, during: &str) -> Result<()> {
+        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        self.queue.on_submitted_work_done(move || {
+            let _ = sender.send(());
+        });
+        self.drive(during)?;
+        receiver.receive().await;
+        self.check(during)
+    }
+
+    /// Copies bytes of a buffer back to the host.
+    pub(crate) async fn read(&self, label: &str, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+        let during = format!("reading back `{label}`");
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = self.buffer("readback", bytes, usage)?;
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        self.check(&during)?;
+        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
+            let _ = sender.send(mapped);
+        });
+        self.drive(&during)?;
+        let mapped = receiver.receive().await;
+        self.check(&during)?;
+        match mapped {
+            Some(Ok(())) => {}
+            _ => return Err(Error::Device(format!("{during}: the buffer could not be mapped"))),
+        }
+        let view = staging.get_mapped_range(..).map_err(|error| Error::Device(format!("{during}: {error}")))?;
+        Ok(view[..bytes as usize].to_vec())
+    }
+
+    /// Callbacks run only while somebody polls. A browser does that by itself; elsewhere we do, and block.
+    fn drive(&self, during: &str) -> Result<()> {
+        if cfg!(not(target_arch = "wasm32")) {
+            let poll = wgpu::PollType::wait_indefinitely();
+            self.device.poll(poll).map_err(|error| Error::Device(format!("{during}: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {
+    if found.is_empty() {
+        return Error::Device(format!(
+            "no device `{asked}`: there is no GPU driver at all; {}",
+            missing_driver_remedy()
+        ));
+    }
+    let list: Vec<String> = found.iter().map(|record| format!("{}: {}", record.index, record.info.name)).collect();
+    Error::Device(format!("no device `{asked}`; there are {}; also `auto` and `cpu`", list.join(", ")))
+}
+
+/// The error with all its causes in one line; wgpu puts the label of the kernel or buffer into them.
+fn explain(error: &wgpu::Error) -> String {
+    let mut message = match error {
+        wgpu::Error::OutOfMemory { .. } => "out of memory".to_string(),
+        wgpu::Error::Validation { .. } => "validation error".to_string(),
+        wgpu::Error::Internal { .. } => "internal error".to_string(),
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        message.push_str(": ");
+        message.push_str(inner.to_string().trim());
+        cause = inner.source();
+    }
+    message
+}
+
+fn check_fields(kernel: &str, declared: &[(String, usize, String)], expected: &[Field]) -> Result<()> {
+    let same = declared.len() == expected.len()
+        && declared.iter().zip(expected).all(|(d, e)| (d.0.as_str(), d.1, d.2.as_str()) == *e);
+    if same {
+        return Ok(());
+    }
+    Err(Error::Shader(format!(
+        "{kernel}: the uniform struct differs between WGSL and Rust\n  WGSL {declared:?}\n  Rust {expected:?}"
+    )))
+}
+
+fn layout_entry(binding: u32, kind: BindingKind) -> wgpu::BindGroupLayoutEntry {
+    let buffer = |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+    let ty = match kind {
+        BindingKind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }, false),
+        BindingKind::ReadWrite => buffer(wgpu::BufferBindingType::Storage { read_only: false }, false),
+        BindingKind::Uniform => buffer(wgpu::BufferBindingType::Uniform, true),
+        BindingKind::Texture => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::ReadOnly,
+            format: wgpu::TextureFormat::Rgba32Float,
+            view_dimension: wgpu::TextureViewDimension::D2,
+        },
+    };
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}

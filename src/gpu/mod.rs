@@ -1,0 +1,15 @@
+//! Everything that speaks to `wgpu`; knows no neural network.
+//!
+//! [`adapters`] are listed and one is opened as a [`Gpu`]. A [`Recording`] is a plain list of dispatches over regions
+//! of storages, made without a device, so that it can be printed and tested. A [`Memory`] gives the storages their
+//! buffers, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
+
+mod device;
+mod program;
+mod recording;
+mod shader;
+
+pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapters, missing_driver_remedy};
+pub use program::{Memory, Program};
+pub use recording::{Command, Dispatch, MAX_GROUPS, Operand, Recording, fold};
+pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};

@@ -1,0 +1,237 @@
+//! A recording with its buffers, pipelines and bind groups: what is replayed, step after step.
+
+use super::device::{Gpu, Kernel};
+use super::recording::{Command, Dispatch, Operand, Recording};
+use super::shader::BindingKind;
+use crate::error::{Error, Result};
+use crate::storage::{Region, StorageId};
+use std::sync::Arc;
+
+/// Texels in a row of a mirror.
+const MIRROR_WIDTH: u32 = 4096;
+const TEXEL_BYTES: u64 = 16;
+const MIRROR_ROW_BYTES: u64 = MIRROR_WIDTH as u64 * TEXEL_BYTES;
+
+struct Storage {
+    name: String,
+    buffer: wgpu::Buffer,
+    mirror: Option<(wgpu::Texture, wgpu::TextureView)>,
+}
+
+/// The device's side of the storages.
+pub struct Memory {
+    storages: Vec<Storage>,
+    scratch: wgpu::Buffer,
+    uniform: wgpu::Buffer,
+    uniform_group: wgpu::BindGroup,
+    uniform_stride: u64,
+    bytes: u64,
+}
+
+impl Memory {
+    /// Most uniforms that can be written before a submit, and so most steps in one.
+    pub const UNIFORMS: usize = 256;
+
+    /// Allocates the storages (name, length in 4-byte elements) and what the recordings need beside them: mirrors,
+    /// scratch, and room for the uniforms of a submit (`uniform_bytes` each). Everything starts as zeros.
+    pub fn new(
+        gpu: &Gpu,
+        storages: &[(String, usize)],
+        recordings: &[&Recording],
+        uniform_bytes: usize,
+    ) -> Result<Memory> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let mirrored: Vec<StorageId> = recordings.iter().flat_map(|recording| recording.mirrored()).collect();
+        let mut bytes = 0;
+        let mut all = Vec::new();
+        for (id, (name, len)) in storages.iter().enumerate() {
+            let mut size = (*len as u64 * 4).next_multiple_of(TEXEL_BYTES);
+            let is_mirrored = mirrored.contains(&StorageId(id));
+            if is_mirrored {
+                size = size.next_multiple_of(MIRROR_ROW_BYTES);
+            }
+            let buffer = gpu.buffer(name, size, usage)?;
+            let mirror = if is_mirrored { Some(mirror(gpu, name, size)?) } else { None };
+            bytes += size * if is_mirrored { 2 } else { 1 };
+            all.push(Storage { name: name.clone(), buffer, mirror });
+        }
+        let scratch_bytes = recordings.iter().map(|r| r.scratch_len()).max().unwrap_or(0) as u64 * 4;
+        let scratch = gpu.buffer("scratch", scratch_bytes, usage)?;
+        let uniform_stride =
+            (uniform_bytes as u64).next_multiple_of(u64::from(gpu.limits.min_uniform_buffer_offset_alignment));
+        let uniform = gpu.buffer(
+            "per-step uniforms",
+            uniform_stride * Memory::UNIFORMS as u64,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        )?;
+        let binding =
+            wgpu::BufferBinding { buffer: &uniform, offset: 0, size: std::num::NonZeroU64::new(uniform_bytes as u64) };
+        let uniform_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("per-step uniform"),
+            layout: &gpu.uniform_layout,
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding) }],
+        });
+        gpu.check("allocating device memory")?;
+        bytes += scratch_bytes + uniform_stride * Memory::UNIFORMS as u64;
+        Ok(Memory { storages: all, scratch, uniform, uniform_group, uniform_stride, bytes })
+    }
+
+    /// Bytes allocated on the device.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Overwrites a region. `data` holds whole 4-byte elements.
+    pub fn write(&self, gpu: &Gpu, region: Region, data: &[u8]) {
+        debug_assert!(data.len() <= region.len * 4);
+        gpu.queue.write_buffer(&self.storages[region.storage.0].buffer, region.offset as u64 * 4, data);
+    }
+
+    /// Reads a region back.
+    pub async fn read(&self, gpu: &Gpu, region: Region) -> Result<Vec<u8>> {
+        let storage = &self.storages[region.storage.0];
+        gpu.read(&storage.name, &storage.buffer, region.offset as u64 * 4, region.len as u64 * 4).await
+    }
+
+    fn resource(&self, operand: &Operand) -> Result<wgpu::BindingResource<'_>> {
+        let part = |buffer, offset: usize, len: usize| {
+            // vec4 kernels may touch the rest of the last vec4.
+            let size = std::num::NonZeroU64::new((len as u64 * 4).next_multiple_of(TEXEL_BYTES));
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: offset as u64 * 4, size })
+        };
+        match operand {
+            Operand::Buffer(region) => Ok(part(&self.storages[region.storage.0].buffer, region.offset, region.len)),
+            Operand::Scratch(len) => Ok(part(&self.scratch, 0, *len)),
+            Operand::Mirror(region) => {
+                let storage = &self.storages[region.storage.0];
+                let (_, view) = storage
+                    .mirror
+                    .as_ref()
+                    .ok_or_else(|| Error::Device(format!("storage `{}` has no mirror", storage.name)))?;
+                Ok(wgpu::BindingResource::TextureView(view))
+            }
+        }
+    }
+
+    fn copy_to_mirror(&self, encoder: &mut wgpu::CommandEncoder, region: &Region) {
+        let storage = &self.storages[region.storage.0];
+        let Some((texture, _)) = &storage.mirror else { return };
+        let first = region.offset as u64 * 4 / MIRROR_ROW_BYTES;
+        let end = ((region.offset + region.len) as u64 * 4).div_ceil(MIRROR_ROW_BYTES);
+        let source = wgpu::TexelCopyBufferInfo {
+            buffer: &storage.buffer,
+            layout: wgpu::TexelCopyBufferLayout {
+                offset: first * MIRROR_ROW_BYTES,
+                bytes_per_row: Some(MIRROR_ROW_BYTES as u32),
+                rows_per_image: None,
+            },
+        };
+        let mut target = texture.as_image_copy();
+        target.origin.y = first as u32;
+        let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: (end - first) as u32, depth_or_array_layers: 1 };
+        encoder.copy_buffer_to_texture(source, target, size);
+    }
+}
+
+fn mirror(gpu: &Gpu, name: &str, bytes: u64) -> Result<(wgpu::Texture, wgpu::TextureView)> {
+    let height = bytes.div_ceil(MIRROR_ROW_BYTES).max(1) as u32;
+    if height > gpu.limits.max_texture_dimension_2d {
+        return Err(Error::Device(format!("storage `{name}` is too large for a mirror; use a smaller --batch-size")));
+    }
+    let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+        label: Some(name),
+        size: wgpu::Extent3d { width: MIRROR_WIDTH, height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba32Float,
+        usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
+        view_formats: &[],
+    });
+    let view = texture.create_view(&Default::default());
+    gpu.check(&format!("allocating the mirror of `{name}`"))?;
+    Ok((texture, view))
+}
+
+enum Prepared {
+    Dispatch { kernel: Arc<Kernel>, group: wgpu::BindGroup, groups: [u32; 2] },
+    Mirror(Region),
+}
+
+/// Ready to be replayed.
+pub struct Program {
+    commands: Vec<Prepared>,
+}
+
+impl Program {
+    /// Compiles the kernels and makes the bind groups, once.
+    pub fn new(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<Program> {
+        let prepare = |command: &Command| match command {
+            Command::Mirror { region, .. } => Ok(Prepared::Mirror(*region)),
+            Command::Dispatch(dispatch) => prepare(gpu, memory, dispatch),
+        };
+        Ok(Program { commands: recording.commands.iter().map(prepare).collect::<Result<_>>()? })
+    }
+
+    /// Submits one replay for each uniform, in order. At most [`Memory::UNIFORMS`].
+    pub fn submit<U: bytemuck::Pod>(&self, gpu: &Gpu, memory: &Memory, uniforms: &[U]) -> Result<()> {
+        debug_assert!(uniforms.len() <= Memory::UNIFORMS);
+        let mut bytes = vec![0; memory.uniform_stride as usize * uniforms.len()];
+        for (slot, uniform) in bytes.chunks_mut(memory.uniform_stride as usize).zip(uniforms) {
+            slot[..size_of::<U>()].copy_from_slice(bytemuck::bytes_of(uniform));
+        }
+        gpu.queue.write_buffer(&memory.uniform, 0, &bytes);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        for slot in 0..uniforms.len() {
+            self.encode(memory, &mut encoder, (slot as u64 * memory.uniform_stride) as u32);
+        }
+        gpu.queue.submit([encoder.finish()]);
+        gpu.check("submitting work")
+    }
+
+    /// One replay: runs of dispatches share a compute pass, which only a mirror copy interrupts.
+    fn encode(&self, memory: &Memory, encoder: &mut wgpu::CommandEncoder, uniform_offset: u32) {
+        let mut pass: Option<wgpu::ComputePass<'static>> = None;
+        for command in &self.commands {
+            match command {
+                Prepared::Mirror(region) => {
+                    pass = None;
+                    memory.copy_to_mirror(encoder, region);
+                }
+                Prepared::Dispatch { kernel, group, groups } => {
+                    let pass =
+                        pass.get_or_insert_with(|| encoder.begin_compute_pass(&Default::default()).forget_lifetime());
+                    pass.set_pipeline(&kernel.pipeline);
+                    pass.set_bind_group(0, group, &[]);
+                    if kernel.uses_uniform {
+                        pass.set_bind_group(1, &memory.uniform_group, &[uniform_offset]);
+                    }
+                    pass.dispatch_workgroups(groups[0], groups[1], 1);
+                }
+            }
+        }
+    }
+}
+
+fn prepare(gpu: &Gpu, memory: &Memory, dispatch: &Dispatch) -> Result<Prepared> {
+    let label = &dispatch.label;
+    let kernel = gpu.kernel(&dispatch.kernel)?;
+    let given = dispatch.reads.len() + dispatch.writes.len();
+    if given != kernel.bindings.len() {
+        let names: Vec<_> = kernel.bindings.iter().map(|binding| binding.name.as_str()).collect();
+        return Err(Error::Shader(format!("{label}: {given} operands for the bindings {}", names.join(", "))));
+    }
+    let mut entries = Vec::new();
+    for binding in &kernel.bindings {
+        let list = if binding.kind == BindingKind::ReadWrite { &dispatch.writes } else { &dispatch.reads };
+        let operand = list.iter().find(|(name, _)| *name == binding.name).map(|(_, operand)| operand);
+        let operand = operand.ok_or_else(|| {
+            Error::Shader(format!("{label}: nothing bound to `{}` ({:?})", binding.name, binding.kind))
+        })?;
+        entries.push(wgpu::BindGroupEntry { binding: binding.index, resource: memory.resource(operand)? });
+    }
+    let descriptor = wgpu::BindGroupDescriptor { label: Some(label), layout: &kernel.layout, entries: &entries };
+    let group = gpu.device.create_bind_group(&descriptor);
+    gpu.check(&format!("binding {label}"))?;
+    Ok(Prepared::Dispatch { kernel, group, groups: dispatch.groups })
+}

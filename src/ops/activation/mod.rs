@@ -1,0 +1,76 @@
+//! relu, sigmoid and tanh: `y = f(x)` element by element (equation 6).
+//!
+//! The layer before usually applies `f` itself in its epilogue, and the layer behind multiplies by `f'` (equation 8) in
+//! its own. The passes here serve where neither can.
+
+mod cpu;
+mod gpu;
+
+use super::Op;
+
+/// Which function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// z
+    Identity,
+    /// max(z, 0); its derivative at 0 is 0
+    Relu,
+    /// 1 / (1 + exp(-z))
+    Sigmoid,
+    /// tanh(z)
+    Tanh,
+}
+
+impl Activation {
+    /// Its name in network files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Identity => "identity",
+            Activation::Relu => "relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Tanh => "tanh",
+        }
+    }
+}
+
+/// `y = f(x)`
+#[derive(Clone, Copy, Debug)]
+pub struct Forward {
+    /// f
+    pub activation: Activation,
+    /// Elements.
+    pub len: usize,
+}
+
+/// `dx = dy f'(x)`, with f' computed from y
+#[derive(Clone, Copy, Debug)]
+pub struct Backward {
+    /// f
+    pub activation: Activation,
+    /// Elements.
+    pub len: usize,
+}
+
+impl Op for Forward {
+    fn name(&self) -> &'static str {
+        "activation.forward"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("x", self.len)]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("y", self.len)]
+    }
+}
+
+impl Op for Backward {
+    fn name(&self) -> &'static str {
+        "activation.backward"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("y", self.len), ("dy", self.len)]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("dx", self.len)]
+    }
+}

@@ -1,0 +1,129 @@
+//! conv2d: `y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])`
+//!
+//! A cross-correlation, as everywhere in the field. `x` is [N,H,W,C], `w` [R,S,C,K], `b` [K], `y` [N,P,Q,K]; outside the
+//! image `x` is zero. Gradients, with `dy` taken before `f`, that is, after the layer behind has multiplied by `f'`:
+//!
+//! - `dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]` (equation 10)
+//! - `db[k] = sum over n,p,q of dy[n,p,q,k]` (equation 9)
+//! - `dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k]`, over the places p,q whose window holds h,w
+//!   (equation 8)
+
+mod cpu;
+mod gpu;
+
+use super::{Activation, Op};
+use crate::shape::Window2d;
+
+/// What all four passes share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    /// Input, window and places.
+    pub window: Window2d,
+    /// K, channels of the output.
+    pub filters: usize,
+}
+
+impl Geometry {
+    /// Elements of `y`.
+    pub fn output_len(&self) -> usize {
+        self.window.places() * self.filters
+    }
+    /// Elements of `w`.
+    pub fn weight_len(&self) -> usize {
+        self.window.area() * self.window.channels * self.filters
+    }
+    fn flops(&self) -> u64 {
+        2 * (self.window.places() * self.weight_len()) as u64
+    }
+}
+
+/// `x w b -> y`
+#[derive(Clone, Copy, Debug)]
+pub struct Forward {
+    /// Shapes.
+    pub geometry: Geometry,
+    /// f, applied in the epilogue.
+    pub activation: Activation,
+}
+
+/// `dy w -> dx`, multiplied by f'(x)
+#[derive(Clone, Copy, Debug)]
+pub struct BackwardInput {
+    /// Shapes.
+    pub geometry: Geometry,
+    /// The f that made `x`.
+    pub producer: Activation,
+}
+
+/// `x dy -> dw`
+#[derive(Clone, Copy, Debug)]
+pub struct BackwardWeight {
+    /// Shapes.
+    pub geometry: Geometry,
+}
+
+/// `dy -> db`
+#[derive(Clone, Copy, Debug)]
+pub struct BackwardBias {
+    /// Shapes.
+    pub geometry: Geometry,
+}
+
+impl Op for Forward {
+    fn name(&self) -> &'static str {
+        "conv2d.forward"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        let g = &self.geometry;
+        vec![("x", g.window.input_len()), ("w", g.weight_len()), ("b", g.filters)]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("y", self.geometry.output_len())]
+    }
+    fn flops(&self) -> u64 {
+        self.geometry.flops()
+    }
+}
+
+impl Op for BackwardInput {
+    fn name(&self) -> &'static str {
+        "conv2d.backward_input"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        let g = &self.geometry;
+        super::with_producer(self.producer, g.window.input_len(), vec![("dy", g.output_len()), ("w", g.weight_len())])
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("dx", self.geometry.window.input_len())]
+    }
+    fn flops(&self) -> u64 {
+        self.geometry.flops()
+    }
+}
+
+impl Op for BackwardWeight {
+    fn name(&self) -> &'static str {
+        "conv2d.backward_weight"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("x", self.geometry.window.input_len()), ("dy", self.geometry.output_len())]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("dw", self.geometry.weight_len())]
+    }
+    fn flops(&self) -> u64 {
+        self.geometry.flops()
+    }
+}
+
+impl Op for BackwardBias {
+    fn name(&self) -> &'static str {
+        "conv2d.backward_bias"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("dy", self.geometry.output_len())]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("db", self.geometry.filters)]
+    }
+}

@@ -1,0 +1,119 @@
+//! The operations: one room each, with `mod.rs` (what it is), `gpu.rs` (how it is launched) and `cpu.rs` (what it
+//! computes).
+//!
+//! An [`Op`] is one pass with its shapes, the entry of a [`crate::plan::Plan`]. A room has one for each of its passes.
+
+pub mod activation;
+pub mod conv2d;
+pub mod dense;
+pub mod dropout;
+pub mod gather_batch;
+pub mod pool2d;
+mod record;
+pub mod score;
+pub mod sgd;
+pub mod softmax;
+
+pub use activation::Activation;
+pub use record::{Form, OperandSource, Recorder, Settings, Tile, record};
+
+use crate::error::Result;
+use crate::reference::{Real, Tensors};
+use std::fmt::Debug;
+
+/// What changes from step to step: `struct Step` in `shaders/shared/step.wgsl`, which is compared with this one when a
+/// kernel is created.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Step {
+    /// Low half of the run's seed.
+    pub seed_low: u32,
+    /// High half of it.
+    pub seed_high: u32,
+    /// Number of the step, from 0, over the whole run: what dropout draws by.
+    pub step: u32,
+    /// Position in the data order of the batch's first image.
+    pub first: u32,
+    /// Images in the batch; rows behind them are padding, whose gradient is zero.
+    pub count: u32,
+    /// Where the step's loss and correct count go.
+    pub slot: u32,
+    /// eta of equations 4 and 5.
+    pub learning_rate: f32,
+    /// Makes 32 bytes.
+    pub reserved: u32,
+}
+
+impl Step {
+    /// Name, offset and type of each member.
+    pub const FIELDS: &'static [crate::gpu::Field] = &[
+        ("seed_low", std::mem::offset_of!(Step, seed_low), "u32"),
+        ("seed_high", std::mem::offset_of!(Step, seed_high), "u32"),
+        ("step", std::mem::offset_of!(Step, step), "u32"),
+        ("first", std::mem::offset_of!(Step, first), "u32"),
+        ("count", std::mem::offset_of!(Step, count), "u32"),
+        ("slot", std::mem::offset_of!(Step, slot), "u32"),
+        ("learning_rate", std::mem::offset_of!(Step, learning_rate), "f32"),
+        ("reserved", std::mem::offset_of!(Step, reserved), "u32"),
+    ];
+}
+
+/// One pass of an operation, with its shapes.
+pub trait Op: Debug + Send + Sync + Record + Reference {
+    /// `conv2d.backward_weight`
+    fn name(&self) -> &'static str;
+    /// Names, as the formulas have them, and lengths of what is read.
+    fn inputs(&self) -> Vec<(&'static str, usize)>;
+    /// Names and lengths of what is written. May be read as well, if the formula says so (`sgd`).
+    fn outputs(&self) -> Vec<(&'static str, usize)>;
+    /// Multiplications and additions, where they are worth counting.
+    fn flops(&self) -> u64 {
+        0
+    }
+}
+
+/// How an operation is launched: `gpu.rs`.
+pub trait Record {
+    /// Appends its dispatches.
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()>;
+}
+
+/// What an operation computes: `cpu.rs`, one implementation for all number types.
+pub trait Compute {
+    /// Reads the inputs, writes the outputs.
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>);
+}
+
+/// [`Compute`] without its type parameter, so that a plan can hold any operation.
+pub trait Reference {
+    /// In `f32`.
+    fn run_f32(&self, tensors: &mut Tensors<'_, f32>);
+    /// In `f64`.
+    fn run_f64(&self, tensors: &mut Tensors<'_, f64>);
+    /// Itself.
+    fn as_reference(&self) -> &dyn Reference;
+}
+
+impl<T: Compute> Reference for T {
+    fn run_f32(&self, tensors: &mut Tensors<'_, f32>) {
+        self.compute(tensors);
+    }
+    fn run_f64(&self, tensors: &mut Tensors<'_, f64>) {
+        self.compute(tensors);
+    }
+    fn as_reference(&self) -> &dyn Reference {
+        self
+    }
+}
+
+/// The inputs of a backward pass that multiplies by f'(x): `x` is among them unless f is the identity.
+fn with_producer(
+    producer: Activation,
+    len: usize,
+    mut inputs: Vec<(&'static str, usize)>,
+) -> Vec<(&'static str, usize)> {
+    if producer != Activation::Identity {
+        inputs.push(("x", len));
+    }
+    inputs
+}

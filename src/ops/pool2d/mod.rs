@@ -1,0 +1,78 @@
+//! pool2d: one number for each window and channel: the largest, the smallest, the mean, or the L2 norm.
+//!
+//! `x` is [N,H,W,C], `y` [N,P,Q,C]; windows lie inside the image (padding valid), any size and stride.
+//!
+//! - max, min: `y = x[m]`, where `m` is the first extreme place of the window in row-major order: that is the rule for
+//!   ties. The gradient goes to `m` alone.
+//! - average: `y = sum x / (R S)`, so each place gets `dy / (R S)`.
+//! - L2: `y = sqrt(sum x^2)`, so each place gets `dy x / y`, and 0 where y = 0.
+//!
+//! Where windows overlap, gradients add up. `dx` is multiplied by f'(x).
+
+mod cpu;
+mod gpu;
+
+use super::{Activation, Op};
+use crate::shape::Window2d;
+
+/// What becomes of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The largest
+    Max,
+    /// The smallest
+    Min,
+    /// The mean
+    Average,
+    /// The Euclidean norm
+    L2,
+}
+
+/// `x -> y`
+#[derive(Clone, Copy, Debug)]
+pub struct Forward {
+    /// Input, window and places; its padding is zero.
+    pub window: Window2d,
+    /// What is computed.
+    pub kind: Kind,
+}
+
+/// `x y dy -> dx`, multiplied by f'(x)
+#[derive(Clone, Copy, Debug)]
+pub struct Backward {
+    /// Input, window and places; its padding is zero.
+    pub window: Window2d,
+    /// What was computed.
+    pub kind: Kind,
+    /// The f that made `x`.
+    pub producer: Activation,
+}
+
+fn output_len(window: &Window2d) -> usize {
+    window.places() * window.channels
+}
+
+impl Op for Forward {
+    fn name(&self) -> &'static str {
+        "pool2d.forward"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("x", self.window.input_len())]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("y", output_len(&self.window))]
+    }
+}
+
+impl Op for Backward {
+    fn name(&self) -> &'static str {
+        "pool2d.backward"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        let out = output_len(&self.window);
+        vec![("x", self.window.input_len()), ("y", out), ("dy", out)]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("dx", self.window.input_len())]
+    }
+}

@@ -1,0 +1,139 @@
+//! The bridge from a pass to its dispatches: tensors become regions, choices become constants.
+
+use crate::error::Result;
+use crate::gpu::{Dispatch, KernelSpec, MAX_GROUPS, Operand, Recording, fold};
+use crate::plan::{Pass, Plan, Region};
+use crate::wgsl;
+
+/// Which kernels are taken where there is a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One output an invocation, as the formula reads.
+    Naive,
+    /// A tile of outputs in the registers of each invocation; the place of the staged form is beside it.
+    Register,
+}
+
+/// Where matrix passes read their operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperandSource {
+    /// From the storages themselves.
+    Buffer,
+    /// From texture mirrors of them: 2.5 times as fast on lavapipe, copies included.
+    Texture,
+}
+
+/// The register tile of the matrix engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Rows an invocation, a multiple of 4.
+    pub rows: usize,
+    /// Columns an invocation, in vec4.
+    pub columns4: usize,
+    /// Invocations of a workgroup along the columns.
+    pub across: usize,
+    /// And along the rows.
+    pub down: usize,
+}
+
+/// How passes are recorded: what the tuner will choose one day, and fixed by the kind of device until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Kernels.
+    pub form: Form,
+    /// Operands of matrix passes.
+    pub operands: OperandSource,
+    /// Tile of matrix passes.
+    pub tile: Tile,
+    /// Workgroups that keep the device busy: a product with fewer tiles is split along its sum.
+    pub busy_groups: usize,
+    /// Workgroups in x before a grid folds; smaller only in tests.
+    pub max_groups: u32,
+}
+
+impl Settings {
+    /// For drivers that compute on the CPU (measured on lavapipe).
+    pub fn software() -> Self {
+        Settings {
+            form: Form::Register,
+            operands: OperandSource::Texture,
+            tile: Tile { rows: 12, columns4: 4, across: 4, down: 2 },
+            busy_groups: 64,
+            max_groups: MAX_GROUPS,
+        }
+    }
+
+    /// For GPUs.
+    pub fn hardware() -> Self {
+        Settings {
+            form: Form::Register,
+            operands: OperandSource::Buffer,
+            tile: Tile { rows: 4, columns4: 1, across: 8, down: 8 },
+            busy_groups: 512,
+            max_groups: MAX_GROUPS,
+        }
+    }
+}
+
+/// Records the dispatches of one pass.
+pub struct Recorder<'a> {
+    /// The choices in force.
+    pub settings: &'a Settings,
+    recording: &'a mut Recording,
+    label: &'a str,
+    tensors: Vec<(&'static str, Region)>,
+}
+
+/// Appends the dispatches of a pass.
+pub fn record(plan: &Plan, pass: &Pass, settings: &Settings, recording: &mut Recording) -> Result<()> {
+    let regions = |ids: &[crate::plan::TensorId]| ids.iter().map(|id| plan.get(*id).region).collect::<Vec<_>>();
+    let names = pass.op.inputs().into_iter().chain(pass.op.outputs()).map(|(name, _)| name);
+    let tensors = names.zip(regions(&pass.inputs).into_iter().chain(regions(&pass.outputs))).collect();
+    pass.op.record(&mut Recorder { settings, recording, label: &pass.label, tensors })
+}
+
+impl Recorder<'_> {
+    /// The region of the input or output of this name.
+    pub fn region(&self, name: &str) -> Region {
+        match self.tensors.iter().find(|(known, _)| *known == name) {
+            Some((_, region)) => *region,
+            None => unreachable!("{}: no tensor {name}", self.label),
+        }
+    }
+
+    /// It as a buffer operand, with its name, as [`Recorder::dispatch`] wants it.
+    pub fn buffer(&self, name: &'static str) -> (&'static str, Operand) {
+        (name, Operand::Buffer(self.region(name)))
+    }
+
+    /// One invocation for each of `count` items. The kernel takes its number from `linear_index()` of
+    /// `shared/linear.wgsl`, which is appended here with its constants set.
+    pub fn for_each(
+        &mut self,
+        count: usize,
+        kernel: KernelSpec,
+        reads: Vec<(&'static str, Operand)>,
+        writes: Vec<(&'static str, Operand)>,
+    ) {
+        const WORKGROUP: usize = 64;
+        let groups = count.div_ceil(WORKGROUP);
+        let kernel = kernel.with([wgsl!("shared/linear.wgsl")]).set("COUNT", count);
+        self.dispatch("", groups, kernel, reads, writes);
+    }
+
+    /// `groups` workgroups, folded; `part` is appended to the label where a pass takes more than one dispatch. The
+    /// kernel must hold `shared/linear.wgsl`.
+    pub fn dispatch(
+        &mut self,
+        part: &str,
+        groups: usize,
+        kernel: KernelSpec,
+        reads: Vec<(&'static str, Operand)>,
+        writes: Vec<(&'static str, Operand)>,
+    ) {
+        let groups = fold(groups, self.settings.max_groups);
+        let label = if part.is_empty() { self.label.to_string() } else { format!("{}.{part}", self.label) };
+        let kernel = kernel.set("GROUPS_X", groups[0]);
+        self.recording.dispatch(Dispatch { label, kernel, reads, writes, groups });
+    }
+}

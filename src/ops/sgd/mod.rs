@@ -1,0 +1,41 @@
+//! sgd: stochastic gradient descent (equations 4 and 5), with momentum, Nesterov's look-ahead and weight decay.
+//!
+//! With `g = gradient + weight_decay w` and eta from [`Step::learning_rate`](super::Step):
+//!
+//! - plain: `w <- w - eta g`
+//! - momentum mu: `v <- mu v + g`, then `w <- w - eta v`
+//! - Nesterov: `v <- mu v + g`, then `w <- w - eta (g + mu v)`
+//!
+//! All weights of a network lie in one storage, so this is one pass. The gradient is that of the mean loss, so `eta / m` of
+//! the equations is eta here. It is PyTorch's form: eta is outside of `v`.
+
+mod cpu;
+mod gpu;
+
+use super::Op;
+
+/// `gradient -> weights velocity`; without momentum there is no `velocity`
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// Number of weights.
+    pub len: usize,
+    /// mu, in [0, 1)
+    pub momentum: f32,
+    /// Whether to look ahead.
+    pub nesterov: bool,
+    /// Added to the gradient, times w.
+    pub weight_decay: f32,
+}
+
+impl Op for Update {
+    fn name(&self) -> &'static str {
+        "sgd.update"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("gradient", self.len)]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        let weights = ("weights", self.len);
+        if self.momentum > 0.0 { vec![weights, ("velocity", self.len)] } else { vec![weights] }
+    }
+}

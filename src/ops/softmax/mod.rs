@@ -1,0 +1,75 @@
+//! softmax and the two costs behind it.
+//!
+//! `a[n,j] = exp(x[n,j] - max) / sum over k of exp(x[n,k] - max)`: subtracting the row's largest logit changes nothing and
+//! keeps exp in range.
+//!
+//! - cross-entropy: `loss[n] = -log a[n,t]` with t the target, computed as `log(sum exp(x - max)) - (x[t] - max)`;
+//!   `dx[n,j] = (a[n,j] - [j = t]) / count`
+//! - quadratic cost (equation 1): `loss[n] = 1/2 sum over j of (a[n,j] - [j = t])^2`;
+//!   `dx[n,j] = a[n,j] ((a[n,j] - [j = t]) - sum over k of a[n,k] (a[n,k] - [k = t])) / count`
+//!
+//! `count` is the number of images in the batch ([`Step::count`](super::Step)): the gradient is that of the mean loss
+//! (equations 4 and 5). Rows behind it are padding: loss 0, gradient 0, prediction `NO_PREDICTION`. The prediction is the
+//! class of the largest logit, the first of several.
+
+mod cpu;
+mod gpu;
+
+use super::Op;
+
+/// In place of a class, for a padding row.
+pub const NO_PREDICTION: u32 = u32::MAX;
+
+/// What is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cost {
+    /// Negative logarithm of the target's probability.
+    CrossEntropy,
+    /// Half the squared distance from the one-hot target: equation 1.
+    Quadratic,
+}
+
+/// `x -> y`, probabilities
+#[derive(Clone, Copy, Debug)]
+pub struct Forward {
+    /// N
+    pub batch: usize,
+    /// Number of logits a row.
+    pub classes: usize,
+}
+
+/// `x targets -> dx loss prediction`
+#[derive(Clone, Copy, Debug)]
+pub struct Loss {
+    /// N
+    pub batch: usize,
+    /// Number of logits a row.
+    pub classes: usize,
+    /// Which.
+    pub cost: Cost,
+}
+
+impl Op for Forward {
+    fn name(&self) -> &'static str {
+        "softmax.forward"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("x", self.batch * self.classes)]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("y", self.batch * self.classes)]
+    }
+}
+
+impl Op for Loss {
+    fn name(&self) -> &'static str {
+        "softmax.loss"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("x", self.batch * self.classes), ("targets", self.batch)]
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        vec![("dx", self.batch * self.classes), ("loss", self.batch), ("prediction", self.batch)]
+    }
+}

@@ -1,0 +1,122 @@
+//! A network compiled to a list: tensors, and the passes over them in order.
+//!
+//! The plan knows no device. The CPU walks it as it stands ([`crate::reference`]); for a GPU each pass is recorded as
+//! one or more dispatches ([`crate::ops::Record`]).
+
+use crate::ops::Op;
+pub use crate::storage::{Region, StorageId};
+
+/// Index of a tensor in its [`Plan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TensorId(pub usize);
+
+/// What a storage's 4-byte elements are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// `f32` on the device; on the CPU the reference's number type
+    Real,
+    /// `u32`
+    Int,
+}
+
+/// One buffer.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// Its name in `plan` and in errors.
+    pub name: String,
+    /// In elements.
+    pub len: usize,
+    /// Of what.
+    pub element: Element,
+}
+
+/// A named view of a storage.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// `<layer>.<name>`, the name as the formulas have it: `conv1.dw`.
+    pub name: String,
+    /// Dimensions, slowest first.
+    pub shape: Vec<usize>,
+    /// Where it lives.
+    pub region: Region,
+}
+
+/// One operation on tensors.
+#[derive(Debug)]
+pub struct Pass {
+    /// `<layer>.<pass>`
+    pub label: String,
+    /// What is computed, and how.
+    pub op: Box<dyn Op>,
+    /// In the order of [`Op::inputs`].
+    pub inputs: Vec<TensorId>,
+    /// In the order of [`Op::outputs`].
+    pub outputs: Vec<TensorId>,
+}
+
+/// Storages and the tensors in them.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// By [`StorageId`].
+    pub storages: Vec<Storage>,
+    /// By [`TensorId`].
+    pub tensors: Vec<Tensor>,
+}
+
+/// Slices of shared storages start at multiples of 256 bytes, as WebGPU demands of binding offsets.
+const SLICE_ALIGNMENT: usize = 64;
+
+impl Plan {
+    /// A new storage of `len` elements; zero means that [`Plan::slice`] will make it grow.
+    pub fn storage(&mut self, name: impl Into<String>, len: usize, element: Element) -> StorageId {
+        self.storages.push(Storage { name: name.into(), len, element });
+        StorageId(self.storages.len() - 1)
+    }
+
+    /// A tensor with a storage of its own.
+    pub fn tensor(&mut self, name: impl Into<String>, shape: &[usize], element: Element) -> TensorId {
+        let name = name.into();
+        let storage = self.storage(name.clone(), 0, element);
+        self.view(name, shape, storage, 0)
+    }
+
+    /// A tensor behind the last one in `storage`.
+    pub fn slice(&mut self, name: impl Into<String>, shape: &[usize], storage: StorageId) -> TensorId {
+        let offset = self.storages[storage.0].len.next_multiple_of(SLICE_ALIGNMENT);
+        self.view(name, shape, storage, offset)
+    }
+
+    /// A tensor at `offset` of a storage, which grows if it must.
+    pub fn view(&mut self, name: impl Into<String>, shape: &[usize], storage: StorageId, offset: usize) -> TensorId {
+        let len = shape.iter().product();
+        let held = &mut self.storages[storage.0].len;
+        *held = (*held).max(offset + len);
+        let region = Region { storage, offset, len };
+        self.tensors.push(Tensor { name: name.into(), shape: shape.to_vec(), region });
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// The tensor of an id.
+    pub fn get(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.0]
+    }
+
+    /// A pass over tensors of this plan. Lengths are compared with what the operation says of itself.
+    ///
+    /// # Panics
+    /// In debug builds, if they differ: that is a mistake in a layer, not something a user can bring about.
+    pub fn pass(
+        &self,
+        label: impl Into<String>,
+        op: impl Op + 'static,
+        inputs: &[TensorId],
+        outputs: &[TensorId],
+    ) -> Pass {
+        let label = label.into();
+        let lens = |ids: &[TensorId]| ids.iter().map(|id| self.get(*id).region.len).collect::<Vec<_>>();
+        let said = |operands: Vec<(&str, usize)>| operands.into_iter().map(|(_, len)| len).collect::<Vec<_>>();
+        debug_assert_eq!(said(op.inputs()), lens(inputs), "{label}: inputs of {op:?}");
+        debug_assert_eq!(said(op.outputs()), lens(outputs), "{label}: outputs of {op:?}");
+        Pass { label, op: Box::new(op), inputs: inputs.to_vec(), outputs: outputs.to_vec() }
+    }
+}

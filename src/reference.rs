@@ -1,0 +1,161 @@
+//! Walks a plan on the CPU, pass by pass, in `f32` or `f64`.
+
+use crate::plan::{Element, Pass, Plan, Region};
+use num_traits::Float;
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{AddAssign, SubAssign};
+
+/// The number types of the reference: `f32`, and `f64` where it judges others.
+pub trait Real: Float + AddAssign + SubAssign + Sum + Debug + Default + Send + Sync + 'static {
+    /// Rounds if it must.
+    fn of(value: f64) -> Self;
+    /// Runs an operation in this type.
+    fn run(op: &dyn crate::ops::Reference, tensors: &mut Tensors<'_, Self>);
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+    fn run(op: &dyn crate::ops::Reference, tensors: &mut Tensors<'_, Self>) {
+        op.run_f32(tensors);
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+    fn run(op: &dyn crate::ops::Reference, tensors: &mut Tensors<'_, Self>) {
+        op.run_f64(tensors);
+    }
+}
+
+/// The content of a storage.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data<F> {
+    /// Numbers
+    Real(Vec<F>),
+    /// Counts, labels, packed bytes
+    Int(Vec<u32>),
+}
+
+/// The tensors of one pass, by the names that its operation gives them.
+pub struct Tensors<'a, F> {
+    /// The values of the per-step uniform.
+    pub step: crate::ops::Step,
+    inputs: Vec<(&'static str, Slice<'a, F>)>,
+    outputs: Vec<(&'static str, Option<SliceMut<'a, F>>)>,
+}
+
+enum Slice<'a, F> {
+    Real(&'a [F]),
+    Int(&'a [u32]),
+}
+
+enum SliceMut<'a, F> {
+    Real(&'a mut [F]),
+    Int(&'a mut [u32]),
+}
+
+impl<'a, F> Tensors<'a, F> {
+    /// An input of numbers.
+    pub fn input(&self, name: &str) -> &'a [F] {
+        match self.inputs.iter().find(|(n, _)| *n == name) {
+            Some((_, Slice::Real(values))) => values,
+            _ => unreachable!("no real input {name}"),
+        }
+    }
+
+    /// An input of integers.
+    pub fn input_int(&self, name: &str) -> &'a [u32] {
+        match self.inputs.iter().find(|(n, _)| *n == name) {
+            Some((_, Slice::Int(values))) => values,
+            _ => unreachable!("no integer input {name}"),
+        }
+    }
+
+    /// An output of numbers; each can be taken once.
+    pub fn output(&mut self, name: &str) -> &'a mut [F] {
+        match self.take(name) {
+            Some(SliceMut::Real(values)) => values,
+            _ => unreachable!("no real output {name}"),
+        }
+    }
+
+    /// An output of integers; each can be taken once.
+    pub fn output_int(&mut self, name: &str) -> &'a mut [u32] {
+        match self.take(name) {
+            Some(SliceMut::Int(values)) => values,
+            _ => unreachable!("no integer output {name}"),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<SliceMut<'a, F>> {
+        self.outputs.iter_mut().find(|(n, _)| *n == name).and_then(|(_, slice)| slice.take())
+    }
+}
+
+/// A plan's storages in the CPU's memory.
+pub struct Machine<F> {
+    storages: Vec<Data<F>>,
+}
+
+impl<F: Real> Machine<F> {
+    /// Everything zero.
+    pub fn new(plan: &Plan) -> Self {
+        let zeros = |storage: &crate::plan::Storage| match storage.element {
+            Element::Real => Data::Real(vec![F::zero(); storage.len]),
+            Element::Int => Data::Int(vec![0; storage.len]),
+        };
+        Machine { storages: plan.storages.iter().map(zeros).collect() }
+    }
+
+    /// The numbers of a region.
+    pub fn real(&mut self, region: Region) -> &mut [F] {
+        match &mut self.storages[region.storage.0] {
+            Data::Real(values) => &mut values[region.offset..region.offset + region.len],
+            Data::Int(_) => unreachable!("an integer storage"),
+        }
+    }
+
+    /// The integers of a region.
+    pub fn int(&mut self, region: Region) -> &mut [u32] {
+        match &mut self.storages[region.storage.0] {
+            Data::Int(values) => &mut values[region.offset..region.offset + region.len],
+            Data::Real(_) => unreachable!("a real storage"),
+        }
+    }
+
+    /// Runs one pass.
+    pub fn run(&mut self, plan: &Plan, pass: &Pass, step: crate::ops::Step) {
+        // A pass never reads a storage that it writes, nor writes one twice, so outputs can be taken out meanwhile.
+        let written: Vec<Region> = pass.outputs.iter().map(|id| plan.get(*id).region).collect();
+        let mut taken: Vec<Data<F>> = written
+            .iter()
+            .map(|region| std::mem::replace(&mut self.storages[region.storage.0], Data::Int(Vec::new())))
+            .collect();
+        let range = |region: &Region| region.offset..region.offset + region.len;
+        let inputs = pass.op.inputs().into_iter().zip(&pass.inputs).map(|((name, _), id)| {
+            let region = plan.get(*id).region;
+            let slice = match &self.storages[region.storage.0] {
+                Data::Real(values) => Slice::Real(&values[range(&region)]),
+                Data::Int(values) => Slice::Int(&values[range(&region)]),
+            };
+            (name, slice)
+        });
+        let outputs = pass.op.outputs().into_iter().zip(&written).zip(&mut taken).map(|(((name, _), region), data)| {
+            let slice = match data {
+                Data::Real(values) => SliceMut::Real(&mut values[range(region)]),
+                Data::Int(values) => SliceMut::Int(&mut values[range(region)]),
+            };
+            (name, Some(slice))
+        });
+        let mut tensors = Tensors { step, inputs: inputs.collect(), outputs: outputs.collect() };
+        F::run(pass.op.as_reference(), &mut tensors);
+        for (region, data) in written.iter().zip(taken) {
+            self.storages[region.storage.0] = data;
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Each pass against its reference. `<op>.rs` is the test room of `src/ops/<op>`.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod activation;
