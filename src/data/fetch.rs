@@ -123,11 +123,7 @@ pub struct Fetched {
 ///
 /// [`Error::Download`] when no mirror could deliver a file, [`Error::File`] when another file has its name,
 /// [`Error::Io`] when the folder cannot be written.
-pub fn fetch_mnist(
-    to: &Path,
-    mirrors: &[Mirror<'_>],
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Vec<Fetched>> {
+pub fn fetch_mnist(to: &Path, mirrors: &[Mirror<'_>], progress: &mut dyn FnMut(Progress<'_>)) -> Result<Vec<Fetched>> {
     fetch(to, &MNIST, mirrors, Patience::default(), progress)
 }
 
@@ -285,12 +281,8 @@ fn receive(
     let mut body = response.into_body();
     let total = body.content_length().map(|length| start.saturating_add(length));
     progress(Progress::Started { url, have: start, total });
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(part)
-        .map_err(Error::io("create", part))?;
+    let mut file =
+        OpenOptions::new().create(true).write(true).truncate(false).open(part).map_err(Error::io("create", part))?;
     file.set_len(start).map_err(Error::io("write", part))?;
     file.seek(SeekFrom::Start(start)).map_err(Error::io("write", part))?;
     pour(&mut body.as_reader(), &mut file, part, start..cap, progress)?;

@@ -216,10 +216,7 @@ fn digits(name: &str, count: usize, seed: u64) -> Dataset {
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, which then takes its place.
-pub(crate) fn replace_file(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<()> {
+pub(crate) fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let temporary = beside(path, &format!(".{}.tmp", std::process::id()));
     let written = write_synced(&temporary, write).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {

@@ -94,10 +94,8 @@ mod tests {
     /// Checkpoints rely on this: a changed generator would silently change what a resumed run sees.
     #[test]
     fn the_order_is_pinned() {
-        assert_eq!(Order::shuffled(10, 1).epoch(0), PINNED);
+        assert_eq!(Order::shuffled(10, 1).epoch(0), [0, 4, 6, 3, 8, 1, 2, 7, 5, 9]);
     }
-
-    const PINNED: [u32; 10] = [0; 10];
 
     /// Each index lands on each place equally often: 24 orders of 4, chi-squared with 23 degrees of freedom, whose
     /// 0.9999 quantile is 56.

@@ -179,7 +179,10 @@ fn bounds(ink: &Plane) -> (u32, u32, u32, u32) {
     (left, top, right - left + 1, bottom - top + 1)
 }
 
-/// The character on an empty image, its centre of mass as near to the middle as leaves it whole, its strongest ink 255.
+/// The character on an empty image, its strongest ink 255.
+///
+/// Its centre of mass is shifted by whole pixels to the middle or less than one pixel beyond, to the right and below:
+/// so lie all of MNIST's digits. It stays whole, though.
 fn centred(ink: &Plane, height: u32, width: u32) -> Vec<u8> {
     let (mut mass, mut x_mass, mut y_mass) = (0.0, 0.0, 0.0);
     for (x, y, pixel) in ink.enumerate_pixels() {
@@ -189,7 +192,7 @@ fn centred(ink: &Plane, height: u32, width: u32) -> Vec<u8> {
         y_mass += value * (f64::from(y) + 0.5);
     }
     let offset = |whole: u32, part: u32, moment: f64| {
-        (f64::from(whole) / 2.0 - moment / mass).round().clamp(0.0, f64::from(whole.saturating_sub(part))) as u32
+        (f64::from(whole) / 2.0 - moment / mass).ceil().clamp(0.0, f64::from(whole.saturating_sub(part))) as u32
     };
     let (left, top) = (offset(width, ink.width(), x_mass), offset(height, ink.height(), y_mass));
 
@@ -250,11 +253,11 @@ mod tests {
 
     #[test]
     fn what_has_the_form_already_stays_as_it_is() {
-        // The strokes' centre of mass is (13.9, 6.1), which belongs at (14, 14).
+        // The strokes' centre of mass is (13.9, 6.1) from their corner, and (14.9, 14.1) here.
         let form = prepared(drawing([28, 28], [4, 4], 20, 3, 255, 0));
-        assert_eq!(extent(&form), (0, 8, 20, 20));
+        assert_eq!(extent(&form), (1, 8, 20, 20));
         assert_eq!(prepared(form.clone()), form);
-        assert_eq!(form, drawing([28, 28], [0, 8], 20, 3, 255, 0));
+        assert_eq!(form, drawing([28, 28], [1, 8], 20, 3, 255, 0));
     }
 
     #[test]
@@ -263,17 +266,18 @@ mod tests {
         for (side, place, size, thick) in [
             ([300, 200], [130, 20], 160, 24),
             ([2000, 3000], [100, 1400], 1400, 210),
-            ([40, 40], [0, 0], 40, 6),
-            ([41, 41], [1, 0], 40, 6),
+            ([40, 46], [0, 3], 40, 6),
+            ([60, 40], [10, 0], 40, 6),
             ([12, 60], [2, 40], 10, 2),
         ] {
             let image = prepared(drawing(side, place, size, thick, 255, 0));
             let (.., width, height) = extent(&image);
             assert_eq!((width, height), (20, 20), "{side:?}");
             let (x, y) = centre(&image);
-            assert!((x - 14.0).abs() <= 0.5 && (y - 14.0).abs() <= 0.5, "{side:?}: {x} {y}");
+            assert!((13.9..15.1).contains(&x) && (13.9..15.1).contains(&y), "{side:?}: {x} {y}");
+            // A shift by one pixel would make this 26.
             let mean: f64 = image.iter().zip(form.iter()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / 784.0;
-            assert!(mean <= 8.0, "{side:?}: mean difference {mean}");
+            assert!(mean <= 12.0, "{side:?}: mean difference {mean}");
         }
     }
 

@@ -106,9 +106,8 @@ fn draw_sample(sheet: &mut RgbImage, left: usize, top: usize, set: &Dataset, ind
 
 /// The colour of a grey value.
 fn tone(value: u8) -> Rgb<u8> {
-    let between = |from: u8, to: u8| {
-        (u32::from(from) * u32::from(255 - value) + u32::from(to) * u32::from(value) + 127) / 255
-    };
+    let between =
+        |from: u8, to: u8| (u32::from(from) * u32::from(255 - value) + u32::from(to) * u32::from(value) + 127) / 255;
     Rgb([0, 1, 2].map(|channel| between(BACKGROUND[channel], INK[channel]) as u8))
 }
 
@@ -209,9 +208,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_drawn_is_said() {
-        let complaint = |set: &Dataset, indices: &[usize], columns| {
-            contact_sheet(set, indices, columns).unwrap_err().to_string()
-        };
+        let complaint =
+            |set: &Dataset, indices: &[usize], columns| contact_sheet(set, indices, columns).unwrap_err().to_string();
         let grey = set([2, 2, 1], &[0, 1]);
         assert_eq!(complaint(&grey, &[0, 2], 2), "sample 2 is not in the train set, which has 2");
         assert_eq!(complaint(&grey, &[], 2), "a sheet needs at least one sample");

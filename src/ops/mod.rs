@@ -1,21 +1,30 @@
 //! The operations: one room each, with `mod.rs` (what it is), `gpu.rs` (how it is launched) and `cpu.rs` (what it
 //! computes).
 //!
-//! An [`Op`] is one pass with its shapes, the entry of a [`crate::plan::Plan`]. A room has one for each of its passes.
+//! An [`Op`] is one pass with its shapes, the entry of a [`crate::plan::Plan`]. A room has one for each of its passes. A
+//! [`Layer`] (`layer.rs`) is what networks are made of; it records the passes on a [`Tape`].
 
 pub mod activation;
+mod config;
 pub mod conv2d;
 pub mod dense;
 pub mod dropout;
+pub mod flatten;
 pub mod gather_batch;
+mod layer;
+mod matrix;
 pub mod pool2d;
 mod record;
 pub mod score;
 pub mod sgd;
 pub mod softmax;
+mod tape;
 
 pub use activation::Activation;
+pub(crate) use config::LARGEST as LARGEST_SETTING;
+pub use layer::{Flow, Layer, LayerKind, OPS, Parameter, Site};
 pub use record::{Form, OperandSource, Recorder, Settings, Tile, record};
+pub use tape::Tape;
 
 use crate::error::Result;
 use crate::reference::{Real, Tensors};

@@ -36,6 +36,18 @@ pub struct Tile {
     pub down: usize,
 }
 
+impl Tile {
+    /// The same number of invocations, fewer of them across where the product has too few columns for all.
+    pub(super) fn fitted(self, columns4: usize) -> Tile {
+        let mut tile = self;
+        while tile.across.is_multiple_of(2) && tile.across / 2 * tile.columns4 >= columns4 {
+            tile.across /= 2;
+            tile.down *= 2;
+        }
+        tile
+    }
+}
+
 /// How passes are recorded: what the tuner will choose one day, and fixed by the kind of device until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -57,7 +69,7 @@ impl Settings {
         Settings {
             form: Form::Register,
             operands: OperandSource::Texture,
-            tile: Tile { rows: 12, columns4: 4, across: 4, down: 2 },
+            tile: Tile { rows: 8, columns4: 2, across: 8, down: 1 },
             busy_groups: 64,
             max_groups: MAX_GROUPS,
         }
@@ -115,10 +127,22 @@ impl Recorder<'_> {
         reads: Vec<(&'static str, Operand)>,
         writes: Vec<(&'static str, Operand)>,
     ) {
+        self.for_each_part("", count, kernel, reads, writes);
+    }
+
+    /// [`Recorder::for_each`] as one of several dispatches of a pass: `part` is appended to the label.
+    pub fn for_each_part(
+        &mut self,
+        part: &str,
+        count: usize,
+        kernel: KernelSpec,
+        reads: Vec<(&'static str, Operand)>,
+        writes: Vec<(&'static str, Operand)>,
+    ) {
         const WORKGROUP: usize = 64;
         let groups = count.div_ceil(WORKGROUP);
         let kernel = kernel.with([wgsl!("shared/linear.wgsl")]).set("COUNT", count);
-        self.dispatch("", groups, kernel, reads, writes);
+        self.dispatch(part, groups, kernel, reads, writes);
     }
 
     /// `groups` workgroups, folded; `part` is appended to the label where a pass takes more than one dispatch. The

@@ -264,7 +264,7 @@ pub fn variants() -> Vec<(&'static str, Settings)> {
     let fast = Settings::software();
     vec![
         ("naive", Settings { form: Form::Naive, operands: OperandSource::Buffer, ..fast }),
-        ("register 12x16, textures", fast),
+        ("register 8x8, textures", fast),
         ("register 4x4, buffers", Settings::hardware()),
         (
             "register 8x8, buffers, folded grid, much split",

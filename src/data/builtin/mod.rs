@@ -1,9 +1,13 @@
 //! Handwritten-like digits, drawn on the spot: data to train on where nothing can be downloaded.
 //!
-//! Every digit is written in several styles, each of them a few skeletons of strokes drawn by hand ([`styles`]). An
-//! image takes one style, blends its skeletons and disturbs the blend as a hand would ([`skeleton`]), then draws it
-//! with a pen and lays it out as MNIST is laid out ([`render`]). A network that has seen nothing else reads about 98 %
-//! of MNIST's test images.
+//! Every digit is written in several styles, each of them a few skeletons of strokes drawn by hand (`styles`). An image
+//! takes one style, blends its skeletons and disturbs the blend as a hand would (`skeleton`), then inks it with a pen
+//! and lays it out as MNIST is laid out (`render`). A network that has seen nothing else reads about 98 % of MNIST's
+//! test images (20,000 digits, 5 epochs).
+//!
+//! What a network misses are styles rather than noise: some forty more shapes took the errors on 10,000 of MNIST's
+//! training images from 2.8 to 2.2 % (mean of two runs). Sharper edges, less slant and jitter, stronger waves and bows,
+//! or more varied pens changed nothing beyond the difference between two runs (0.2 points).
 
 mod random;
 mod render;
@@ -37,6 +41,82 @@ pub fn digits(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
 fn draw(digit: u8, image: &mut [u8], dice: &mut Dice) {
     let styles = STYLES[usize::from(digit)];
     let style = &styles[dice.pick(styles.iter().map(|style| style.weight))];
-    let lines = skeleton::skeleton(style, dice);
-    render::render(&lines, image, dice);
+    let lines = skeleton::write(style, dice);
+    render::paint(&lines, image, dice);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render::BOX;
+    use super::*;
+
+    /// The pixels with ink: row, column, ink.
+    fn inked(image: &[u8]) -> impl Iterator<Item = (usize, usize, f64)> {
+        let inked = image.iter().enumerate().filter(|&(_, &pixel)| pixel > 0);
+        inked.map(|(i, &pixel)| (i / SIDE, i % SIDE, pixel.into()))
+    }
+
+    /// How many rows or columns lie between the first and the last one with ink, both included.
+    fn extent(positions: &[usize]) -> usize {
+        positions.iter().max().unwrap() - positions.iter().min().unwrap() + 1
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_bytes_on_any_number_of_threads() {
+        let expected = digits(300, 7);
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(pool.install(|| digits(300, 7)) == expected, "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn seeds_and_images_differ() {
+        let ((images, labels), (others, other_labels)) = (digits(300, 7), digits(300, 8));
+        assert_ne!(labels, other_labels);
+        let mut all: Vec<_> = images.chunks(SIDE * SIDE).chain(others.chunks(SIDE * SIDE)).collect();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 600, "distinct images");
+    }
+
+    #[test]
+    fn labels_are_balanced_and_shuffled() {
+        let (_, labels) = digits(1003, 1);
+        for digit in 0..10 {
+            let count = labels.iter().filter(|&&label| label == digit).count();
+            assert_eq!(count, if digit < 3 { 101 } else { 100 }, "digit {digit}");
+        }
+        let ascents = labels.windows(2).filter(|pair| pair[1] == (pair[0] + 1) % 10).count();
+        assert!(ascents < 200, "{ascents} of 1002 labels follow their predecessor; 100 would by chance");
+    }
+
+    #[test]
+    fn ink_fits_a_box_and_is_centred_by_mass() {
+        let (images, labels) = digits(3000, 3);
+        let mut off_centre = 0;
+        for (i, image) in images.chunks(SIDE * SIDE).enumerate() {
+            let what = format!("image {i}, a {}", labels[i]);
+            assert!(inked(image).next().is_some(), "{what} is empty");
+
+            let (rows, columns): (Vec<_>, Vec<_>) = inked(image).map(|(row, column, _)| (row, column)).unzip();
+            let (width, height) = (extent(&columns), extent(&rows));
+            assert_eq!(width.max(height), BOX, "{what} is {width} x {height}");
+
+            let mass: f64 = inked(image).map(|(.., ink)| ink).sum();
+            let y = inked(image).map(|(row, _, ink)| (row as f64 + 0.5) * ink).sum::<f64>() / mass;
+            let x = inked(image).map(|(_, column, ink)| (column as f64 + 0.5) * ink).sum::<f64>() / mass;
+            let off = (x - 14.0).abs().max((y - 14.0).abs());
+            assert!(off <= 2.0, "{what} has its mass at {x}, {y}");
+            // Whole pixels allow half of one, and a little for rounded greys.
+            off_centre += usize::from(off > 0.51);
+        }
+        // A few digits are so lopsided that the box meets the image's border first.
+        assert!(off_centre <= 10, "{off_centre} of 3000 images off centre");
+    }
+
+    #[test]
+    fn no_digits_are_no_problem() {
+        assert_eq!(digits(0, 1), (vec![], vec![]));
+    }
 }

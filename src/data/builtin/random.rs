@@ -3,6 +3,7 @@
 use std::f32::consts::TAU;
 
 use rand::RngExt;
+use rand::distr::Open01;
 use rand_pcg::Pcg64Dxsm;
 
 /// A random number generator of a fixed, documented algorithm.
@@ -29,9 +30,9 @@ impl Dice {
         self.uniform((0.0, 1.0)) < share
     }
 
-    /// Exponential with mean 1.
+    /// Exponential with mean 1; never 0.
     fn exponential(&mut self) -> f32 {
-        -(1.0 - self.uniform((0.0, 1.0))).ln()
+        -self.0.sample::<f32, _>(Open01).ln()
     }
 
     /// Normal with mean 0 and standard deviation `sd`: one half of a Box-Muller pair.
@@ -53,8 +54,48 @@ impl Dice {
     pub(super) fn shares(&mut self, count: usize, contrast: f32) -> Vec<f32> {
         let mut shares: Vec<f32> = (0..count).map(|_| self.exponential().powf(contrast)).collect();
         let sum: f32 = shares.iter().sum();
-        // Should all of them round to zero, nothing dominates.
-        shares.iter_mut().for_each(|share| *share = if sum > 0.0 { *share / sum } else { 1.0 / count as f32 });
+        shares.iter_mut().for_each(|share| *share /= sum);
         shares
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asserts the mean and the standard deviation of 20,000 draws, one from each of so many streams: what an image
+    /// draws must not depend on what its neighbours draw. The tolerance is five standard errors and more.
+    fn expect(mean: f32, sd: f32, draw: impl Fn(&mut Dice) -> f32) {
+        let draws: Vec<f32> = (0..20_000).map(|stream| draw(&mut Dice::new(1, stream))).collect();
+        let average = |terms: &mut dyn Iterator<Item = f32>| terms.sum::<f32>() / draws.len() as f32;
+        let found = average(&mut draws.iter().copied());
+        assert!((found - mean).abs() <= 0.04 * sd, "mean {found}, not {mean}");
+        let deviation = average(&mut draws.iter().map(|x| (x - mean).powi(2))).sqrt();
+        assert!((deviation - sd).abs() <= 0.05 * sd, "standard deviation {deviation}, not {sd}");
+        let neighbours = average(&mut draws.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)));
+        assert!(neighbours.abs() <= 0.04 * sd * sd, "covariance {neighbours} between neighbouring streams");
+    }
+
+    #[test]
+    fn distributions_have_their_moments() {
+        expect(3.0, 4.0 / 12.0_f32.sqrt(), |dice| dice.uniform((1.0, 5.0)));
+        expect(0.0, 2.0, |dice| dice.normal(2.0));
+        expect(0.2, 0.4, |dice| f32::from(dice.chance(0.2)));
+        // Weights 1, 2, 1: mean 1, variance 1/2.
+        expect(1.0, 0.5_f32.sqrt(), |dice| dice.pick([1.0, 2.0, 1.0].into_iter()) as f32);
+    }
+
+    #[test]
+    fn shares_sum_to_one_and_obey_contrast() {
+        for contrast in [0.0, 1.5, 4.0] {
+            let shares = Dice::new(1, 1).shares(5, contrast);
+            assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6, "contrast {contrast}: {shares:?}");
+        }
+        assert_eq!(Dice::new(1, 1).shares(4, 0.0), [0.25; 4]);
+        let largest = |contrast| {
+            let largest = |i| Dice::new(1, i).shares(5, contrast).into_iter().fold(0.0, f32::max);
+            (0..1000).map(largest).sum::<f32>() / 1000.0
+        };
+        assert!(largest(1.5) > largest(1.0) + 0.05, "{} and {}", largest(1.5), largest(1.0));
     }
 }

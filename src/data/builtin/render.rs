@@ -42,7 +42,7 @@ struct Dab {
 type Patch = [[f32; BOX]; BOX];
 
 /// Draws the lines into an image of `SIDE` x `SIDE` bytes, 0 for paper and 255 for ink.
-pub(super) fn render(lines: &[Vec<Point>], image: &mut [u8], dice: &mut Dice) {
+pub(super) fn paint(lines: &[Vec<Point>], image: &mut [u8], dice: &mut Dice) {
     let mut strokes = dabs(lines, dice);
     fit(&mut strokes);
     centre(&ink(&strokes, dice), image);
@@ -141,6 +141,29 @@ fn centre(ink: &Patch, image: &mut [u8]) {
         let start = (top + row) * SIDE + left;
         for (target, &pixel) in image[start..start + BOX].iter_mut().zip(pixels) {
             *target = (pixel * 255.0).round() as u8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fitting_cuts_nothing_off() {
+        let dab = |x, y, radius| Dab { centre: Point::new(x, y), radius };
+        // Wide, tall, and about square; the ends are of different boldness.
+        for end in [dab(3.0, 0.5, 0.2), dab(-0.2, 1.0, 0.05), dab(1.0, -1.0, 0.3)] {
+            let mut strokes = vec![vec![dab(0.0, 0.0, 0.1), dab(0.1, 0.1, 0.1)], vec![end]];
+            fit(&mut strokes);
+            let dabs: Vec<Dab> = strokes.concat();
+            let least = |edge: fn(&Dab) -> f32| dabs.iter().map(edge).fold(f32::INFINITY, f32::min);
+            let (left, right) = (least(|d| d.centre.x - d.radius), -least(|d| -d.centre.x - d.radius));
+            let (top, bottom) = (least(|d| d.centre.y - d.radius), -least(|d| -d.centre.y - d.radius));
+            let (width, height) = (right - left, bottom - top);
+            assert!((width.max(height) - 20.0).abs() < 1e-4, "{width} x {height}");
+            assert!((left + right - 20.0).abs() < 1e-4, "from {left} to {right}");
+            assert!((top + bottom - 20.0).abs() < 1e-4, "from {top} to {bottom}");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::random::Dice;
 use super::styles::Style;
 
 /// How strongly one shape of a style dominates the blend; see [`Dice::shares`].
-const CONTRAST: f32 = 1.5;
+const CONTRAST: f32 = 2.3;
 /// Blends are stretched about the mean of the shapes by this factor, so that they may leave the drawn range a little.
 const EXAGGERATION: f32 = 1.3;
 /// Standard deviation of each control point's own displacement; an image draws its own from this range.
@@ -44,7 +44,7 @@ const SLANT: (f32, f32) = (0.11, 0.27);
 const ROTATION: f32 = 0.12;
 
 /// Straight pieces for each span between two control points.
-const PIECES: usize = 4;
+const PIECES: usize = 6;
 
 /// A point, or the way from one point to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -113,11 +113,11 @@ fn parse(shape: &str) -> Vec<Stroke> {
     shape.split('|').map(stroke).collect()
 }
 
-/// A random digit of the style: for each stroke the points of a polyline. The origin is about the digit's centre.
-pub(super) fn skeleton(style: &Style, dice: &mut Dice) -> Vec<Vec<Point>> {
+/// Writes a random digit of the style: for each stroke the points of a polyline. The origin is about its centre.
+pub(super) fn write(style: &Style, dice: &mut Dice) -> Vec<Vec<Point>> {
     let mut strokes = blend(style, dice);
     jitter(&mut strokes, dice);
-    let mut lines = lines(&strokes, dice);
+    let mut lines = connect(&strokes, dice);
     distort(&mut lines, dice);
     transform(&mut lines, dice);
     lines
@@ -125,6 +125,7 @@ pub(super) fn skeleton(style: &Style, dice: &mut Dice) -> Vec<Vec<Point>> {
 
 /// A random weighted mean of the style's shapes.
 fn blend(style: &Style, dice: &mut Dice) -> Vec<Stroke> {
+    // Read anew for every image: a few microseconds, not worth a second table.
     let shapes: Vec<_> = style.shapes.iter().map(|shape| parse(shape)).collect();
     let mean = 1.0 / shapes.len() as f32;
     let shares = dice.shares(shapes.len(), CONTRAST);
@@ -160,7 +161,7 @@ fn jitter(strokes: &mut [Stroke], dice: &mut Dice) {
 }
 
 /// Curves through the control points, with corners that are more or less sharp.
-fn lines(strokes: &[Stroke], dice: &mut Dice) -> Vec<Vec<Point>> {
+fn connect(strokes: &[Stroke], dice: &mut Dice) -> Vec<Vec<Point>> {
     let roundness = if dice.chance(ROUNDED) { dice.uniform((0.0, 1.0)) } else { 0.0 };
     let line = |Stroke { points, corners }: &Stroke| {
         let sharp = curve(points, corners);
@@ -221,5 +222,45 @@ fn transform(lines: &mut [Vec<Point>], dice: &mut Dice) {
         // The drawn digits are about 0.6 wide.
         let x = (x - 0.3) * (1.0 + taper * y) * aspect + bow * y * y - slant * y;
         *point = Point::new(x * cos - y * sin, x * sin + y * cos);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::styles::STYLES;
+    use super::*;
+
+    /// What the shapes of a style have in common: for each stroke, which of its points are corners.
+    fn structure(shape: &str) -> Vec<Vec<bool>> {
+        parse(shape).into_iter().map(|stroke| stroke.corners).collect()
+    }
+
+    #[test]
+    fn shapes_of_a_style_have_equal_structure() {
+        for (digit, styles) in STYLES.iter().enumerate() {
+            for Style { weight, shapes } in styles.iter() {
+                assert!(*weight > 0.0, "digit {digit}, {shapes:?}");
+                for shape in shapes.iter() {
+                    assert_eq!(structure(shape), structure(shapes[0]), "digit {digit}, {shape}");
+                    assert!(parse(shape).iter().all(|stroke| stroke.points.len() >= 2), "digit {digit}, {shape}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn curves_pass_through_their_points_and_turn_at_corners() {
+        let Stroke { points, corners } = &parse("0 0, 0 100!, 50 100, 100 100")[0];
+        let line = curve(points, corners);
+        for (i, span) in points.windows(2).enumerate() {
+            for piece in 0..=PIECES {
+                // Both parts are straight, so their pieces are equally long.
+                let expected = span[0] + (span[1] - span[0]) * (piece as f32 / PIECES as f32);
+                let found = line[i * PIECES + piece];
+                assert!((found - expected).length() < 1e-6, "span {i}, piece {piece}: {found:?}, not {expected:?}");
+            }
+        }
+        let round = curve(points, &[false; 4]);
+        assert!(round.iter().any(|point| point.y > 1.01), "without its corner the curve swings out: {round:?}");
     }
 }

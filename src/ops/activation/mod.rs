@@ -5,6 +5,9 @@
 
 mod cpu;
 mod gpu;
+mod layer;
+
+pub use layer::ActivationLayer;
 
 use super::Op;
 

@@ -10,6 +10,10 @@
 
 mod cpu;
 mod gpu;
+mod layer;
+mod naive;
+
+pub use layer::Conv2d;
 
 use super::{Activation, Op};
 use crate::shape::Window2d;

@@ -8,6 +8,10 @@
 
 mod cpu;
 mod gpu;
+mod layer;
+mod naive;
+
+pub use layer::Dense;
 
 use super::{Activation, Op};
 

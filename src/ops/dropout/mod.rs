@@ -7,6 +7,9 @@
 
 mod cpu;
 mod gpu;
+mod layer;
+
+pub use layer::Dropout;
 
 use super::{Activation, Op};
 

@@ -11,6 +11,9 @@
 
 mod cpu;
 mod gpu;
+mod layer;
+
+pub use layer::{Pool2d, Settings, Stride};
 
 use super::{Activation, Op};
 use crate::shape::Window2d;

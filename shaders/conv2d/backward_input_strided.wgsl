@@ -1,0 +1,51 @@
+// conv2d / backward_input_strided
+//   dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k],   p*stride = h+pad-r, q*stride = w+pad-s
+//   dy [N,P,Q,K]   w [R,S,C,K]   dx [N,H,W,C]
+//   as a matrix product: m = (n,h,w), n = c, k = (r,s,k); dy is read along k, w along k
+//   For any stride; backward_input is the cheaper map for stride 1.
+
+const HEIGHT = 8u;
+const WIDTH = 8u;
+const CHANNELS4 = 1u;
+const KERNEL_W = 3u;
+const STRIDE_H = 1u;
+const STRIDE_W = 1u;
+const PAD_TOP = 0u;
+const PAD_LEFT = 0u;
+const OUT_HEIGHT = 6u;
+const OUT_WIDTH = 6u;
+const FILTERS4 = 1u;
+
+const LEFT_ALONG_M = false;
+const RIGHT_ALONG_K = true;
+const PADDED = true;
+const OUTSIDE = 0xffffffffu;
+
+// The address of the image's dy, and h + pad, w + pad.
+fn row_left(m: u32) -> vec3<u32> {
+    let h = m / WIDTH % HEIGHT + PAD_TOP;
+    let w = m % WIDTH + PAD_LEFT;
+    return vec3<u32>(m / (WIDTH * HEIGHT) * (OUT_HEIGHT * OUT_WIDTH * FILTERS4), h, w);
+}
+
+fn col_left(k4: u32) -> vec3<u32> {
+    return vec3<u32>(k4 % FILTERS4, k4 / (KERNEL_W * FILTERS4), k4 / FILTERS4 % KERNEL_W);
+}
+
+// A place outside wraps to a number far above any size; one between two strides belongs to no window.
+fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
+    let h = row.y - col.y;
+    let w = row.z - col.z;
+    let p = h / STRIDE_H;
+    let q = w / STRIDE_W;
+    let inside = p < OUT_HEIGHT && q < OUT_WIDTH && p * STRIDE_H == h && q * STRIDE_W == w;
+    return select(OUTSIDE, row.x + (p * OUT_WIDTH + q) * FILTERS4 + col.x, inside);
+}
+
+fn row_right(k4: u32) -> u32 {
+    return k4 / FILTERS4 * (CHANNELS4 * 4u * FILTERS4) + k4 % FILTERS4;
+}
+
+fn col_right(n: u32) -> u32 {
+    return n * FILTERS4;
+}

@@ -1,0 +1,48 @@
+// conv2d / forward
+//   y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])
+//   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]
+//   as a matrix product: m = (n,p,q), n = k, k = (r,s,c); x is read along c, w along k
+
+const HEIGHT = 8u;
+const WIDTH = 8u;
+const CHANNELS4 = 1u;
+const KERNEL_W = 3u;
+const STRIDE_H = 1u;
+const STRIDE_W = 1u;
+const PAD_TOP = 0u;
+const PAD_LEFT = 0u;
+const OUT_HEIGHT = 6u;
+const OUT_WIDTH = 6u;
+const FILTERS4 = 1u;
+
+const LEFT_ALONG_M = false;
+const RIGHT_ALONG_K = false;
+const PADDED = false;
+const OUTSIDE = 0xffffffffu;
+
+// The window's top left corner: its address, row and column. Above or left of the image they wrap, and come back into
+// range when r and s are added.
+fn row_left(m: u32) -> vec3<u32> {
+    let h = m / OUT_WIDTH % OUT_HEIGHT * STRIDE_H - PAD_TOP;
+    let w = m % OUT_WIDTH * STRIDE_W - PAD_LEFT;
+    return vec3<u32>(((m / (OUT_WIDTH * OUT_HEIGHT) * HEIGHT + h) * WIDTH + w) * CHANNELS4, h, w);
+}
+
+fn col_left(k4: u32) -> vec3<u32> {
+    let r = k4 / (KERNEL_W * CHANNELS4);
+    let s = k4 / CHANNELS4 % KERNEL_W;
+    return vec3<u32>((r * WIDTH + s) * CHANNELS4 + k4 % CHANNELS4, r, s);
+}
+
+fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
+    let inside = row.y + col.y < HEIGHT && row.z + col.z < WIDTH;
+    return select(row.x + col.x, OUTSIDE, PADDED && !inside);
+}
+
+fn row_right(k: u32) -> u32 {
+    return k * FILTERS4;
+}
+
+fn col_right(n4: u32) -> u32 {
+    return n4;
+}

@@ -1,0 +1,22 @@
+// shared / matrix_reduce
+//   product[i] = finish(sum over s of partial[s,i]),   i counts vec4 of [M,N], COUNT of them
+//   An invocation adds one vec4 of all parts, in their order, so the same parts give the same bits.
+
+const PARTS = 1u;
+const COLUMNS4 = 1u;
+
+@group(0) @binding(0) var<storage, read> partial: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> product: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = linear_index(group, local);
+    if i >= COUNT {
+        return;
+    }
+    var sum = vec4<f32>(0.0);
+    for (var part = 0u; part < PARTS; part++) {
+        sum += partial[part * COUNT + i];
+    }
+    product[i] = finish(i, i % COLUMNS4, sum);
+}

@@ -1,0 +1,8 @@
+// shared / right_buffer
+//   The engine's right operand, read from its storage; i counts vec4.
+
+@group(0) @binding(1) var<storage, read> right: array<vec4<f32>>;
+
+fn load_right(i: u32) -> vec4<f32> {
+    return right[i];
+}

@@ -1,0 +1,150 @@
+//! What trained weights are worth: loss, accuracy, confusion; and what they say of a single image.
+
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::machine::{Device, Machine, Section};
+use crate::network::{CompileOptions, DataTensors, Network, ScoreTensors, Weights};
+use crate::ops::Step;
+use crate::train::{batches, check_fit, write_weights};
+
+/// What a network makes of a labelled set.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Mean over the images.
+    pub loss: f64,
+    /// `confusion[label][prediction]`, in images.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+impl Evaluation {
+    /// Share of images whose label was predicted.
+    pub fn accuracy(&self) -> f64 {
+        let right: u64 = (0..self.confusion.len()).map(|class| self.confusion[class][class]).sum();
+        right as f64 / self.images() as f64
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> u64 {
+        self.confusion.iter().flatten().sum()
+    }
+
+    /// Of the images predicted to be of the class, the share that is; nothing if there is none.
+    pub fn precision(&self, class: usize) -> Option<f64> {
+        let predicted: u64 = self.confusion.iter().map(|row| row[class]).sum();
+        (predicted > 0).then(|| self.confusion[class][class] as f64 / predicted as f64)
+    }
+
+    /// Of the images of the class, the share that was found; nothing if there is none.
+    pub fn recall(&self, class: usize) -> Option<f64> {
+        let there: u64 = self.confusion[class].iter().sum();
+        (there > 0).then(|| self.confusion[class][class] as f64 / there as f64)
+    }
+}
+
+/// Puts a data set on the device, in its own order.
+pub(crate) fn load_set(machine: &mut Machine, to: &DataTensors, set: &Dataset) {
+    machine.write_bytes(to.images, &set.images);
+    let labels: Vec<u32> = set.labels.iter().map(|label| u32::from(*label)).collect();
+    machine.write_int(to.labels, &labels);
+    let order: Vec<u32> = (0..set.len() as u32).collect();
+    machine.write_int(to.order, &order);
+}
+
+/// The steps of an epoch that starts after `done` steps.
+pub(crate) fn steps_of(images: usize, batch: usize, done: usize, seed: u64, learning_rate: f32) -> Vec<Step> {
+    batches(images, batch, |slot, first, count| Step {
+        seed_low: seed as u32,
+        seed_high: (seed >> 32) as u32,
+        step: (done + slot) as u32,
+        first: first as u32,
+        count: count as u32,
+        slot: slot as u32,
+        learning_rate,
+        reserved: 0,
+    })
+}
+
+/// Runs the evaluation section of a machine over its test set.
+pub(crate) struct Evaluator {
+    labels: Vec<u8>,
+    classes: usize,
+    batch: usize,
+    scores: ScoreTensors,
+}
+
+/// Evaluation steps in one submit: short of a quarter of a second on a slow driver.
+const STEPS_A_SUBMIT: usize = 8;
+
+impl Evaluator {
+    pub(crate) fn new(set: &Dataset, classes: usize, batch: usize, scores: ScoreTensors) -> Evaluator {
+        Evaluator { labels: set.labels.clone(), classes, batch, scores }
+    }
+
+    pub(crate) async fn run(&self, machine: &mut Machine) -> Result<Evaluation> {
+        let images = self.labels.len();
+        let steps = steps_of(images, self.batch, 0, 0, 0.0);
+        for chunk in steps.chunks(STEPS_A_SUBMIT) {
+            machine.run(Section::Evaluate, chunk)?;
+            machine.finish().await?;
+        }
+        let losses = machine.read(self.scores.losses, 0..steps.len()).await?;
+        let predictions = machine.read_int(self.scores.predictions, 0..images).await?;
+        let mut confusion = vec![vec![0; self.classes]; self.classes];
+        for (label, prediction) in self.labels.iter().zip(&predictions) {
+            let cell = confusion[usize::from(*label)].get_mut(*prediction as usize);
+            *cell.ok_or_else(|| Error::Device(format!("the device predicted class {prediction}")))? += 1;
+        }
+        Ok(Evaluation { loss: losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / images as f64, confusion })
+    }
+}
+
+/// Evaluates weights on a set.
+pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
+    check_fit(network, set)?;
+    let batch = 100.min(set.len());
+    let compiled = network.compile(&CompileOptions {
+        batch,
+        test_images: set.len(),
+        slots: set.len().div_ceil(batch),
+        ..CompileOptions::default()
+    })?;
+    let mut machine = Machine::new(device, compiled)?;
+    write_weights(&mut machine, weights);
+    let (Some(test), Some(scores)) = (machine.compiled.tensors.test, machine.compiled.tensors.scores) else {
+        return Err(Error::Usage("the data set is empty".into()));
+    };
+    load_set(&mut machine, &test, set);
+    Evaluator::new(set, network.classes(), batch, scores).run(&mut machine).await
+}
+
+/// A network that says what it sees.
+pub struct Predictor {
+    machine: Machine,
+    pixels: usize,
+    classes: usize,
+}
+
+impl Predictor {
+    /// One image at a time.
+    pub fn new(device: &Device, network: &Network, weights: &Weights) -> Result<Predictor> {
+        let compiled = network.compile(&CompileOptions { batch: 1, predict: true, ..CompileOptions::default() })?;
+        let mut machine = Machine::new(device, compiled)?;
+        write_weights(&mut machine, weights);
+        Ok(Predictor { machine, pixels: network.input.iter().product(), classes: network.classes() })
+    }
+
+    /// Probabilities of the classes for an image of H x W x C bytes, 0 background to 255 ink.
+    pub async fn predict(&mut self, image: &[u8]) -> Result<Vec<f32>> {
+        let Predictor { machine, pixels, classes } = self;
+        if image.len() != *pixels {
+            return Err(Error::Usage(format!("expected an image of {pixels} bytes, got {}", image.len())));
+        }
+        let x: Vec<f32> = image.iter().map(|byte| f32::from(*byte) / 255.0).collect();
+        machine.write(machine.compiled.tensors.x, &x);
+        machine.run(Section::Predict, &[Step { count: 1, ..Step::default() }])?;
+        match machine.compiled.tensors.probabilities {
+            Some(id) => machine.read(id, 0..*classes).await,
+            None => unreachable!("compiled with a prediction section"),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! A compiled network on a device: the same sections, run by shaders or by the reference.
+//!
+//! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
+
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterChoice, Gpu, Memory, Program, Recording, missing_driver_remedy};
+use crate::network::Compiled;
+use crate::ops::{self, Settings, Step};
+use crate::plan::{Pass, Region, TensorId};
+use crate::reference;
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// What `--device` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The CPU reference.
+    Cpu,
+    /// A GPU or a driver that acts as one; the CPU reference if `auto` finds none.
+    Adapter(AdapterChoice),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.trim() {
+            "" => return Err(Error::Usage("--device is empty; give auto, cpu, a number or a part of a name".into())),
+            "auto" => DeviceChoice::Adapter(AdapterChoice::Auto),
+            "cpu" => DeviceChoice::Cpu,
+            other => DeviceChoice::Adapter(match other.parse() {
+                Ok(index) => AdapterChoice::Index(index),
+                Err(_) => AdapterChoice::Name(other.to_string()),
+            }),
+        })
+    }
+}
+
+/// An open device; clones share it.
+#[derive(Clone)]
+pub struct Device {
+    gpu: Option<Arc<Gpu>>,
+    /// What was taken, for people and for `run.toml`.
+    pub description: String,
+    /// What the user should know about it.
+    pub notice: Option<String>,
+}
+
+impl Device {
+    /// Opens what was asked for.
+    pub async fn open(choice: &DeviceChoice) -> Result<Device> {
+        let DeviceChoice::Adapter(adapter) = choice else { return Ok(Device::cpu(None)) };
+        match Gpu::open(adapter, Step::FIELDS).await? {
+            Some(opened) => Ok(Device {
+                notice: opened.software.then(|| {
+                    "this is a software driver: the shaders run on the CPU, far slower than on a GPU".to_string()
+                }),
+                description: opened.description,
+                gpu: Some(Arc::new(opened.gpu)),
+            }),
+            None => {
+                let remedy = missing_driver_remedy();
+                Ok(Device::cpu(Some(format!("no GPU driver found, training on the CPU reference; {remedy}"))))
+            }
+        }
+    }
+
+    fn cpu(notice: Option<String>) -> Device {
+        Device { gpu: None, description: "CPU reference".to_string(), notice }
+    }
+
+    /// The GPU, unless this is the CPU reference.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        self.gpu.as_deref()
+    }
+
+    /// How passes are recorded for this device.
+    pub fn settings(&self) -> Settings {
+        match &self.gpu {
+            Some(gpu) if !gpu.is_software() => Settings::hardware(),
+            _ => Settings::software(),
+        }
+    }
+}
+
+/// One of the lists of a [`Compiled`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// A training step.
+    Train,
+    /// An evaluation step.
+    Evaluate,
+    /// A prediction.
+    Predict,
+}
+
+/// A compiled network with its storages on a device.
+pub struct Machine {
+    /// What is run.
+    pub compiled: Compiled,
+    backend: Backend,
+}
+
+enum Backend {
+    Gpu { gpu: Arc<Gpu>, memory: Memory, programs: [Program; 3] },
+    Cpu(reference::Machine<f32>),
+}
+
+impl Machine {
+    /// Allocates everything and compiles every kernel: a step creates nothing.
+    pub fn new(device: &Device, compiled: Compiled) -> Result<Machine> {
+        Machine::with_settings(device, compiled, &device.settings())
+    }
+
+    /// The same with chosen kernels.
+    pub fn with_settings(device: &Device, compiled: Compiled, settings: &Settings) -> Result<Machine> {
+        let Some(gpu) = &device.gpu else {
+            let machine = reference::Machine::new(&compiled.plan);
+            return Ok(Machine { compiled, backend: Backend::Cpu(machine) });
+        };
+        let recordings = [&compiled.train, &compiled.evaluate, &compiled.predict]
+            .map(|passes| recording(&compiled, passes, settings));
+        let [train, evaluate, predict] = recordings;
+        let recordings = [train?, evaluate?, predict?];
+        let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
+        let memory = Memory::new(gpu, &storages, &recordings.each_ref(), size_of::<Step>())?;
+        let [train, evaluate, predict] = recordings.each_ref().map(|recording| Program::new(gpu, &memory, recording));
+        let programs = [train?, evaluate?, predict?];
+        Ok(Machine { compiled, backend: Backend::Gpu { gpu: gpu.clone(), memory, programs } })
+    }
+
+    /// Most steps that [`Machine::run`] takes at once.
+    pub fn most_steps(&self) -> usize {
+        match self.backend {
+            Backend::Gpu { .. } => Memory::UNIFORMS,
+            Backend::Cpu(_) => 1,
+        }
+    }
+
+    /// Runs a section once for each step. On a GPU it has only been submitted when this returns.
+    pub fn run(&mut self, section: Section, steps: &[Step]) -> Result<()> {
+        match &mut self.backend {
+            Backend::Gpu { gpu, memory, programs } => {
+                for chunk in steps.chunks(Memory::UNIFORMS) {
+                    programs[section as usize].submit(gpu, memory, chunk)?;
+                }
+            }
+            Backend::Cpu(machine) => {
+                let passes = match section {
+                    Section::Train => &self.compiled.train,
+                    Section::Evaluate => &self.compiled.evaluate,
+                    Section::Predict => &self.compiled.predict,
+                };
+                for step in steps {
+                    for pass in passes {
+                        machine.run(&self.compiled.plan, pass, *step);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for everything submitted.
+    pub async fn finish(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Gpu { gpu, .. } => gpu.finish("running the network").await,
+            Backend::Cpu(_) => Ok(()),
+        }
+    }
+
+    fn region(&self, id: TensorId, part: Range<usize>) -> Region {
+        let region = self.compiled.plan.get(id).region;
+        debug_assert!(part.end <= region.len);
+        Region { offset: region.offset + part.start, len: part.len(), ..region }
+    }
+
+    /// Overwrites the first numbers of a tensor.
+    pub fn write(&mut self, id: TensorId, values: &[f32]) {
+        let region = self.region(id, 0..values.len());
+        match &mut self.backend {
+            Backend::Gpu { gpu, memory, .. } => memory.write(gpu, region, bytemuck::cast_slice(values)),
+            Backend::Cpu(machine) => machine.real(region).copy_from_slice(values),
+        }
+    }
+
+    /// Overwrites the first integers of a tensor.
+    pub fn write_int(&mut self, id: TensorId, values: &[u32]) {
+        let region = self.region(id, 0..values.len());
+        match &mut self.backend {
+            Backend::Gpu { gpu, memory, .. } => memory.write(gpu, region, bytemuck::cast_slice(values)),
+            Backend::Cpu(machine) => machine.int(region).copy_from_slice(values),
+        }
+    }
+
+    /// Overwrites the first bytes of an integer tensor: four to a word, the first in the lowest bits.
+    pub fn write_bytes(&mut self, id: TensorId, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<4>();
+        // In pieces, so that a data set is not held twice more.
+        const PIECE: usize = 1 << 18;
+        for (index, piece) in words.chunks(PIECE).enumerate() {
+            let words: Vec<u32> = piece.iter().map(|word| u32::from_le_bytes(*word)).collect();
+            self.write_int_at(id, index * PIECE, &words);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            self.write_int_at(id, words.len(), &[u32::from_le_bytes(last)]);
+        }
+    }
+
+    fn write_int_at(&mut self, id: TensorId, first: usize, values: &[u32]) {
+        let region = self.region(id, first..first + values.len());
+        match &mut self.backend {
+            Backend::Gpu { gpu, memory, .. } => memory.write(gpu, region, bytemuck::cast_slice(values)),
+            Backend::Cpu(machine) => machine.int(region).copy_from_slice(values),
+        }
+    }
+
+    /// A part of a tensor of numbers.
+    pub async fn read(&mut self, id: TensorId, part: Range<usize>) -> Result<Vec<f32>> {
+        let region = self.region(id, part);
+        match &mut self.backend {
+            Backend::Gpu { gpu, memory, .. } => Ok(bytemuck::pod_collect_to_vec(&memory.read(gpu, region).await?)),
+            Backend::Cpu(machine) => Ok(machine.real(region).to_vec()),
+        }
+    }
+
+    /// A part of a tensor of integers.
+    pub async fn read_int(&mut self, id: TensorId, part: Range<usize>) -> Result<Vec<u32>> {
+        let region = self.region(id, part);
+        match &mut self.backend {
+            Backend::Gpu { gpu, memory, .. } => Ok(bytemuck::pod_collect_to_vec(&memory.read(gpu, region).await?)),
+            Backend::Cpu(machine) => Ok(machine.int(region).to_vec()),
+        }
+    }
+}
+
+/// The dispatches of a section.
+pub fn recording(compiled: &Compiled, passes: &[Pass], settings: &Settings) -> Result<Recording> {
+    let mut recording = Recording::new();
+    for pass in passes {
+        ops::record(&compiled.plan, pass, settings, &mut recording)?;
+    }
+    Ok(recording)
+}

@@ -1,0 +1,375 @@
+//! A network compiled to a plan: the passes of a training step, of an evaluation step and of a prediction.
+//!
+//! The forward walk records each layer; an activation behind a conv2d or dense layer goes into its epilogue. The
+//! backward walk follows the contract of [`crate::ops::Layer`] and ends at the first layer that learns: nobody asks for
+//! the gradient of the image. Weights, their gradients and their velocity are one storage each with equal layout, so
+//! that one pass updates them all; evaluation and prediction work in the activations of training.
+
+use super::{Network, NetworkParameter};
+use crate::error::{Error, Result};
+use crate::ops::softmax::{self, Cost};
+use crate::ops::{Activation, Flow, Site, Tape, activation, gather_batch, score, sgd};
+use crate::plan::{Element, Pass, Plan, TensorId};
+use crate::shape::Shape;
+
+/// What a plan is for.
+#[derive(Clone, Debug)]
+pub struct CompileOptions {
+    /// N, images a step.
+    pub batch: usize,
+    /// Images of the training set; none leaves out the training section.
+    pub train_images: usize,
+    /// Images of the test set; none leaves out the evaluation section.
+    pub test_images: usize,
+    /// Whether there is a prediction section.
+    pub predict: bool,
+    /// mu of [`sgd::Update`].
+    pub momentum: f32,
+    /// Whether to look ahead.
+    pub nesterov: bool,
+    /// Added to the gradient, times w.
+    pub weight_decay: f32,
+    /// What is minimised; the network's own choice if not given.
+    pub cost: Option<Cost>,
+    /// Steps whose loss and correct count are kept on the device.
+    pub slots: usize,
+}
+
+impl Default for CompileOptions {
+    /// No section; batches of 100, no momentum.
+    fn default() -> Self {
+        CompileOptions {
+            batch: 100,
+            train_images: 0,
+            test_images: 0,
+            predict: false,
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            cost: None,
+            slots: 1,
+        }
+    }
+}
+
+/// A plan, its sections, and the tensors that the host reads and writes.
+#[derive(Debug)]
+pub struct Compiled {
+    /// Storages and tensors.
+    pub plan: Plan,
+    /// A training step: gather, forward, loss, score, backward, update.
+    pub train: Vec<Pass>,
+    /// An evaluation step: gather, forward, loss, score.
+    pub evaluate: Vec<Pass>,
+    /// A prediction: forward and softmax, from the `x` that the host has written.
+    pub predict: Vec<Pass>,
+    /// What the host knows by name.
+    pub tensors: KnownTensors,
+}
+
+/// Tensors that the host reads or writes.
+#[derive(Clone, Debug)]
+pub struct KnownTensors {
+    /// All weights: the whole storage, gaps between parameters included (they are zero, and stay so).
+    pub weights: TensorId,
+    /// Each parameter, in the order of [`Network::parameters`].
+    pub parameters: Vec<TensorId>,
+    /// All gradients, laid out like the weights; if there is a training section.
+    pub gradients: Option<TensorId>,
+    /// Each parameter's gradient; empty without a training section.
+    pub parameter_gradients: Vec<TensorId>,
+    /// Velocity of all weights, laid out like them; if there is momentum.
+    pub velocity: Option<TensorId>,
+    /// The batch's images, [N,H,W,C] in [0, 1].
+    pub x: TensorId,
+    /// What the last layer says, [N, classes].
+    pub logits: TensorId,
+    /// Its softmax, [N, classes]; if there is a prediction section.
+    pub probabilities: Option<TensorId>,
+    /// The training set.
+    pub train: Option<DataTensors>,
+    /// The test set.
+    pub test: Option<DataTensors>,
+    /// What is known of steps; if there is a training or evaluation section.
+    pub scores: Option<ScoreTensors>,
+}
+
+/// A data set on the device; all integers.
+#[derive(Clone, Copy, Debug)]
+pub struct DataTensors {
+    /// Bytes, four to a word.
+    pub images: TensorId,
+    /// One an image.
+    pub labels: TensorId,
+    /// One an image: the order in which a step draws them.
+    pub order: TensorId,
+}
+
+/// What is known of steps. Training and evaluation share them.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreTensors {
+    /// Labels of the batch, [N], integers.
+    pub targets: TensorId,
+    /// Loss of each row, [N].
+    pub loss: TensorId,
+    /// Class of each row, [N], integers.
+    pub prediction: TensorId,
+    /// Sum over the batch's rows, by [`crate::ops::Step::slot`].
+    pub losses: TensorId,
+    /// Number of right predictions, by slot, integers.
+    pub correct: TensorId,
+    /// Class of each image, by place in the order; as many as the larger set has images, integers.
+    pub predictions: TensorId,
+}
+
+impl Network {
+    /// The plan for these options.
+    pub fn compile(&self, options: &CompileOptions) -> Result<Compiled> {
+        let mut plan = Plan::default();
+        let parameters = self.parameters();
+        let trains = options.train_images > 0;
+        let weights = Bank::new(&mut plan, "weights", "", &parameters);
+        let gradients = trains.then(|| Bank::new(&mut plan, "gradients", "d", &parameters));
+        let has_velocity = trains && options.momentum > 0.0;
+        let velocity = has_velocity.then(|| Bank::new(&mut plan, "velocity", "v", &parameters).whole);
+        let mut compiler = Compiler {
+            network: self,
+            options,
+            parameters: &parameters,
+            weights: &weights.slices,
+            gradients: gradients.as_ref().map_or(&[], |bank| &bank.slices),
+        };
+
+        let (mut train, mut train_set, mut scores) = (Vec::new(), None, None);
+        if let Some(gradients) = &gradients {
+            let mut tape = Tape::new(&mut plan, options.batch, true);
+            let (x, set, score) = compiler.draw(&mut tape, "train", options.train_images);
+            let visits = compiler.forward(&mut tape, x);
+            let dy = compiler.judge(&mut tape, &visits, &score);
+            compiler.backward(&mut tape, &visits, dy);
+            compiler.update(&mut tape, gradients.whole, weights.whole, velocity);
+            train = tape.finish();
+            (train_set, scores) = (Some(set), Some(score));
+        }
+
+        let (mut evaluate, mut test_set) = (Vec::new(), None);
+        if options.test_images > 0 {
+            let mut tape = Tape::new(&mut plan, options.batch, false);
+            let (x, set, score) = compiler.draw(&mut tape, "test", options.test_images);
+            let visits = compiler.forward(&mut tape, x);
+            compiler.judge(&mut tape, &visits, &score);
+            evaluate = tape.finish();
+            (test_set, scores) = (Some(set), Some(score));
+        }
+
+        let mut tape = Tape::new(&mut plan, options.batch, false);
+        let x = compiler.x(&mut tape);
+        let visits = compiler.forward(&mut tape, x);
+        let logits = last(&visits, x);
+        let mut probabilities = None;
+        let mut predict = Vec::new();
+        if options.predict {
+            let shape = [options.batch, self.classes()];
+            let y = tape.tensor("probabilities", &shape, Element::Real);
+            let op = softmax::Forward { batch: options.batch, classes: self.classes() };
+            tape.pass("softmax.forward", op, &[logits], &[y]);
+            probabilities = Some(y);
+            predict = tape.finish();
+        }
+
+        check_sizes(&plan, options)?;
+        let tensors = KnownTensors {
+            weights: weights.whole,
+            parameters: weights.slices,
+            gradients: gradients.as_ref().map(|bank| bank.whole),
+            parameter_gradients: gradients.map(|bank| bank.slices).unwrap_or_default(),
+            velocity,
+            x,
+            logits,
+            probabilities,
+            train: train_set,
+            test: test_set,
+            scores,
+        };
+        Ok(Compiled { plan, train, evaluate, predict, tensors })
+    }
+}
+
+/// A storage with a slice for each parameter.
+struct Bank {
+    whole: TensorId,
+    slices: Vec<TensorId>,
+}
+
+impl Bank {
+    /// `prefix` stands before the parameter's letter: `conv1.dw` with `d`.
+    fn new(plan: &mut Plan, name: &str, prefix: &str, parameters: &[NetworkParameter]) -> Bank {
+        let storage = plan.storage(name, 0, Element::Real);
+        let slices = parameters.iter().map(|of| {
+            let tensor = match of.tensor.rsplit_once('.') {
+                Some((layer, symbol)) => format!("{layer}.{prefix}{symbol}"),
+                None => format!("{prefix}{}", of.tensor),
+            };
+            plan.slice(tensor, &of.parameter.shape, storage)
+        });
+        let slices = slices.collect();
+        let len = plan.storages[storage.0].len;
+        Bank { whole: plan.view(name, &[len], storage, 0), slices }
+    }
+}
+
+/// A layer on the forward walk.
+struct Visit {
+    index: usize,
+    activation: Activation,
+    x: TensorId,
+    y: TensorId,
+    /// The activation that made `x`.
+    producer: Activation,
+    /// The activation that made `y`.
+    made: Activation,
+}
+
+/// The logits, `x` if there is no layer.
+fn last(visits: &[Visit], x: TensorId) -> TensorId {
+    visits.last().map_or(x, |visit| visit.y)
+}
+
+struct Compiler<'a> {
+    network: &'a Network,
+    options: &'a CompileOptions,
+    parameters: &'a [NetworkParameter],
+    weights: &'a [TensorId],
+    gradients: &'a [TensorId],
+}
+
+impl Compiler<'_> {
+    fn x(&self, tape: &mut Tape<'_>) -> TensorId {
+        let shape = tape.batched(Shape::Image(self.network.input));
+        tape.tensor("batch.x", &shape, Element::Real)
+    }
+
+    /// Gathers a batch from the data set `set`.
+    fn draw(&mut self, tape: &mut Tape<'_>, set: &str, images: usize) -> (TensorId, DataTensors, ScoreTensors) {
+        let CompileOptions { batch, slots, train_images, test_images, .. } = *self.options;
+        let op = gather_batch::Gather { batch, pixels: self.network.input.iter().product(), images };
+        let words = (images * op.pixels).div_ceil(4);
+        let mut integers = |name: &str, len: usize| tape.tensor(name, &[len], Element::Int);
+        let data = DataTensors {
+            images: integers(&format!("{set}.images"), words),
+            labels: integers(&format!("{set}.labels"), images),
+            order: integers(&format!("{set}.order"), images),
+        };
+        let targets = integers("batch.targets", batch);
+        let prediction = integers("loss.prediction", batch);
+        let correct = integers("score.correct", slots);
+        let predictions = integers("score.predictions", train_images.max(test_images));
+        let loss = tape.tensor("loss.loss", &[batch], Element::Real);
+        let losses = tape.tensor("score.losses", &[slots], Element::Real);
+        let x = self.x(tape);
+        tape.pass("batch.gather", op, &[data.images, data.labels, data.order], &[x, targets]);
+        (x, data, ScoreTensors { targets, loss, prediction, losses, correct, predictions })
+    }
+
+    /// Records the layers from first to last.
+    fn forward(&mut self, tape: &mut Tape<'_>, mut x: TensorId) -> Vec<Visit> {
+        let layers = &self.network.layers;
+        let mut visits: Vec<Visit> = Vec::new();
+        let mut producer = Activation::Identity;
+        let mut index = 0;
+        while let Some(at) = layers.get(index) {
+            let behind = layers.get(index + 1).and_then(|next| next.layer.activation());
+            let fused = behind.filter(|_| at.layer.fuses_activation());
+            let activation = fused.unwrap_or(Activation::Identity);
+            let y = self.site(index, activation, |layer, site| layer.forward(tape, site, x));
+            let made = if y == x { producer } else { at.layer.activation().unwrap_or(activation) };
+            visits.push(Visit { index, activation, x, y, producer, made });
+            (x, producer) = (y, made);
+            index += if fused.is_some() { 2 } else { 1 };
+        }
+        visits
+    }
+
+    /// Records loss and score; returns the gradient of the logits, taken before the activation that made them.
+    fn judge(&mut self, tape: &mut Tape<'_>, visits: &[Visit], score: &ScoreTensors) -> TensorId {
+        let CompileOptions { batch, slots, train_images, test_images, .. } = *self.options;
+        let classes = self.network.classes();
+        let cost = self.options.cost.unwrap_or(self.network.loss);
+        let logits = last(visits, score.targets);
+        let dy = tape.gradient("loss.dx", &[batch, classes], None);
+        let label = match cost {
+            Cost::CrossEntropy => "loss.cross_entropy",
+            Cost::Quadratic => "loss.quadratic",
+        };
+        let loss = softmax::Loss { batch, classes, cost };
+        tape.pass(label, loss, &[logits, score.targets], &[dy, score.loss, score.prediction]);
+        let op = score::Score { batch, slots, images: train_images.max(test_images) };
+        let inputs = [score.loss, score.prediction, score.targets];
+        tape.pass("score", op, &inputs, &[score.losses, score.correct, score.predictions]);
+        // The costs know no producer, so an activation at the very end has a pass of its own.
+        let made = visits.last().map_or(Activation::Identity, |visit| visit.made);
+        if made == Activation::Identity || !tape.training() {
+            return dy;
+        }
+        let dz = tape.gradient("loss.dz", &[batch, classes], Some(dy));
+        let op = activation::Backward { activation: made, len: batch * classes };
+        tape.pass("loss.activation", op, &[logits, dy], &[dz]);
+        dz
+    }
+
+    /// Records the layers from last to the first that learns.
+    fn backward(&mut self, tape: &mut Tape<'_>, visits: &[Visit], mut dy: TensorId) {
+        let first = self.parameters.first().map_or(0, |of| of.layer);
+        for visit in visits.iter().rev().filter(|visit| visit.index >= first && visit.x != visit.y) {
+            let Visit { index, activation, x, y, producer, .. } = *visit;
+            let flow = Flow { x, y, dy, producer, wants_dx: index > first };
+            match self.site(index, activation, |layer, site| layer.backward(tape, site, &flow)) {
+                Some(dx) => dy = dx,
+                None => return,
+            }
+        }
+    }
+
+    /// Records the one pass that changes the weights.
+    fn update(&self, tape: &mut Tape<'_>, gradients: TensorId, weights: TensorId, velocity: Option<TensorId>) {
+        let CompileOptions { momentum, nesterov, weight_decay, .. } = *self.options;
+        let op = sgd::Update { len: tape.len_of(weights), momentum, nesterov, weight_decay };
+        let outputs: Vec<_> = [Some(weights), velocity].into_iter().flatten().collect();
+        tape.pass("sgd.update", op, &[gradients], &outputs);
+    }
+
+    fn site<T>(
+        &self,
+        index: usize,
+        activation: Activation,
+        visit: impl FnOnce(&dyn crate::ops::Layer, &Site<'_>) -> T,
+    ) -> T {
+        let at = &self.network.layers[index];
+        let of_layer = |tensors: &[TensorId]| {
+            let with_layer = self.parameters.iter().zip(tensors).filter(|(of, _)| of.layer == index);
+            with_layer.map(|(_, id)| *id).collect::<Vec<_>>()
+        };
+        let site = Site {
+            name: &at.name,
+            index,
+            input: at.input,
+            output: at.output,
+            activation,
+            parameters: &of_layer(self.weights),
+            gradients: &of_layer(self.gradients),
+        };
+        visit(&*at.layer, &site)
+    }
+}
+
+/// Kernels index with `u32` and count bytes in it.
+fn check_sizes(plan: &Plan, options: &CompileOptions) -> Result<()> {
+    const LARGEST: usize = 1 << 30;
+    match plan.storages.iter().find(|storage| storage.len > LARGEST) {
+        None => Ok(()),
+        Some(storage) => Err(Error::Usage(format!(
+            "`{}` would have {} elements in batches of {}; expected at most {LARGEST}; take smaller batches",
+            storage.name, storage.len, options.batch
+        ))),
+    }
+}

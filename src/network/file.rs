@@ -1,0 +1,136 @@
+//! A network as a TOML file, read and written.
+//!
+//! ```toml
+//! name = "small"
+//! input = [28, 28, 1]            # height, width, channels
+//! loss = "cross-entropy"         # or "quadratic"
+//! initializer = "glorot-uniform" # or "he-uniform", "he-normal"
+//!
+//! [[layers]]
+//! type = "conv2d"
+//! filters = 8
+//! kernel = 3
+//! activation = "relu"            # short for a relu layer behind it
+//!
+//! [[layers]]
+//! type = "flatten"
+//!
+//! [[layers]]
+//! name = "scores"
+//! type = "dense"
+//! units = 10
+//! ```
+//!
+//! Errors name the file, the layer by number, kind and name, and what was expected and got.
+
+use super::{Initializer, LayerEntry, Network};
+use crate::error::{Error, Result};
+use crate::ops::softmax::Cost;
+use crate::ops::{Layer, LayerKind, OPS};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use toml::{Table, Value};
+
+/// Everything of the file but the layers' settings, which each kind reads itself.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: Option<String>,
+    input: [usize; 3],
+    #[serde(default = "cross_entropy")]
+    loss: Cost,
+    #[serde(default)]
+    initializer: Initializer,
+    #[serde(default)]
+    layers: Vec<Table>,
+}
+
+fn cross_entropy() -> Cost {
+    Cost::CrossEntropy
+}
+
+impl Network {
+    /// A network from the text of its file. `origin` says in errors where the text is from.
+    pub fn from_toml(origin: &str, text: &str) -> Result<Network> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let problem =
+                error.to_string().replace("unknown field", "unknown key").replace("missing field", "missing key");
+            Error::Network(format!("{origin}: {}", problem.trim_end()))
+        })?;
+        let mut entries = Vec::new();
+        for (index, table) in file.layers.into_iter().enumerate() {
+            let said = |problem| Error::Network(format!("{origin}: layer {}{problem}", index + 1));
+            entries.extend(layers(index + 1, table).map_err(said)?);
+        }
+        let stem = || std::path::Path::new(origin).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let name = file.name.or_else(stem).unwrap_or_else(|| "network".into());
+        Network::new(name, file.input, file.loss, file.initializer, entries).map_err(|error| match error {
+            Error::Network(problem) => Error::Network(format!("{origin}: {problem}")),
+            other => other,
+        })
+    }
+
+    /// The network as a file, activations as layers of their own, so that positions are those of the parameters' names.
+    pub fn to_toml(&self) -> String {
+        let layer = |at: &super::NetworkLayer| {
+            let mut table = Table::new();
+            table.insert("type".into(), at.layer.kind().into());
+            table.insert("name".into(), at.name.clone().into());
+            table.extend(at.layer.settings());
+            table
+        };
+        let file = File {
+            name: Some(self.name.clone()),
+            input: self.input,
+            loss: self.loss,
+            initializer: self.initializer,
+            layers: self.layers.iter().map(layer).collect(),
+        };
+        match toml::to_string(&file) {
+            Ok(text) => text,
+            Err(error) => unreachable!("names and numbers are TOML: {error}"),
+        }
+    }
+}
+
+/// The layer of a table, and the activation behind it. An error's message continues `layer 3`.
+fn layers(number: usize, mut table: Table) -> std::result::Result<Vec<LayerEntry>, String> {
+    let kinds = || OPS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+    let name = match table.remove("name") {
+        None => None,
+        Some(Value::String(name)) => Some(name),
+        Some(other) => return Err(format!(": name: expected a text, got {other}")),
+    };
+    let shown = name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
+    let kind = match table.remove("type") {
+        Some(Value::String(kind)) => kind,
+        Some(other) => return Err(format!("{shown}: type: expected a text, got {other}")),
+        None => return Err(format!("{shown}: missing key `type`; kinds of layers: {}", kinds())),
+    };
+    let place = format!(" ({kind}{shown})");
+    let Some(known) = LayerKind::find(&kind) else {
+        return Err(format!("{place}: unknown type `{kind}`; kinds of layers: {}", kinds()));
+    };
+    let activation = if known.takes_activation { table.remove("activation") } else { None };
+    let keys = (known.keys)();
+    if let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) {
+        let mut all = vec!["type", "name"];
+        all.extend(keys);
+        all.extend(known.takes_activation.then_some("activation"));
+        return Err(format!("{place}: unknown key `{key}`; known keys: {}", all.join(", ")));
+    }
+    let layer = (known.read)(table).map_err(|problem| format!("{place}: {problem}"))?;
+    let mut entries = vec![LayerEntry { number, name, layer }];
+    if let Some(value) = activation {
+        let layer = activation_layer(&value).map_err(|problem| format!("{place}: activation: {problem}"))?;
+        entries.push(LayerEntry { number, name: None, layer });
+    }
+    Ok(entries)
+}
+
+fn activation_layer(value: &Value) -> std::result::Result<Arc<dyn Layer>, String> {
+    // A kind without settings is read from an empty table; of those, activations say so themselves.
+    let named = value.as_str().and_then(LayerKind::find).filter(|kind| (kind.keys)().is_empty());
+    let layer = named.and_then(|kind| (kind.read)(Table::new()).ok()).filter(|layer| layer.activation().is_some());
+    layer.ok_or_else(|| format!("expected \"relu\", \"sigmoid\" or \"tanh\", got {value}"))
+}

@@ -1,0 +1,201 @@
+//! A network: a chain of layers, checked and with every shape known.
+//!
+//! It comes from a TOML file or a preset (`file.rs`, `presets.rs`), is given initial weights (`initialize.rs`) or those
+//! of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that a step walks.
+
+mod compile;
+mod file;
+mod initialize;
+mod presets;
+mod weights;
+
+pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};
+pub use initialize::Initializer;
+pub use presets::{PRESETS, Preset};
+pub use weights::Weights;
+
+use crate::error::{Error, Result};
+use crate::ops::softmax::Cost;
+use crate::ops::{Layer, LayerKind, Parameter};
+use crate::shape::Shape;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most values in one parameter, or in one image's activation: 1 GiB of `f32`.
+const LARGEST_TENSOR: usize = 1 << 28;
+
+/// A chain of layers from an image to one score for each class.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// What it is called in reports and files.
+    pub name: String,
+    /// Height, width and channels of an image.
+    pub input: [usize; 3],
+    /// What training minimises, unless it is told otherwise.
+    pub loss: Cost,
+    /// How weights are drawn.
+    pub initializer: Initializer,
+    /// In order, activations among them.
+    pub layers: Vec<NetworkLayer>,
+}
+
+/// A layer in its place.
+#[derive(Clone, Debug)]
+pub struct NetworkLayer {
+    /// Unique: `conv1`.
+    pub name: String,
+    /// Its settings.
+    pub layer: Arc<dyn Layer>,
+    /// Shape that reaches it.
+    pub input: Shape,
+    /// Shape that it makes of it.
+    pub output: Shape,
+    /// `input` as it was before any flatten.
+    unflattened: Shape,
+}
+
+/// A parameter in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkParameter {
+    /// As the equivalent `nn.Sequential` of PyTorch calls it: `0.weight`.
+    pub key: String,
+    /// As plan and formulas call it: `conv1.w`.
+    pub tensor: String,
+    /// Position of its layer.
+    pub layer: usize,
+    /// Shapes and order.
+    pub parameter: Parameter,
+}
+
+/// A layer that is not in its place yet.
+#[derive(Clone, Debug)]
+pub struct LayerEntry {
+    /// Number of its table in the file, from 1, for errors: a layer and the activation that it mentions share one.
+    pub number: usize,
+    /// Its name, if it has been given one.
+    pub name: Option<String>,
+    /// Its settings.
+    pub layer: Arc<dyn Layer>,
+}
+
+impl Network {
+    /// A network of these layers; the first thing that does not fit is an error that says expected and got.
+    pub fn new(
+        name: impl Into<String>,
+        input: [usize; 3],
+        loss: Cost,
+        initializer: Initializer,
+        entries: Vec<LayerEntry>,
+    ) -> Result<Network> {
+        let mut network = Network { name: name.into(), input, loss, initializer, layers: Vec::new() };
+        if input.iter().any(|size| !(1..=crate::ops::LARGEST_SETTING).contains(size)) {
+            let [height, width, channels] = input;
+            return Err(Error::Network(format!(
+                "input: expected height, width and channels from 1 to {}, got {height}x{width}x{channels}",
+                crate::ops::LARGEST_SETTING
+            )));
+        }
+        let mut shape = Shape::Image(input);
+        let mut unflattened = shape;
+        check_size("input", "values an image", shape.len())?;
+        let names = names(&entries)?;
+        for (name, LayerEntry { number, layer, .. }) in names.into_iter().zip(entries) {
+            let place = format!("layer {number} ({} `{name}`)", layer.kind());
+            let output = layer.output(shape).map_err(|problem| Error::Network(format!("{place}: {problem}")))?;
+            check_size(&place, "values an image", output.len())?;
+            for parameter in layer.parameters(unflattened) {
+                check_size(&place, &format!("values in its {}", parameter.name), parameter.len())?;
+            }
+            // Features keep their image as long as there is one feature for each of its values.
+            let behind = match output {
+                Shape::Flat(_) if layer.parameters(unflattened).is_empty() => unflattened,
+                _ => output,
+            };
+            network.layers.push(NetworkLayer { name, layer, input: shape, output, unflattened });
+            (shape, unflattened) = (output, behind);
+        }
+        network.check_end()?;
+        Ok(network)
+    }
+
+    fn check_end(&self) -> Result<()> {
+        let Some(last) = self.layers.last() else {
+            return Err(Error::Network("expected at least one [[layers]] table, got none".into()));
+        };
+        let place = format!("last layer ({} `{}`)", last.layer.kind(), last.name);
+        match last.output {
+            Shape::Image(_) => Err(Error::Network(format!(
+                "{place}: expected one score for each class at the end, got an image of {}; \
+                 end with `flatten` and a `dense` layer",
+                last.output
+            ))),
+            Shape::Flat(classes) if classes < 2 => {
+                Err(Error::Network(format!("{place}: expected at least 2 classes at the end, got {classes}")))
+            }
+            Shape::Flat(_) if self.parameters().is_empty() => {
+                Err(Error::Network("expected a layer that learns (conv2d, dense), got none".into()))
+            }
+            Shape::Flat(_) => Ok(()),
+        }
+    }
+
+    /// Width of the last layer.
+    pub fn classes(&self) -> usize {
+        self.layers.last().map_or(0, |last| last.output.len())
+    }
+
+    /// All that it learns, in the order of the layers.
+    pub fn parameters(&self) -> Vec<NetworkParameter> {
+        let of_layer = |(index, at): (usize, &NetworkLayer)| {
+            let place = |parameter: Parameter| NetworkParameter {
+                key: format!("{index}.{}", parameter.name),
+                tensor: format!("{}.{}", at.name, parameter.symbol()),
+                layer: index,
+                parameter,
+            };
+            at.layer.parameters(at.unflattened).into_iter().map(place).collect::<Vec<_>>()
+        };
+        self.layers.iter().enumerate().flat_map(of_layer).collect()
+    }
+
+    /// Number of values that it learns.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters().iter().map(|of| of.parameter.len()).sum()
+    }
+}
+
+fn check_size(place: &str, what: &str, size: usize) -> Result<()> {
+    if size > LARGEST_TENSOR {
+        return Err(Error::Network(format!("{place}: expected at most {LARGEST_TENSOR} {what}, got {size}")));
+    }
+    Ok(())
+}
+
+/// The layers' names: as given, else by kind and count.
+fn names(entries: &[LayerEntry]) -> Result<Vec<String>> {
+    let mut counts = HashMap::new();
+    let mut names: Vec<String> = Vec::new();
+    for LayerEntry { number, name, layer } in entries {
+        let kind = layer.kind();
+        let stem = LayerKind::find(kind).map_or(kind, |kind| kind.stem);
+        let count = counts.entry(stem).or_insert(0);
+        *count += 1;
+        let name = name.clone().unwrap_or_else(|| format!("{stem}{count}"));
+        // Names are the first part of `<layer>.<pass>` and stand in tables.
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+        if name.is_empty() || name.len() > 32 || !name.chars().all(plain) {
+            return Err(Error::Network(format!(
+                "layer {number} ({kind}): expected a name of 1 to 32 letters, digits, `_` or `-`, got {name:?}"
+            )));
+        }
+        if let Some(first) = names.iter().position(|other| *other == name) {
+            return Err(Error::Network(format!(
+                "layer {number} ({kind} `{name}`): expected a name of its own, got that of layer {}; \
+                 layers without a name are called by kind and count",
+                entries[first].number
+            )));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}

@@ -1,0 +1,52 @@
+//! Networks that come with the program: the files of `assets/networks`, and how any network is found by name.
+
+use super::Network;
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// A network of `assets/networks`.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// `case1`
+    pub name: &'static str,
+    /// The file.
+    pub text: &'static str,
+}
+
+macro_rules! presets {
+    ($($name:literal)*) => {
+        &[$(Preset {
+            name: $name,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/networks/", $name, ".toml")),
+        }),*]
+    };
+}
+
+/// All of them.
+pub const PRESETS: &[Preset] = presets!["case1" "case2" "case3" "case4" "case5" "case6" "lenet5" "mlp"];
+
+impl Preset {
+    /// What the file's first comment line says.
+    pub fn about(&self) -> &'static str {
+        self.text.lines().next().unwrap_or_default().trim_start_matches('#').trim()
+    }
+}
+
+impl Network {
+    /// The preset of this name, or the network of a file that ends in `.toml`.
+    pub fn open(model: &str) -> Result<Network> {
+        if let Some(preset) = PRESETS.iter().find(|preset| preset.name == model) {
+            return Network::from_toml(&format!("preset {model}"), preset.text);
+        }
+        let path = Path::new(model);
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            return Network::from_toml(model, &text);
+        }
+        let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
+        Err(Error::Usage(format!(
+            "no network `{model}`: expected a preset ({}) or a file that ends in .toml",
+            names.join(", ")
+        )))
+    }
+}

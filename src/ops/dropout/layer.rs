@@ -1,0 +1,51 @@
+use super::{Backward, Forward};
+use crate::ops::{Flow, Layer, Site, Tape, config};
+use crate::plan::TensorId;
+use crate::shape::Shape;
+use serde::{Deserialize, Serialize};
+
+/// `type = "dropout"`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Dropout {
+    /// Share that is dropped, in [0, 1).
+    #[serde(deserialize_with = "config::share")]
+    pub rate: f64,
+}
+
+impl Layer for Dropout {
+    fn kind(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn describe(&self) -> String {
+        format!("rate {}", self.rate)
+    }
+
+    fn settings(&self) -> toml::Table {
+        config::write(self)
+    }
+
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        Ok(input)
+    }
+
+    fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
+        if !tape.training() || self.rate == 0.0 {
+            return x;
+        }
+        let y = tape.output(at);
+        let op = Forward { len: tape.batch() * at.input.len(), rate: self.rate, layer: at.index as u32 };
+        tape.pass(at.label("forward"), op, &[x], &[y]);
+        y
+    }
+
+    fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
+        flow.wants_dx.then(|| {
+            let len = tape.batch() * at.input.len();
+            let op = Backward { len, rate: self.rate, layer: at.index as u32, producer: flow.producer };
+            let dx = tape.input_gradient(at, flow.dy);
+            tape.pass(at.label("backward"), op, &flow.with_producer(&[flow.dy]), &[dx]);
+            dx
+        })
+    }
+}

@@ -1,0 +1,205 @@
+//! A layer of a network: its settings, what it makes of shapes, its parameters, and how it records its passes.
+//!
+//! Layers form a chain. Each records its own forward and backward passes on a [`Tape`]; the network walks the list
+//! there and back. [`OPS`] is the one table of kinds: network files, their error messages and help all read it.
+//!
+//! The contract of the backward walk: the gradient `dy` that reaches a layer is already the one before the activation
+//! that made `y`. Whoever produces `dx` therefore multiplies it by the derivative of the activation that made `x`, which
+//! is [`Flow::producer`] (equation 8 is split between two layers this way).
+
+use super::config::{keys, read};
+use super::{Activation, Tape, activation, conv2d, dense, dropout, flatten, pool2d};
+use crate::plan::TensorId;
+use crate::shape::Shape;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// One layer, by its settings. It knows neither its name nor its place: those come as a [`Site`].
+pub trait Layer: Debug + Send + Sync {
+    /// Its kind in network files, an entry of [`OPS`]: `conv2d`.
+    fn kind(&self) -> &'static str;
+    /// Its settings in a few words: `32 filters 3x3, stride 1, valid`.
+    fn describe(&self) -> String;
+    /// Its settings as network files have them, without `type` and `name`.
+    fn settings(&self) -> toml::Table;
+    /// The shape that it makes of `input`; the message of an error says expected and got.
+    fn output(&self, input: Shape) -> Result<Shape, String>;
+    /// What it learns. `input` is the shape as it was before any `flatten`, since PyTorch orders a flattened image by
+    /// channel first.
+    fn parameters(&self, _input: Shape) -> Vec<Parameter> {
+        Vec::new()
+    }
+    /// For layers that are nothing but an activation: which. The layer before may compute it in its epilogue.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+    /// Whether this layer computes [`Site::activation`] in its epilogue.
+    fn fuses_activation(&self) -> bool {
+        false
+    }
+    /// Records `x -> y` and returns `y`; a layer that changes nothing returns `x` itself.
+    fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId;
+    /// Records the gradients of the parameters and, if [`Flow::wants_dx`], that of `x`, which it returns. Not called
+    /// where [`Layer::forward`] returned `x`.
+    fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId>;
+}
+
+/// Where a layer stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// Unique in its network, and the first half of labels and tensor names: `conv1`.
+    pub name: &'a str,
+    /// Position in the network's list of layers, from 0.
+    pub index: usize,
+    /// Shape of `x`, of one image.
+    pub input: Shape,
+    /// Shape of `y`, of one image.
+    pub output: Shape,
+    /// f for the epilogue; the identity unless [`Layer::fuses_activation`].
+    pub activation: Activation,
+    /// In the order of [`Layer::parameters`].
+    pub parameters: &'a [TensorId],
+    /// Their gradients, in the same order; empty unless training.
+    pub gradients: &'a [TensorId],
+}
+
+impl Site<'_> {
+    /// `conv1.forward` of `forward`.
+    pub fn label(&self, pass: &str) -> String {
+        format!("{}.{pass}", self.name)
+    }
+}
+
+/// What is known of a layer when the walk comes back.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Its input.
+    pub x: TensorId,
+    /// What it made of it.
+    pub y: TensorId,
+    /// The gradient of `y`, taken before the activation that made `y`.
+    pub dy: TensorId,
+    /// The activation that made `x`: `dx` is multiplied by its derivative.
+    pub producer: Activation,
+    /// Whether a layer before has something to learn.
+    pub wants_dx: bool,
+}
+
+impl Flow {
+    /// The inputs of a backward pass: `own`, and `x` where its derivative is needed.
+    pub fn with_producer(&self, own: &[TensorId]) -> Vec<TensorId> {
+        let mut inputs = own.to_vec();
+        if self.producer != Activation::Identity {
+            inputs.push(self.x);
+        }
+        inputs
+    }
+}
+
+/// Something that is learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// `weight` or `bias`, as PyTorch calls it.
+    pub name: &'static str,
+    /// Our dimensions, slowest first: [R,S,C,K], [I,O] or [K].
+    pub shape: Vec<usize>,
+    /// The same, with a flattened image's I in its parts: [H,W,C,O].
+    pub axes: Vec<usize>,
+    /// PyTorch's order of [`Parameter::axes`]: its axis `i` is our axis `order[i]`.
+    pub order: Vec<usize>,
+    /// PyTorch's dimensions: [K,C,R,S], [O,I] or [K].
+    pub torch_shape: Vec<usize>,
+    /// Inputs that one output sums, and outputs that one input reaches; nothing for biases, which start at zero.
+    pub fans: Option<[usize; 2]>,
+}
+
+impl Parameter {
+    /// One number a channel.
+    pub fn bias(channels: usize) -> Parameter {
+        let shape = vec![channels];
+        Parameter { name: "bias", axes: shape.clone(), order: vec![0], torch_shape: shape.clone(), shape, fans: None }
+    }
+
+    /// The letter of formulas and tensor names: `w`, `b`.
+    pub fn symbol(&self) -> &'static str {
+        &self.name[..1]
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One kind of layer.
+pub struct LayerKind {
+    /// `type` in network files.
+    pub name: &'static str,
+    /// What its layers are called where they are not named: `conv` gives `conv1`, `conv2`, …
+    pub stem: &'static str,
+    /// Whether `activation = "relu"` may stand among its settings, for a layer behind it.
+    pub takes_activation: bool,
+    /// The settings that it knows.
+    pub keys: fn() -> &'static [&'static str],
+    /// A layer from its settings; the message of an error names the key, says expected and got.
+    pub read: fn(toml::Table) -> Result<Arc<dyn Layer>, String>,
+}
+
+impl LayerKind {
+    /// The kind of this name.
+    pub fn find(name: &str) -> Option<&'static LayerKind> {
+        OPS.iter().find(|kind| kind.name == name)
+    }
+
+    const fn pool(name: &'static str, read: fn(toml::Table) -> Result<Arc<dyn Layer>, String>) -> LayerKind {
+        LayerKind { name, stem: "pool", takes_activation: false, keys: keys::<pool2d::Settings>, read }
+    }
+
+    const fn activation(name: &'static str, read: fn(toml::Table) -> Result<Arc<dyn Layer>, String>) -> LayerKind {
+        LayerKind { name, stem: name, takes_activation: false, keys: || &[], read }
+    }
+}
+
+/// Every kind of layer.
+pub const OPS: &[LayerKind] = &[
+    LayerKind {
+        name: "conv2d",
+        stem: "conv",
+        takes_activation: true,
+        keys: keys::<conv2d::Conv2d>,
+        read: |table| Ok(Arc::new(read::<conv2d::Conv2d>(table)?)),
+    },
+    LayerKind::pool("max_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::Max, table)),
+    LayerKind::pool("min_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::Min, table)),
+    LayerKind::pool("average_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::Average, table)),
+    LayerKind::pool("l2_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::L2, table)),
+    LayerKind {
+        name: "dense",
+        stem: "dense",
+        takes_activation: true,
+        keys: keys::<dense::Dense>,
+        read: |table| Ok(Arc::new(read::<dense::Dense>(table)?)),
+    },
+    LayerKind::activation("relu", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Relu)))),
+    LayerKind::activation("sigmoid", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Sigmoid)))),
+    LayerKind::activation("tanh", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Tanh)))),
+    LayerKind {
+        name: "dropout",
+        stem: "dropout",
+        takes_activation: false,
+        keys: keys::<dropout::Dropout>,
+        read: |table| Ok(Arc::new(read::<dropout::Dropout>(table)?)),
+    },
+    LayerKind {
+        name: "flatten",
+        stem: "flatten",
+        takes_activation: false,
+        keys: || &[],
+        read: |_| Ok(Arc::new(flatten::Flatten)),
+    },
+];

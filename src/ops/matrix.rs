@@ -1,0 +1,174 @@
+//! Launches the matrix engine: one loop nest in WGSL, one address map a pass.
+//!
+//! Forward, input gradient and weight gradient of conv2d and dense are all `product[m,n] = sum over k of left(m,k) *
+//! right(k,n)`. A pass gives its address map and its epilogue; here the form, the operands' source, the tile and the
+//! split of the sum are put together. The staged form (tiles through workgroup memory) will be one more engine file
+//! under the same maps.
+
+use super::{Activation, OperandSource, Recorder};
+use crate::gpu::{KernelSpec, Operand};
+use crate::plan::Region;
+use crate::wgsl;
+
+/// Terms of a sum below which splitting is not worth a second pass.
+const LEAST_CHUNK: usize = 64;
+
+/// Most terms a single invocation adds. llvmpipe ends loops silently when an invocation has gone round 65,535 times in
+/// all of its loops together; an engine loop may go round some 70 times for four terms.
+const MOST_TERMS: usize = 3072;
+
+/// Elements of partial sums that are worth a device's memory: 32 MiB.
+const MOST_PARTIAL: usize = 8 << 20;
+
+/// What becomes of a finished sum.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Epilogue {
+    /// It is stored.
+    Nothing,
+    /// f(sum + b)
+    Bias(Activation),
+    /// sum * f'(x)
+    Producer(Activation),
+}
+
+/// One matrix product.
+pub(super) struct Product {
+    /// The address map, its constants set.
+    pub map: KernelSpec,
+    /// Rows of the product.
+    pub m: usize,
+    /// Columns, a multiple of 4.
+    pub n: usize,
+    /// Terms of a sum.
+    pub k: usize,
+    /// Name of the tensor on the left; its length is a multiple of 4.
+    pub left: &'static str,
+    /// Name of the tensor on the right.
+    pub right: &'static str,
+    /// Name of the tensor that is written.
+    pub product: &'static str,
+    /// What becomes of each sum.
+    pub epilogue: Epilogue,
+}
+
+impl Epilogue {
+    /// Appends the files and operands to a kernel that calls `finish`.
+    fn append(
+        self,
+        kernel: KernelSpec,
+        reads: &mut Vec<(&'static str, Operand)>,
+        to: &Recorder<'_>,
+    ) -> KernelSpec {
+        match self {
+            Epilogue::Nothing => kernel.with([wgsl!("shared/finish_nothing.wgsl")]),
+            Epilogue::Bias(activation) => {
+                reads.push(to.buffer("b"));
+                kernel.with([wgsl!("shared/finish_bias.wgsl"), activation.source()])
+            }
+            Epilogue::Producer(activation) => {
+                reads.push(to.buffer("x"));
+                kernel.with([wgsl!("shared/finish_producer.wgsl"), activation.source()])
+            }
+        }
+    }
+}
+
+impl From<Activation> for Epilogue {
+    /// Of an input gradient: the activation that made the input.
+    fn from(producer: Activation) -> Self {
+        match producer {
+            Activation::Identity => Epilogue::Nothing,
+            other => Epilogue::Producer(other),
+        }
+    }
+}
+
+impl Product {
+    pub(super) fn record(self, to: &mut Recorder<'_>) {
+        let tile = to.settings.tile.fitted(self.n / 4);
+        let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
+        let down = self.m.div_ceil(tile.rows * tile.down);
+        let (split, chunk) = self.split(across * down, to.settings.busy_groups);
+
+        let mut reads = Vec::new();
+        let mut kernel = self.map.with([wgsl!("shared/matrix_register.wgsl"), wgsl!("shared/linear.wgsl")]);
+        let left = to.region(self.left);
+        let right = to.region(self.right);
+        kernel = match to.settings.operands {
+            OperandSource::Buffer => {
+                reads.extend([("left", Operand::Buffer(left)), ("right", Operand::Buffer(right))]);
+                kernel.with([wgsl!("shared/left_buffer.wgsl"), wgsl!("shared/right_buffer.wgsl")])
+            }
+            OperandSource::Texture => {
+                reads.extend([("left", Operand::Mirror(left)), ("right", Operand::Mirror(right))]);
+                let first = |region: Region| region.offset / 4;
+                kernel
+                    .with([wgsl!("shared/left_texture.wgsl"), wgsl!("shared/right_texture.wgsl")])
+                    .set_all([("LEFT_FIRST", first(left)), ("RIGHT_FIRST", first(right))])
+            }
+        };
+        kernel = kernel.set_all([
+            ("M", self.m),
+            ("N4", self.n / 4),
+            ("K", self.k),
+            ("TILE_ROWS", tile.rows),
+            ("TILE_COLUMNS4", tile.columns4),
+            ("ACROSS", tile.across),
+            ("DOWN", tile.down),
+            ("SPLIT", split),
+            ("CHUNK", chunk),
+            ("TILES_ACROSS", across),
+            ("TILES_DOWN", down),
+        ]);
+        let groups = across * down * split;
+        if split == 1 {
+            let kernel = self.epilogue.append(kernel, &mut reads, to);
+            let product = ("product", Operand::Buffer(to.region(self.product)));
+            to.dispatch("", groups, kernel, reads, vec![product]);
+        } else {
+            let partial = Operand::Scratch(split * self.m * self.n);
+            let kernel = Epilogue::Nothing.append(kernel, &mut reads, to);
+            to.dispatch("", groups, kernel, reads, vec![("product", partial)]);
+            reduce(to, partial, split, self.n, self.product, self.epilogue);
+        }
+    }
+
+    /// Parts of the sum, and terms a part: enough parts to keep the device busy, and few enough terms to end.
+    fn split(&self, tiles: usize, busy: usize) -> (usize, usize) {
+        let affordable = (MOST_PARTIAL / (self.m * self.n)).max(1);
+        let useful = busy.div_ceil(tiles).min(self.k / LEAST_CHUNK).min(affordable);
+        let wanted = useful.max(self.k.div_ceil(MOST_TERMS)).max(1);
+        let chunk = self.k.div_ceil(wanted).next_multiple_of(4);
+        (self.k.div_ceil(chunk), chunk)
+    }
+}
+
+/// Adds `parts` partial results of a product with `columns` columns.
+pub(super) fn reduce(
+    to: &mut Recorder<'_>,
+    partial: Operand,
+    parts: usize,
+    columns: usize,
+    product: &'static str,
+    epilogue: Epilogue,
+) {
+    let mut reads = vec![("partial", partial)];
+    let kernel = KernelSpec::new([wgsl!("shared/matrix_reduce.wgsl")])
+        .set("PARTS", parts)
+        .set("COLUMNS4", columns / 4);
+    let kernel = epilogue.append(kernel, &mut reads, to);
+    let region = to.region(product);
+    to.for_each_part("reduce", region.len / 4, kernel, reads, vec![("product", Operand::Buffer(region))]);
+}
+
+/// `db[n] = sum over rows of dy[row,n]`, with `columns` a multiple of 4.
+pub(super) fn record_column_sums(to: &mut Recorder<'_>, rows: usize, columns: usize) {
+    // As many terms in each part as there are parts, so that neither pass is long.
+    let chunk = rows.isqrt().clamp(1, MOST_TERMS);
+    let parts = rows.div_ceil(chunk);
+    let partial = Operand::Scratch(parts * columns);
+    let kernel = KernelSpec::new([wgsl!("shared/column_sums.wgsl")])
+        .set_all([("ROWS", rows), ("COLUMNS4", columns / 4), ("CHUNK", chunk)]);
+    to.for_each(parts * columns / 4, kernel, vec![to.buffer("dy")], vec![("partial", partial)]);
+    reduce(to, partial, parts, columns, "db", Epilogue::Nothing);
+}

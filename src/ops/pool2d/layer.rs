@@ -1,0 +1,96 @@
+use super::{Backward, Forward, Kind};
+use crate::ops::config::{self, times};
+use crate::ops::{Flow, Layer, Site, Tape};
+use crate::plan::TensorId;
+use crate::shape::{Padding, Shape, Window2d};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// `type = "max_pool2d"`, `"min_pool2d"`, `"average_pool2d"` or `"l2_pool2d"`
+#[derive(Clone, Debug)]
+pub struct Pool2d {
+    /// Which of them.
+    pub kind: Kind,
+    /// The window.
+    pub settings: Settings,
+}
+
+/// What a pooling layer can be told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// R, S
+    #[serde(with = "config::pair")]
+    pub size: [usize; 2],
+    /// Steps, in rows and columns; the window's size if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Stride>,
+}
+
+/// Steps, in rows and columns.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stride(#[serde(with = "config::pair")] pub [usize; 2]);
+
+impl Pool2d {
+    pub(crate) fn read(kind: Kind, table: toml::Table) -> Result<Arc<dyn Layer>, String> {
+        Ok(Arc::new(Pool2d { kind, settings: config::read(table)? }))
+    }
+
+    fn stride(&self) -> [usize; 2] {
+        self.settings.stride.map_or(self.settings.size, |Stride(stride)| stride)
+    }
+
+    fn window(&self, batch: usize, input: Shape) -> Result<Window2d, String> {
+        match input {
+            Shape::Image(image) => Window2d::new(batch, image, self.settings.size, self.stride(), Padding::Valid),
+            Shape::Flat(_) => Err(format!("expected an image (height x width x channels), got {input} features")),
+        }
+    }
+
+    fn built(&self, tape: &Tape<'_>, at: &Site<'_>) -> Window2d {
+        match self.window(tape.batch(), at.input) {
+            Ok(window) => window,
+            Err(problem) => unreachable!("{}: {problem}, though the network was built", at.name),
+        }
+    }
+}
+
+impl Layer for Pool2d {
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Max => "max_pool2d",
+            Kind::Min => "min_pool2d",
+            Kind::Average => "average_pool2d",
+            Kind::L2 => "l2_pool2d",
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("{}, {}", times(self.settings.size), config::stride(self.stride()))
+    }
+
+    fn settings(&self) -> toml::Table {
+        config::write(&self.settings)
+    }
+
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        let window = self.window(1, input)?;
+        Ok(Shape::Image([window.out_height, window.out_width, window.channels]))
+    }
+
+    fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
+        let window = self.built(tape, at);
+        let y = tape.output(at);
+        tape.pass(at.label("forward"), Forward { window, kind: self.kind }, &[x], &[y]);
+        y
+    }
+
+    fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
+        flow.wants_dx.then(|| {
+            let op = Backward { window: self.built(tape, at), kind: self.kind, producer: flow.producer };
+            let dx = tape.input_gradient(at, flow.dy);
+            tape.pass(at.label("backward"), op, &[flow.x, flow.y, flow.dy], &[dx]);
+            dx
+        })
+    }
+}

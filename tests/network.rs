@@ -1,0 +1,330 @@
+//! Networks as a user meets them: files, presets, errors, weights, and the plans that come of them.
+
+use shadegrad::network::{CompileOptions, Network, PRESETS};
+use shadegrad::plan::{Pass, Plan};
+use std::collections::HashSet;
+
+/// A network file around these layers.
+fn file(layers: &str) -> String {
+    format!("name = 'small'\ninput = [8, 8, 2]\n{layers}")
+}
+
+fn error(layers: &str) -> String {
+    Network::from_toml("net.toml", &file(layers)).expect_err(layers).to_string()
+}
+
+/// A `[[layers]]` table of this type and settings.
+fn layer(kind: &str, settings: &str) -> String {
+    format!("[[layers]]\ntype = '{kind}'\n{settings}\n")
+}
+
+#[test]
+fn presets_have_the_parameters_that_hand_arithmetic_gives() {
+    let expected = [
+        ("case1", 1_199_882),
+        ("case2", 225_034),
+        ("case3", 1_199_882),
+        ("case4", 225_034),
+        ("case5", 1_199_882),
+        ("case6", 225_034),
+        ("lenet5", 61_706),
+        ("mlp", 575_050),
+    ];
+    assert_eq!(PRESETS.len(), expected.len());
+    for (name, parameters) in expected {
+        let network = Network::open(name).unwrap();
+        assert_eq!((network.name.as_str(), network.classes()), (name, 10));
+        assert_eq!(network.parameter_count(), parameters, "{name}");
+        let stated = PRESETS.iter().find(|preset| preset.name == name).unwrap();
+        let digits: String = stated.text.chars().filter(|letter| *letter != ',').collect();
+        assert!(digits.contains(&format!("{parameters} parameters")), "{name}: its comment tells another number");
+    }
+}
+
+#[test]
+fn the_paper_s_cases_differ_where_the_paper_says() {
+    let kinds = |name: &str| {
+        let network = Network::open(name).unwrap();
+        network.layers.iter().map(|at| at.name.clone()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(kinds("case1"), "conv1 relu1 conv2 relu2 pool1 dropout1 flatten1 dense1 relu3 dropout2 dense2");
+    assert_eq!(kinds("case2"), "conv1 relu1 pool1 conv2 relu2 pool2 dropout1 flatten1 dense1 relu3 dropout2 dense2");
+    assert_eq!(kinds("case3"), "conv1 relu1 conv2 relu2 pool1 flatten1 dense1 relu3 dense2");
+    assert_eq!(kinds("case4"), "conv1 relu1 pool1 conv2 relu2 pool2 flatten1 dense1 relu3 dense2");
+    assert_eq!(kinds("case5"), "conv1 relu1 conv2 relu2 pool1 flatten1 dense1 relu3 dropout1 dense2");
+    assert_eq!(kinds("case6"), "conv1 relu1 pool1 conv2 relu2 pool2 flatten1 dense1 relu3 dropout1 dense2");
+    let rates = |name: &str| {
+        let layers = Network::open(name).unwrap().layers;
+        layers.iter().filter(|at| at.layer.kind() == "dropout").map(|at| at.layer.describe()).collect::<Vec<_>>()
+    };
+    assert_eq!(rates("case2"), ["rate 0.25", "rate 0.5"]);
+    assert_eq!(rates("case6"), ["rate 0.5"]);
+}
+
+#[test]
+fn parameters_are_named_as_in_the_equivalent_sequential() {
+    let keys: Vec<_> = Network::open("case2").unwrap().parameters().into_iter().map(|of| (of.key, of.tensor)).collect();
+    let expected = [
+        ("0.weight", "conv1.w"),
+        ("0.bias", "conv1.b"),
+        ("3.weight", "conv2.w"),
+        ("3.bias", "conv2.b"),
+        ("8.weight", "dense1.w"),
+        ("8.bias", "dense1.b"),
+        ("11.weight", "dense2.w"),
+        ("11.bias", "dense2.b"),
+    ];
+    assert_eq!(keys, expected.map(|(key, tensor)| (key.to_string(), tensor.to_string())));
+}
+
+#[test]
+fn written_networks_read_back_the_same() {
+    let mut texts: Vec<String> = PRESETS.iter().map(|preset| preset.text.to_string()).collect();
+    texts.push(
+        file(
+            "loss = 'quadratic'\ninitializer = 'he-normal'\n[[layers]]\nname = 'eye'\ntype = 'conv2d'\nfilters = 3\n\
+             kernel = [3, 2]\nstride = [1, 2]\npadding = [1, 0]\nactivation = 'tanh'\n",
+        ) + &layer("l2_pool2d", "size = [2, 1]\nstride = 1")
+            + &layer("min_pool2d", "size = 2")
+            + &layer("average_pool2d", "size = 1\nstride = [1, 2]")
+            + &layer("flatten", "")
+            + &layer("dropout", "rate = 0.1")
+            + &layer("sigmoid", "")
+            + &layer("dense", "units = 2"),
+    );
+    for text in texts {
+        let network = Network::from_toml("first.toml", &text).unwrap();
+        let written = network.to_toml();
+        let again = Network::from_toml("second.toml", &written).unwrap();
+        assert_eq!(format!("{network:?}"), format!("{again:?}"), "\n{written}");
+        assert_eq!(again.to_toml(), written);
+    }
+}
+
+#[test]
+fn errors_name_the_layer_and_say_expected_and_got() {
+    let conv = layer("conv2d", "filters = 4\nkernel = 3\nactivation = 'relu'");
+    let dense = layer("dense", "units = 10");
+    let cases: Vec<(String, &[&str])> = vec![
+        (
+            layer("conv3d", "name = 'c'"),
+            &["net.toml: layer 1 (conv3d `c`)", "unknown type `conv3d`", "conv2d, max_pool2d"],
+        ),
+        ("[[layers]]\nfilters = 3".into(), &["layer 1: missing key `type`", "dropout, flatten"]),
+        (
+            layer("conv2d", "filter = 4\nkernel = 3"),
+            &["layer 1 (conv2d): unknown key `filter`", "type, name, filters, kernel, stride, padding, activation"],
+        ),
+        (layer("relu", "rate = 1"), &["layer 1 (relu): unknown key `rate`; known keys: type, name"]),
+        (
+            layer("max_pool2d", "size = 2\nactivation = 'relu'"),
+            &["unknown key `activation`", "type, name, size, stride"],
+        ),
+        (layer("conv2d", "kernel = 3"), &["layer 1 (conv2d)", "missing key `filters`"]),
+        (layer("conv2d", "filters = 0\nkernel = 3"), &["(conv2d)", "`filters`", "from 1 to 65535, got 0"]),
+        (layer("conv2d", "filters = 4\nkernel = [3, 3, 3]"), &["`kernel`", "[rows, columns], got [3, 3, 3]"]),
+        (layer("conv2d", "filters = 4\nkernel = 3\nstride = 0"), &["`stride`", "from 1", "got 0"]),
+        (
+            layer("conv2d", "filters = 4\nkernel = 3\npadding = 'full'"),
+            &["`padding`", "\"valid\", \"same\"", "got \"full\""],
+        ),
+        (
+            layer("conv2d", "filters = 4\nkernel = 3\nactivation = 'flatten'"),
+            &["activation", "\"tanh\", got \"flatten\""],
+        ),
+        (layer("max_pool2d", "size = 2\nstride = 'x'"), &["`stride`", "got \"x\""]),
+        (layer("dense", "units = -1"), &["`units`", "from 1 to 65535, got -1"]),
+        (layer("dropout", "rate = 1.0"), &["layer 1 (dropout): `rate`", "from 0 to below 1, got 1.0"]),
+        (layer("dropout", "rate = nan"), &["`rate`", "got nan"]),
+        (
+            format!("{conv}{dense}"),
+            &["layer 2 (dense `dense1`)", "got an image of 6x6x4", "put a `flatten` layer before"],
+        ),
+        (
+            format!("{}{}", layer("flatten", ""), layer("conv2d", "filters = 4\nkernel = 3")),
+            &["layer 2 (conv2d `conv1`)", "expected an image", "got 128 features"],
+        ),
+        (layer("max_pool2d", "size = 9"), &["layer 1 (max_pool2d `pool1`)", "expected at least 9 rows", "got 8"]),
+        (
+            layer("conv2d", "filters = 4\nkernel = 3\npadding = [3, 0]"),
+            &["padding 3 must be smaller than the kernel's 3"],
+        ),
+        (conv.clone(), &["last layer (relu `relu1`)", "one score for each class", "image of 6x6x4", "`flatten`"]),
+        (String::new(), &["net.toml: expected at least one [[layers]]"]),
+        (layer("flatten", ""), &["expected a layer that learns"]),
+        (format!("{}{}", layer("flatten", ""), layer("dense", "units = 1")), &["at least 2 classes", "got 1"]),
+        (
+            format!("{}{}", layer("flatten", "name = 'a'"), layer("dense", "name = 'a'\nunits = 2")),
+            &["layer 2 (dense `a`): expected a name of its own, got that of layer 1"],
+        ),
+        (layer("flatten", "name = 'a.b'"), &["expected a name of 1 to 32 letters", "got \"a.b\""]),
+        (format!("{conv}{}{}", layer("dense", "units = 2"), ""), &["layer 2 (dense `dense1`)"]),
+        (
+            format!(
+                "{}{}",
+                layer("conv2d", "filters = 65535\nkernel = 1"),
+                layer("conv2d", "filters = 65535\nkernel = 8")
+            ),
+            &["layer 2 (conv2d `conv2`): expected at most 268435456 values in its weight"],
+        ),
+        ("[[layers]\n".into(), &["net.toml: ", "line 3"]),
+        ("los = 'quadratic'".into(), &["net.toml: ", "unknown key `los`", "`initializer`", "line 3"]),
+        ("loss = 'hinge'".into(), &["net.toml: ", "`hinge`", "`cross-entropy`"]),
+    ];
+    for (layers, parts) in cases {
+        let message = error(&layers);
+        for part in parts {
+            assert!(message.contains(part), "expected `{part}` in:\n{message}\n");
+        }
+    }
+    let message = Network::from_toml("net.toml", "layers = []").unwrap_err().to_string();
+    assert!(message.contains("net.toml: ") && message.contains("missing key `input`"), "{message}");
+    let message = Network::from_toml("net.toml", "input = [28, 0, 1]").unwrap_err().to_string();
+    assert!(message.contains("net.toml: input: expected") && message.contains("got 28x0x1"), "{message}");
+}
+
+#[test]
+fn networks_are_found_by_preset_or_path() {
+    let message = Network::open("case7").unwrap_err().to_string();
+    assert!(
+        message.contains("`case7`") && message.contains("case6, lenet5, mlp") && message.contains(".toml"),
+        "{message}"
+    );
+    let message = Network::open("missing/net.toml").unwrap_err().to_string();
+    assert!(message.contains("cannot read missing/net.toml"), "{message}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    let text = format!("input = [2, 2, 1]\n{}{}", layer("flatten", ""), layer("dense", "units = 3"));
+    std::fs::write(&path, text).unwrap();
+    let network = Network::open(path.to_str().unwrap()).unwrap();
+    assert_eq!((network.name.as_str(), network.parameter_count()), ("mine", 15), "named after its file");
+}
+
+fn every_section(batch: usize) -> CompileOptions {
+    CompileOptions {
+        batch,
+        train_images: 20,
+        test_images: 12,
+        predict: true,
+        momentum: 0.9,
+        slots: 4,
+        ..Default::default()
+    }
+}
+
+/// WebGPU's rule, which the CPU machine follows too: outputs in storages of their own that the pass does not read.
+fn check_storages(plan: &Plan, pass: &Pass) {
+    let lens = |ids: &[shadegrad::plan::TensorId]| ids.iter().map(|id| plan.get(*id).region.len).collect::<Vec<_>>();
+    let said = |operands: Vec<(&str, usize)>| operands.into_iter().map(|(_, len)| len).collect::<Vec<_>>();
+    assert_eq!(said(pass.op.inputs()), lens(&pass.inputs), "{}: inputs", pass.label);
+    assert_eq!(said(pass.op.outputs()), lens(&pass.outputs), "{}: outputs", pass.label);
+    let read: HashSet<_> = pass.inputs.iter().map(|id| plan.get(*id).region.storage).collect();
+    let mut written = HashSet::new();
+    for id in &pass.outputs {
+        let tensor = plan.get(*id);
+        assert!(
+            !read.contains(&tensor.region.storage),
+            "{}: reads and writes the storage of {}",
+            pass.label,
+            tensor.name
+        );
+        assert!(written.insert(tensor.region.storage), "{}: writes the storage of {} twice", pass.label, tensor.name);
+    }
+}
+
+#[test]
+fn plans_obey_the_rules_of_storages() {
+    for preset in PRESETS {
+        let compiled = Network::open(preset.name).unwrap().compile(&every_section(7)).unwrap();
+        for pass in compiled.train.iter().chain(&compiled.evaluate).chain(&compiled.predict) {
+            check_storages(&compiled.plan, pass);
+        }
+        for region in compiled.plan.tensors.iter().map(|tensor| tensor.region) {
+            assert_eq!(region.offset % 64, 0);
+            assert!(region.offset + region.len <= compiled.plan.storages[region.storage.0].len);
+        }
+        let names: HashSet<_> = compiled.plan.tensors.iter().map(|tensor| &tensor.name).collect();
+        assert_eq!(names.len(), compiled.plan.tensors.len(), "{}: two tensors of one name", preset.name);
+    }
+}
+
+#[test]
+fn the_sections_of_case2_are_these_lists() {
+    let compiled = Network::open("case2").unwrap().compile(&every_section(5)).unwrap();
+    let lines = |passes: &[Pass]| {
+        let names = |ids: &[shadegrad::plan::TensorId]| {
+            ids.iter().map(|id| compiled.plan.get(*id).name.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let line = |pass: &Pass| format!("{}: {} -> {}", pass.label, names(&pass.inputs), names(&pass.outputs));
+        passes.iter().map(line).collect::<Vec<_>>()
+    };
+    let train = [
+        "batch.gather: train.images train.labels train.order -> batch.x batch.targets",
+        "conv1.forward: batch.x conv1.w conv1.b -> conv1.y",
+        "pool1.forward: conv1.y -> pool1.y",
+        "conv2.forward: pool1.y conv2.w conv2.b -> conv2.y",
+        "pool2.forward: conv2.y -> pool2.y",
+        "dropout1.forward: pool2.y -> dropout1.y",
+        "dense1.forward: dropout1.y dense1.w dense1.b -> dense1.y",
+        "dropout2.forward: dense1.y -> dropout2.y",
+        "dense2.forward: dropout2.y dense2.w dense2.b -> dense2.y",
+        "loss.cross_entropy: dense2.y batch.targets -> loss.dx loss.loss loss.prediction",
+        "score: loss.loss loss.prediction batch.targets -> score.losses score.correct score.predictions",
+        "dense2.backward_weight: dropout2.y loss.dx -> dense2.dw",
+        "dense2.backward_bias: loss.dx -> dense2.db",
+        "dense2.backward_input: loss.dx dense2.w -> dense2.dx",
+        "dropout2.backward: dense2.dx dense1.y -> dropout2.dx",
+        "dense1.backward_weight: dropout1.y dropout2.dx -> dense1.dw",
+        "dense1.backward_bias: dropout2.dx -> dense1.db",
+        "dense1.backward_input: dropout2.dx dense1.w -> dense1.dx",
+        "dropout1.backward: dense1.dx -> dropout1.dx",
+        "pool2.backward: conv2.y pool2.y dropout1.dx -> pool2.dx",
+        "conv2.backward_weight: pool1.y pool2.dx -> conv2.dw",
+        "conv2.backward_bias: pool2.dx -> conv2.db",
+        "conv2.backward_input: pool2.dx conv2.w -> conv2.dx",
+        "pool1.backward: conv1.y pool1.y conv2.dx -> pool1.dx",
+        "conv1.backward_weight: batch.x pool1.dx -> conv1.dw",
+        "conv1.backward_bias: pool1.dx -> conv1.db",
+        "sgd.update: gradients -> weights velocity",
+    ];
+    assert_eq!(lines(&compiled.train), train);
+    let evaluate = [
+        "batch.gather: test.images test.labels test.order -> batch.x batch.targets",
+        "conv1.forward: batch.x conv1.w conv1.b -> conv1.y",
+        "pool1.forward: conv1.y -> pool1.y",
+        "conv2.forward: pool1.y conv2.w conv2.b -> conv2.y",
+        "pool2.forward: conv2.y -> pool2.y",
+        "dense1.forward: pool2.y dense1.w dense1.b -> dense1.y",
+        "dense2.forward: dense1.y dense2.w dense2.b -> dense2.y",
+        "loss.cross_entropy: dense2.y batch.targets -> loss.dx loss.loss loss.prediction",
+        "score: loss.loss loss.prediction batch.targets -> score.losses score.correct score.predictions",
+    ];
+    assert_eq!(lines(&compiled.evaluate), evaluate);
+    assert_eq!(lines(&compiled.predict)[..6], evaluate[1..7]);
+    assert_eq!(lines(&compiled.predict)[6..], ["softmax.forward: dense2.y -> probabilities"]);
+    let gradients = compiled.plan.storages.iter().filter(|storage| storage.name.starts_with("gradient."));
+    assert_eq!(gradients.map(|s| s.len).collect::<Vec<_>>(), [5 * 11 * 11 * 64, 5 * 26 * 26 * 32].map(|n| n));
+}
+
+#[test]
+fn sections_that_are_not_wanted_take_no_memory() {
+    let options = CompileOptions { batch: 4, predict: true, ..Default::default() };
+    let compiled = Network::open("lenet5").unwrap().compile(&options).unwrap();
+    assert!(compiled.train.is_empty() && compiled.evaluate.is_empty());
+    let names: Vec<_> = compiled.plan.storages.iter().map(|storage| storage.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "weights",
+            "batch.x",
+            "conv1.y",
+            "pool1.y",
+            "conv2.y",
+            "pool2.y",
+            "dense1.y",
+            "dense2.y",
+            "dense3.y",
+            "probabilities"
+        ]
+    );
+}
