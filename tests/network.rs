@@ -1,6 +1,7 @@
 //! Networks as a user meets them: files, presets, errors, weights, and the plans that come of them.
 
 use shadegrad::network::{CompileOptions, Network, PRESETS};
+use shadegrad::ops::Settings;
 use shadegrad::plan::{Pass, Plan};
 use std::collections::HashSet;
 
@@ -302,8 +303,9 @@ fn the_sections_of_case2_are_these_lists() {
     assert_eq!(lines(&compiled.evaluate), evaluate);
     assert_eq!(lines(&compiled.predict)[..6], evaluate[1..7]);
     assert_eq!(lines(&compiled.predict)[6..], ["softmax.forward: dense2.y -> probabilities"]);
-    let gradients = compiled.plan.storages.iter().filter(|storage| storage.name.starts_with("gradient."));
-    assert_eq!(gradients.map(|s| s.len).collect::<Vec<_>>(), [5 * 11 * 11 * 64, 5 * 26 * 26 * 32].map(|n| n));
+    // conv2.dx is the largest of one, pool1.dx of the other.
+    let sizes = compiled.plan.storages.iter().filter(|storage| storage.name.starts_with("gradient."));
+    assert_eq!(sizes.map(|storage| storage.len).collect::<Vec<_>>(), [5 * 13 * 13 * 32, 5 * 26 * 26 * 32]);
 }
 
 #[test]
@@ -327,4 +329,53 @@ fn sections_that_are_not_wanted_take_no_memory() {
             "probabilities"
         ]
     );
+}
+
+#[test]
+fn batches_that_do_not_fit_are_refused() {
+    let message = |batch| {
+        let options = CompileOptions { batch, train_images: 9, ..Default::default() };
+        Network::open("case1").unwrap().compile(&options).unwrap_err().to_string()
+    };
+    assert_eq!(message(0), "batch size: expected 1 to 65536 images, got 0");
+    assert!(message(60_000).contains("`conv1.y` would have 1297920000 elements in batches of 60000"));
+}
+
+#[test]
+fn the_summary_counts_what_hand_arithmetic_gives() {
+    let summary = Network::open("lenet5").unwrap().summary(10).unwrap();
+    println!("{summary}");
+    let line = |name: &str| {
+        let line = summary.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name}"));
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // Two FLOPs for each of 28 * 28 * 6 * 25 products.
+    assert_eq!(line("conv1"), "0 conv1 conv2d 6 filters 5x5, stride 1, same 28x28x6 156 235,200");
+    // 10 * 10 * 16 * 25 * 6 of them.
+    assert_eq!(line("conv2 "), "3 conv2 conv2d 16 filters 5x5, stride 1, valid 10x10x16 2,416 480,000");
+    assert_eq!(line("relu3"), "8 relu3 relu 120");
+    // Dense layers: 2 * (400 * 120 + 120 * 84 + 84 * 10).
+    let forward = 235_200 + 480_000 + 2 * (48_000 + 10_080 + 840);
+    assert_eq!(line("total"), "total 61,706 833,040");
+    assert_eq!(forward, 833_040);
+    // Backward is twice forward, less the first layer's input gradient.
+    let cost = "computes 22,639,200 FLOPs: 8,330,400 forward, 14,308,800 backward";
+    assert_eq!(10 * (3 * forward - 235_200), 22_639_200);
+    assert!(summary.contains(cost), "{summary}");
+}
+
+#[test]
+fn the_listing_shows_every_pass_and_storage() {
+    let compiled = Network::open("case2").unwrap().compile(&every_section(100)).unwrap();
+    for settings in [Settings::software(), Settings::hardware()] {
+        let listing = compiled.listing(&compiled.train, &settings).unwrap();
+        println!("{listing}");
+        for pass in &compiled.train {
+            assert!(listing.contains(&pass.label), "no {} in\n{listing}", pass.label);
+        }
+        for name in ["weights", "gradients", "velocity", "gradient.b", "conv2.y", "score.predictions"] {
+            assert!(listing.lines().any(|line| line.trim_start().starts_with(name)), "no {name} in\n{listing}");
+        }
+        assert!(!listing.contains("probabilities"), "another section's storage in\n{listing}");
+    }
 }

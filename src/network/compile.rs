@@ -12,6 +12,9 @@ use crate::ops::{Activation, Flow, Site, Tape, activation, gather_batch, score, 
 use crate::plan::{Element, Pass, Plan, TensorId};
 use crate::shape::Shape;
 
+/// Most images in a batch.
+const LARGEST_BATCH: usize = 65_536;
+
 /// What a plan is for.
 #[derive(Clone, Debug)]
 pub struct CompileOptions {
@@ -125,6 +128,12 @@ pub struct ScoreTensors {
 impl Network {
     /// The plan for these options.
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled> {
+        if !(1..=LARGEST_BATCH).contains(&options.batch) {
+            return Err(Error::Usage(format!(
+                "batch size: expected 1 to {LARGEST_BATCH} images, got {}",
+                options.batch
+            )));
+        }
         let mut plan = Plan::default();
         let parameters = self.parameters();
         let trains = options.train_images > 0;

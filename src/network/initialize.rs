@@ -22,6 +22,15 @@ pub enum Initializer {
 }
 
 impl Initializer {
+    /// Its name in network files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Initializer::GlorotUniform => "glorot-uniform",
+            Initializer::HeUniform => "he-uniform",
+            Initializer::HeNormal => "he-normal",
+        }
+    }
+
     fn draw(self, [fan_in, fan_out]: [usize; 2], generator: &mut Pcg64) -> f32 {
         let (fan_in, fan_out) = (fan_in as f64, fan_out as f64);
         let mut uniform = |limit: f64| (2.0 * generator.random::<f64>() - 1.0) * limit;

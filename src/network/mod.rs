@@ -1,12 +1,16 @@
 //! A network: a chain of layers, checked and with every shape known.
 //!
 //! It comes from a TOML file or a preset (`file.rs`, `presets.rs`), is given initial weights (`initialize.rs`) or those
-//! of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that a step walks.
+//! of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that a step walks. `summary.rs`
+//! and `listing.rs` print it.
 
 mod compile;
 mod file;
 mod initialize;
+mod listing;
 mod presets;
+mod summary;
+mod table;
 mod weights;
 
 pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};

@@ -145,6 +145,17 @@ impl Recorder<'_> {
         self.dispatch(part, groups, kernel, reads, writes);
     }
 
+    /// One workgroup; the kernel needs no `shared/linear.wgsl`.
+    pub fn single_group(
+        &mut self,
+        kernel: KernelSpec,
+        reads: Vec<(&'static str, Operand)>,
+        writes: Vec<(&'static str, Operand)>,
+    ) {
+        let label = self.label.to_string();
+        self.recording.dispatch(Dispatch { label, kernel, reads, writes, groups: [1, 1] });
+    }
+
     /// `groups` workgroups, folded; `part` is appended to the label where a pass takes more than one dispatch. The
     /// kernel must hold `shared/linear.wgsl`.
     pub fn dispatch(

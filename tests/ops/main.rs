@@ -4,3 +4,5 @@
 mod common;
 
 mod activation;
+mod conv2d;
+mod dense;

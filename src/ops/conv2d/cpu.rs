@@ -1,27 +1,128 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward};
-use crate::ops::Compute;
+use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::ops::{Activation, Compute};
 use crate::reference::{Real, Tensors};
 
+// Forward and both gradients are one walk: at every place of the window, over the taps that lie on the image. They differ
+// in who gives and who receives: y += x w, dw += x dy, dx += dy w. The innermost loops run over neighbours in memory, all
+// with one factor in common: that form compilers vectorise.
+
+impl Geometry {
+    /// Visits each tap of the window at each of its places, if there is a pixel below it: numbers of the place (of
+    /// N*P*Q), the tap (of R*S) and the pixel (of N*H*W).
+    fn for_each_tap(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let window = &self.window;
+        for n in 0..window.batch {
+            for p in 0..window.out_height {
+                for q in 0..window.out_width {
+                    let place = (n * window.out_height + p) * window.out_width + q;
+                    for r in 0..window.kernel[0] {
+                        for s in 0..window.kernel[1] {
+                            let tap = r * window.kernel[1] + s;
+                            // In the padded image, where nothing is negative.
+                            let (row, column) = (p * window.stride[0] + r, q * window.stride[1] + s);
+                            let rows = window.padding[0]..window.padding[0] + window.height;
+                            let columns = window.padding[1]..window.padding[1] + window.width;
+                            if rows.contains(&row) && columns.contains(&column) {
+                                let (h, w) = (row - window.padding[0], column - window.padding[1]);
+                                visit(place, tap, (n * window.height + h) * window.width + w);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Compute for Forward {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let Geometry { window, filters } = self.geometry;
+        let channels = window.channels;
+        let (x, w, b) = (tensors.input("x"), tensors.input("w"), tensors.input("b"));
+        let y = tensors.output("y");
+        for y in y.chunks_exact_mut(filters) {
+            y.copy_from_slice(b);
+        }
+        self.geometry.for_each_tap(|place, tap, pixel| {
+            let y = &mut y[place * filters..][..filters];
+            for c in 0..channels {
+                let x = x[pixel * channels + c];
+                let w = &w[(tap * channels + c) * filters..][..filters];
+                for k in 0..filters {
+                    y[k] += x * w[k];
+                }
+            }
+        });
+        for y in y {
+            *y = self.activation.apply(*y);
+        }
     }
 }
 
 impl Compute for BackwardInput {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let Geometry { window, filters } = self.geometry;
+        let channels = window.channels;
+        let (dy, w) = (tensors.input("dy"), tensors.input("w"));
+        let dx = tensors.output("dx");
+        // [R,S,K,C]
+        let mut w_transposed = vec![F::zero(); w.len()];
+        for tap in 0..window.area() {
+            for c in 0..channels {
+                for k in 0..filters {
+                    w_transposed[(tap * filters + k) * channels + c] = w[(tap * channels + c) * filters + k];
+                }
+            }
+        }
+        dx.fill(F::zero());
+        self.geometry.for_each_tap(|place, tap, pixel| {
+            let dx = &mut dx[pixel * channels..][..channels];
+            for k in 0..filters {
+                let dy = dy[place * filters + k];
+                let w = &w_transposed[(tap * filters + k) * channels..][..channels];
+                for c in 0..channels {
+                    dx[c] += dy * w[c];
+                }
+            }
+        });
+        if self.producer != Activation::Identity {
+            for (dx, x) in dx.iter_mut().zip(tensors.input("x")) {
+                *dx = *dx * self.producer.derivative(*x);
+            }
+        }
     }
 }
 
 impl Compute for BackwardWeight {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let Geometry { window, filters } = self.geometry;
+        let channels = window.channels;
+        let (x, dy) = (tensors.input("x"), tensors.input("dy"));
+        let dw = tensors.output("dw");
+        dw.fill(F::zero());
+        self.geometry.for_each_tap(|place, tap, pixel| {
+            let dy = &dy[place * filters..][..filters];
+            for c in 0..channels {
+                let x = x[pixel * channels + c];
+                let dw = &mut dw[(tap * channels + c) * filters..][..filters];
+                for k in 0..filters {
+                    dw[k] += x * dy[k];
+                }
+            }
+        });
     }
 }
 
 impl Compute for BackwardBias {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let filters = self.geometry.filters;
+        let dy = tensors.input("dy");
+        let db = tensors.output("db");
+        db.fill(F::zero());
+        for dy in dy.chunks_exact(filters) {
+            for k in 0..filters {
+                db[k] += dy[k];
+            }
+        }
     }
 }

@@ -1,27 +1,92 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward};
-use crate::ops::Compute;
+use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::ops::{Activation, Compute};
 use crate::reference::{Real, Tensors};
 
+// The innermost loops run over neighbours in memory, all with one factor in common: that form compilers vectorise.
+
 impl Compute for Forward {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let Geometry { batch, inputs, outputs } = self.geometry;
+        let (x, w, b) = (tensors.input("x"), tensors.input("w"), tensors.input("b"));
+        let y = tensors.output("y");
+        for n in 0..batch {
+            let y = &mut y[n * outputs..][..outputs];
+            y.copy_from_slice(b);
+            for i in 0..inputs {
+                let x = x[n * inputs + i];
+                let w = &w[i * outputs..][..outputs];
+                for o in 0..outputs {
+                    y[o] += x * w[o];
+                }
+            }
+            for y in y {
+                *y = self.activation.apply(*y);
+            }
+        }
     }
 }
 
 impl Compute for BackwardInput {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let Geometry { batch, inputs, outputs } = self.geometry;
+        let (dy, w) = (tensors.input("dy"), tensors.input("w"));
+        let dx = tensors.output("dx");
+        // [O,I]
+        let mut w_transposed = vec![F::zero(); w.len()];
+        for i in 0..inputs {
+            for o in 0..outputs {
+                w_transposed[o * inputs + i] = w[i * outputs + o];
+            }
+        }
+        dx.fill(F::zero());
+        for n in 0..batch {
+            let dx = &mut dx[n * inputs..][..inputs];
+            for o in 0..outputs {
+                let dy = dy[n * outputs + o];
+                let w = &w_transposed[o * inputs..][..inputs];
+                for i in 0..inputs {
+                    dx[i] += dy * w[i];
+                }
+            }
+        }
+        if self.producer != Activation::Identity {
+            for (dx, x) in dx.iter_mut().zip(tensors.input("x")) {
+                *dx = *dx * self.producer.derivative(*x);
+            }
+        }
     }
 }
 
 impl Compute for BackwardWeight {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let Geometry { batch, inputs, outputs } = self.geometry;
+        let (x, dy) = (tensors.input("x"), tensors.input("dy"));
+        let dw = tensors.output("dw");
+        dw.fill(F::zero());
+        for n in 0..batch {
+            let dy = &dy[n * outputs..][..outputs];
+            for i in 0..inputs {
+                let x = x[n * inputs + i];
+                let dw = &mut dw[i * outputs..][..outputs];
+                for o in 0..outputs {
+                    dw[o] += x * dy[o];
+                }
+            }
+        }
     }
 }
 
 impl Compute for BackwardBias {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let Geometry { batch, outputs, .. } = self.geometry;
+        let dy = tensors.input("dy");
+        let db = tensors.output("db");
+        db.fill(F::zero());
+        for n in 0..batch {
+            let dy = &dy[n * outputs..][..outputs];
+            for o in 0..outputs {
+                db[o] += dy[o];
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@
 mod cpu;
 mod gpu;
 mod layer;
-mod naive;
+pub(super) mod naive;
 
 pub use layer::Dense;
 

@@ -1,15 +1,82 @@
-use super::{Backward, Forward};
+use super::{Backward, Forward, Kind};
 use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
+use crate::shape::Window2d;
+
+/// Where the elements of channel `c` in the window at `p,q` of image `n` lie in `x`, in row-major order.
+fn window(g: &Window2d, n: usize, p: usize, q: usize, c: usize) -> Vec<usize> {
+    let mut elements = Vec::with_capacity(g.area());
+    for r in 0..g.kernel[0] {
+        for s in 0..g.kernel[1] {
+            let (h, w) = (p * g.stride[0] + r, q * g.stride[1] + s);
+            elements.push(((n * g.height + h) * g.width + w) * g.channels + c);
+        }
+    }
+    elements
+}
+
+/// The first of `elements` that no other exceeds, or for [`Kind::Min`] none falls below.
+fn first_extreme<F: Real>(kind: Kind, x: &[F], elements: &[usize]) -> usize {
+    let mut first = elements[0];
+    for &i in elements {
+        if (kind == Kind::Max && x[i] > x[first]) || (kind == Kind::Min && x[i] < x[first]) {
+            first = i;
+        }
+    }
+    first
+}
 
 impl Compute for Forward {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let g = &self.window;
+        let x = tensors.input("x");
+        let y = tensors.output("y");
+        let area = F::of(g.area() as f64);
+        for n in 0..g.batch {
+            for p in 0..g.out_height {
+                for q in 0..g.out_width {
+                    for c in 0..g.channels {
+                        let elements = window(g, n, p, q, c);
+                        y[((n * g.out_height + p) * g.out_width + q) * g.channels + c] = match self.kind {
+                            Kind::Max | Kind::Min => x[first_extreme(self.kind, x, &elements)],
+                            Kind::Average => elements.iter().map(|&i| x[i]).sum::<F>() / area,
+                            Kind::L2 => elements.iter().map(|&i| x[i] * x[i]).sum::<F>().sqrt(),
+                        };
+                    }
+                }
+            }
+        }
     }
 }
 
 impl Compute for Backward {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let g = &self.window;
+        let x = tensors.input("x");
+        let y = tensors.input("y");
+        let dy = tensors.input("dy");
+        let dx = tensors.output("dx");
+        let area = F::of(g.area() as f64);
+        dx.fill(F::zero());
+        for n in 0..g.batch {
+            for p in 0..g.out_height {
+                for q in 0..g.out_width {
+                    for c in 0..g.channels {
+                        let elements = window(g, n, p, q, c);
+                        let o = ((n * g.out_height + p) * g.out_width + q) * g.channels + c;
+                        match self.kind {
+                            Kind::Max | Kind::Min => dx[first_extreme(self.kind, x, &elements)] += dy[o],
+                            Kind::Average => elements.iter().for_each(|&i| dx[i] += dy[o] / area),
+                            // A window of zeros has no direction.
+                            Kind::L2 if y[o] == F::zero() => {}
+                            Kind::L2 => elements.iter().for_each(|&i| dx[i] += dy[o] * x[i] / y[o]),
+                        }
+                    }
+                }
+            }
+        }
+        for (dx, &x) in dx.iter_mut().zip(x) {
+            *dx = *dx * self.producer.derivative(x);
+        }
     }
 }

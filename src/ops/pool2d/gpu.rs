@@ -1,15 +1,64 @@
-use super::{Backward, Forward};
-use crate::error::Result;
-use crate::ops::{Record, Recorder};
+use super::{Backward, Forward, Kind, output_len};
+use crate::error::{Error, Result};
+use crate::gpu::{KernelSpec, Source};
+use crate::ops::{Form, Record, Recorder};
+use crate::shape::Window2d;
+use crate::wgsl;
 
 impl Record for Forward {
-    fn record(&self, _to: &mut Recorder<'_>) -> Result<()> {
-        todo!()
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        let g = &self.window;
+        let places = output_len(g);
+        let (pass, count) = if to.settings.form != Form::Naive && g.channels.is_multiple_of(4) {
+            (wgsl!("pool2d/forward.wgsl"), places / 4)
+        } else {
+            (wgsl!("pool2d/forward_naive.wgsl"), places)
+        };
+        check_iterations(g, iterations(g.kernel))?;
+        to.for_each(count, kernel(pass, g, self.kind), vec![to.buffer("x")], vec![to.buffer("y")]);
+        Ok(())
     }
 }
 
 impl Record for Backward {
-    fn record(&self, _to: &mut Recorder<'_>) -> Result<()> {
-        todo!()
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        let g = &self.window;
+        let apart = g.kernel[0] <= g.stride[0] && g.kernel[1] <= g.stride[1];
+        let (pass, count) = if to.settings.form != Form::Naive && apart && g.channels.is_multiple_of(4) {
+            let cells = g.batch * g.height.div_ceil(g.stride[0]) * g.width.div_ceil(g.stride[1]);
+            let cell = [g.stride[0].min(g.height), g.stride[1].min(g.width)];
+            check_iterations(g, iterations(g.kernel) + iterations(cell))?;
+            (wgsl!("pool2d/backward.wgsl"), cells * g.channels / 4)
+        } else {
+            let around = [g.kernel[0].div_ceil(g.stride[0]), g.kernel[1].div_ceil(g.stride[1])];
+            check_iterations(g, iterations(around) * (1 + iterations(g.kernel)))?;
+            (wgsl!("pool2d/backward_naive.wgsl"), g.input_len())
+        };
+        let kernel = kernel(pass, g, self.kind).with([self.producer.source()]);
+        to.for_each(count, kernel, vec![to.buffer("x"), to.buffer("y"), to.buffer("dy")], vec![to.buffer("dx")]);
+        Ok(())
     }
+}
+
+fn kernel(pass: &'static Source, g: &Window2d, kind: Kind) -> KernelSpec {
+    KernelSpec::new([pass, wgsl!("pool2d/window.wgsl")]).set_all(g.constants()).set("KIND", kind as usize)
+}
+
+/// Of two nested loops: each round of the outer one counts too.
+fn iterations([rows, columns]: [usize; 2]) -> usize {
+    rows * (columns + 1)
+}
+
+/// lavapipe leaves an invocation's loops after 65,535 iterations in all, and says nothing. A window that needs more is
+/// nothing a network for images wants, so it is refused everywhere.
+fn check_iterations(g: &Window2d, iterations: usize) -> Result<()> {
+    const MOST: usize = 65_535;
+    if iterations <= MOST {
+        return Ok(());
+    }
+    let ([rows, columns], [down, right]) = (g.kernel, g.stride);
+    Err(Error::Network(format!(
+        "pool2d: a {rows}x{columns} window with stride {down}x{right} needs {iterations} loop iterations for one element, \
+         expected at most {MOST}; use a smaller window or a larger stride"
+    )))
 }

@@ -1,15 +1,67 @@
-use super::{Forward, Loss};
+use super::{Cost, Forward, Loss, NO_PREDICTION};
 use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 
+/// The class of the largest logit, the first of several.
+fn largest<F: Real>(x: &[F]) -> usize {
+    (1..x.len()).fold(0, |best, j| if x[j] > x[best] { j } else { best })
+}
+
+/// `a[j] = exp(x[j] - max) / sum`, and the sum.
+fn softmax<F: Real>(x: &[F]) -> (Vec<F>, F) {
+    let max = x[largest(x)];
+    let powers: Vec<F> = x.iter().map(|logit| (*logit - max).exp()).collect();
+    let sum: F = powers.iter().copied().sum();
+    (powers.into_iter().map(|power| power / sum).collect(), sum)
+}
+
 impl Compute for Forward {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let x = tensors.input("x");
+        let y = tensors.output("y");
+        for (x, y) in x.chunks(self.classes).zip(y.chunks_mut(self.classes)) {
+            y.copy_from_slice(&softmax(x).0);
+        }
     }
 }
 
 impl Compute for Loss {
-    fn compute<F: Real>(&self, _tensors: &mut Tensors<'_, F>) {
-        todo!()
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let x = tensors.input("x");
+        let targets = tensors.input_int("targets");
+        let dx = tensors.output("dx");
+        let loss = tensors.output("loss");
+        let prediction = tensors.output_int("prediction");
+        dx.fill(F::zero());
+        loss.fill(F::zero());
+        prediction.fill(NO_PREDICTION);
+
+        let images = (tensors.step.count as usize).min(self.batch);
+        let count = F::of(images as f64);
+        for n in 0..images {
+            let x = &x[n * self.classes..][..self.classes];
+            let dx = &mut dx[n * self.classes..][..self.classes];
+            let target = targets[n] as usize;
+            let (a, sum) = softmax(x);
+            // e[j] = a[j] - [j = target]
+            let e: Vec<F> =
+                a.iter().enumerate().map(|(j, a)| if j == target { *a - F::one() } else { *a }).collect();
+            match self.cost {
+                Cost::CrossEntropy => {
+                    loss[n] = sum.ln() - (x[target] - x[largest(x)]);
+                    for j in 0..self.classes {
+                        dx[j] = e[j] / count;
+                    }
+                }
+                Cost::Quadratic => {
+                    loss[n] = F::of(0.5) * e.iter().map(|e| *e * *e).sum();
+                    let inner: F = a.iter().zip(&e).map(|(a, e)| *a * *e).sum();
+                    for j in 0..self.classes {
+                        dx[j] = a[j] * (e[j] - inner) / count;
+                    }
+                }
+            }
+            prediction[n] = largest(x) as u32;
+        }
     }
 }

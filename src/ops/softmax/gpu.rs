@@ -1,15 +1,30 @@
-use super::{Forward, Loss};
+use super::{Cost, Forward, Loss};
 use crate::error::Result;
+use crate::gpu::KernelSpec;
 use crate::ops::{Record, Recorder};
+use crate::wgsl;
 
 impl Record for Forward {
-    fn record(&self, _to: &mut Recorder<'_>) -> Result<()> {
-        todo!()
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        let kernel = KernelSpec::new([wgsl!("softmax/forward.wgsl"), wgsl!("shared/softmax.wgsl")])
+            .set("BATCH", self.batch)
+            .set("CLASSES", self.classes);
+        to.for_each(self.batch, kernel, vec![to.buffer("x")], vec![to.buffer("y")]);
+        Ok(())
     }
 }
 
 impl Record for Loss {
-    fn record(&self, _to: &mut Recorder<'_>) -> Result<()> {
-        todo!()
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        let pass = match self.cost {
+            Cost::CrossEntropy => wgsl!("softmax/cross_entropy.wgsl"),
+            Cost::Quadratic => wgsl!("softmax/quadratic.wgsl"),
+        };
+        let kernel = KernelSpec::new([pass, wgsl!("shared/softmax.wgsl"), wgsl!("shared/step.wgsl")])
+            .set("BATCH", self.batch)
+            .set("CLASSES", self.classes);
+        let writes = vec![to.buffer("dx"), to.buffer("loss"), to.buffer("prediction")];
+        to.for_each(self.batch, kernel, vec![to.buffer("x"), to.buffer("targets")], writes);
+        Ok(())
     }
 }

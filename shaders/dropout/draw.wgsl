@@ -1,0 +1,14 @@
+// dropout / draw
+//   The draw that both passes make, from the same key and so with the same result:
+//   element i is dropped if word i%4 of random4((seed low, seed high, step, LAYER), i/4) is below THRESHOLD = rate 2^32;
+//   the others are multiplied by SCALE = 1 / (1 - rate).
+
+const LAYER = 0u;
+const THRESHOLD = 0u;
+const SCALE = 1.0;
+
+// `values` are elements 4i to 4i + 3.
+fn drop_out(values: vec4<f32>, i: u32) -> vec4<f32> {
+    let words = random4(vec4<u32>(step.seed_low, step.seed_high, step.step, LAYER), i);
+    return select(values * SCALE, vec4<f32>(0.0), words < vec4<u32>(THRESHOLD));
+}

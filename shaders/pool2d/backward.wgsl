@@ -1,0 +1,74 @@
+// pool2d / backward
+//   dx[n,h,w,c] = f'(x[n,h,w,c]) times what the one window around h,w passes on:
+//     max, min   dy at the first extreme place, 0 at the others
+//     average    dy / (R S)
+//     L2         dy x / y, and 0 where y = 0
+//   x dx [N,H,W,C]   y dy [N,P,Q,C]   C a multiple of 4; stride >= kernel, so that windows do not overlap
+//   The image is cut into cells of stride by stride, each with a window in its corner; the last ones may be cut short,
+//   and without a window. An invocation computes four channels of a cell, and so every dx is written once.
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>;
+
+const CHANNELS4 = CHANNELS / 4u;
+const CELL_ROWS = (HEIGHT + STRIDE_H - 1u) / STRIDE_H;
+const CELL_COLUMNS = (WIDTH + STRIDE_W - 1u) / STRIDE_W;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = linear_index(group, local);
+    if i >= COUNT {
+        return;
+    }
+    let c = i % CHANNELS4;
+    let q = i / CHANNELS4 % CELL_COLUMNS;
+    let p = i / (CHANNELS4 * CELL_COLUMNS) % CELL_ROWS;
+    let n = i / (CHANNELS4 * CELL_COLUMNS * CELL_ROWS);
+    let corner = ((n * HEIGHT + p * STRIDE_H) * WIDTH + q * STRIDE_W) * CHANNELS4 + c;
+
+    // A cell without a window keeps these zeros, and passes them on.
+    var gradient = vec4<f32>(0.0);
+    var norm = vec4<f32>(0.0);
+    var first = vec4<u32>(0u);
+    if p < OUT_HEIGHT && q < OUT_WIDTH {
+        let place = ((n * OUT_HEIGHT + p) * OUT_WIDTH + q) * CHANNELS4 + c;
+        gradient = dy[place];
+        if KIND == AVERAGE {
+            gradient = gradient * SHARE;
+        } else if KIND == L2 {
+            norm = y[place];
+        } else {
+            var best = x[corner];
+            for (var r = 0u; r < KERNEL_H; r++) {
+                for (var s = 0u; s < KERNEL_W; s++) {
+                    let value = x[corner + (r * WIDTH + s) * CHANNELS4];
+                    let better = takes_over(value, best);
+                    best = select(best, value, better);
+                    first = select(first, vec4<u32>(r * KERNEL_W + s), better);
+                }
+            }
+            gradient = through_activation(gradient, best);
+        }
+    }
+
+    for (var r = 0u; r < STRIDE_H; r++) {
+        for (var s = 0u; s < STRIDE_W; s++) {
+            if p * STRIDE_H + r < HEIGHT && q * STRIDE_W + s < WIDTH {
+                let at = corner + (r * WIDTH + s) * CHANNELS4;
+                var d = vec4<f32>(0.0);
+                if r < KERNEL_H && s < KERNEL_W {
+                    if KIND == AVERAGE {
+                        d = through_activation(gradient, x[at]);
+                    } else if KIND == L2 {
+                        d = through_activation(through_norm(gradient, x[at], norm), x[at]);
+                    } else {
+                        d = select(d, gradient, first == vec4<u32>(r * KERNEL_W + s));
+                    }
+                }
+                dx[at] = d;
+            }
+        }
+    }
+}

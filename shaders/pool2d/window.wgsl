@@ -1,0 +1,39 @@
+// pool2d / window
+//   What the passes share: the window, and what becomes of it. Padding is always zero here.
+
+const BATCH = 1u;
+const HEIGHT = 2u;
+const WIDTH = 2u;
+const CHANNELS = 4u;
+const KERNEL_H = 2u;
+const KERNEL_W = 2u;
+const STRIDE_H = 2u;
+const STRIDE_W = 2u;
+const PAD_TOP = 0u;
+const PAD_LEFT = 0u;
+const OUT_HEIGHT = 1u;
+const OUT_WIDTH = 1u;
+
+// In the order of `Kind`.
+const MAX = 0u;
+const MIN = 1u;
+const AVERAGE = 2u;
+const L2 = 3u;
+const KIND = MAX;
+
+// 1 / (R S): a product with it is exact where R S is a power of two, while a division need not be.
+const SHARE = 1.0 / f32(KERNEL_H * KERNEL_W);
+
+// Whether a place takes over from the best of the places before it. Strict, so that the first of equals keeps it.
+fn takes_over(candidate: vec4<f32>, best: vec4<f32>) -> vec4<bool> {
+    if KIND == MIN {
+        return candidate < best;
+    }
+    return candidate > best;
+}
+
+// dy x / y, and 0 where y = 0. |x / y| is at most 1, so nothing overflows that dy did not.
+fn through_norm(dy: vec4<f32>, x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    let none = y == vec4<f32>(0.0);
+    return select(dy * (x / select(y, vec4<f32>(1.0), none)), vec4<f32>(0.0), none);
+}

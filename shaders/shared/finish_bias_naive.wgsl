@@ -1,0 +1,10 @@
+// shared / finish_bias, naive
+//   Epilogue of a forward pass: f(sum + b), with f from the activation's file. Columns are filters or outputs.
+
+const BIAS_COLUMNS = 1u;
+
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+
+fn finish(at: u32, sum: f32) -> f32 {
+    return activate(vec4<f32>(sum + b[at % BIAS_COLUMNS])).x;
+}

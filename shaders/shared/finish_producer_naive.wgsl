@@ -1,0 +1,8 @@
+// shared / finish_producer, naive
+//   Epilogue of a backward pass: the sum times f'(x), x = f(z) being what the layer before has put out.
+
+@group(0) @binding(3) var<storage, read> x: array<f32>;
+
+fn finish(at: u32, sum: f32) -> f32 {
+    return through_activation(vec4<f32>(sum), vec4<f32>(x[at])).x;
+}

@@ -1,0 +1,39 @@
+// shared / random
+//   Threefry-4x32 of 20 rounds: four random words for each key and counter, in any order, with no state to keep.
+//   Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the rotations and the
+//   constant are those of their library Random123, whose known answers it gives.
+
+// Numbers 4 * counter to 4 * counter + 3 of the sequence that `key` names.
+fn random4(key: vec4<u32>, counter: u32) -> vec4<u32> {
+    return threefry(key, vec4<u32>(counter, 0u, 0u, 0u));
+}
+
+// Five times four rounds; before, between and after them the key is added, one word further each time.
+fn threefry(key: vec4<u32>, counter: vec4<u32>) -> vec4<u32> {
+    let fifth = 0x1bd11bdau ^ key.x ^ key.y ^ key.z ^ key.w;
+    var x = counter + key;
+    x = four_rounds_even(x) + vec4<u32>(key.y, key.z, key.w, fifth + 1u);
+    x = four_rounds_odd(x) + vec4<u32>(key.z, key.w, fifth, key.x + 2u);
+    x = four_rounds_even(x) + vec4<u32>(key.w, fifth, key.x, key.y + 3u);
+    x = four_rounds_odd(x) + vec4<u32>(fifth, key.x, key.y, key.z + 4u);
+    return four_rounds_even(x) + vec4<u32>(key.x, key.y, key.z, key.w + 5u);
+}
+
+fn four_rounds_even(x: vec4<u32>) -> vec4<u32> {
+    return mix_pairs(mix_pairs(mix_pairs(mix_pairs(x, 10u, 26u), 11u, 21u), 13u, 27u), 23u, 5u);
+}
+
+fn four_rounds_odd(x: vec4<u32>) -> vec4<u32> {
+    return mix_pairs(mix_pairs(mix_pairs(mix_pairs(x, 6u, 20u), 17u, 11u), 25u, 10u), 18u, 20u);
+}
+
+// One round: words 0,1 and words 2,3 are mixed as pairs, then words 1 and 3 change places.
+fn mix_pairs(x: vec4<u32>, left: u32, right: u32) -> vec4<u32> {
+    let a = x.x + x.y;
+    let b = x.z + x.w;
+    return vec4<u32>(a, rotate(x.w, right) ^ b, b, rotate(x.y, left) ^ a);
+}
+
+fn rotate(x: u32, by: u32) -> u32 {
+    return (x << by) | (x >> (32u - by));
+}

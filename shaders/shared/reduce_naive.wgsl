@@ -1,0 +1,22 @@
+// shared / reduce, naive
+//   y[i] = finish(sum over part of partial[part, i]), the first part first
+//   partial [PARTS, COUNT]   y [COUNT]
+//   an invocation computes one y; the epilogue is `finish` of shared/finish_<what>_naive.wgsl
+
+const PARTS = 1u;
+
+@group(0) @binding(0) var<storage, read> partial: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = linear_index(group, local);
+    if i >= COUNT {
+        return;
+    }
+    var sum = 0.0;
+    for (var part = 0u; part < PARTS; part++) {
+        sum += partial[part * COUNT + i];
+    }
+    y[i] = finish(i, sum);
+}

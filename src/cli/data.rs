@@ -1,0 +1,145 @@
+//! `shadegrad data`
+
+use super::DataOption;
+use super::output::grouped;
+use clap::{Args, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
+use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
+use shadegrad::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Draw samples with their labels into a PNG
+    Show(ShowOptions),
+    /// Write a data set as the four files of the MNIST format
+    Export(ExportOptions),
+    /// Download a data set
+    Fetch(FetchOptions),
+}
+
+#[derive(Args)]
+struct ShowOptions {
+    #[command(flatten)]
+    data: DataOption,
+    /// Take the test set
+    #[arg(long)]
+    test: bool,
+    /// How many samples
+    #[arg(long, default_value_t = 100)]
+    count: usize,
+    /// Number of the first
+    #[arg(long, default_value_t = 0)]
+    first: usize,
+    /// Samples in a row
+    #[arg(long, default_value_t = 20)]
+    columns: usize,
+    /// The picture
+    #[arg(long, value_name = "FILE.png", default_value = "samples.png")]
+    out: PathBuf,
+}
+
+#[derive(Args)]
+struct ExportOptions {
+    #[command(flatten)]
+    data: DataOption,
+    /// The folder, made if need be
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+}
+
+#[derive(Args)]
+struct FetchOptions {
+    /// Which
+    name: Fetchable,
+    /// The folder, made if need be
+    #[arg(long, value_name = "DIR", default_value = MNIST_FOLDER)]
+    to: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Fetchable {
+    /// 70,000 handwritten digits, 11.6 MB packed
+    Mnist,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    match &options.command {
+        Command::Show(options) => show(options)?,
+        Command::Export(options) => export(options)?,
+        Command::Fetch(options) => fetch(options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(options: &ShowOptions) -> Result<()> {
+    let data = options.data.load(false)?;
+    let set = if options.test { &data.test } else { &data.train };
+    if options.first >= set.len() {
+        return Err(Error::Usage(format!("--first {} is past the set's {} samples", options.first, set.len())));
+    }
+    let indices: Vec<usize> = (options.first..set.len()).take(options.count).collect();
+    let picture = sheet::contact_sheet(set, &indices, options.columns)?;
+    sheet::save(&picture, &options.out)?;
+    println!("{} of {}: {} samples in {}", set.name, data.source, indices.len(), options.out.display());
+    Ok(())
+}
+
+fn export(options: &ExportOptions) -> Result<()> {
+    let data = options.data.load(false)?;
+    std::fs::create_dir_all(&options.to).map_err(Error::io("create", &options.to))?;
+    let write = |set: &Dataset, images: &str, labels: &str| {
+        write_set(set, &options.to.join(images), &options.to.join(labels))
+    };
+    write(&data.train, "train-images-idx3-ubyte", "train-labels-idx1-ubyte")?;
+    write(&data.test, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")?;
+    println!(
+        "{}: {} training and {} test images in {}",
+        data.source,
+        grouped(data.train.len() as u64),
+        grouped(data.test.len() as u64),
+        options.to.display()
+    );
+    Ok(())
+}
+
+fn write_set(set: &Dataset, images: &Path, labels: &Path) -> Result<()> {
+    idx::write_images(images, &set.images, set.image_shape)?;
+    idx::write_labels(labels, &set.labels)
+}
+
+fn fetch(options: &FetchOptions) -> Result<()> {
+    let Fetchable::Mnist = options.name;
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template("{bar:28} {bytes}/{total_bytes}  {bytes_per_sec}") {
+        bar.set_style(style.progress_chars("━╸ "));
+    }
+    let fetched = fetch_mnist(&options.to, &MNIST_MIRRORS, &mut |progress| match progress {
+        Progress::Kept(path) => bar.suspend(|| println!("kept {}", path.display())),
+        Progress::Started { url, have, total } => {
+            bar.suspend(|| eprintln!("from {url}"));
+            bar.set_length(total.unwrap_or(0));
+            bar.set_position(have);
+        }
+        Progress::Advanced(bytes) => bar.inc(bytes),
+        Progress::Failed { url, reason } => bar.suspend(|| eprintln!("{url}: {reason}")),
+        Progress::Done(path) => bar.suspend(|| println!("got {}", path.display())),
+    });
+    bar.finish_and_clear();
+    let fetched = fetched?;
+    println!(
+        "{} files in {}; train on them with: shadegrad train --data {}",
+        fetched.len(),
+        options.to.display(),
+        options.to.display()
+    );
+    Ok(())
+}

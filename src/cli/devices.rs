@@ -1,0 +1,41 @@
+use shadegrad::Result;
+use shadegrad::gpu::{adapters, missing_driver_remedy};
+use std::process::ExitCode;
+
+pub fn run() -> Result<ExitCode> {
+    let found = pollster::block_on(adapters());
+    for adapter in &found {
+        let limits = &adapter.limits;
+        let has = |feature, name: &str| {
+            let mark = if adapter.features.contains(feature) { "yes" } else { "no" };
+            format!("{name} {mark}")
+        };
+        println!("{}: {}", adapter.index, adapter.info.name);
+        println!("   type        {}", adapter.type_name());
+        println!("   backend     {}", adapter.info.backend);
+        println!("   driver      {}", adapter.driver());
+        println!(
+            "   memory      buffer at most {} MiB, binding at most {} MiB",
+            limits.max_buffer_size >> 20,
+            limits.max_storage_buffer_binding_size >> 20
+        );
+        println!(
+            "   workgroup   {} invocations, {} KiB shared memory, {} groups a dimension, {} storage buffers",
+            limits.max_compute_invocations_per_workgroup,
+            limits.max_compute_workgroup_storage_size >> 10,
+            limits.max_compute_workgroups_per_dimension,
+            limits.max_storage_buffers_per_shader_stage
+        );
+        println!(
+            "   features    {}, {}, {}",
+            has(wgpu::Features::TIMESTAMP_QUERY, "timestamps"),
+            has(wgpu::Features::SUBGROUP, "subgroups"),
+            has(wgpu::Features::SHADER_F16, "f16")
+        );
+    }
+    if found.is_empty() {
+        println!("no GPU driver found; {}", missing_driver_remedy());
+    }
+    println!("cpu: the reference implementation, always there");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,101 @@
+//! One file a command; options become plain structs before anything happens.
+
+mod data;
+mod devices;
+mod evaluate;
+mod inspect;
+mod output;
+mod predict;
+mod run_folder;
+mod train;
+
+use clap::{Args, Parser, Subcommand};
+use shadegrad::Result;
+use shadegrad::data::{DataPair, Source};
+use shadegrad::machine::{Device, DeviceChoice};
+use std::process::ExitCode;
+
+/// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Trains convolutional networks with hand-written WGSL compute shaders on any Vulkan, Metal or DX12 GPU.
+#[derive(Parser)]
+#[command(version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a network; without options a small one on built-in digits, in a minute or two
+    Train(train::Options),
+    /// Loss, accuracy, precision, recall and confusion of trained weights
+    Evaluate(evaluate::Options),
+    /// Say which digit a picture shows
+    Predict(predict::Options),
+    /// Layers, shapes, parameters and cost of a network
+    Summary(inspect::SummaryOptions),
+    /// The dispatches that a training step is compiled to
+    Plan(inspect::PlanOptions),
+    /// List the GPUs and drivers that can be trained on
+    Devices,
+    /// Show, export or download data sets
+    Data(data::Options),
+}
+
+/// `--device`
+#[derive(Args)]
+struct DeviceOption {
+    /// auto (discrete GPU before integrated before software), cpu (the readable reference), or an adapter of
+    /// `shadegrad devices` by its number or a part of its name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// `--data`
+#[derive(Args)]
+struct DataOption {
+    /// A folder with the four files of the MNIST format (gzipped or not), or `builtin`
+    /// [default: $SHADEGRAD_DATA, else data/mnist if it is there, else builtin]
+    #[arg(long, value_name = "DIR|builtin")]
+    data: Option<String>,
+}
+
+impl DeviceOption {
+    /// Opens the device and says on stderr what was taken.
+    fn open(&self, quiet: bool) -> Result<Device> {
+        let device = pollster::block_on(Device::open(&self.device))?;
+        if !quiet {
+            eprintln!("device: {}", device.description);
+            if let Some(notice) = &device.notice {
+                eprintln!("note: {notice}");
+            }
+        }
+        Ok(device)
+    }
+}
+
+impl DataOption {
+    /// Reads or makes the data, with the notice of a fallback on stderr.
+    fn load(&self, quiet: bool) -> Result<DataPair> {
+        let (source, notice) = Source::resolve(self.data.as_deref(), std::env::var_os("SHADEGRAD_DATA").as_deref());
+        if let Some(notice) = notice.filter(|_| !quiet) {
+            eprintln!("note: {notice}");
+        }
+        source.load()
+    }
+}
+
+/// Runs the command.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Train(options) => train::run(&options),
+        Command::Evaluate(options) => evaluate::run(&options),
+        Command::Predict(options) => predict::run(&options),
+        Command::Summary(options) => inspect::summary(&options),
+        Command::Plan(options) => inspect::plan(&options),
+        Command::Devices => devices::run(),
+        Command::Data(options) => data::run(&options),
+    }
+}

@@ -1,0 +1,55 @@
+//! What commands print in common.
+
+use shadegrad::evaluate::Evaluation;
+use std::fmt::Write;
+
+/// 12345678 as "12,345,678".
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share as "98.76 %".
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+/// Confusion matrix with precision and recall, rows are labels.
+pub fn confusion_table(evaluation: &Evaluation) -> String {
+    let classes = evaluation.confusion.len();
+    let width = evaluation.confusion.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(4);
+    let share = |share: Option<f64>| share.map_or("-".to_string(), |share| format!("{:.2}", share * 100.0));
+    let mut out = String::from("label \\ predicted\n      ");
+    for class in 0..classes {
+        let _ = write!(out, " {class:>width$}");
+    }
+    out.push_str("   recall %  precision %\n");
+    for (label, row) in evaluation.confusion.iter().enumerate() {
+        let _ = write!(out, "{label:>6}");
+        for count in row {
+            let cell = if *count == 0 { ".".to_string() } else { count.to_string() };
+            let _ = write!(out, " {cell:>width$}");
+        }
+        let (recall, precision) = (share(evaluation.recall(label)), share(evaluation.precision(label)));
+        let _ = writeln!(out, "   {recall:>8}  {precision:>11}");
+    }
+    out
+}
+
+/// The confusion matrix as CSV: a row a label, a column a prediction.
+pub fn confusion_csv(evaluation: &Evaluation) -> String {
+    let classes: Vec<String> = (0..evaluation.confusion.len()).map(|class| class.to_string()).collect();
+    let mut out = format!("label\\predicted,{}\n", classes.join(","));
+    for (label, row) in evaluation.confusion.iter().enumerate() {
+        let counts: Vec<String> = row.iter().map(u64::to_string).collect();
+        let _ = writeln!(out, "{label},{}", counts.join(","));
+    }
+    out
+}

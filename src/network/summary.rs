@@ -1,0 +1,97 @@
+//! `shadegrad summary`: a network's layers, and what a training step costs.
+
+use super::compile::{CompileOptions, Compiled};
+use super::table::{Align, Table, bytes, grouped};
+use super::{Network, NetworkLayer};
+use crate::error::Result;
+use crate::ops::softmax::Cost;
+use crate::plan::Pass;
+
+impl Network {
+    /// A table of the layers, and totals for training in batches of `batch`.
+    ///
+    /// FLOPs are those of the products in conv2d and dense, as their compiled passes state them, a multiplication and an
+    /// addition counted as two; pooling, activations, loss and update are not counted.
+    pub fn summary(&self, batch: usize) -> Result<String> {
+        let options = CompileOptions { batch, train_images: batch, momentum: 0.9, ..Default::default() };
+        let compiled = self.compile(&options)?;
+        let [height, width, channels] = self.input;
+        let loss = match self.loss {
+            Cost::CrossEntropy => "cross-entropy",
+            Cost::Quadratic => "quadratic cost",
+        };
+        let mut text = format!(
+            "{}: images of {height}x{width}x{channels}, {} classes, {loss}, {} weights\n\n",
+            self.name,
+            self.classes(),
+            self.initializer.name()
+        );
+        text += &self.layer_table(&compiled, batch).render();
+        text.push('\n');
+        text += &cost(&compiled, batch);
+        Ok(text)
+    }
+
+    fn layer_table(&self, compiled: &Compiled, batch: usize) -> Table {
+        use Align::{Left, Right};
+        let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs an image"];
+        let mut table = Table::new(heading, [Right, Left, Left, Left, Right, Right, Right]);
+        let unless_zero = |number: u64| if number == 0 { String::new() } else { grouped(number) };
+        let parameters = self.parameters();
+        let mut total = 0;
+        for (index, NetworkLayer { name, layer, output, .. }) in self.layers.iter().enumerate() {
+            let learned: usize = parameters.iter().filter(|of| of.layer == index).map(|of| of.parameter.len()).sum();
+            let forward = compiled.train.iter().filter(|pass| pass.label == format!("{name}.forward"));
+            let flops = flops(forward) / batch as u64;
+            total += flops;
+            table.row([
+                index.to_string(),
+                name.clone(),
+                layer.kind().to_string(),
+                layer.describe(),
+                output.to_string(),
+                unless_zero(learned as u64),
+                unless_zero(flops),
+            ]);
+        }
+        let empty = String::new;
+        let learned = grouped(self.parameter_count() as u64);
+        table.row([empty(), "total".into(), empty(), empty(), empty(), learned, grouped(total)]);
+        table
+    }
+}
+
+fn flops<'a>(passes: impl Iterator<Item = &'a Pass>) -> u64 {
+    passes.map(|pass| pass.op.flops()).sum()
+}
+
+/// What a training step computes and keeps.
+fn cost(compiled: &Compiled, batch: usize) -> String {
+    let (forward, backward): (Vec<_>, Vec<_>) =
+        compiled.train.iter().partition(|pass| pass.label.ends_with(".forward"));
+    let (forward, backward) = (flops(forward.into_iter()), flops(backward.into_iter()));
+    let mut text = format!("A training step of {batch} images\n");
+    text += &format!(
+        "  computes {} FLOPs: {} forward, {} backward (the first layer's input gradient is not needed)\n",
+        grouped(forward + backward),
+        grouped(forward),
+        grouped(backward)
+    );
+    let size = |wanted: &dyn Fn(&str) -> bool| {
+        let storages = compiled.plan.storages.iter().filter(|storage| wanted(&storage.name));
+        storages.map(|storage| 4 * storage.len as u64).sum::<u64>()
+    };
+    let learned = size(&|name| matches!(name, "weights" | "gradients" | "velocity"));
+    let gradients = size(&|name| name.starts_with("gradient."));
+    let data_set = size(&|name| name.starts_with("train.") || name.starts_with("score."));
+    let all = size(&|_| true) - data_set;
+    text += &format!(
+        "  keeps {}: {} for weights, gradients and velocity, {} for activations, {} for their gradients\n",
+        bytes(all),
+        bytes(learned),
+        bytes(all - learned - gradients),
+        bytes(gradients)
+    );
+    text += "  without the data set, and without the mirrors and scratch that some devices use (see `plan`)\n";
+    text
+}
