@@ -51,7 +51,7 @@ impl Default for TrainOptions {
         TrainOptions {
             epochs: 5,
             batch_size: 100,
-            learning_rate: 0.05,
+            learning_rate: 0.03,
             momentum: 0.9,
             nesterov: false,
             weight_decay: 0.0,

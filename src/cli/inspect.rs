@@ -3,7 +3,8 @@
 use super::DeviceOption;
 use clap::Args;
 use shadegrad::Result;
-use shadegrad::network::Network;
+use shadegrad::network::{CompileOptions, Network};
+use shadegrad::train::TrainOptions;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -22,18 +23,28 @@ pub struct PlanOptions {
     /// Images a step
     #[arg(long, default_value_t = 100)]
     batch_size: usize,
+    /// Images of the training set
+    #[arg(long, default_value_t = 60_000)]
+    images: usize,
     #[command(flatten)]
     device: DeviceOption,
 }
 
 pub fn summary(options: &SummaryOptions) -> Result<ExitCode> {
-    let network = Network::open(&options.model)?;
-    let _ = (&network, options.batch_size);
+    print!("{}", Network::open(&options.model)?.summary(options.batch_size)?);
     Ok(ExitCode::SUCCESS)
 }
 
 pub fn plan(options: &PlanOptions) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
-    let _ = (&network, options.batch_size, &options.device.device);
+    let device = options.device.open(true)?;
+    let compiled = network.compile(&CompileOptions {
+        batch: options.batch_size,
+        train_images: options.images,
+        momentum: TrainOptions::default().momentum,
+        ..CompileOptions::default()
+    })?;
+    println!("training step of {}, batches of {}, on {}\n", network.name, options.batch_size, device.description);
+    print!("{}", compiled.listing(&compiled.train, &device.settings())?);
     Ok(ExitCode::SUCCESS)
 }

@@ -6,3 +6,5 @@ mod common;
 mod activation;
 mod conv2d;
 mod dense;
+mod dropout;
+mod pool2d;

@@ -41,7 +41,9 @@ impl Record for Backward {
 }
 
 fn kernel(pass: &'static Source, g: &Window2d, kind: Kind) -> KernelSpec {
-    KernelSpec::new([pass, wgsl!("pool2d/window.wgsl")]).set_all(g.constants()).set("KIND", kind as usize)
+    KernelSpec::new([pass, wgsl!("pool2d/kind.wgsl"), wgsl!("shared/window.wgsl")])
+        .set_all(g.constants())
+        .set("KIND", kind as usize)
 }
 
 /// Of two nested loops: each round of the outer one counts too.
@@ -58,7 +60,7 @@ fn check_iterations(g: &Window2d, iterations: usize) -> Result<()> {
     }
     let ([rows, columns], [down, right]) = (g.kernel, g.stride);
     Err(Error::Network(format!(
-        "pool2d: a {rows}x{columns} window with stride {down}x{right} needs {iterations} loop iterations for one element, \
-         expected at most {MOST}; use a smaller window or a larger stride"
+        "pool2d: a {rows}x{columns} window with stride {down}x{right} needs {iterations} loop iterations for one \
+         element, expected at most {MOST}; use a smaller window or a larger stride"
     )))
 }

@@ -1,18 +1,6 @@
-// pool2d / window
-//   What the passes share: the window, and what becomes of it. Padding is always zero here.
-
-const BATCH = 1u;
-const HEIGHT = 2u;
-const WIDTH = 2u;
-const CHANNELS = 4u;
-const KERNEL_H = 2u;
-const KERNEL_W = 2u;
-const STRIDE_H = 2u;
-const STRIDE_W = 2u;
-const PAD_TOP = 0u;
-const PAD_LEFT = 0u;
-const OUT_HEIGHT = 1u;
-const OUT_WIDTH = 1u;
+// pool2d / kind
+//   What becomes of a window, and what the passes share. The window itself is in shared/window.wgsl; its padding is
+//   always zero here.
 
 // In the order of `Kind`.
 const MAX = 0u;

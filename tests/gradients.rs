@@ -1,0 +1,277 @@
+//! Each backward reference against central differences of its forward reference, in f64.
+//!
+//! An operation stands in the middle of a small net: `z -> producer -> x -> forward -> y`, and the scalar that is
+//! differentiated is the sum over `y` of fixed random weights times `y`. The weights are the incoming gradient, so an
+//! operation that forgets it cannot pass, and neither can one that forgets the producer's derivative.
+
+mod common;
+
+use common::{integers, random};
+use shadegrad::ops::{Activation, Op, Step, activation, conv2d, dense, dropout, pool2d, softmax};
+use shadegrad::plan::{Element, Plan, TensorId};
+use shadegrad::reference::Machine;
+use shadegrad::shape::{Padding, Window2d};
+
+/// Distance of the differences. Their own error is about `H^2 / 6` times the third derivative, 2e-11 where that is 1,
+/// and the rounding of the sum over `2 H`, some 1e-11.
+const H: f64 = 1e-5;
+
+/// Largest difference allowed, relative to 1 + |expected|: room for sums and third derivatives of a hundred and more,
+/// while a wrong factor or index is off by 1e-3 at least.
+const TOLERANCE: f64 = 1e-7;
+
+const ACTIVATIONS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
+
+/// Tensors by the names that operations give them.
+type Named<T> = Vec<(&'static str, Vec<T>)>;
+
+fn find<'a, T>(tensors: &'a Named<T>, name: &str) -> Option<&'a Vec<T>> {
+    tensors.iter().find(|(known, _)| *known == name).map(|(_, values)| values)
+}
+
+/// What both sides of a check depend on besides the numbers.
+#[derive(Clone, Default)]
+struct Setting {
+    /// The per-step uniform.
+    step: Step,
+    /// `targets` and the like.
+    integers: Named<u32>,
+}
+
+/// Runs one pass on the reference: its inputs are looked up by name. Integer outputs are left out.
+fn run<O: Op + Copy + 'static>(op: O, inputs: &Named<f64>, setting: &Setting) -> Named<f64> {
+    let mut plan = Plan::default();
+    let mut add = |(name, len): (&'static str, usize)| {
+        let integer = name == "prediction" || find(&setting.integers, name).is_some();
+        plan.tensor(name, &[len], if integer { Element::Int } else { Element::Real })
+    };
+    let read: Vec<TensorId> = op.inputs().into_iter().map(&mut add).collect();
+    let written: Vec<TensorId> = op.outputs().into_iter().map(&mut add).collect();
+    let pass = plan.pass(op.name(), op, &read, &written);
+    let mut machine = Machine::<f64>::new(&plan);
+    for ((name, _), id) in op.inputs().iter().zip(&read) {
+        let region = plan.get(*id).region;
+        match (find(inputs, name), find(&setting.integers, name)) {
+            (Some(values), _) => machine.real(region).copy_from_slice(values),
+            (_, Some(values)) => machine.int(region).copy_from_slice(values),
+            _ => panic!("{}: no values for {name}", op.name()),
+        }
+    }
+    machine.run(&plan, &pass, setting.step);
+    let real = op.outputs().into_iter().zip(&written).filter(|((name, _), _)| *name != "prediction");
+    real.map(|((name, _), id)| (name, machine.real(plan.get(*id).region).to_vec())).collect()
+}
+
+/// The one output of this name.
+fn output(outputs: Named<f64>, name: &str) -> Vec<f64> {
+    find(&outputs, name).unwrap_or_else(|| panic!("no output {name}")).clone()
+}
+
+/// d loss / d at[i], for every i.
+fn differences(at: &[f64], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let mut at = at.to_vec();
+    (0..at.len())
+        .map(|i| {
+            let middle = at[i];
+            at[i] = middle + H;
+            let above = loss(&at);
+            at[i] = middle - H;
+            let below = loss(&at);
+            at[i] = middle;
+            (above - below) / (2.0 * H)
+        })
+        .collect()
+}
+
+fn compare(what: &str, got: &[f64], expected: &[f64]) {
+    let bound: Vec<f64> = expected.iter().map(|e| TOLERANCE * (1.0 + e.abs())).collect();
+    common::compare(what, got, expected, &bound);
+    // All zeros would agree with an operation that does nothing at all.
+    assert!(expected.iter().any(|e| e.abs() > 1e-3), "{what}: every gradient is zero, which checks nothing");
+}
+
+/// A forward pass in the middle of a net.
+struct Middle<O> {
+    forward: O,
+    /// f of `x = f(z)`.
+    producer: Activation,
+    /// The f that the forward pass applies in its epilogue: its backward passes are given the gradient before it.
+    epilogue: Activation,
+    /// The inputs; what stands for `x` is z.
+    given: Named<f64>,
+    setting: Setting,
+}
+
+impl<O: Op + Copy + 'static> Middle<O> {
+    fn new(forward: O, given: Named<f64>) -> Self {
+        let setting =
+            Setting { step: Step { seed_low: 5, step: 2, count: u32::MAX, ..Step::default() }, ..Setting::default() };
+        Middle { forward, producer: Activation::Identity, epilogue: Activation::Identity, given, setting }
+    }
+
+    fn producer(self, producer: Activation) -> Self {
+        Middle { producer, ..self }
+    }
+
+    fn epilogue(self, epilogue: Activation) -> Self {
+        Middle { epilogue, ..self }
+    }
+
+    /// The inputs of the pass with `x = f(z)`, and `y`.
+    fn forward(&self, given: &Named<f64>) -> Named<f64> {
+        let mut tensors = given.clone();
+        if let Some((_, x)) = tensors.iter_mut().find(|(name, _)| *name == "x") {
+            let op = activation::Forward { activation: self.producer, len: x.len() };
+            *x = output(run(op, &vec![("x", x.clone())], &self.setting), "y");
+        }
+        let y = output(run(self.forward, &tensors, &self.setting), "y");
+        tensors.push(("y", y));
+        tensors
+    }
+
+    /// Checks that `backward` writes to `gradient` the derivative by the input `of`.
+    fn check(&self, backward: impl Op + Copy + 'static, gradient: &str, of: &'static str) {
+        let mut tensors = self.forward(&self.given);
+        let y = output(tensors.clone(), "y");
+        let weights: Vec<f64> = numbers(y.len(), 99).iter().map(|w| 2.0 * w).collect();
+        let through = activation::Backward { activation: self.epilogue, len: y.len() };
+        let dy = output(run(through, &vec![("y", y), ("dy", weights.clone())], &self.setting), "dx");
+        tensors.push(("dy", dy));
+        let got = output(run(backward, &tensors, &self.setting), gradient);
+
+        let loss = |values: &[f64]| {
+            let mut given = self.given.clone();
+            given.iter_mut().filter(|(name, _)| *name == of).for_each(|(_, to)| *to = values.to_vec());
+            let y = output(self.forward(&given), "y");
+            y.iter().zip(&weights).map(|(y, weight)| y * weight).sum::<f64>()
+        };
+        let expected = differences(find(&self.given, of).unwrap(), loss);
+        compare(&format!("{backward:?} {gradient}"), &got, &expected);
+    }
+}
+
+/// In [-1, 1).
+fn numbers(len: usize, seed: u64) -> Vec<f64> {
+    random(len, seed).into_iter().map(f64::from).collect()
+}
+
+/// At least 0.1 away from 0, where relu has its corner.
+fn off_zero(len: usize, seed: u64) -> Vec<f64> {
+    numbers(len, seed).into_iter().map(|v| if v < 0.0 { v - 0.1 } else { v + 0.1 }).collect()
+}
+
+/// No two alike, none near 0: evenly spaced in [-1, 1], shuffled.
+fn distinct(len: usize, seed: u64) -> Vec<f64> {
+    let keys = random(len, seed);
+    let mut order: Vec<usize> = (0..len).collect();
+    order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
+    let mut values = vec![0.0; len];
+    for (rank, i) in order.into_iter().enumerate() {
+        let value = (2 * rank + 1) as f64 / len as f64 - 1.0;
+        values[i] = if value == 0.0 { 0.5 / len as f64 } else { value };
+    }
+    values
+}
+
+fn window(batch: usize, shape: [usize; 3], kernel: [usize; 2], stride: [usize; 2], padding: Padding) -> Window2d {
+    Window2d::new(batch, shape, kernel, stride, padding).unwrap()
+}
+
+#[test]
+fn activation() {
+    for activation in ACTIVATIONS {
+        let len = 50;
+        let middle = Middle::new(activation::Forward { activation, len }, vec![("x", off_zero(len, 1))]);
+        middle.check(activation::Backward { activation, len }, "dx", "x");
+    }
+}
+
+#[test]
+fn pool2d() {
+    let windows = [
+        window(2, [4, 6, 2], [2, 2], [2, 2], Padding::Valid),
+        window(2, [5, 5, 3], [3, 3], [1, 1], Padding::Valid),
+        window(1, [7, 6, 2], [2, 3], [1, 2], Padding::Valid),
+        window(2, [7, 8, 1], [2, 2], [3, 4], Padding::Valid),
+        window(1, [4, 3, 4], [4, 3], [1, 1], Padding::Valid),
+    ];
+    for window in windows {
+        for kind in [pool2d::Kind::Max, pool2d::Kind::Min, pool2d::Kind::Average, pool2d::Kind::L2] {
+            for producer in ACTIVATIONS {
+                let mut x = distinct(window.input_len(), 2);
+                if producer == Activation::Relu && kind != pool2d::Kind::Max {
+                    // Else relu leaves 0 as the smallest of nearly every window, and norms at their corner.
+                    x.iter_mut().for_each(|v| *v += 0.9437);
+                }
+                let middle = Middle::new(pool2d::Forward { window, kind }, vec![("x", x)]).producer(producer);
+                middle.check(pool2d::Backward { window, kind, producer }, "dx", "x");
+            }
+        }
+    }
+}
+
+#[test]
+fn dropout() {
+    let (len, rate, layer) = (60, 0.4, 3);
+    for producer in ACTIVATIONS {
+        let middle =
+            Middle::new(dropout::Forward { len, rate, layer }, vec![("x", off_zero(len, 3))]).producer(producer);
+        middle.check(dropout::Backward { len, rate, layer, producer }, "dx", "x");
+    }
+}
+
+#[test]
+fn dense() {
+    let geometry = dense::Geometry { batch: 3, inputs: 7, outputs: 5 };
+    for (producer, activation) in ACTIVATIONS.into_iter().flat_map(|f| ACTIVATIONS.map(|g| (f, g))) {
+        let given = vec![("x", off_zero(3 * 7, 4)), ("w", numbers(7 * 5, 5)), ("b", numbers(5, 6))];
+        let middle =
+            Middle::new(dense::Forward { geometry, activation }, given).producer(producer).epilogue(activation);
+        middle.check(dense::BackwardInput { geometry, producer }, "dx", "x");
+        middle.check(dense::BackwardWeight { geometry }, "dw", "w");
+        middle.check(dense::BackwardBias { geometry }, "db", "b");
+    }
+}
+
+#[test]
+fn conv2d() {
+    let windows = [
+        window(2, [5, 6, 2], [3, 3], [1, 1], Padding::Valid),
+        window(2, [5, 4, 3], [3, 3], [1, 1], Padding::Same),
+        window(1, [7, 6, 2], [2, 3], [2, 1], Padding::Explicit([1, 2])),
+        window(2, [6, 7, 1], [2, 2], [3, 2], Padding::Valid),
+        window(1, [4, 3, 2], [4, 3], [1, 1], Padding::Valid),
+        window(3, [3, 3, 2], [1, 1], [1, 1], Padding::Valid),
+    ];
+    for (i, window) in windows.into_iter().enumerate() {
+        let geometry = conv2d::Geometry { window, filters: 3 };
+        for j in 0..ACTIVATIONS.len() {
+            let (producer, activation) = (ACTIVATIONS[(i + j) % 4], ACTIVATIONS[j]);
+            let x = off_zero(window.input_len(), 7);
+            let given = vec![("x", x), ("w", numbers(geometry.weight_len(), 8)), ("b", numbers(3, 9))];
+            let middle =
+                Middle::new(conv2d::Forward { geometry, activation }, given).producer(producer).epilogue(activation);
+            middle.check(conv2d::BackwardInput { geometry, producer }, "dx", "x");
+            middle.check(conv2d::BackwardWeight { geometry }, "dw", "w");
+            middle.check(conv2d::BackwardBias { geometry }, "db", "b");
+        }
+    }
+}
+
+/// The loss is the end of a net, so nothing comes in: the scalar is the mean loss of the rows that count.
+#[test]
+fn softmax_loss() {
+    let (batch, classes) = (5, 7);
+    for cost in [softmax::Cost::CrossEntropy, softmax::Cost::Quadratic] {
+        for count in [1, 4, 5] {
+            let targets = integers(batch, 3, 10).into_iter().map(|v| (v + 3.0) as u32).collect();
+            let step = Step { count, ..Step::default() };
+            let setting = Setting { step, integers: vec![("targets", targets)] };
+            let op = softmax::Loss { batch, classes, cost };
+            let at = |x: &[f64]| run(op, &vec![("x", x.to_vec())], &setting);
+            let x: Vec<f64> = numbers(batch * classes, 11).iter().map(|v| 3.0 * v).collect();
+            let mean = |x: &[f64]| output(at(x), "loss").iter().sum::<f64>() / f64::from(count);
+            compare(&format!("{op:?} of {count} dx"), &output(at(&x), "dx"), &differences(&x, mean));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use crate::common::{Case, U, gpu, random, variants};
+use shadegrad::gpu::{Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source};
+use shadegrad::ops::dropout::{Backward, Forward};
+use shadegrad::ops::{Activation, Settings, Step};
+use shadegrad::plan::{Element, Plan, TensorId};
+use shadegrad::wgsl;
+
+/// One below, at and above the workgroup of 64 vec4; a lone element; a prime.
+const LENGTHS: [usize; 6] = [1, 3, 255, 256, 257, 1009];
+
+const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
+
+fn step(seed_low: u32, seed_high: u32, step: u32) -> Step {
+    Step { seed_low, seed_high, step, ..Step::default() }
+}
+
+fn forward(len: usize, rate: f64, layer: u32, step: Step) -> Case {
+    Case::new(Forward { len, rate, layer }, vec![("x", random(len, 1).into())]).with_step(step)
+}
+
+/// Which of the elements the GPU keeps.
+fn kept(len: usize, rate: f64, layer: u32, step: Step) -> Vec<bool> {
+    let case = Case::new(Forward { len, rate, layer }, vec![("x", vec![1.0f32; len].into())]).with_step(step);
+    case.run(&Settings::software())[0].real().iter().map(|y| *y != 0.0).collect()
+}
+
+/// Every variant gives the bits of the reference in f32.
+fn check_bits(case: &Case) {
+    let expected: Vec<u32> = case.expected_f32()[0].1.iter().map(|v| v.to_bits()).collect();
+    for (variant, settings) in variants() {
+        assert_eq!(case.run(&settings)[0].bits, expected, "{variant}");
+    }
+}
+
+/// The same set is dropped, and what stays is one product of the same two f32 numbers.
+#[test]
+fn forward_gives_the_bits_of_the_reference() {
+    for len in LENGTHS {
+        for (rate, layer, step) in [(0.5, 0, step(0, 0, 0)), (0.25, 7, step(1, 2, 3)), (0.3, 1, step(!0, !0, !0))] {
+            check_bits(&forward(len, rate, layer, step));
+        }
+    }
+    // Thresholds from one end of the words to the other.
+    for rate in [1e-3, 0.1, 0.37, 0.62, 0.9, 0.999] {
+        check_bits(&forward(1009, rate, 2, step(3, 5, 7)));
+    }
+}
+
+#[test]
+fn backward_agrees_with_the_reference() {
+    for len in LENGTHS {
+        for producer in PRODUCERS {
+            let op = Backward { len, rate: 0.4, layer: 3, producer };
+            let mut given = vec![("dy", random(len, 2).into())];
+            if producer != Activation::Identity {
+                given.push(("x", random(len, 3).into()));
+            }
+            let case = Case::new(op, given).with_step(step(9, 8, 7));
+            // |dy / (1 - rate)| and f' are below 2; the scale, up to three products and 1 - x are rounded.
+            case.check(|_, dx| vec![8.0 * U; dx.len()]);
+            if matches!(producer, Activation::Identity | Activation::Relu) {
+                case.check_exact();
+            }
+        }
+    }
+}
+
+/// Backward keeps what forward kept, with the same factor: with x = dy = 1 they are the same.
+#[test]
+fn backward_draws_what_forward_drew() {
+    let (len, rate, layer) = (1009, 0.5, 4);
+    let backward = Backward { len, rate, layer, producer: Activation::Identity };
+    let backward = Case::new(backward, vec![("dy", vec![1.0f32; len].into())]).with_step(step(1, 1, 2));
+    let forward =
+        Case::new(Forward { len, rate, layer }, vec![("x", vec![1.0f32; len].into())]).with_step(step(1, 1, 2));
+    let settings = Settings::software();
+    assert_eq!(forward.run(&settings)[0].bits, backward.run(&settings)[0].bits);
+}
+
+#[test]
+fn rate_zero_keeps_everything() {
+    let x = random(257, 1);
+    let case = Case::new(Forward { len: 257, rate: 0.0, layer: 0 }, vec![("x", x.clone().into())]);
+    assert_eq!(case.run(&Settings::software())[0].real(), x);
+    check_bits(&case);
+}
+
+/// The number kept is binomial: six standard deviations around the mean, which chance leaves once in 500 million.
+#[test]
+fn the_kept_share_is_one_minus_the_rate() {
+    let len = 100_003;
+    for rate in [0.1, 0.5, 0.8] {
+        for layer in 0..2 {
+            let kept = kept(len, rate, layer, step(17, 0, 5)).iter().filter(|kept| **kept).count() as f64;
+            let (mean, deviation) = (len as f64 * (1.0 - rate), (len as f64 * rate * (1.0 - rate)).sqrt());
+            assert!((kept - mean).abs() <= 6.0 * deviation, "rate {rate}: kept {kept}, expected {mean} +- {deviation}");
+        }
+    }
+}
+
+/// Two masks of a fair coin agree in half of the elements: again six standard deviations.
+#[test]
+fn seeds_steps_layers_and_places_draw_independently() {
+    let len = 4096;
+    let mut masks = vec![("the first", kept(len, 0.5, 1, step(1, 1, 1)))];
+    masks.push(("another low seed", kept(len, 0.5, 1, step(2, 1, 1))));
+    masks.push(("another high seed", kept(len, 0.5, 1, step(1, 2, 1))));
+    masks.push(("another step", kept(len, 0.5, 1, step(1, 1, 2))));
+    masks.push(("another layer", kept(len, 0.5, 2, step(1, 1, 1))));
+    for by in [1, 2, 3, 4, 256] {
+        let mut shifted = masks[0].1.clone();
+        shifted.rotate_left(by);
+        masks.push(("other places", shifted));
+    }
+    let deviation = (len as f64).sqrt() / 2.0;
+    for i in 0..masks.len() {
+        for j in 0..i {
+            let equal = masks[i].1.iter().zip(&masks[j].1).filter(|(a, b)| a == b).count() as f64;
+            let off = (equal - len as f64 / 2.0).abs();
+            assert!(off <= 6.0 * deviation, "{} and {}: {equal} of {len} are equal", masks[i].0, masks[j].0);
+        }
+    }
+}
+
+/// The generator itself, word by word; the answers are of the library Random123, for counter and key all zeros, all
+/// ones, and the first digits of pi.
+#[test]
+fn the_shader_gives_the_known_answers() {
+    static WORDS: Source = Source {
+        path: "tests/ops/dropout.rs",
+        text: "
+            @group(0) @binding(0) var<storage, read> keys: array<vec4<u32>>;
+            @group(0) @binding(1) var<storage, read> counters: array<vec4<u32>>;
+            @group(0) @binding(2) var<storage, read_write> words: array<vec4<u32>>;
+
+            @compute @workgroup_size(4)
+            fn main(@builtin(local_invocation_index) i: u32) {
+                if i < 3u {
+                    words[i] = threefry(keys[i], counters[i]);
+                } else {
+                    words[i] = random4(vec4<u32>(0u), 0u);
+                }
+            }
+        ",
+    };
+    #[rustfmt::skip]
+    let keys = [0, 0, 0, 0, !0, !0, !0, !0, 0xa409_3822, 0x299f_31d0, 0x082e_fa98, 0xec4e_6c89, 0, 0, 0, 0];
+    let counters = [0, 0, 0, 0, !0, !0, !0, !0, 0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344, 0, 0, 0, 0];
+    #[rustfmt::skip]
+    let answers: [u32; 16] = [
+        0x9c6c_a96a, 0xe17e_ae66, 0xfc10_ecd4, 0x5256_a7d8,
+        0x2a88_1696, 0x5701_2287, 0xf6c7_446e, 0xa16a_6732,
+        0x59cd_1dbb, 0xb887_9579, 0x86b5_d00c, 0xac8b_6d84,
+        0x9c6c_a96a, 0xe17e_ae66, 0xfc10_ecd4, 0x5256_a7d8,
+    ];
+    let mut plan = Plan::default();
+    let [keys_id, counters_id, words_id] =
+        ["keys", "counters", "words"].map(|name| plan.tensor(name, &[16], Element::Int));
+    let region = |id: TensorId| plan.get(id).region;
+    let operand = |id: TensorId| Operand::Buffer(region(id));
+    let mut recording = Recording::new();
+    recording.dispatch(Dispatch {
+        label: "words".to_string(),
+        kernel: KernelSpec::new([&WORDS, wgsl!("shared/random.wgsl")]),
+        reads: vec![("keys", operand(keys_id)), ("counters", operand(counters_id))],
+        writes: vec![("words", operand(words_id))],
+        groups: [1, 1],
+    });
+    let storages: Vec<(String, usize)> = plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
+    let memory = Memory::new(gpu(), &storages, &[&recording], size_of::<Step>()).unwrap();
+    memory.write(gpu(), region(keys_id), bytemuck::cast_slice::<u32, u8>(&keys));
+    memory.write(gpu(), region(counters_id), bytemuck::cast_slice::<u32, u8>(&counters));
+    let program = Program::new(gpu(), &memory, &recording).unwrap();
+    program.submit(gpu(), &memory, &[Step::default()]).unwrap();
+    let bytes = pollster::block_on(memory.read(gpu(), region(words_id))).unwrap();
+    assert_eq!(bytemuck::cast_slice::<u8, u32>(&bytes), answers);
+}
