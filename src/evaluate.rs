@@ -100,6 +100,24 @@ impl Evaluator {
 
 /// Evaluates weights on a set.
 pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
+    let (mut machine, evaluator) = prepare(device, network, weights, set)?;
+    evaluator.run(&mut machine).await
+}
+
+/// What the last layer says of each image, [images, classes].
+pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Vec<f32>> {
+    let (mut machine, evaluator) = prepare(device, network, weights, set)?;
+    let logits = machine.compiled.tensors.logits;
+    let mut all = Vec::new();
+    for step in steps_of(set.len(), evaluator.batch, 0, 0, 0.0) {
+        machine.run(Section::Evaluate, &[step])?;
+        all.extend(machine.read(logits, 0..step.count as usize * evaluator.classes).await?);
+    }
+    Ok(all)
+}
+
+/// A machine that holds weights and set, and what it takes to evaluate them.
+fn prepare(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<(Machine, Evaluator)> {
     check_fit(network, set)?;
     let batch = 100.min(set.len());
     let compiled = network.compile(&CompileOptions {
@@ -114,7 +132,7 @@ pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set
         return Err(Error::Usage("the data set is empty".into()));
     };
     load_set(&mut machine, &test, set);
-    Evaluator::new(set, network.classes(), batch, scores).run(&mut machine).await
+    Ok((machine, Evaluator::new(set, network.classes(), batch, scores)))
 }
 
 /// A network that says what it sees.

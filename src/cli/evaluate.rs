@@ -4,8 +4,8 @@ use super::output::{confusion_table, grouped, percent};
 use super::run_folder::open_model;
 use super::{DataOption, DeviceOption};
 use clap::Args;
-use shadegrad::Result;
-use std::path::PathBuf;
+use shadegrad::{Error, Result};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -16,6 +16,9 @@ pub struct Options {
     data: DataOption,
     #[command(flatten)]
     device: DeviceOption,
+    /// Write the logits of every test image as CSV, a row an image
+    #[arg(long, value_name = "FILE.csv")]
+    logits: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -26,6 +29,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let data = options.data.load(options.json)?;
     let device = options.device.open(options.json)?;
     let evaluation = pollster::block_on(shadegrad::evaluate::evaluate(&device, &network, &weights, &data.test))?;
+    if let Some(path) = &options.logits {
+        let logits = pollster::block_on(shadegrad::evaluate::logits(&device, &network, &weights, &data.test))?;
+        write_logits(path, &logits, network.classes())?;
+    }
     if options.json {
         let classes: Vec<_> = (0..network.classes())
             .map(|class| serde_json::json!({"precision": evaluation.precision(class), "recall": evaluation.recall(class)}))
@@ -46,4 +53,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         print!("{}", confusion_table(&evaluation));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `{:?}` of an f32 is the shortest text that reads back as the same number.
+fn write_logits(path: &Path, logits: &[f32], classes: usize) -> Result<()> {
+    let row = |row: &[f32]| row.iter().map(|logit| format!("{logit:?}")).collect::<Vec<_>>().join(",") + "\n";
+    let text: String = logits.chunks(classes).map(row).collect();
+    std::fs::write(path, text).map_err(Error::io("write", path))
 }

@@ -7,4 +7,8 @@ mod activation;
 mod conv2d;
 mod dense;
 mod dropout;
+mod gather_batch;
 mod pool2d;
+mod score;
+mod sgd;
+mod softmax;
