@@ -1,0 +1,33 @@
+//! A whole training step of each preset, batch 100; elements a second are images a second: `cargo bench --bench step`.
+
+mod common;
+
+use common::{Bench, compile, gpu, settings};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use shadegrad::machine::recording;
+use shadegrad::network::PRESETS;
+use std::time::Duration;
+
+const BATCH: usize = 100;
+
+fn steps(criterion: &mut Criterion) {
+    let gpu = gpu();
+    let settings = settings(&gpu);
+    let mut group = criterion.benchmark_group("step");
+    group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Elements(BATCH as u64));
+    for preset in PRESETS {
+        let mut bench = None;
+        group.bench_function(preset.name, |bencher| {
+            let bench = bench.get_or_insert_with(|| {
+                let compiled = compile(preset.name, BATCH);
+                let recording = recording(&compiled, &compiled.train, &settings).expect("recording");
+                Bench::new(&gpu, &compiled, &recording, BATCH)
+            });
+            bencher.iter_custom(|count| bench.time(count));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steps);
+criterion_main!(benches);
