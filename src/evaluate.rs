@@ -104,7 +104,7 @@ pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set
     evaluator.run(&mut machine).await
 }
 
-/// What the last layer says of each image, [images, classes].
+/// What the last layer says of each image, `[images, classes]`.
 pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Vec<f32>> {
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
     let logits = machine.compiled.tensors.logits;

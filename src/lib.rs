@@ -1,4 +1,74 @@
-#![allow(missing_docs)]
+//! Trains convolutional networks with hand-written WGSL compute shaders, through [`wgpu`], on any Vulkan, Metal or DX12
+//! GPU.
+//!
+//! Every operation exists twice: as shaders, and as plain loops on the CPU that say what the shaders must compute. A
+//! network is compiled once to a list of passes; a training step walks that list, on either side.
+//!
+//! # One training step
+//!
+//! The way of the data through the preset `case2`, in the order of `shadegrad plan case2`. Labels are
+//! `<layer>.<pass>`; `dw`, `db`, `dx` and `dy` are the gradients of `w`, `b`, `x` and `y`.
+//!
+//! | label | what happens | where |
+//! |---|---|---|
+//! | | files, or the built-in generator, become bytes: 0 is background, 255 ink | [`data`] |
+//! | | the bytes go to the device once; each epoch sends a new order of them | [`train`], [`data::order`] |
+//! | `batch.gather` | the order picks a batch: bytes become numbers from 0 to 1 | [`ops::gather_batch`] |
+//! | `conv1.forward` | convolution, bias and ReLU | [`ops::conv2d`], [`ops::activation`] |
+//! | `pool1.forward` | maximum of each window | [`ops::pool2d`] |
+//! | `conv2.forward`, `pool2.forward` | the same, smaller and deeper | |
+//! | `dropout1.forward` | some values become 0, drawn by seed and step | [`ops::dropout`] |
+//! | | flatten is only another shape for the same numbers | [`ops::flatten`] |
+//! | `dense1.forward`, `dropout2.forward`, `dense2.forward` | ten scores an image | [`ops::dense`] |
+//! | `loss.cross_entropy` | softmax, loss, prediction, and the gradient of the scores | [`ops::softmax`] |
+//! | `score` | the batch's loss and correct predictions are added up | [`ops::score`] |
+//! | `dense2.backward_weight`, `dense2.backward_bias`, … | `dw`, `db` and `dx` of a layer | [`ops::dense`] |
+//! | `dropout2.backward` … `conv1.backward_bias` | the same names in reverse | [`ops`] |
+//! | `sgd.update` | one dispatch updates all weights | [`ops::sgd`] |
+//! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
+//! | | after an epoch the network is evaluated and its weights are saved | [`evaluate`], [`network::Weights`] |
+//!
+//! # The modules
+//!
+//! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [`plan::Pass`]es. [`ops`] holds the
+//! operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `cpu.rs` computes it. [`gpu`] speaks to
+//! wgpu and knows no neural network; [`mod@reference`] runs the same passes on the CPU. [`machine`] puts a compiled
+//! network on either. [`train`] and [`evaluate`] drive a machine.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use shadegrad::data::{Source, prepare::prepare};
+//! use shadegrad::evaluate::Predictor;
+//! use shadegrad::machine::Device;
+//! use shadegrad::network::Network;
+//! use shadegrad::train::{Event, TrainOptions, Trainer};
+//! use std::{ops::ControlFlow, path::Path};
+//!
+//! # fn main() -> shadegrad::Result<()> {
+//! pollster::block_on(async {
+//!     let device = Device::open(&"auto".parse()?).await?;
+//!     let network = Network::open("case2")?;
+//!     let data = Source::Builtin { seed: 1 }.load()?;
+//!     let mut trainer = Trainer::new(&device, &network, &data, TrainOptions::default(), None)?;
+//!     let observer = &mut |event: Event<'_>| {
+//!         if let Event::Epoch(report, _) = event {
+//!             println!("epoch {}: {:.2} %", report.epoch, report.val_accuracy * 100.0);
+//!         }
+//!         Ok(ControlFlow::Continue(()))
+//!     };
+//!     trainer.run(observer).await?;
+//!     let weights = trainer.weights().await?;
+//!     let image = prepare(Path::new("assets/digits/seven.png"), network.input)?;
+//!     let probabilities = Predictor::new(&device, &network, &weights)?.predict(&image).await?;
+//!     println!("{probabilities:.3?}");
+//!     Ok(())
+//! })
+//! # }
+//! ```
+
+#![warn(missing_docs)]
+
 pub mod data;
 pub mod error;
 pub mod evaluate;

@@ -216,6 +216,9 @@ impl Trainer {
                 break;
             };
             let evaluation = self.evaluator.run(&mut self.machine).await?;
+            if !evaluation.loss.is_finite() {
+                return Err(self.not_finite("the validation loss after step", self.step, evaluation.loss));
+            }
             let report = EpochReport {
                 epoch,
                 step: self.step,
@@ -314,13 +317,15 @@ impl Trainer {
     fn check_finite(&self, losses: &[f64], first_step: usize) -> Result<()> {
         match losses.iter().position(|loss| !loss.is_finite()) {
             None => Ok(()),
-            Some(index) => Err(Error::NotFinite(format!(
-                "the loss of step {} is {}, at learning rate {}; try a smaller --learning-rate, a tenth say",
-                first_step + index,
-                losses[index],
-                self.options.learning_rate
-            ))),
+            Some(index) => Err(self.not_finite("the loss of step", first_step + index, losses[index])),
         }
+    }
+
+    fn not_finite(&self, what: &str, step: usize, loss: f64) -> Error {
+        let rate = self.options.learning_rate;
+        Error::NotFinite(format!(
+            "{what} {step} is {loss}, at learning rate {rate}; try a smaller --learning-rate, a tenth say"
+        ))
     }
 }
 

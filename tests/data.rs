@@ -165,7 +165,8 @@ fn the_builtin_digits_are_two_different_sets() {
     assert_eq!((pair.train.len(), pair.test.len()), (20_000, 4_000));
     assert_eq!((pair.train.images.len(), pair.test.images.len()), (20_000 * 784, 4_000 * 784));
     assert_eq!((pair.train.classes, pair.train.image_shape), (10, [28, 28, 1]));
-    assert_ne!(pair.train.images[..784 * 100], pair.test.images[..784 * 100]);
+    // Of one seed, the images at equal places would be equal wherever their labels are.
+    assert!((0..4_000).all(|i| pair.train.image(i) != pair.test.image(i)));
     assert_eq!(pair.source, "built-in digits, seed 7");
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Options {
     /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
     #[arg(long, default_value = "case2")]
@@ -52,7 +53,7 @@ pub struct Options {
     #[arg(long, value_name = "test|SPLIT", default_value = "test")]
     validation: Validation,
     /// Of weights, data order and dropout
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: u64,
     #[command(flatten)]
     device: DeviceOption,

@@ -316,7 +316,7 @@ impl Gpu {
 
     /// A buffer of at least one element; `label` names it in errors.
     pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-        let binding_limit = u64::from(self.limits.max_storage_buffer_binding_size);
+        let binding_limit = self.limits.max_storage_buffer_binding_size;
         if usage.contains(wgpu::BufferUsages::STORAGE) && bytes > binding_limit {
             return Err(Error::Device(format!(
                 "buffer `{label}` needs {} MiB, this device binds at most {} MiB; use a smaller --batch-size or fewer images",

@@ -55,7 +55,8 @@ impl Memory {
             bytes += size * if is_mirrored { 2 } else { 1 };
             all.push(Storage { name: name.clone(), buffer, mirror });
         }
-        let scratch_bytes = recordings.iter().map(|r| r.scratch_len()).max().unwrap_or(0) as u64 * 4;
+        let scratch_len = recordings.iter().map(|recording| recording.scratch_len()).max().unwrap_or(0);
+        let scratch_bytes = (scratch_len as u64 * 4).next_multiple_of(TEXEL_BYTES);
         let scratch = gpu.buffer("scratch", scratch_bytes, usage)?;
         let uniform_stride =
             (uniform_bytes as u64).next_multiple_of(u64::from(gpu.limits.min_uniform_buffer_offset_alignment));

@@ -83,11 +83,11 @@ pub struct KnownTensors {
     pub parameter_gradients: Vec<TensorId>,
     /// Velocity of all weights, laid out like them; if there is momentum.
     pub velocity: Option<TensorId>,
-    /// The batch's images, [N,H,W,C] in [0, 1].
+    /// The batch's images, `[N,H,W,C]` in `[0, 1]`.
     pub x: TensorId,
-    /// What the last layer says, [N, classes].
+    /// What the last layer says, `[N, classes]`.
     pub logits: TensorId,
-    /// Its softmax, [N, classes]; if there is a prediction section.
+    /// Its softmax, `[N, classes]`; if there is a prediction section.
     pub probabilities: Option<TensorId>,
     /// The training set.
     pub train: Option<DataTensors>,
@@ -111,11 +111,11 @@ pub struct DataTensors {
 /// What is known of steps. Training and evaluation share them.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreTensors {
-    /// Labels of the batch, [N], integers.
+    /// Labels of the batch, `[N]`, integers.
     pub targets: TensorId,
-    /// Loss of each row, [N].
+    /// Loss of each row, `[N]`.
     pub loss: TensorId,
-    /// Class of each row, [N], integers.
+    /// Class of each row, `[N]`, integers.
     pub prediction: TensorId,
     /// Sum over the batch's rows, by [`crate::ops::Step::slot`].
     pub losses: TensorId,

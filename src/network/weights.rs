@@ -1,8 +1,8 @@
 //! A network's weights, and how they are kept in a file.
 //!
 //! The file is a safetensors file in PyTorch's layout, so that `load_state_dict(load_file(path))` of the equivalent
-//! `nn.Sequential` takes it as it is: convolutions [K,C,R,S], dense layers [O,I], where the features of a flattened image
-//! are in the order C,H,W. The network itself is in the header, so one file is enough to evaluate and to predict.
+//! `nn.Sequential` takes it as it is: convolutions `[K,C,R,S]`, dense layers `[O,I]`, where the features of a flattened
+//! image are in the order C,H,W. The network itself is in the header, so one file is enough to evaluate and to predict.
 
 use super::{Network, NetworkParameter};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ const NETWORK: &str = "shadegrad.network";
 /// The values of all parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// In the order of [`Network::parameters`] and in our layout: [R,S,C,K], [I,O], [K].
+    /// In the order of [`Network::parameters`] and in our layout: `[R,S,C,K]`, `[I,O]`, `[K]`.
     pub values: Vec<Vec<f32>>,
 }
 

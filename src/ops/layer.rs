@@ -101,13 +101,13 @@ impl Flow {
 pub struct Parameter {
     /// `weight` or `bias`, as PyTorch calls it.
     pub name: &'static str,
-    /// Our dimensions, slowest first: [R,S,C,K], [I,O] or [K].
+    /// Our dimensions, slowest first: `[R,S,C,K]`, `[I,O]` or `[K]`.
     pub shape: Vec<usize>,
-    /// The same, with a flattened image's I in its parts: [H,W,C,O].
+    /// The same, with a flattened image's I in its parts: `[H,W,C,O]`.
     pub axes: Vec<usize>,
     /// PyTorch's order of [`Parameter::axes`]: its axis `i` is our axis `order[i]`.
     pub order: Vec<usize>,
-    /// PyTorch's dimensions: [K,C,R,S], [O,I] or [K].
+    /// PyTorch's dimensions: `[K,C,R,S]`, `[O,I]` or `[K]`.
     pub torch_shape: Vec<usize>,
     /// Inputs that one output sums, and outputs that one input reaches; nothing for biases, which start at zero.
     pub fans: Option<[usize; 2]>,

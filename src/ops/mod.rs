@@ -13,6 +13,7 @@ pub mod flatten;
 pub mod gather_batch;
 mod layer;
 mod matrix;
+mod naive;
 pub mod pool2d;
 mod record;
 pub mod score;

@@ -1,6 +1,6 @@
 //! The bridge from a pass to its dispatches: tensors become regions, choices become constants.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Dispatch, KernelSpec, MAX_GROUPS, Operand, Recording, fold};
 use crate::plan::{Pass, Plan, Region};
 use crate::wgsl;
@@ -85,6 +85,21 @@ impl Settings {
             max_groups: MAX_GROUPS,
         }
     }
+}
+
+/// What llvmpipe gives all loops of an invocation together; then it leaves them, and says nothing. Nested loops count
+/// each turn of each, and loops of constant trips that it has not unrolled count too.
+const MOST_TURNS: usize = 65_535;
+
+/// Refuses a kernel that would need more turns than a driver gives; `what` is too large. Nothing that a network for
+/// images wants comes near, so it is refused on every device.
+pub(super) fn check_turns(turns: usize, what: &str) -> Result<()> {
+    if turns <= MOST_TURNS {
+        return Ok(());
+    }
+    Err(Error::Network(format!(
+        "{what} would take {turns} turns of a loop on the device, and drivers may end it after {MOST_TURNS}"
+    )))
 }
 
 /// Records the dispatches of one pass.

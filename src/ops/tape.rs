@@ -81,7 +81,7 @@ impl<'a> Tape<'a> {
         self.passes
     }
 
-    /// A shape with the batch before it: [N,H,W,C] or [N,I].
+    /// A shape with the batch before it: `[N,H,W,C]` or `[N,I]`.
     pub fn batched(&self, shape: Shape) -> Vec<usize> {
         match shape {
             Shape::Image([height, width, channels]) => vec![self.batch, height, width, channels],

@@ -53,7 +53,7 @@ fn rows_are_the_images_drawn() {
         let last = images - batch;
         // At the start, at the end, with padding; a count above the batch is a full batch.
         for (first, count) in
-            [(0, batch), (last, batch), (last, usize::MAX >> 32), (last / 2, batch.div_ceil(2)), (0, 0)]
+            [(0, batch), (last, batch), (last, u32::MAX as usize), (last / 2, batch.div_ceil(2)), (0, 0)]
         {
             let op = Gather { batch, pixels, images };
             let case = case(op, &bytes, labels.clone(), order.clone(), first as u32, count as u32);

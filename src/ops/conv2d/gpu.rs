@@ -70,7 +70,7 @@ impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         match g.choice(to) {
-            Choice::Naive => naive::forward(self, to),
+            Choice::Naive => return naive::forward(self, to),
             Choice::Direct => {
                 let count = g.window.batch * g.window.out_height * g.window.out_width.div_ceil(4) * g.filters / 4;
                 let kernel = KernelSpec::new([wgsl!("conv2d/forward_direct.wgsl"), self.activation.source()]);
@@ -97,7 +97,7 @@ impl Record for BackwardInput {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         match g.choice(to) {
-            Choice::Naive | Choice::Direct => naive::backward_input(self, to),
+            Choice::Naive | Choice::Direct => return naive::backward_input(self, to),
             Choice::Matrix => Product {
                 map: g.map_of_input_gradient(),
                 m: g.window.batch * g.window.height * g.window.width,
@@ -118,7 +118,7 @@ impl Record for BackwardWeight {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         match g.choice(to) {
-            Choice::Naive => naive::backward_weight(self, to),
+            Choice::Naive => return naive::backward_weight(self, to),
             Choice::Direct => {
                 let places = g.window.places();
                 let parts = places.isqrt().div_ceil(2).max(places.div_ceil(MOST_PLACES));
@@ -156,7 +156,7 @@ impl Record for BackwardBias {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         match g.choice(to) {
-            Choice::Naive => naive::backward_bias(self, to),
+            Choice::Naive => return naive::backward_bias(self, to),
             Choice::Direct | Choice::Matrix => matrix::record_column_sums(to, g.window.places(), g.filters),
         }
         Ok(())

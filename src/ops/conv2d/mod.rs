@@ -1,7 +1,8 @@
 //! conv2d: `y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])`
 //!
-//! A cross-correlation, as everywhere in the field. `x` is [N,H,W,C], `w` [R,S,C,K], `b` [K], `y` [N,P,Q,K]; outside the
-//! image `x` is zero. Gradients, with `dy` taken before `f`, that is, after the layer behind has multiplied by `f'`:
+//! A cross-correlation, as everywhere in the field. `x` is `[N,H,W,C]`, `w` `[R,S,C,K]`, `b` `[K]`, `y` `[N,P,Q,K]`;
+//! outside the image `x` is zero. Gradients, with `dy` taken before `f`, that is, after the layer behind has multiplied
+//! by `f'`:
 //!
 //! - `dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]` (equation 10)
 //! - `db[k] = sum over n,p,q of dy[n,p,q,k]` (equation 9)

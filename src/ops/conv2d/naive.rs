@@ -1,10 +1,11 @@
 //! One scalar output an invocation, as the formula reads: kernels that explain and check the fast ones.
 
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::error::Result;
 use crate::gpu::{KernelSpec, Source};
 use crate::ops::Recorder;
-use crate::ops::dense::naive::Sum;
 use crate::ops::matrix::Epilogue;
+use crate::ops::naive::Sum;
 use crate::wgsl;
 
 fn kernel(pass: &'static Source, geometry: &Geometry) -> KernelSpec {
@@ -13,7 +14,7 @@ fn kernel(pass: &'static Source, geometry: &Geometry) -> KernelSpec {
         .set("FILTERS", geometry.filters)
 }
 
-pub(super) fn forward(op: &Forward, to: &mut Recorder<'_>) {
+pub(super) fn forward(op: &Forward, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
     Sum {
         kernel: kernel(wgsl!("conv2d/forward_naive.wgsl"), g),
@@ -23,10 +24,10 @@ pub(super) fn forward(op: &Forward, to: &mut Recorder<'_>) {
         row_terms: g.window.channels,
         epilogue: Epilogue::Bias(op.activation),
     }
-    .record(to);
+    .record(to)
 }
 
-pub(super) fn backward_input(op: &BackwardInput, to: &mut Recorder<'_>) {
+pub(super) fn backward_input(op: &BackwardInput, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
     Sum {
         kernel: kernel(wgsl!("conv2d/backward_input_naive.wgsl"), g),
@@ -36,10 +37,10 @@ pub(super) fn backward_input(op: &BackwardInput, to: &mut Recorder<'_>) {
         row_terms: g.filters,
         epilogue: op.producer.into(),
     }
-    .record(to);
+    .record(to)
 }
 
-pub(super) fn backward_weight(op: &BackwardWeight, to: &mut Recorder<'_>) {
+pub(super) fn backward_weight(op: &BackwardWeight, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
     Sum {
         kernel: kernel(wgsl!("conv2d/backward_weight_naive.wgsl"), g),
@@ -49,10 +50,10 @@ pub(super) fn backward_weight(op: &BackwardWeight, to: &mut Recorder<'_>) {
         row_terms: g.window.out_width,
         epilogue: Epilogue::Nothing,
     }
-    .record(to);
+    .record(to)
 }
 
-pub(super) fn backward_bias(op: &BackwardBias, to: &mut Recorder<'_>) {
+pub(super) fn backward_bias(op: &BackwardBias, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
     let kernel = KernelSpec::new([wgsl!("conv2d/backward_bias_naive.wgsl")]);
     Sum {
@@ -63,5 +64,5 @@ pub(super) fn backward_bias(op: &BackwardBias, to: &mut Recorder<'_>) {
         row_terms: 1,
         epilogue: Epilogue::Nothing,
     }
-    .record(to);
+    .record(to)
 }

@@ -20,8 +20,7 @@ impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         if !g.is_matrix(to) {
-            naive::forward(self, to);
-            return Ok(());
+            return naive::forward(self, to);
         }
         Product {
             map: g.map(KernelSpec::new([wgsl!("dense/forward.wgsl")])),
@@ -42,8 +41,7 @@ impl Record for BackwardInput {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         if !g.is_matrix(to) {
-            naive::backward_input(self, to);
-            return Ok(());
+            return naive::backward_input(self, to);
         }
         Product {
             map: g.map(KernelSpec::new([wgsl!("dense/backward_input.wgsl")])),
@@ -64,8 +62,7 @@ impl Record for BackwardWeight {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         if !g.is_matrix(to) {
-            naive::backward_weight(self, to);
-            return Ok(());
+            return naive::backward_weight(self, to);
         }
         Product {
             map: g.map(KernelSpec::new([wgsl!("dense/backward_weight.wgsl")])),
@@ -85,11 +82,10 @@ impl Record for BackwardWeight {
 impl Record for BackwardBias {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
-        if g.is_matrix(to) {
-            matrix::record_column_sums(to, g.batch, g.outputs);
-        } else {
-            naive::backward_bias(self, to);
+        if !g.is_matrix(to) {
+            return naive::backward_bias(self, to);
         }
+        matrix::record_column_sums(to, g.batch, g.outputs);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! dense: `y[n,o] = f(b[o] + sum over i of x[n,i] * w[i,o])` (equation 6)
 //!
-//! `x` is [N,I], `w` [I,O], `b` [O], `y` [N,O]. With `dy` taken before `f`:
+//! `x` is `[N,I]`, `w` `[I,O]`, `b` `[O]`, `y` `[N,O]`. With `dy` taken before `f`:
 //!
 //! - `dw[i,o] = sum over n of x[n,i] * dy[n,o]` (equation 10)
 //! - `db[o] = sum over n of dy[n,o]` (equation 9)
@@ -9,7 +9,7 @@
 mod cpu;
 mod gpu;
 mod layer;
-pub(super) mod naive;
+mod naive;
 
 pub use layer::Dense;
 

@@ -1,6 +1,6 @@
 //! pool2d: one number for each window and channel: the largest, the smallest, the mean, or the L2 norm.
 //!
-//! `x` is [N,H,W,C], `y` [N,P,Q,C]; windows lie inside the image (padding valid), any size and stride.
+//! `x` is `[N,H,W,C]`, `y` `[N,P,Q,C]`; windows lie inside the image (padding valid), any size and stride.
 //!
 //! - max, min: `y = x[m]`, where `m` is the first extreme place of the window in row-major order: that is the rule for
 //!   ties. The gradient goes to `m` alone.

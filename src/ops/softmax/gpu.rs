@@ -1,11 +1,13 @@
 use super::{Cost, Forward, Loss};
 use crate::error::Result;
 use crate::gpu::KernelSpec;
+use crate::ops::record::check_turns;
 use crate::ops::{Record, Recorder};
 use crate::wgsl;
 
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        check_turns(self.classes * 3, "a softmax over so many classes")?;
         let kernel = KernelSpec::new([wgsl!("softmax/forward.wgsl"), wgsl!("shared/softmax.wgsl")])
             .set("BATCH", self.batch)
             .set("CLASSES", self.classes);
@@ -16,6 +18,7 @@ impl Record for Forward {
 
 impl Record for Loss {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        check_turns(self.classes * 4, "a softmax over so many classes")?;
         let pass = match self.cost {
             Cost::CrossEntropy => wgsl!("softmax/cross_entropy.wgsl"),
             Cost::Quadratic => wgsl!("softmax/quadratic.wgsl"),
