@@ -3,9 +3,8 @@
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::machine::{Device, Machine, Section};
-use crate::network::{CompileOptions, DataTensors, Network, ScoreTensors, Weights};
+use crate::network::{CompileOptions, Network, ScoreTensors, Weights};
 use crate::ops::Step;
-use crate::train::{batches, check_fit, write_weights};
 
 /// What a network makes of a labelled set.
 #[derive(Clone, Debug)]
@@ -41,29 +40,6 @@ impl Evaluation {
     }
 }
 
-/// Puts a data set on the device, in its own order.
-pub(crate) fn load_set(machine: &mut Machine, to: &DataTensors, set: &Dataset) {
-    machine.write_bytes(to.images, &set.images);
-    let labels: Vec<u32> = set.labels.iter().map(|label| u32::from(*label)).collect();
-    machine.write_int(to.labels, &labels);
-    let order: Vec<u32> = (0..set.len() as u32).collect();
-    machine.write_int(to.order, &order);
-}
-
-/// The steps of an epoch that starts after `done` steps.
-pub(crate) fn steps_of(images: usize, batch: usize, done: usize, seed: u64, learning_rate: f32) -> Vec<Step> {
-    batches(images, batch, |slot, first, count| Step {
-        seed_low: seed as u32,
-        seed_high: (seed >> 32) as u32,
-        step: (done + slot) as u32,
-        first: first as u32,
-        count: count as u32,
-        slot: slot as u32,
-        learning_rate,
-        reserved: 0,
-    })
-}
-
 /// Runs the evaluation section of a machine over its test set.
 pub(crate) struct Evaluator {
     labels: Vec<u8>,
@@ -82,7 +58,7 @@ impl Evaluator {
 
     pub(crate) async fn run(&self, machine: &mut Machine) -> Result<Evaluation> {
         let images = self.labels.len();
-        let steps = steps_of(images, self.batch, 0, 0, 0.0);
+        let steps = Step::epoch(images, self.batch, 0, 0, 0.0);
         for chunk in steps.chunks(STEPS_A_SUBMIT) {
             machine.run(Section::Evaluate, chunk)?;
             machine.finish().await?;
@@ -109,7 +85,7 @@ pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: 
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
     let logits = machine.compiled.tensors.logits;
     let mut all = Vec::new();
-    for step in steps_of(set.len(), evaluator.batch, 0, 0, 0.0) {
+    for step in Step::epoch(set.len(), evaluator.batch, 0, 0, 0.0) {
         machine.run(Section::Evaluate, &[step])?;
         all.extend(machine.read(logits, 0..step.count as usize * evaluator.classes).await?);
     }
@@ -118,7 +94,7 @@ pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: 
 
 /// A machine that holds weights and set, and what it takes to evaluate them.
 fn prepare(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<(Machine, Evaluator)> {
-    check_fit(network, set)?;
+    network.check_fit(set)?;
     let batch = 100.min(set.len());
     let compiled = network.compile(&CompileOptions {
         batch,
@@ -127,11 +103,11 @@ fn prepare(device: &Device, network: &Network, weights: &Weights, set: &Dataset)
         ..CompileOptions::default()
     })?;
     let mut machine = Machine::new(device, compiled)?;
-    write_weights(&mut machine, weights);
+    machine.write_weights(weights);
     let (Some(test), Some(scores)) = (machine.compiled.tensors.test, machine.compiled.tensors.scores) else {
         return Err(Error::Usage("the data set is empty".into()));
     };
-    load_set(&mut machine, &test, set);
+    machine.load_set(&test, set);
     Ok((machine, Evaluator::new(set, network.classes(), batch, scores)))
 }
 
@@ -147,7 +123,7 @@ impl Predictor {
     pub fn new(device: &Device, network: &Network, weights: &Weights) -> Result<Predictor> {
         let compiled = network.compile(&CompileOptions { batch: 1, predict: true, ..CompileOptions::default() })?;
         let mut machine = Machine::new(device, compiled)?;
-        write_weights(&mut machine, weights);
+        machine.write_weights(weights);
         Ok(Predictor { machine, pixels: network.input.iter().product(), classes: network.classes() })
     }
 

@@ -2,9 +2,10 @@
 //!
 //! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
 
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu, Memory, Program, Recording, missing_driver_remedy};
-use crate::network::Compiled;
+use crate::network::{Compiled, DataTensors, Weights};
 use crate::ops::{self, Settings, Step};
 use crate::plan::{Pass, Region, TensorId};
 use crate::reference;
@@ -170,6 +171,35 @@ impl Machine {
         }
     }
 
+    /// Puts a data set on the device, in its own order.
+    pub fn load_set(&mut self, to: &DataTensors, set: &Dataset) {
+        self.write_bytes(to.images, &set.images);
+        let labels: Vec<u32> = set.labels.iter().map(|label| u32::from(*label)).collect();
+        self.write_int(to.labels, &labels);
+        let order: Vec<u32> = (0..set.len() as u32).collect();
+        self.write_int(to.order, &order);
+    }
+
+    /// Puts weights on the device.
+    pub fn write_weights(&mut self, weights: &Weights) {
+        for (id, values) in self.compiled.tensors.parameters.clone().into_iter().zip(&weights.values) {
+            self.write(id, values);
+        }
+    }
+
+    /// The weights as they are now.
+    pub async fn read_weights(&mut self) -> Result<Weights> {
+        let whole = self.compiled.tensors.weights;
+        let len = self.compiled.plan.get(whole).region.len;
+        let all = self.read(whole, 0..len).await?;
+        let parameters = self.compiled.tensors.parameters.iter();
+        let values = parameters.map(|id| {
+            let region = self.compiled.plan.get(*id).region;
+            all[region.offset..region.offset + region.len].to_vec()
+        });
+        Ok(Weights { values: values.collect() })
+    }
+
     fn region(&self, id: TensorId, part: Range<usize>) -> Region {
         let region = self.compiled.plan.get(id).region;
         debug_assert!(part.end <= region.len);
@@ -187,11 +217,7 @@ impl Machine {
 
     /// Overwrites the first integers of a tensor.
     pub fn write_int(&mut self, id: TensorId, values: &[u32]) {
-        let region = self.region(id, 0..values.len());
-        match &mut self.backend {
-            Backend::Gpu { gpu, memory, .. } => memory.write(gpu, region, bytemuck::cast_slice(values)),
-            Backend::Cpu(machine) => machine.int(region).copy_from_slice(values),
-        }
+        self.write_int_at(id, 0, values);
     }
 
     /// Overwrites the first bytes of an integer tensor: four to a word, the first in the lowest bits.

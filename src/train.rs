@@ -4,9 +4,9 @@
 //! Steps are submitted in runs that take about a tenth of a second, measured while running; after each run its losses
 //! are read back, a few bytes, and the observer hears of them.
 
-use crate::data::{DataPair, Dataset, order::Order};
+use crate::data::{DataPair, order::Order};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Evaluator, load_set, steps_of};
+use crate::evaluate::{Evaluation, Evaluator};
 use crate::machine::{Device, Machine, Section};
 use crate::network::{CompileOptions, Compiled, Network, ScoreTensors, Weights};
 use crate::ops::Step;
@@ -166,8 +166,8 @@ impl Trainer {
         initial: Option<&Weights>,
     ) -> Result<Trainer> {
         options.validate()?;
-        check_fit(network, &data.train)?;
-        check_fit(network, &data.test)?;
+        network.check_fit(&data.train)?;
+        network.check_fit(&data.test)?;
         let images = data.train.len();
         let batch = options.batch_size.min(images.max(data.test.len()));
         let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
@@ -191,13 +191,13 @@ impl Trainer {
                 &drawn
             }
         };
-        write_weights(&mut machine, weights);
+        machine.write_weights(weights);
         let Compiled { tensors, .. } = &machine.compiled;
         let (Some(train), Some(test), Some(scores)) = (tensors.train, tensors.test, tensors.scores) else {
             return Err(Error::Usage("the training and validation sets must not be empty".into()));
         };
-        load_set(&mut machine, &train, &data.train);
-        load_set(&mut machine, &test, &data.test);
+        machine.load_set(&train, &data.train);
+        machine.load_set(&test, &data.test);
         let evaluator = Evaluator::new(&data.test, network.classes(), batch, scores);
         let len = images as u32;
         let order = if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) };
@@ -205,10 +205,7 @@ impl Trainer {
     }
 
     /// Trains to the end, or until the observer breaks.
-    pub async fn run(
-        &mut self,
-        observer: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
-    ) -> Result<Outcome> {
+    pub async fn run(&mut self, observer: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>) -> Result<Outcome> {
         let mut outcome = Outcome { epochs: Vec::new(), evaluation: None, interrupted: false };
         for epoch in 1..=self.options.epochs {
             let Some(trained) = self.epoch(epoch, observer).await? else {
@@ -246,7 +243,7 @@ impl Trainer {
 
     /// The weights as they are now.
     pub async fn weights(&mut self) -> Result<Weights> {
-        read_weights(&mut self.machine).await
+        self.machine.read_weights().await
     }
 
     /// One epoch, or what `max_steps` leaves of it. `None`: the observer has ended it.
@@ -259,7 +256,7 @@ impl Trainer {
             self.machine.write_int(train.order, &self.order.epoch(epoch - 1));
         }
         let batch = self.options.batch_size.min(self.images);
-        let mut steps = steps_of(self.images, batch, self.step, self.options.seed, self.options.learning_rate);
+        let mut steps = Step::epoch(self.images, batch, self.step, self.options.seed, self.options.learning_rate);
         if let Some(most) = self.options.max_steps {
             steps.truncate(most.saturating_sub(self.step));
         }
@@ -346,52 +343,4 @@ impl Trained {
         self.seconds = time.as_secs_f64();
         self
     }
-}
-
-/// Whether a data set can be what a network looks at.
-pub fn check_fit(network: &Network, set: &Dataset) -> Result<()> {
-    if set.image_shape != network.input {
-        let shape = |[h, w, c]: [usize; 3]| format!("{h}x{w}x{c}");
-        return Err(Error::Network(format!(
-            "network `{}` expects images of {}, the {} set has {}",
-            network.name,
-            shape(network.input),
-            set.name,
-            shape(set.image_shape)
-        )));
-    }
-    if set.classes > network.classes() {
-        return Err(Error::Network(format!(
-            "network `{}` tells {} classes apart, the {} set has {}",
-            network.name,
-            network.classes(),
-            set.name,
-            set.classes
-        )));
-    }
-    Ok(())
-}
-
-/// Puts weights on the device.
-pub(crate) fn write_weights(machine: &mut Machine, weights: &Weights) {
-    for (id, values) in machine.compiled.tensors.parameters.clone().into_iter().zip(&weights.values) {
-        machine.write(id, values);
-    }
-}
-
-async fn read_weights(machine: &mut Machine) -> Result<Weights> {
-    let whole = machine.compiled.tensors.weights;
-    let len = machine.compiled.plan.get(whole).region.len;
-    let all = machine.read(whole, 0..len).await?;
-    let parameters = machine.compiled.tensors.parameters.iter();
-    let values = parameters.map(|id| {
-        let region = machine.compiled.plan.get(*id).region;
-        all[region.offset..region.offset + region.len].to_vec()
-    });
-    Ok(Weights { values: values.collect() })
-}
-
-/// A step for each batch of an epoch; the last may be smaller.
-pub(crate) fn batches(images: usize, batch: usize, make: impl Fn(usize, usize, usize) -> Step) -> Vec<Step> {
-    (0..images).step_by(batch).enumerate().map(|(slot, first)| make(slot, first, batch.min(images - first))).collect()
 }

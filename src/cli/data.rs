@@ -96,9 +96,8 @@ fn show(options: &ShowOptions) -> Result<()> {
 fn export(options: &ExportOptions) -> Result<()> {
     let data = options.data.load(false)?;
     std::fs::create_dir_all(&options.to).map_err(Error::io("create", &options.to))?;
-    let write = |set: &Dataset, images: &str, labels: &str| {
-        write_set(set, &options.to.join(images), &options.to.join(labels))
-    };
+    let write =
+        |set: &Dataset, images: &str, labels: &str| write_set(set, &options.to.join(images), &options.to.join(labels));
     write(&data.train, "train-images-idx3-ubyte", "train-labels-idx1-ubyte")?;
     write(&data.test, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")?;
     println!(

@@ -30,15 +30,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut predictor = Predictor::new(&device, &network, &weights)?;
     for (path, image) in options.images.iter().zip(&prepared) {
         let probabilities = pollster::block_on(predictor.predict(image))?;
-        let best = (0..probabilities.len()).fold(0, |best, class| {
-            if probabilities[class] > probabilities[best] { class } else { best }
-        });
+        let best = (0..probabilities.len())
+            .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
         if options.json {
             let path = path.display().to_string();
-            println!(
-                "{}",
-                serde_json::json!({"image": path, "prediction": best, "probabilities": probabilities})
-            );
+            println!("{}", serde_json::json!({"image": path, "prediction": best, "probabilities": probabilities}));
         } else {
             println!("{}: {best} ({:.1} %)", path.display(), probabilities[best] * 100.0);
             for (class, probability) in probabilities.iter().enumerate() {

@@ -385,6 +385,8 @@ fn conclude(options: &Options, outcome: &Outcome, folder: &RunFolder) {
     println!("  shadegrad predict {path} assets/digits/seven.png");
     println!("  shadegrad evaluate {path}");
     if options.data.data.is_none() {
-        println!("  shadegrad data fetch mnist && shadegrad train --data data/mnist --epochs 15   (the paper's settings)");
+        println!(
+            "  shadegrad data fetch mnist && shadegrad train --data data/mnist --epochs 15   (the paper's settings)"
+        );
     }
 }

@@ -18,6 +18,7 @@ pub use initialize::Initializer;
 pub use presets::{PRESETS, Preset};
 pub use weights::Weights;
 
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::softmax::Cost;
 use crate::ops::{Layer, LayerKind, Parameter};
@@ -160,6 +161,30 @@ impl Network {
             at.layer.parameters(at.unflattened).into_iter().map(place).collect::<Vec<_>>()
         };
         self.layers.iter().enumerate().flat_map(of_layer).collect()
+    }
+
+    /// Whether a data set can be what this network looks at; says expected and got.
+    pub fn check_fit(&self, set: &Dataset) -> Result<()> {
+        if set.image_shape != self.input {
+            let shape = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
+            return Err(Error::Network(format!(
+                "network `{}` expects images of {}, the {} set has {}",
+                self.name,
+                shape(self.input),
+                set.name,
+                shape(set.image_shape)
+            )));
+        }
+        if set.classes > self.classes() {
+            return Err(Error::Network(format!(
+                "network `{}` tells {} classes apart, the {} set has {}",
+                self.name,
+                self.classes(),
+                set.name,
+                set.classes
+            )));
+        }
+        Ok(())
     }
 
     /// Number of values that it learns.

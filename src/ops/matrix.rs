@@ -53,12 +53,7 @@ pub(super) struct Product {
 
 impl Epilogue {
     /// Appends the files and operands to a kernel that calls `finish`.
-    fn append(
-        self,
-        kernel: KernelSpec,
-        reads: &mut Vec<(&'static str, Operand)>,
-        to: &Recorder<'_>,
-    ) -> KernelSpec {
+    fn append(self, kernel: KernelSpec, reads: &mut Vec<(&'static str, Operand)>, to: &Recorder<'_>) -> KernelSpec {
         match self {
             Epilogue::Nothing => kernel.with([wgsl!("shared/finish_nothing.wgsl")]),
             Epilogue::Bias(activation) => {
@@ -153,9 +148,7 @@ pub(super) fn reduce(
     epilogue: Epilogue,
 ) {
     let mut reads = vec![("partial", partial)];
-    let kernel = KernelSpec::new([wgsl!("shared/matrix_reduce.wgsl")])
-        .set("PARTS", parts)
-        .set("COLUMNS4", columns / 4);
+    let kernel = KernelSpec::new([wgsl!("shared/matrix_reduce.wgsl")]).set("PARTS", parts).set("COLUMNS4", columns / 4);
     let kernel = epilogue.append(kernel, &mut reads, to);
     let region = to.region(product);
     to.for_each_part("reduce", region.len / 4, kernel, reads, vec![("product", Operand::Buffer(region))]);
@@ -167,8 +160,11 @@ pub(super) fn record_column_sums(to: &mut Recorder<'_>, rows: usize, columns: us
     let chunk = rows.isqrt().clamp(1, MOST_TERMS);
     let parts = rows.div_ceil(chunk);
     let partial = Operand::Scratch(parts * columns);
-    let kernel = KernelSpec::new([wgsl!("shared/column_sums.wgsl")])
-        .set_all([("ROWS", rows), ("COLUMNS4", columns / 4), ("CHUNK", chunk)]);
+    let kernel = KernelSpec::new([wgsl!("shared/column_sums.wgsl")]).set_all([
+        ("ROWS", rows),
+        ("COLUMNS4", columns / 4),
+        ("CHUNK", chunk),
+    ]);
     to.for_each(parts * columns / 4, kernel, vec![to.buffer("dy")], vec![("partial", partial)]);
     reduce(to, partial, parts, columns, "db", Epilogue::Nothing);
 }

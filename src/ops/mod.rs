@@ -68,6 +68,25 @@ impl Step {
     ];
 }
 
+impl Step {
+    /// The steps of an epoch over `images` images: a step for each batch, of which the last may be smaller. `done` steps
+    /// lie before it.
+    pub fn epoch(images: usize, batch: usize, done: usize, seed: u64, learning_rate: f32) -> Vec<Step> {
+        let firsts = (0..images).step_by(batch.max(1)).enumerate();
+        let step = |(slot, first): (usize, usize)| Step {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            step: (done + slot) as u32,
+            first: first as u32,
+            count: batch.min(images - first) as u32,
+            slot: slot as u32,
+            learning_rate,
+            reserved: 0,
+        };
+        firsts.map(step).collect()
+    }
+}
+
 /// One pass of an operation, with its shapes.
 pub trait Op: Debug + Send + Sync + Record + Reference {
     /// `conv2d.backward_weight`

@@ -4,6 +4,8 @@
 //! hides stray indices. Bounds are the caller's: a claim, with the reason beside it.
 #![allow(dead_code)]
 
+pub mod inspect;
+
 use shadegrad::gpu::{AdapterChoice, Command, Gpu, Memory, Operand, Program, Recording};
 use shadegrad::ops::{self, Form, Op, OperandSource, Settings, Step, Tile};
 use shadegrad::plan::{Element, Plan, Region, TensorId};
@@ -171,10 +173,16 @@ impl Case {
 
     /// Runs on the GPU in one variant. Fails if a guard or an input has changed.
     pub fn run(&self, settings: &Settings) -> Vec<Output> {
+        self.run_tampered(settings, |_| ())
+    }
+
+    /// Runs what `tamper` makes of the recording, so that checks can be seen to fail.
+    pub fn run_tampered(&self, settings: &Settings, tamper: impl FnOnce(&mut Recording)) -> Vec<Output> {
         let gpu = gpu();
         let mut recording = Recording::new();
         ops::record(&self.plan, &self.pass, settings, &mut recording).unwrap();
         widen(&mut recording);
+        tamper(&mut recording);
         let storages: Vec<(String, usize)> =
             self.plan.storages.iter().map(|s| (s.name.clone(), s.len.next_multiple_of(4) + GUARD)).collect();
         let memory = Memory::new(gpu, &storages, &[&recording], size_of::<Step>()).unwrap();
@@ -214,31 +222,45 @@ impl Case {
     pub fn check(&self, bound: impl Fn(&str, &[f64]) -> Vec<f64>) {
         let expected = self.expected();
         for (variant, settings) in variants() {
-            let got = self.run(&settings);
-            for ((name, expected), output) in expected.iter().zip(&got) {
-                assert_eq!(*name, output.name);
-                let integer = self.outputs.iter().any(|(n, _, element)| n == name && *element == Element::Int);
-                let values: Vec<f64> = if integer {
-                    output.bits.iter().map(|b| f64::from(*b)).collect()
-                } else {
-                    output.real().iter().map(|v| f64::from(*v)).collect()
-                };
-                compare(&format!("{} {variant} {name}", self.pass.label), &values, expected, &bound(name, expected));
-            }
+            self.judge(variant, &self.run(&settings), &expected, &bound);
+        }
+    }
+
+    /// Compares what one variant gave with the f64 reference.
+    pub fn judge(
+        &self,
+        variant: &str,
+        got: &[Output],
+        expected: &[(&'static str, Vec<f64>)],
+        bound: impl Fn(&str, &[f64]) -> Vec<f64>,
+    ) {
+        assert_eq!(got.len(), expected.len(), "{}: number of outputs", self.pass.label);
+        for ((name, expected), output) in expected.iter().zip(got) {
+            assert_eq!(*name, output.name);
+            let integer = self.outputs.iter().any(|(n, _, element)| n == name && *element == Element::Int);
+            let values: Vec<f64> = if integer {
+                output.bits.iter().map(|b| f64::from(*b)).collect()
+            } else {
+                output.real().iter().map(|v| f64::from(*v)).collect()
+            };
+            compare(&format!("{} {variant} {name}", self.pass.label), &values, expected, &bound(name, expected));
         }
     }
 
     /// Every variant must give the bits of the f32 reference: for small-integer inputs, whose sums are exact.
     pub fn check_exact(&self) {
-        let expected = self.expected_f32();
         for (variant, settings) in variants() {
-            let got = self.run(&settings);
-            for (name, expected) in &expected {
-                let output = got.iter().find(|output| output.name == *name).unwrap();
-                for (i, (got, want)) in output.real().iter().zip(expected).enumerate() {
-                    // -0 and 0 are the same sum.
-                    assert!(got == want, "{} {variant} {name}[{i}]: got {got}, expected {want}", self.pass.label);
-                }
+            self.judge_exact(variant, &self.run(&settings));
+        }
+    }
+
+    /// Compares what one variant gave with the f32 reference.
+    pub fn judge_exact(&self, variant: &str, got: &[Output]) {
+        for (name, expected) in self.expected_f32() {
+            let output = got.iter().find(|output| output.name == name).unwrap();
+            for (i, (got, want)) in output.real().iter().zip(&expected).enumerate() {
+                // -0 and 0 are the same sum.
+                assert!(got == want, "{} {variant} {name}[{i}]: got {got}, expected {want}", self.pass.label);
             }
         }
     }

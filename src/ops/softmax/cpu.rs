@@ -44,8 +44,7 @@ impl Compute for Loss {
             let target = targets[n] as usize;
             let (a, sum) = softmax(x);
             // e[j] = a[j] - [j = target]
-            let e: Vec<F> =
-                a.iter().enumerate().map(|(j, a)| if j == target { *a - F::one() } else { *a }).collect();
+            let e: Vec<F> = a.iter().enumerate().map(|(j, a)| if j == target { *a - F::one() } else { *a }).collect();
             match self.cost {
                 Cost::CrossEntropy => {
                     loss[n] = sum.ln() - (x[target] - x[largest(x)]);

@@ -1,0 +1,168 @@
+//! What can be said of a recording without running it: every kernel is valid WGSL, stays below what any WebGPU device
+//! allows, and finds behind each of its bindings the operand of that name.
+
+use shadegrad::gpu::{Binding, BindingKind, Command, Constant, Dispatch, Module, Operand, Recording};
+use shadegrad::ops::Step;
+use shadegrad::storage::Region;
+use std::collections::HashMap;
+
+/// Limits that every WebGPU device has.
+const INVOCATIONS: u32 = 256;
+const STORAGE_BUFFERS: usize = 8;
+const WORKGROUP_BYTES: u32 = 16 << 10;
+const GROUPS: u32 = 65_535;
+
+/// In elements: 256 bytes, to which the offset of a binding must be aligned.
+const ALIGNMENT: usize = 64;
+
+/// Modules by what their kernels are made of: presets have many in common.
+#[derive(Default)]
+pub struct Inspector {
+    modules: HashMap<String, Module>,
+}
+
+impl Inspector {
+    /// How many different kernels have been looked at.
+    pub fn kernels(&self) -> usize {
+        self.modules.len()
+    }
+
+    /// The first thing that is wrong with a recording.
+    pub fn inspect(&mut self, recording: &Recording) -> Result<(), String> {
+        for dispatch in recording.dispatches() {
+            let key = format!("{:?}", dispatch.kernel);
+            if !self.modules.contains_key(&key) {
+                let module = dispatch.kernel.module().map_err(|error| format!("{}: {error}", dispatch.label))?;
+                self.modules.insert(key.clone(), module);
+            }
+            let checked = check(dispatch, &self.modules[&key]);
+            checked.map_err(|problem| format!("{} ({}): {problem}", dispatch.label, dispatch.kernel.name()))?;
+        }
+        mirrors_are_fresh(recording)
+    }
+}
+
+fn expect(fine: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+    if fine { Ok(()) } else { Err(problem()) }
+}
+
+fn check(dispatch: &Dispatch, module: &Module) -> Result<(), String> {
+    let size = module.workgroup_size;
+    expect((1..=INVOCATIONS).contains(&size), || format!("{size} invocations a workgroup"))?;
+    let [x, y] = dispatch.groups;
+    expect((1..=GROUPS).contains(&x) && (1..=GROUPS).contains(&y), || format!("a grid of {x} x {y}"))?;
+    let bytes = workgroup_bytes(module);
+    expect(bytes <= WORKGROUP_BYTES, || format!("{bytes} bytes of workgroup memory"))?;
+    let buffers = module.bindings.iter().filter(|b| matches!(b.kind, BindingKind::Read | BindingKind::ReadWrite));
+    let buffers = buffers.count();
+    expect(buffers <= STORAGE_BUFFERS, || format!("{buffers} storage buffers"))?;
+
+    // Where the grid is counted by `shared/linear.wgsl`, it must reach the last item, and fold as the kernel thinks.
+    let constant = |name: &str| dispatch.kernel.constants.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
+    if let Some(Constant::U32(count)) = constant("COUNT") {
+        let invocations = u64::from(x) * u64::from(y) * u64::from(size);
+        expect(invocations >= u64::from(count), || format!("{invocations} invocations for {count} items"))?;
+        expect(invocations < 2 * u64::from(count) + 128 * u64::from(y), || {
+            format!("{invocations} invocations are too many for {count} items")
+        })?;
+    }
+    if let Some(Constant::U32(groups_x)) = constant("GROUPS_X") {
+        expect(groups_x == x, || format!("GROUPS_X is {groups_x}, but there are {x} workgroups in x"))?;
+    }
+
+    bindings(dispatch, &module.bindings)?;
+    uniform(module)?;
+    regions(dispatch)
+}
+
+fn workgroup_bytes(module: &Module) -> u32 {
+    let variables = module.naga.global_variables.iter().map(|(_, variable)| variable);
+    let shared = variables.filter(|variable| variable.space == naga::AddressSpace::WorkGroup);
+    shared.map(|variable| module.naga.types[variable.ty].inner.size(module.naga.to_ctx())).sum()
+}
+
+/// Each binding has the one operand of its name, in the right list and of the right kind, and no operand is left over.
+fn bindings(dispatch: &Dispatch, bindings: &[Binding]) -> Result<(), String> {
+    let own: Vec<&Binding> = bindings.iter().filter(|binding| binding.group == 0).collect();
+    for pair in own.windows(2) {
+        expect(pair[0].index != pair[1].index, || format!("`{}` and `{}` share an index", pair[0].name, pair[1].name))?;
+    }
+    for binding in &own {
+        let (list, other) = match binding.kind {
+            BindingKind::ReadWrite => (&dispatch.writes, &dispatch.reads),
+            BindingKind::Read | BindingKind::Texture => (&dispatch.reads, &dispatch.writes),
+            BindingKind::Uniform => return Err(format!("`{}` is a uniform in group 0", binding.name)),
+        };
+        let named = |list: &[(&str, Operand)]| {
+            list.iter().filter(|(name, _)| *name == binding.name).map(|(_, operand)| *operand).collect::<Vec<_>>()
+        };
+        let [operand] = named(list)[..] else {
+            return Err(format!("`{}` ({:?}) has {} operands", binding.name, binding.kind, named(list).len()));
+        };
+        expect(named(other).is_empty(), || format!("`{}` is read and written", binding.name))?;
+        let is_texture = binding.kind == BindingKind::Texture;
+        expect(is_texture == matches!(operand, Operand::Mirror(_)), || {
+            format!("`{}` is {:?}, its operand {operand:?}", binding.name, binding.kind)
+        })?;
+    }
+    let operands = dispatch.reads.len() + dispatch.writes.len();
+    expect(operands == own.len(), || format!("{operands} operands for {} bindings", own.len()))
+}
+
+/// The per-step uniform, in group 1 and as the host has it.
+fn uniform(module: &Module) -> Result<(), String> {
+    let shared: Vec<&Binding> = module.bindings.iter().filter(|binding| binding.group != 0).collect();
+    match shared[..] {
+        [] => return Ok(()),
+        [Binding { group: 1, index: 0, kind: BindingKind::Uniform, .. }] => {}
+        _ => return Err(format!("expected at most a uniform at @group(1) @binding(0), got {shared:?}")),
+    }
+    let fields: Vec<_> = module.uniform.iter().map(|(name, at, ty)| (name.as_str(), *at, ty.as_str())).collect();
+    expect(fields == Step::FIELDS, || format!("the uniform is {fields:?}, expected {:?}", Step::FIELDS))
+}
+
+/// No buffer is both read and written, or written twice, and every region can be bound.
+fn regions(dispatch: &Dispatch) -> Result<(), String> {
+    let buffer = |operand: &Operand| match operand {
+        Operand::Buffer(region) => Some(Some(region.storage)),
+        Operand::Scratch(_) => Some(None),
+        Operand::Mirror(_) => None,
+    };
+    let reads: Vec<_> = dispatch.reads.iter().filter_map(|(_, operand)| buffer(operand)).collect();
+    let writes: Vec<_> = dispatch.writes.iter().filter_map(|(_, operand)| buffer(operand)).collect();
+    for (index, written) in writes.iter().enumerate() {
+        expect(!reads.contains(written), || format!("reads and writes {written:?}"))?;
+        expect(!writes[..index].contains(written), || format!("writes {written:?} twice"))?;
+    }
+    for (name, operand) in dispatch.reads.iter().chain(&dispatch.writes) {
+        if let Operand::Buffer(Region { offset, len, .. }) = operand {
+            expect(offset.is_multiple_of(ALIGNMENT), || format!("`{name}` starts at element {offset}"))?;
+            expect(*len > 0, || format!("`{name}` is empty"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A mirror that is read has been copied since its region was last written.
+fn mirrors_are_fresh(recording: &Recording) -> Result<(), String> {
+    let mut fresh: Vec<Region> = Vec::new();
+    for command in &recording.commands {
+        match command {
+            Command::Mirror { region, .. } => fresh.push(*region),
+            Command::Dispatch(dispatch) => {
+                for (name, operand) in &dispatch.reads {
+                    if let Operand::Mirror(region) = operand {
+                        let stale = || format!("{}: the mirror of `{name}` is stale", dispatch.label);
+                        expect(fresh.contains(region), stale)?;
+                    }
+                }
+                for (_, operand) in &dispatch.writes {
+                    if let Operand::Buffer(written) = operand {
+                        fresh.retain(|region| !region.overlaps(written));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}

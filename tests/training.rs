@@ -1,0 +1,411 @@
+//! Training as a whole: the GPU beside the CPU, the promises about seeds and steps, and how a run ends.
+
+use shadegrad::data::{DataPair, Dataset};
+use shadegrad::evaluate::{Predictor, evaluate};
+use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
+use shadegrad::network::{CompileOptions, Network, Weights};
+use shadegrad::ops::Step;
+use shadegrad::ops::softmax::Cost;
+use shadegrad::train::{Event, Outcome, TrainOptions, Trainer};
+use shadegrad::{Error, Result};
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+
+/// A little of everything: two convolutions, two kinds of pool, two dropouts, three activations.
+const MODEL: &str = r#"
+input = [10, 9, 2]
+[[layers]]
+type = "conv2d"
+filters = 6
+kernel = 3
+padding = "same"
+activation = "relu"
+[[layers]]
+type = "max_pool2d"
+size = 2
+[[layers]]
+type = "conv2d"
+filters = 8
+kernel = 2
+activation = "tanh"
+[[layers]]
+type = "average_pool2d"
+size = 2
+stride = 1
+[[layers]]
+type = "dropout"
+rate = 0.1
+[[layers]]
+type = "flatten"
+[[layers]]
+type = "dense"
+units = 16
+activation = "sigmoid"
+[[layers]]
+type = "dropout"
+rate = 0.2
+[[layers]]
+type = "dense"
+units = 4
+"#;
+
+fn model() -> Network {
+    Network::from_toml("small", MODEL).unwrap()
+}
+
+/// The device of all tests: `$SHADEGRAD_TEST_DEVICE`, as `--device` takes it, else `auto`.
+fn gpu() -> &'static Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    DEVICE.get_or_init(|| {
+        let name = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
+        let device = pollster::block_on(Device::open(&name.parse().unwrap())).unwrap();
+        assert!(device.gpu().is_some(), "no GPU driver: {}", shadegrad::gpu::missing_driver_remedy());
+        device
+    })
+}
+
+fn cpu() -> Device {
+    pollster::block_on(Device::open(&DeviceChoice::Cpu)).unwrap()
+}
+
+/// A generator of numbers, the same in every run.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 40
+    }
+}
+
+/// Images of noise with a bright spot, whose place is the class.
+fn set(name: &str, count: usize, seed: u64) -> Dataset {
+    let [height, width, channels] = model().input;
+    let mut noise = Noise(seed);
+    let labels: Vec<u8> = (0..count).map(|_| (noise.next() % 4) as u8).collect();
+    let mut images = Vec::new();
+    for label in &labels {
+        let (top, left) = (usize::from(label / 2) * 5, usize::from(label % 2) * 4);
+        for y in 0..height {
+            for x in 0..width {
+                for _ in 0..channels {
+                    let spot = (top..top + 4).contains(&y) && (left..left + 4).contains(&x);
+                    images.push((noise.next() % 100) as u8 + if spot { 120 } else { 0 });
+                }
+            }
+        }
+    }
+    Dataset { name: name.into(), images, labels, image_shape: [height, width, channels], classes: 4 }
+}
+
+fn data(train: usize, test: usize) -> DataPair {
+    DataPair { train: set("train", train, 1), test: set("test", test, 2), source: "spots".into() }
+}
+
+fn options() -> TrainOptions {
+    TrainOptions { epochs: 1, batch_size: 20, learning_rate: 0.1, ..TrainOptions::default() }
+}
+
+/// A finished run.
+struct Run {
+    losses: Vec<f64>,
+    weights: Weights,
+    outcome: Outcome,
+}
+
+fn try_train(device: &Device, network: &Network, data: &DataPair, options: TrainOptions) -> Result<Run> {
+    let mut losses = Vec::new();
+    let mut trainer = Trainer::new(device, network, data, options, None)?;
+    let outcome = pollster::block_on(trainer.run(&mut |event| {
+        if let Event::Steps(report) = event {
+            assert_eq!(report.first_step, losses.len() + 1);
+            losses.extend_from_slice(report.losses);
+        }
+        Ok(ControlFlow::Continue(()))
+    }))?;
+    let weights = pollster::block_on(trainer.weights())?;
+    Ok(Run { losses, weights, outcome })
+}
+
+fn train(device: &Device, data: &DataPair, options: TrainOptions) -> Run {
+    try_train(device, &model(), data, options).unwrap()
+}
+
+/// The largest difference of two weights, and the largest weight.
+fn difference(a: &Weights, b: &Weights) -> (f64, f64) {
+    let (a, b): (Vec<&f32>, Vec<&f32>) = (a.values.iter().flatten().collect(), b.values.iter().flatten().collect());
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().chain(&b).all(|v| v.is_finite()));
+    let differences = a.iter().zip(&b).map(|(a, b)| f64::from(**a - **b).abs());
+    (differences.fold(0.0, f64::max), b.iter().map(|v| f64::from(v.abs())).fold(0.0, f64::max))
+}
+
+/// Both sides sum in f32 in orders of their own, so each gradient is off by some u times the square root of its terms,
+/// say 1e-6 of 1; ten steps of rate 0.1 with momentum 0.9, which adds up to tenfold, carry that to at most 1e-5, and the
+/// forward pass of the next step enlarges it little in so few. A wrong factor anywhere shows at 1e-3.
+#[test]
+fn ten_steps_on_the_gpu_are_ten_steps_on_the_cpu() {
+    for nesterov in [false, true] {
+        // 95 images are four batches of 20 and one of 15, so two of the ten steps are partial.
+        let data = data(95, 30);
+        let options = TrainOptions { epochs: 2, nesterov, weight_decay: 1e-3, ..options() };
+        let (on_gpu, on_cpu) = (train(gpu(), &data, options.clone()), train(&cpu(), &data, options));
+        assert_eq!((on_gpu.losses.len(), on_cpu.losses.len()), (10, 10));
+        for (step, (gpu, cpu)) in on_gpu.losses.iter().zip(&on_cpu.losses).enumerate() {
+            let relative = (gpu - cpu).abs() / cpu;
+            println!("step {}: {gpu} and {cpu}, {relative:.1e} apart", step + 1);
+            assert!(relative <= 1e-4, "step {}: loss {gpu} on the GPU, {cpu} on the CPU", step + 1);
+        }
+        let (difference, largest) = difference(&on_gpu.weights, &on_cpu.weights);
+        println!("weights up to {largest:.2} differ by {difference:.1e}");
+        assert!(difference <= 2e-5, "weights differ by {difference:e}");
+        for (gpu, cpu) in on_gpu.outcome.epochs.iter().zip(&on_cpu.outcome.epochs) {
+            assert!((gpu.val_loss - cpu.val_loss).abs() <= 1e-4 * cpu.val_loss);
+            assert!((gpu.train_accuracy - cpu.train_accuracy).abs() <= 1.5 / 95.0);
+        }
+    }
+}
+
+#[test]
+fn a_network_overfits_one_batch() {
+    for loss in [Cost::CrossEntropy, Cost::Quadratic] {
+        let mut data = data(12, 4);
+        // Labels that say nothing of the images, so they can only be learned by heart.
+        data.train.labels = (0..12).map(|i| (i * 7 % 12 / 3) as u8).collect();
+        let text: Vec<&str> = MODEL.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
+        let network = Network::from_toml("small", &text.join("[[layers]]").replace("sigmoid", "relu")).unwrap();
+        let rate = if loss == Cost::Quadratic { 0.2 } else { 0.1 };
+        let options = TrainOptions { epochs: 80, batch_size: 12, learning_rate: rate, loss: Some(loss), ..options() };
+        let run = try_train(gpu(), &network, &data, options).unwrap();
+        println!("{loss:?}: {:?}", run.losses.iter().step_by(10).collect::<Vec<_>>());
+        let (first, last) = (run.losses[0], run.losses[79]);
+        assert!(first > 0.3, "{loss:?}: learned already: {first}");
+        assert!(last < 0.05, "{loss:?}: the loss of one batch is still {last}");
+        assert_eq!(run.outcome.epochs[79].train_accuracy, 1.0);
+    }
+}
+
+#[test]
+fn one_seed_gives_equal_bytes() {
+    let (network, data) = (model(), data(60, 10));
+    let bytes = |seed| train(gpu(), &data, TrainOptions { seed, ..options() }).weights.to_bytes(&network);
+    let first = bytes(5);
+    assert!(first == bytes(5), "two runs with one seed differ");
+    assert!(first != bytes(6), "another seed gives the same weights");
+    assert!(first != bytes(5 | 1 << 32), "the seed's high half is ignored");
+}
+
+#[test]
+fn steps_in_one_submit_are_the_same_steps() {
+    let (network, data) = (model(), data(300, 10));
+    let run = |every_step| {
+        let run = train(gpu(), &data, TrainOptions { every_step, epochs: 2, ..options() });
+        (run.losses, run.weights.to_bytes(&network))
+    };
+    let (one_by_one, together) = (run(true), run(false));
+    assert_eq!(one_by_one.0, together.0);
+    assert!(one_by_one.1 == together.1, "the steps of a submit are not those that run alone");
+}
+
+#[test]
+fn the_last_partial_batch_is_trained_on() {
+    let data = data(101, 10);
+    let options = TrainOptions { batch_size: 100, shuffle: false, ..options() };
+    let whole = train(gpu(), &data, options.clone());
+    assert_eq!((whole.losses.len(), whole.outcome.epochs[0].step), (2, 2));
+    let shortened = train(gpu(), &data, TrainOptions { max_steps: Some(1), ..options });
+    assert_eq!((shortened.losses.len(), shortened.outcome.epochs[0].step), (1, 1));
+    assert_eq!(whole.losses[0], shortened.losses[0]);
+    assert!(whole.weights != shortened.weights, "the 101st image changed nothing");
+    // The mean over images, not over steps.
+    let epoch = &whole.outcome.epochs[0];
+    let mean = (whole.losses[0] * 100.0 + whole.losses[1]) / 101.0;
+    assert!((epoch.train_loss - mean).abs() < 1e-6, "{} is not {mean}", epoch.train_loss);
+}
+
+/// The gradient of one step of `count` images, taken by a machine of batches of `batch`, and the step's loss.
+fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Vec<f32>, f32) {
+    let images = set.len();
+    let compile = CompileOptions { batch, train_images: images, ..CompileOptions::default() };
+    let mut machine = Machine::new(gpu(), network.compile(&compile).unwrap()).unwrap();
+    let tensors = machine.compiled.tensors.clone();
+    for (id, values) in tensors.parameters.iter().zip(network.initialize(3).values) {
+        machine.write(*id, &values);
+    }
+    let train = tensors.train.unwrap();
+    machine.write_bytes(train.images, &set.images);
+    machine.write_int(train.labels, &set.labels.iter().map(|label| u32::from(*label)).collect::<Vec<_>>());
+    machine.write_int(train.order, &(0..images as u32).rev().collect::<Vec<_>>());
+    let step = |first, count| Step { seed_low: 9, first, count, learning_rate: 0.0, ..Step::default() };
+    // A full step first, so that the rows behind the partial one hold something.
+    machine.run(Section::Train, &[step(0, batch as u32), step(4, count as u32)]).unwrap();
+    let whole = tensors.gradients.unwrap();
+    let len = machine.compiled.plan.get(whole).region.len;
+    let gradient = pollster::block_on(machine.read(whole, 0..len)).unwrap();
+    let loss = pollster::block_on(machine.read(tensors.scores.unwrap().losses, 0..1)).unwrap()[0];
+    (gradient, loss / count as f32)
+}
+
+/// Sums of at most 3 x 90 terms below 1 in another order: some tens of u of 1.
+#[test]
+fn a_partial_batch_has_the_gradient_of_its_images() {
+    let (network, set) = (model(), set("train", 12, 3));
+    let (partial, partial_loss) = gradient(&network, &set, 7, 3);
+    let (exact, exact_loss) = gradient(&network, &set, 3, 3);
+    let (full, _) = gradient(&network, &set, 7, 7);
+    let apart = |other: &[f32]| partial.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, |a: f32, b| a.max(b));
+    println!("{:.1e} from its images, {:.1e} from a full batch", apart(&exact), apart(&full));
+    assert!(partial.iter().all(|v| v.is_finite()) && partial.iter().any(|v| v.abs() > 1e-3));
+    assert!(apart(&exact) <= 1e-6, "gradients of 3 images differ by {}", apart(&exact));
+    assert!(apart(&full) > 1e-3, "the gradient of 3 images is that of 7");
+    assert!((partial_loss - exact_loss).abs() <= 1e-6);
+}
+
+#[test]
+fn the_reported_validation_is_what_evaluate_says_of_the_saved_weights() {
+    let (network, data) = (model(), data(200, 130));
+    let mut trainer = Trainer::new(gpu(), &network, &data, TrainOptions { epochs: 3, ..options() }, None).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let outcome = pollster::block_on(trainer.run(&mut |event| {
+        if let Event::Epoch(report, weights) = event {
+            weights.save(&network, &path)?;
+            let (opened, weights) = Weights::open(&path)?;
+            let evaluation = pollster::block_on(evaluate(gpu(), &opened, &weights, &data.test))?;
+            assert_eq!(evaluation.images(), 130);
+            assert_eq!(evaluation.accuracy(), report.val_accuracy, "epoch {}", report.epoch);
+            let apart = (evaluation.loss - report.val_loss).abs();
+            assert!(apart <= 1e-5 * report.val_loss, "{} is not {}", evaluation.loss, report.val_loss);
+        }
+        Ok(ControlFlow::Continue(()))
+    }))
+    .unwrap();
+    let last = outcome.epochs.last().unwrap();
+    println!("{:?}", outcome.epochs.iter().map(|e| (e.val_accuracy, e.val_loss)).collect::<Vec<_>>());
+    assert_eq!(outcome.evaluation.unwrap().accuracy(), last.val_accuracy);
+    assert!(last.val_accuracy > 0.6, "nothing was learned: {}", last.val_accuracy);
+}
+
+#[test]
+fn training_continues_from_given_weights() {
+    let (network, data) = (model(), data(60, 10));
+    let options = TrainOptions { momentum: 0.0, shuffle: false, max_steps: Some(1), ..options() };
+    let first = train(gpu(), &data, options.clone());
+    let start = |weights: Option<&Weights>| {
+        let mut trainer = Trainer::new(gpu(), &network, &data, options.clone(), weights).unwrap();
+        pollster::block_on(trainer.weights()).unwrap()
+    };
+    assert_eq!(start(Some(&first.weights)), first.weights);
+    assert_eq!(start(None), network.initialize(options.seed));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run() {
+    // Two layers that make each other larger, on labels that cannot be learned.
+    let text = "input = [10, 9, 2]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\n\
+                [[layers]]\ntype = 'dense'\nunits = 8\n[[layers]]\ntype = 'dense'\nunits = 4\n";
+    let network = Network::from_toml("linear", text).unwrap();
+    let mut data = data(100, 10);
+    data.train.labels.rotate_left(1);
+    for every_step in [true, false] {
+        let options = TrainOptions { epochs: 20, learning_rate: 1000.0, every_step, ..options() };
+        match try_train(gpu(), &network, &data, options) {
+            Err(Error::NotFinite(message)) => {
+                println!("{message}");
+                let step = message.strip_prefix("the loss of step ").and_then(|rest| rest.split_once(' '));
+                let step: usize = step.unwrap_or_else(|| panic!("{message}")).0.parse().unwrap();
+                assert!((2..=100).contains(&step), "{message}");
+                assert!(message.contains("learning rate 1000") && message.contains("--learning-rate"), "{message}");
+            }
+            Err(other) => panic!("another error: {other}"),
+            Ok(run) => panic!("it went well: {:?}", run.losses),
+        }
+    }
+}
+
+#[test]
+fn the_observer_ends_the_run() {
+    let (network, data) = (model(), data(100, 10));
+    let run = |ends: fn(&Event<'_>) -> bool| {
+        let options = TrainOptions { epochs: 3, every_step: true, ..options() };
+        let mut trainer = Trainer::new(gpu(), &network, &data, options, None).unwrap();
+        let mut steps = 0;
+        let outcome = pollster::block_on(trainer.run(&mut |event| {
+            if let Event::Steps(report) = &event {
+                steps += report.losses.len();
+            }
+            Ok(if ends(&event) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        }))
+        .unwrap();
+        (outcome.interrupted, outcome.epochs.len(), steps)
+    };
+    assert_eq!(run(|_| false), (false, 3, 15));
+    assert_eq!(run(|event| matches!(event, Event::Steps(_))), (true, 0, 1));
+    assert_eq!(run(|event| matches!(event, Event::Steps(report) if report.first_step == 7)), (true, 1, 7));
+    assert_eq!(run(|event| matches!(event, Event::Epoch(report, _) if report.epoch == 2)), (true, 2, 10));
+    let mut trainer = Trainer::new(gpu(), &network, &data, options(), None).unwrap();
+    let failed = pollster::block_on(trainer.run(&mut |_| Err(Error::Interrupted)));
+    assert!(matches!(failed, Err(Error::Interrupted)), "the observer's error is lost");
+}
+
+/// Softmax of sums of at most 90 terms: some tens of u of 1.
+#[test]
+fn predictions_on_the_gpu_are_those_of_the_cpu() {
+    let (network, data) = (model(), data(200, 10));
+    let weights = train(gpu(), &data, TrainOptions { epochs: 3, ..options() }).weights;
+    let mut on_gpu = Predictor::new(gpu(), &network, &weights).unwrap();
+    let mut on_cpu = Predictor::new(&cpu(), &network, &weights).unwrap();
+    let mut answers = Vec::new();
+    for index in 0..data.test.len() {
+        let image = data.test.image(index);
+        let [gpu, cpu] = [&mut on_gpu, &mut on_cpu].map(|one| pollster::block_on(one.predict(image)).unwrap());
+        assert_eq!(gpu.len(), 4);
+        assert!((gpu.iter().sum::<f32>() - 1.0).abs() <= 1e-6, "{gpu:?}");
+        for (gpu, cpu) in gpu.iter().zip(&cpu) {
+            assert!((gpu - cpu).abs() <= 1e-5, "{gpu} on the GPU, {cpu} on the CPU");
+        }
+        answers.push(gpu);
+    }
+    assert!(answers.iter().any(|other| (other[0] - answers[0][0]).abs() > 1e-2), "one answer for all: {answers:?}");
+    let error = pollster::block_on(on_gpu.predict(&[0; 7])).unwrap_err().to_string();
+    assert!(error.contains("180 bytes, got 7"), "{error}");
+}
+
+#[test]
+fn options_outside_their_range_are_refused() {
+    let refuse = |text: &str, change: &dyn Fn(&mut TrainOptions)| {
+        let mut options = options();
+        change(&mut options);
+        let error = options.validate().expect_err(text).to_string();
+        assert!(error.starts_with(text), "{error}");
+        assert!(Trainer::new(gpu(), &model(), &data(4, 4), options, None).is_err(), "{text}: taken by the trainer");
+    };
+    options().validate().unwrap();
+    refuse("--epochs", &|o| o.epochs = 0);
+    refuse("--batch-size", &|o| o.batch_size = 0);
+    refuse("--batch-size", &|o| o.batch_size = 65_537);
+    for rate in [0.0, -1.0, 1000.1, f32::NAN, f32::INFINITY] {
+        refuse("--learning-rate", &|o| o.learning_rate = rate);
+    }
+    for momentum in [1.0, -0.1, f32::NAN] {
+        refuse("--momentum", &|o| o.momentum = momentum);
+    }
+    refuse("--weight-decay", &|o| o.weight_decay = -1e-6);
+    refuse("--nesterov", &|o| (o.nesterov, o.momentum) = (true, 0.0));
+    refuse("--max-steps", &|o| o.max_steps = Some(0));
+}
+
+#[test]
+fn data_that_does_not_fit_is_refused() {
+    let mut wrong_shape = data(4, 4);
+    wrong_shape.test.image_shape = [9, 10, 2];
+    let mut wrong_classes = data(4, 4);
+    wrong_classes.train.classes = 5;
+    let error = |data: &DataPair| match Trainer::new(gpu(), &model(), data, options(), None) {
+        Ok(_) => panic!("taken"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(error(&wrong_shape), "network `small` expects images of 10x9x2, the test set has 9x10x2");
+    assert_eq!(error(&wrong_classes), "network `small` tells 4 classes apart, the train set has 5");
+    assert!(error(&data(0, 4)).contains("must not be empty"));
+}
