@@ -458,8 +458,11 @@ fn a_range_that_cannot_be_had_starts_over() {
         let length = if manner == Manner::Ranges { case.packed().len() } else { 1000 };
         fs::write(case.path(".gz.part"), vec![9; length]).unwrap();
         let server = Server::new(manner, &case.packed());
-        assert!(!case.fetch(&[&server]).0.unwrap());
+        let (fetched, story) = case.fetch(&[&server]);
+        assert!(!fetched.unwrap());
         assert_eq!(server.ranges(), [format!("bytes={length}-"), String::new()]);
+        // Nothing was taken from the wrong place first.
+        assert_eq!(story, [format!("from 0 of Some({})", case.packed().len()), "done".into()]);
         case.assert_in_place();
     }
 }

@@ -140,9 +140,8 @@ fn difference(a: &Weights, b: &Weights) -> (f64, f64) {
     (differences.fold(0.0, f64::max), b.iter().map(|v| f64::from(v.abs())).fold(0.0, f64::max))
 }
 
-/// Both sides sum in f32 in orders of their own, so each gradient is off by some u times the square root of its terms,
-/// say 1e-6 of 1; ten steps of rate 0.1 with momentum 0.9, which adds up to tenfold, carry that to at most 1e-5, and the
-/// forward pass of the next step enlarges it little in so few. A wrong factor anywhere shows at 1e-3.
+/// Both sides sum in f32 in orders of their own, so a gradient, below 1, is off by some 4 u. Ten steps of rate 0.1 with
+/// momentum 0.9 add their gradients with factors that sum to 4.1, which makes 2e-6. A wrong factor shows at 1e-3.
 #[test]
 fn ten_steps_on_the_gpu_are_ten_steps_on_the_cpu() {
     for nesterov in [false, true] {
@@ -154,13 +153,13 @@ fn ten_steps_on_the_gpu_are_ten_steps_on_the_cpu() {
         for (step, (gpu, cpu)) in on_gpu.losses.iter().zip(&on_cpu.losses).enumerate() {
             let relative = (gpu - cpu).abs() / cpu;
             println!("step {}: {gpu} and {cpu}, {relative:.1e} apart", step + 1);
-            assert!(relative <= 1e-4, "step {}: loss {gpu} on the GPU, {cpu} on the CPU", step + 1);
+            assert!(relative <= 1e-5, "step {}: loss {gpu} on the GPU, {cpu} on the CPU", step + 1);
         }
         let (difference, largest) = difference(&on_gpu.weights, &on_cpu.weights);
         println!("weights up to {largest:.2} differ by {difference:.1e}");
-        assert!(difference <= 2e-5, "weights differ by {difference:e}");
+        assert!(difference <= 2e-6, "weights differ by {difference:e}");
         for (gpu, cpu) in on_gpu.outcome.epochs.iter().zip(&on_cpu.outcome.epochs) {
-            assert!((gpu.val_loss - cpu.val_loss).abs() <= 1e-4 * cpu.val_loss);
+            assert!((gpu.val_loss - cpu.val_loss).abs() <= 1e-5 * cpu.val_loss);
             assert!((gpu.train_accuracy - cpu.train_accuracy).abs() <= 1.5 / 95.0);
         }
     }
@@ -174,14 +173,19 @@ fn a_network_overfits_one_batch() {
         data.train.labels = (0..12).map(|i| (i * 7 % 12 / 3) as u8).collect();
         let text: Vec<&str> = MODEL.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
         let network = Network::from_toml("small", &text.join("[[layers]]").replace("sigmoid", "relu")).unwrap();
-        let rate = if loss == Cost::Quadratic { 0.2 } else { 0.1 };
-        let options = TrainOptions { epochs: 80, batch_size: 12, learning_rate: rate, loss: Some(loss), ..options() };
+        let options = TrainOptions {
+            epochs: 140,
+            batch_size: 12,
+            learning_rate: if loss == Cost::Quadratic { 0.1 } else { 0.05 },
+            loss: Some(loss),
+            ..options()
+        };
         let run = try_train(gpu(), &network, &data, options).unwrap();
         println!("{loss:?}: {:?}", run.losses.iter().step_by(10).collect::<Vec<_>>());
-        let (first, last) = (run.losses[0], run.losses[79]);
+        let (first, last) = (run.losses[0], run.losses[139]);
         assert!(first > 0.3, "{loss:?}: learned already: {first}");
         assert!(last < 0.05, "{loss:?}: the loss of one batch is still {last}");
-        assert_eq!(run.outcome.epochs[79].train_accuracy, 1.0);
+        assert_eq!(run.outcome.epochs[139].train_accuracy, 1.0);
     }
 }
 
@@ -246,7 +250,7 @@ fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Ve
     (gradient, loss / count as f32)
 }
 
-/// Sums of at most 3 x 90 terms below 1 in another order: some tens of u of 1.
+/// Sums of at most 3 x 90 terms, of less than 1 together, in another order: 2 u.
 #[test]
 fn a_partial_batch_has_the_gradient_of_its_images() {
     let (network, set) = (model(), set("train", 12, 3));
@@ -256,7 +260,7 @@ fn a_partial_batch_has_the_gradient_of_its_images() {
     let apart = |other: &[f32]| partial.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, |a: f32, b| a.max(b));
     println!("{:.1e} from its images, {:.1e} from a full batch", apart(&exact), apart(&full));
     assert!(partial.iter().all(|v| v.is_finite()) && partial.iter().any(|v| v.abs() > 1e-3));
-    assert!(apart(&exact) <= 1e-6, "gradients of 3 images differ by {}", apart(&exact));
+    assert!(apart(&exact) <= 2e-7, "gradients of 3 images differ by {}", apart(&exact));
     assert!(apart(&full) > 1e-3, "the gradient of 3 images is that of 7");
     assert!((partial_loss - exact_loss).abs() <= 1e-6);
 }

@@ -1,0 +1,420 @@
+//! The checks, seen to fail: each test here breaks one thing on purpose and expects red.
+
+mod common;
+
+use common::inspect::Inspector;
+use common::{Case, U, compare, dot_bound, gpu, integers, random, variants};
+use shadegrad::gpu::{Command, Constant, Dispatch, Memory, Operand, Program, Recording, Source};
+use shadegrad::machine::recording;
+use shadegrad::network::{CompileOptions, Compiled, Network};
+use shadegrad::ops::{Activation, Settings, Step, activation, dense, pool2d, sgd};
+use shadegrad::plan::{Element, Plan};
+use shadegrad::reference::Machine;
+use shadegrad::shape::{Padding, Window2d};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a check says when it fails; fails itself if it does not.
+fn red(what: &str, check: impl FnOnce()) -> String {
+    match catch_unwind(AssertUnwindSafe(check)) {
+        Ok(()) => panic!("{what}: nobody noticed"),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            text.or(panic.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default()
+        }
+    }
+}
+
+fn expect_red(what: &str, says: &str, check: impl FnOnce()) {
+    let message = red(what, check);
+    assert!(message.contains(says), "{what}: expected `{says}` in `{message}`");
+}
+
+/// y = x w + b, large enough for several tiles.
+fn dense_case() -> Case {
+    let geometry = dense::Geometry { batch: 40, inputs: 36, outputs: 24 };
+    let given = vec![
+        ("x", integers(40 * 36, 3, 1).into()),
+        ("w", integers(36 * 24, 3, 2).into()),
+        ("b", integers(24, 3, 3).into()),
+    ];
+    Case::new(dense::Forward { geometry, activation: Activation::Relu }, given)
+}
+
+fn dispatches(recording: &mut Recording) -> Vec<&mut Dispatch> {
+    let commands = recording.commands.iter_mut();
+    commands
+        .filter_map(|command| match command {
+            Command::Dispatch(dispatch) => Some(dispatch),
+            Command::Mirror { .. } => None,
+        })
+        .collect()
+}
+
+/// A constant of the first dispatch that has it.
+fn constant<'a>(recording: &'a mut Recording, name: &str) -> &'a mut Constant {
+    let all = dispatches(recording).into_iter().flat_map(|dispatch| &mut dispatch.kernel.constants);
+    let mut found = all.filter(|(known, _)| *known == name);
+    &mut found.next().unwrap_or_else(|| panic!("no constant {name}")).1
+}
+
+fn add(value: &mut Constant, by: i64) {
+    let Constant::U32(value) = value else { panic!("{value:?} is no u32") };
+    *value = (i64::from(*value) + by) as u32;
+}
+
+#[test]
+fn one_output_element_is_enough() {
+    let case = dense_case();
+    let expected = case.expected();
+    let magnitude = vec![36.0 * 9.0 + 3.0; 40 * 24];
+    let bound = |_: &str, _: &[f64]| dot_bound(37, &magnitude);
+    for (variant, settings) in variants() {
+        let mut got = case.run(&settings);
+        case.judge_exact(variant, &got);
+        case.judge(variant, &got, &expected, bound);
+        let (last, held) = (got[0].bits.len() - 1, got[0].bits.clone());
+        for index in [0, 100, last] {
+            let value = f32::from_bits(held[index]);
+            got[0].bits[index] = (value + 0.01 * value.abs().max(1.0)).to_bits();
+            expect_red(variant, &format!("y[{index}]"), || case.judge_exact(variant, &got));
+            expect_red(variant, &format!("y[{index}]"), || case.judge(variant, &got, &expected, bound));
+            got[0].bits = held.clone();
+        }
+        got[0].bits.pop();
+        expect_red("a short output", "lengths", || case.judge(variant, &got, &expected, bound));
+        got.clear();
+        expect_red("no output", "number of outputs", || case.judge(variant, &got, &expected, bound));
+    }
+}
+
+#[test]
+fn nan_is_never_within_a_bound() {
+    compare("fine", &[1.0, 2.0], &[1.0, 2.0], &[0.0, 0.0]);
+    let nan = f64::NAN;
+    expect_red("NaN came out", "[1]", || compare("NaN", &[1.0, nan], &[1.0, 2.0], &[1.0, 1.0]));
+    expect_red("NaN was expected", "[0]", || compare("NaN", &[1.0, 2.0], &[nan, 2.0], &[1.0, 1.0]));
+    expect_red("NaN is the bound", "[1]", || compare("NaN", &[1.0, 2.0], &[1.0, 2.0], &[1.0, nan]));
+    expect_red("both are NaN", "[0]", || compare("NaN", &[nan], &[nan], &[1.0]));
+    expect_red("infinity came out", "[0]", || compare("inf", &[f64::INFINITY], &[1.0], &[1e30]));
+    expect_red("too few", "lengths", || compare("len", &[1.0], &[1.0, 2.0], &[0.0, 0.0]));
+    let case = dense_case();
+    let mut got = case.run(&Settings::hardware());
+    got[0].bits[7] = f32::NAN.to_bits();
+    expect_red("NaN in an output", "y[7]", || case.judge_exact("hardware", &got));
+}
+
+/// What a kernel leaves out keeps the NaN with which outputs start.
+#[test]
+fn an_element_left_out_is_poison() {
+    let case = dense_case();
+    for (variant, settings) in variants() {
+        let half = |recording: &mut Recording| {
+            let last = dispatches(recording).pop().unwrap();
+            assert!(last.groups[0] > 1, "{variant}: one workgroup, nothing to leave out");
+            last.groups = [1, 1];
+        };
+        let got = case.run_tampered(&settings, half);
+        expect_red(variant, "NaN", || case.judge_exact(variant, &got));
+    }
+}
+
+/// An invocation too many writes a vec4 behind the tensor, where the driver would have clamped it unseen.
+#[test]
+fn a_write_behind_the_end_hits_the_guard() {
+    let given = vec![("x", random(256, 1).into())];
+    let case = Case::new(activation::Forward { activation: Activation::Relu, len: 256 }, given);
+    let settings = Settings::hardware();
+    case.judge_exact("untouched", &case.run(&settings));
+    let beyond = |recording: &mut Recording| {
+        add(constant(recording, "COUNT"), 1);
+        dispatches(recording)[0].groups = [2, 1];
+        *constant(recording, "GROUPS_X") = Constant::U32(2);
+    };
+    expect_red("COUNT + 1", "guard of y written", || {
+        case.run_tampered(&settings, beyond);
+    });
+    // The same for an input, which a kernel has no business to write.
+    let update = || {
+        let given = vec![("gradient", random(64, 1).into()), ("weights", random(64, 2).into())];
+        Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0 }, given)
+    };
+    let exchange = |recording: &mut Recording| {
+        let dispatch = &mut dispatches(recording)[0];
+        let gradient = dispatch.reads[0].1;
+        dispatch.reads[0].1 = dispatch.writes[0].1;
+        dispatch.writes[0].1 = gradient;
+    };
+    expect_red("an input is written", "input gradient written", || {
+        update().run_tampered(&settings, exchange);
+    });
+}
+
+#[test]
+fn a_constant_off_by_one_is_noticed() {
+    let case = dense_case();
+    let settings = Settings { busy_groups: 1, ..Settings::hardware() };
+    for (name, by) in [("K", -4), ("INPUTS4", 1), ("INPUTS4", -1), ("OUTPUTS4", 1), ("M", -1), ("N4", -1)] {
+        let got = case.run_tampered(&settings, |recording| add(constant(recording, name), by));
+        expect_red(name, "y[", || case.judge_exact(name, &got));
+    }
+    let window = Window2d::new(2, [6, 7, 4], [2, 2], [2, 2], Padding::Valid).unwrap();
+    let given = vec![("x", random(window.input_len(), 5).into())];
+    let pool = Case::new(pool2d::Forward { window, kind: pool2d::Kind::Max }, given);
+    pool.judge_exact("untouched", &pool.run(&settings));
+    for name in ["KERNEL_H", "STRIDE_W", "WIDTH"] {
+        let got = pool.run_tampered(&settings, |recording| add(constant(recording, name), -1));
+        expect_red(name, "y[", || pool.judge_exact(name, &got));
+    }
+}
+
+#[test]
+fn a_swapped_binding_is_noticed() {
+    // Two inputs of one length: only the numbers tell.
+    let given = vec![("y", random(100, 1).into()), ("dy", random(100, 2).into())];
+    let case = Case::new(activation::Backward { activation: Activation::Tanh, len: 100 }, given);
+    let settings = Settings::hardware();
+    let expected = case.expected();
+    let bound = |_: &str, expected: &[f64]| vec![4.0 * U; expected.len()];
+    case.judge("untouched", &case.run(&settings), &expected, bound);
+    let swap = |recording: &mut Recording| {
+        let reads = &mut dispatches(recording)[0].reads;
+        (reads[0].0, reads[1].0) = (reads[1].0, reads[0].0);
+    };
+    let got = case.run_tampered(&settings, swap);
+    expect_red("y and dy swapped", "dx[", || case.judge("swapped", &got, &expected, bound));
+    // Names that are not there, or too many.
+    expect_red("a name that no binding has", "nothing bound to `y`", || {
+        case.run_tampered(&settings, |recording| dispatches(recording)[0].reads[0].0 = "z");
+    });
+    expect_red("an operand too many", "4 operands", || {
+        case.run_tampered(&settings, |recording| {
+            let reads = &mut dispatches(recording)[0].reads;
+            reads.push(("more", reads[0].1));
+        });
+    });
+}
+
+const NETWORK: &str = "input = [6, 6, 4]\n[[layers]]\ntype = 'conv2d'\nfilters = 8\nkernel = 3\nactivation = 'relu'\n\
+                       [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\nactivation = 'tanh'\n\
+                       [[layers]]\ntype = 'dense'\nunits = 4\n";
+
+fn compiled() -> Compiled {
+    let options = CompileOptions { batch: 4, train_images: 8, momentum: 0.9, slots: 2, ..CompileOptions::default() };
+    Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
+}
+
+fn inspect(recording: &Recording) -> Result<(), String> {
+    Inspector::default().inspect(recording)
+}
+
+#[test]
+fn the_inspection_of_recordings_fails() {
+    let compiled = compiled();
+    let fresh = || recording(&compiled, &compiled.train, &Settings::software()).unwrap();
+    inspect(&fresh()).unwrap();
+    let expect = |says: &str, tamper: &dyn Fn(&mut Recording)| {
+        let mut recording = fresh();
+        tamper(&mut recording);
+        let problem = inspect(&recording).expect_err(says);
+        assert!(problem.contains(says), "expected `{says}` in `{problem}`");
+    };
+    let update = |recording: &mut Recording, change: &dyn Fn(&mut Dispatch)| {
+        change(dispatches(recording).into_iter().find(|dispatch| dispatch.label == "sgd.update").unwrap());
+    };
+    expect("a grid of 65536 x 1", &|r| update(r, &|d| d.groups[0] = 65_536));
+    expect("a grid of 1 x 0", &|r| update(r, &|d| d.groups = [1, 0]));
+    expect("invocations for", &|r| update(r, &|d| d.groups[0] -= 1));
+    expect("GROUPS_X is", &|r| add(constant(r, "GROUPS_X"), 1));
+    expect("too many for", &|r| update(r, &|d| d.groups[1] = 20));
+    expect("`gradient` (Read) has 0 operands", &|r| update(r, &|d| d.reads[0].0 = "gradients"));
+    expect("`weights` (ReadWrite) has 0 operands", &|r| update(r, &|d| d.reads.extend(d.writes.drain(..1))));
+    expect("4 operands for 3 bindings", &|r| update(r, &|d| d.reads.push(("more", d.reads[0].1))));
+    expect("reads and writes", &|r| update(r, &|d| d.reads[0].1 = d.writes[0].1));
+    expect("twice", &|r| update(r, &|d| d.writes[1].1 = d.writes[0].1));
+    expect("its operand Mirror", &|r| {
+        update(r, &|d| {
+            let Operand::Buffer(region) = d.reads[0].1 else { panic!("a buffer") };
+            d.reads[0].1 = Operand::Mirror(region);
+        });
+    });
+    expect("starts at element 3", &|r| {
+        update(r, &|d| {
+            if let Operand::Buffer(region) = &mut d.reads[0].1 {
+                region.offset = 3;
+            }
+        });
+    });
+    expect("`WEIGHT_DECAYS`", &|r| update(r, &|d| d.kernel = d.kernel.clone().set("WEIGHT_DECAYS", 1.0f32)));
+    expect("the uniform is", &|r| update(r, &|d| d.kernel.sources = changed_step(&d.kernel.sources)));
+
+    static LARGE: Source = Source {
+        path: "shaders/broken/large.wgsl",
+        text: "var<workgroup> tile: array<vec4<f32>, 1025>;\n@compute @workgroup_size(257)\n\
+               fn main() {\n    tile[0] = vec4<f32>();\n}\n",
+    };
+    static LARGE_TILE: Source = Source {
+        path: "shaders/broken/large_tile.wgsl",
+        text: "var<workgroup> tile: array<vec4<f32>, 1025>;\n@compute @workgroup_size(64)\n\
+               fn main() {\n    tile[0] = vec4<f32>();\n}\n",
+    };
+    let replace = |source: &'static Source| {
+        move |r: &mut Recording| {
+            dispatches(r)[0].kernel = shadegrad::gpu::KernelSpec::new([source]);
+        }
+    };
+    expect("257 invocations", &replace(&LARGE));
+    expect("16400 bytes of workgroup memory", &replace(&LARGE_TILE));
+}
+
+/// The same sources with another name in the per-step uniform.
+fn changed_step(sources: &[&'static Source]) -> Vec<&'static Source> {
+    static RENAMED: std::sync::OnceLock<Source> = std::sync::OnceLock::new();
+    let change = |source: &&'static Source| -> &'static Source {
+        if source.path != "shaders/shared/step.wgsl" {
+            return source;
+        }
+        RENAMED.get_or_init(|| {
+            let text = source.text.replace("reserved:", "reserve:").leak();
+            Source { path: "shaders/broken/step.wgsl", text }
+        })
+    };
+    sources.iter().map(change).collect()
+}
+
+#[test]
+fn a_changed_uniform_is_noticed_before_anything_runs() {
+    let given = vec![("gradient", random(64, 1).into()), ("weights", random(64, 2).into())];
+    let case = Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0 }, given);
+    expect_red("a renamed field", "the uniform struct differs between WGSL and Rust", || {
+        case.run_tampered(&Settings::hardware(), |recording| {
+            let dispatch = &mut dispatches(recording)[0];
+            dispatch.kernel.sources = changed_step(&dispatch.kernel.sources);
+        });
+    });
+}
+
+/// A kernel that reads a mirror before it is filled computes with zeros.
+#[test]
+fn a_stale_mirror_is_noticed() {
+    let case = dense_case();
+    let settings = Settings::software();
+    for index in [0, 1] {
+        let late = |recording: &mut Recording| {
+            let is_mirror = |command: &Command| matches!(command, Command::Mirror { .. });
+            let mirrors = recording.commands.iter().enumerate().filter(|(_, command)| is_mirror(command));
+            let at = mirrors.map(|(at, _)| at).nth(index).unwrap();
+            let copy = recording.commands.remove(at);
+            recording.commands.push(copy);
+            inspect(recording).expect_err("the inspection must see it too");
+        };
+        let got = case.run_tampered(&settings, late);
+        expect_red("a late copy", "y[", || case.judge_exact("late", &got));
+    }
+    expect_red("no copy at all", "has no mirror", || {
+        case.run_tampered(&settings, |recording| {
+            recording.commands.retain(|command| matches!(command, Command::Dispatch(_)));
+        });
+    });
+}
+
+/// Without any one copy the inspection objects; without all copies of a storage the weights end elsewhere. (A copy brings
+/// whole rows of the texture along, and with them its neighbours, so a single one may be needed by no small network.)
+#[test]
+fn the_copies_of_a_training_step_are_needed() {
+    let compiled = compiled();
+    let whole = recording(&compiled, &compiled.train, &Settings::software()).unwrap();
+    let copied = |command: &Command| match command {
+        Command::Mirror { region, .. } => Some(region.storage),
+        Command::Dispatch(_) => None,
+    };
+    let without = |unwanted: &dyn Fn(usize, &Command) -> bool| {
+        let mut recording = whole.clone();
+        let mut at = 0;
+        recording.commands.retain(|command| {
+            at += 1;
+            !unwanted(at - 1, command)
+        });
+        let problem = inspect(&recording).expect_err("a copy is missing");
+        assert!(problem.contains("is stale"), "{problem}");
+        recording
+    };
+    let copies = whole.commands.iter().enumerate().filter(|(_, command)| copied(command).is_some());
+    let copies: Vec<usize> = copies.map(|(at, _)| at).collect();
+    assert!(copies.len() > 6, "only {} copies", copies.len());
+    for copy in copies {
+        without(&|at, _| at == copy);
+    }
+    let right = two_steps(&compiled, &whole, &whole);
+    assert!(right.iter().all(|weight| weight.is_finite()) && right == two_steps(&compiled, &whole, &whole));
+    for storage in whole.mirrored() {
+        let stale = without(&|_, command| copied(command) == Some(storage));
+        let name = &compiled.plan.storages[storage.0].name;
+        assert!(two_steps(&compiled, &stale, &whole) != right, "nobody needs the mirror of `{name}`");
+    }
+}
+
+/// The weights after two steps. `whole` says which storages have mirrors.
+fn two_steps(compiled: &Compiled, recording: &Recording, whole: &Recording) -> Vec<f32> {
+    let gpu = gpu();
+    let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
+    let memory = Memory::new(gpu, &storages, &[recording, whole], size_of::<Step>()).unwrap();
+    let program = Program::new(gpu, &memory, recording).unwrap();
+    let region = |id| compiled.plan.get(id).region;
+    let network = Network::from_toml("small", NETWORK).unwrap();
+    for (id, values) in compiled.tensors.parameters.iter().zip(network.initialize(1).values) {
+        memory.write(gpu, region(*id), bytemuck::cast_slice(&values));
+    }
+    let train = compiled.tensors.train.unwrap();
+    let pixels = random(region(train.images).len, 4).iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    memory.write(gpu, region(train.images), bytemuck::cast_slice(&pixels));
+    memory.write(gpu, region(train.labels), bytemuck::cast_slice(&[0u32, 1, 2, 3, 3, 2, 1, 0]));
+    memory.write(gpu, region(train.order), bytemuck::cast_slice(&[3u32, 1, 4, 7, 5, 2, 6, 0]));
+    let step = |step| Step { step, first: 4 * step, count: 4, slot: step, learning_rate: 0.1, ..Step::default() };
+    program.submit(gpu, &memory, &[step(0), step(1)]).unwrap();
+    let bytes = pollster::block_on(memory.read(gpu, region(compiled.tensors.weights))).unwrap();
+    bytemuck::pod_collect_to_vec(&bytes)
+}
+
+/// d sum(weights * tanh(x)) / dx by central differences, and what the backward pass says, times `factor`.
+fn difference_check(factor: f64, step: f64) {
+    let len = 12;
+    let forward = activation::Forward { activation: Activation::Tanh, len };
+    let backward = activation::Backward { activation: Activation::Tanh, len };
+    let numbers = |seed| random(len, seed).into_iter().map(f64::from).collect::<Vec<f64>>();
+    let (x, weights) = (numbers(1), numbers(2));
+    let mut plan = Plan::default();
+    let [ids_x, ids_y, ids_dy, ids_dx] = ["x", "y", "dy", "dx"].map(|name| plan.tensor(name, &[len], Element::Real));
+    let there = plan.pass("forward", forward, &[ids_x], &[ids_y]);
+    let back = plan.pass("backward", backward, &[ids_y, ids_dy], &[ids_dx]);
+    let mut machine = Machine::<f64>::new(&plan);
+    let mut loss = |x: &[f64]| {
+        machine.real(plan.get(ids_x).region).copy_from_slice(x);
+        machine.run(&plan, &there, Step::default());
+        machine.real(plan.get(ids_y).region).iter().zip(&weights).map(|(y, weight)| y * weight).sum::<f64>()
+    };
+    let differences: Vec<f64> = (0..len)
+        .map(|i| {
+            let mut at = |by: f64| {
+                let mut x = x.clone();
+                x[i] += by;
+                loss(&x)
+            };
+            (at(step) - at(-step)) / (2.0 * step)
+        })
+        .collect();
+    loss(&x);
+    machine.real(plan.get(ids_dy).region).copy_from_slice(&weights);
+    machine.run(&plan, &back, Step::default());
+    let got: Vec<f64> = machine.real(plan.get(ids_dx).region).iter().map(|dx| dx * factor).collect();
+    let bound: Vec<f64> = differences.iter().map(|d| 1e-7 * (1.0 + d.abs())).collect();
+    compare("dx", &got, &differences, &bound);
+}
+
+#[test]
+fn a_gradient_off_by_a_factor_is_noticed() {
+    difference_check(1.0, 1e-5);
+    for factor in [1.0 + 1e-4, 0.5, 2.0, 0.0, -1.0, f64::NAN] {
+        expect_red(&format!("factor {factor}"), "dx[", || difference_check(factor, 1e-5));
+    }
+    expect_red("steps too coarse", "dx[", || difference_check(1.0, 0.1));
+}

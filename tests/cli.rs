@@ -1,0 +1,570 @@
+//! The program as a user meets it: what it prints and writes, and what it says when something is wrong.
+
+use serde_json::Value;
+use shadegrad::data::{builtin, idx};
+use shadegrad::network::Weights;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const TRAIN_IMAGES: usize = 300;
+const TEST_IMAGES: usize = 60;
+
+const MODEL: &str = "name = 'tiny'\ninput = [28, 28, 1]\n[[layers]]\ntype = 'conv2d'\nfilters = 4\nkernel = 5\n\
+                     stride = 2\nactivation = 'relu'\n[[layers]]\ntype = 'max_pool2d'\nsize = 2\n\
+                     [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
+
+/// A folder to work in: `data/` with a small data set and `tiny.toml`, a network.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::create_dir(place.path("data")).unwrap();
+        let write = |name: &str, count: usize, seed: u64| {
+            let (images, labels) = builtin::digits(count, seed);
+            idx::write_images(&place.path(&format!("data/{name}-images-idx3-ubyte")), &images, [28, 28, 1]).unwrap();
+            idx::write_labels(&place.path(&format!("data/{name}-labels-idx1-ubyte")), &labels).unwrap();
+        };
+        write("train", TRAIN_IMAGES, 1);
+        write("t10k", TEST_IMAGES, 2);
+        fs::write(place.path("tiny.toml"), MODEL).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
+        command.args(args.split_whitespace()).current_dir(self.0.path()).env_remove("SHADEGRAD_DATA");
+        let takes_device = ["train", "evaluate", "predict"].contains(&args.split(' ').next().unwrap_or_default());
+        if let Ok(device) = std::env::var("SHADEGRAD_TEST_DEVICE")
+            && takes_device
+            && !args.contains("--device")
+        {
+            command.args(["--device", &device]);
+        }
+        command
+    }
+
+    fn run(&self, args: &str) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// What it prints when it succeeds.
+    fn stdout(&self, args: &str) -> String {
+        let Output { status, stdout, stderr } = self.run(args);
+        assert!(status.success(), "{args}: {status}\n{}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    /// Trains for two steps into the run folder `run`.
+    fn trained() -> Place {
+        let place = Place::new();
+        let args = "train --model tiny.toml --data data --max-steps 2 --epochs 1 --out run --quiet";
+        assert_eq!(place.stdout(args), "");
+        place
+    }
+
+    /// Everything below it, with content.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.0.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    files.insert(path.clone(), Vec::new());
+                    folders.push(path);
+                } else {
+                    files.insert(path.clone(), fs::read(&path).unwrap());
+                }
+            }
+        }
+        files
+    }
+
+    /// It fails with this status and one error that says all of `says`, and changes no file.
+    fn refuses(&self, status: i32, args: &str, says: &[&str]) {
+        let before = self.files();
+        let output = self.run(args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{args}: {stderr}");
+        // Some drivers complain of a desktop that is not there, in the same form.
+        let is_ours = |line: &&str| line.starts_with("error: ") && !line.contains("XDG_RUNTIME_DIR");
+        assert_eq!(stderr.lines().filter(is_ours).count(), 1, "{args}: {stderr}");
+        for text in says {
+            assert!(stderr.contains(text), "{args}: expected `{text}` in {stderr}");
+        }
+        for slip in ["panicked", "RUST_BACKTRACE", "Os {", "Error(", "Some("] {
+            assert!(!stderr.contains(slip), "{args}: {stderr}");
+        }
+        assert!(output.stdout.is_empty(), "{args}: printed {}", String::from_utf8_lossy(&output.stdout));
+        let after = self.files();
+        let changed: Vec<_> = after.iter().filter(|(path, content)| before.get(*path) != Some(content)).collect();
+        assert!(changed.is_empty(), "{args}: wrote {:?}", changed.iter().map(|(path, _)| path).collect::<Vec<_>>());
+        assert_eq!(before.len(), after.len(), "{args}: removed something");
+    }
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+fn number(value: &Value, key: &str) -> f64 {
+    value[key].as_f64().unwrap_or_else(|| panic!("no number `{key}` in {value}"))
+}
+
+/// The counts of a `confusion.csv`.
+fn confusion(path: &Path) -> Vec<Vec<u64>> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut rows = text.lines();
+    assert_eq!(rows.next(), Some("label\\predicted,0,1,2,3,4,5,6,7,8,9"));
+    rows.enumerate()
+        .map(|(label, row)| {
+            let mut cells = row.split(',');
+            assert_eq!(cells.next(), Some(label.to_string().as_str()));
+            cells.map(|cell| cell.parse().unwrap()).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_leaves_a_folder() {
+    let place = Place::new();
+    let printed = place.stdout(
+        "train --model tiny.toml --data data --batch-size 100 --epochs 2 --log-every 2 --seed 7 --out deep/run",
+    );
+    assert_eq!(printed.lines().filter(|line| line.starts_with("epoch ")).count(), 2, "{printed}");
+    assert!(printed.contains("the run is in deep/run") && printed.contains("60 validation images"), "{printed}");
+    let mut names: Vec<_> =
+        fs::read_dir(place.path("deep/run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["confusion.csv", "metrics.jsonl", "model.safetensors", "run.toml"]);
+
+    let record: toml::Table = fs::read_to_string(place.path("deep/run/run.toml")).unwrap().parse().unwrap();
+    assert_eq!(record["train_images"].as_integer(), Some(TRAIN_IMAGES as i64));
+    assert_eq!(record["validation_images"].as_integer(), Some(TEST_IMAGES as i64));
+    assert_eq!(record["options"]["seed"].as_integer(), Some(7));
+    assert_eq!(record["options"]["batch_size"].as_integer(), Some(100));
+    assert_eq!(record["network"]["layers"].as_array().map(Vec::len), Some(5));
+    for key in ["shadegrad", "wgpu", "started", "model", "data", "device", "validation"] {
+        assert!(record[key].as_str().is_some_and(|text| !text.is_empty()), "{key} in {record}");
+    }
+
+    let metrics = lines(&fs::read_to_string(place.path("deep/run/metrics.jsonl")).unwrap());
+    let kinds: Vec<_> =
+        metrics.iter().map(|line| (line["kind"].as_str().unwrap(), line["step"].as_u64().unwrap())).collect();
+    assert_eq!(kinds, [("step", 2), ("epoch", 3), ("step", 4), ("step", 6), ("epoch", 6)]);
+    for line in &metrics {
+        let keys: &[&str] = match line["kind"].as_str() {
+            Some("step") => &["step", "epoch", "loss"],
+            _ => &[
+                "step",
+                "epoch",
+                "train_loss",
+                "train_accuracy",
+                "val_loss",
+                "val_accuracy",
+                "seconds",
+                "images_per_second",
+            ],
+        };
+        keys.iter().for_each(|key| assert!(number(line, key).is_finite()));
+        assert_eq!(line.as_object().unwrap().len(), keys.len() + 1, "{line}");
+    }
+
+    let (network, weights) = Weights::open(&place.path("deep/run/model.safetensors")).unwrap();
+    assert_eq!((network.name.as_str(), weights.values.len()), ("tiny", 4));
+    let counts = confusion(&place.path("deep/run/confusion.csv"));
+    assert_eq!(counts.iter().flatten().sum::<u64>(), TEST_IMAGES as u64);
+    let right: u64 = (0..10).map(|class| counts[class][class]).sum();
+    assert_eq!(right as f64 / TEST_IMAGES as f64, number(&metrics[4], "val_accuracy"));
+}
+
+#[test]
+fn json_is_the_metrics_file_and_quiet_is_silent() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --max-steps 2 --log-every 1 --epochs 1";
+    let printed = place.run(&format!("{args} --json --out json"));
+    assert!(printed.status.success());
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert_eq!(printed, fs::read_to_string(place.path("json/metrics.jsonl")).unwrap());
+    let steps: Vec<_> = lines(&printed).iter().map(|line| (line["kind"].to_string(), line["step"].as_u64())).collect();
+    let expected = [("step", 1), ("step", 2), ("epoch", 2)];
+    assert_eq!(steps, expected.map(|(kind, step)| (format!("\"{kind}\""), Some(step))));
+
+    let quiet = place.run(&format!("{args} --quiet --out quiet"));
+    assert!(quiet.status.success() && quiet.stdout.is_empty());
+    // A driver may say something of its own.
+    let ours = String::from_utf8(quiet.stderr).unwrap();
+    assert!(!["device:", "note:", "data:", "network:"].iter().any(|word| ours.contains(word)), "{ours}");
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(read("json") == read("quiet"), "what is printed changes what is learned");
+    assert!(
+        read("quiet") != {
+            place.stdout(&format!("{args} --quiet --out seed --seed 2"));
+            read("seed")
+        }
+    );
+}
+
+#[test]
+fn runs_are_numbered_and_never_overwritten() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --max-steps 1 --epochs 1 --quiet";
+    place.stdout(args);
+    place.stdout(args);
+    let mut names: Vec<_> = fs::read_dir(place.path("runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 2);
+    assert!(names[0].starts_with("tiny-2") && names[0].ends_with("-1") && names[1].ends_with("-2"), "{names:?}");
+    let taken = format!("{args} --out runs/{}", names[0]);
+    place.refuses(1, &taken, &[&names[0], "never overwritten"]);
+    place.refuses(1, &format!("{args} --out tiny.toml"), &["tiny.toml", "never overwritten"]);
+}
+
+#[test]
+fn weights_can_be_continued() {
+    let place = Place::trained();
+    place.stdout(
+        "train --model tiny.toml --data data --max-steps 1 --epochs 1 --learning-rate 1e-30 --momentum 0 \
+         --init run/model.safetensors --out more --quiet",
+    );
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(read("run") == read("more"), "a step of nearly nothing does not continue from the given weights");
+    let record = fs::read_to_string(place.path("more/run.toml")).unwrap();
+    assert!(record.contains("init = \"run/model.safetensors\""), "{record}");
+}
+
+#[test]
+fn validation_can_be_held_out() {
+    let place = Place::new();
+    for (validation, images) in [("0.1", 30), ("45", 45)] {
+        let run = format!("run{images}");
+        place.stdout(&format!(
+            "train --model tiny.toml --data data --max-steps 1 --epochs 1 --validation {validation} --out {run} --quiet"
+        ));
+        let record: toml::Table = fs::read_to_string(place.path(&run).join("run.toml")).unwrap().parse().unwrap();
+        assert_eq!(record["validation_images"].as_integer(), Some(images));
+        assert_eq!(record["train_images"].as_integer(), Some(TRAIN_IMAGES as i64 - images));
+        let counts = confusion(&place.path(&run).join("confusion.csv"));
+        assert_eq!(counts.iter().flatten().sum::<u64>(), images as u64);
+    }
+}
+
+#[test]
+fn evaluate_says_what_training_said() {
+    let place = Place::trained();
+    let metrics = lines(&fs::read_to_string(place.path("run/metrics.jsonl")).unwrap());
+    let epoch = metrics.last().unwrap();
+    let text = place.stdout("evaluate run --data data");
+    assert!(text.contains("network tiny") && text.contains("of 60 images"), "{text}");
+    for run in ["run", "run/model.safetensors"] {
+        let json = lines(&place.stdout(&format!("evaluate {run} --data data --json")));
+        let [line] = &json[..] else { panic!("one line expected") };
+        assert_eq!(number(line, "accuracy"), number(epoch, "val_accuracy"));
+        assert!((number(line, "loss") - number(epoch, "val_loss")).abs() < 1e-5);
+        assert_eq!((number(line, "images"), line["network"].as_str()), (60.0, Some("tiny")));
+        assert_eq!(line["classes"].as_array().map(Vec::len), Some(10));
+        let counts: Vec<Vec<u64>> = serde_json::from_value(line["confusion"].clone()).unwrap();
+        assert_eq!(counts, confusion(&place.path("run/confusion.csv")));
+    }
+    // The environment names the data where no option does.
+    let output = place.command("evaluate run --json").env("SHADEGRAD_DATA", place.path("data")).output().unwrap();
+    assert_eq!(number(&lines(&String::from_utf8(output.stdout).unwrap())[0], "images"), 60.0);
+}
+
+/// A dark one on light paper.
+fn draw(path: &Path) {
+    let picture = image::GrayImage::from_fn(60, 80, |x, y| {
+        image::Luma([if (26..34).contains(&x) && (10..70).contains(&y) { 20 } else { 230 }])
+    });
+    picture.save(path).unwrap();
+}
+
+#[test]
+fn predict_reads_pictures() {
+    let place = Place::trained();
+    draw(&place.path("one.png"));
+    let text = place.stdout("predict run one.png");
+    assert!(text.starts_with("one.png: ") && text.lines().count() == 11, "{text}");
+    let answers = lines(&place.stdout("predict run one.png one.png --json"));
+    assert_eq!(answers.len(), 2);
+    for answer in &answers {
+        assert_eq!(answer["image"], "one.png");
+        let probabilities: Vec<f64> = serde_json::from_value(answer["probabilities"].clone()).unwrap();
+        assert_eq!(probabilities.len(), 10);
+        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5);
+        let best = answer["prediction"].as_u64().unwrap() as usize;
+        assert!(probabilities.iter().all(|other| *other <= probabilities[best]), "{answer}");
+    }
+    let cpu = &lines(&place.stdout("predict run one.png --json --device cpu"))[0];
+    assert_eq!(cpu["prediction"], answers[0]["prediction"]);
+}
+
+#[test]
+fn networks_and_plans_are_printed() {
+    let place = Place::new();
+    let summary = place.stdout("summary tiny.toml");
+    assert!(summary.contains("conv1") && summary.contains("dense1"), "{summary}");
+    assert!(place.stdout("summary case2").contains("225,034"));
+    let plan = place.stdout("plan tiny.toml --batch-size 10");
+    assert!(plan.contains("conv1.forward") && plan.contains("sgd.update"), "{plan}");
+    assert!(place.stdout("plan tiny.toml --device cpu").contains("CPU reference"));
+    assert!(place.stdout("devices").contains("cpu: the reference implementation"));
+}
+
+#[test]
+fn data_is_shown_and_exported() {
+    let place = Place::new();
+    place.stdout("data show --data data --count 6 --columns 3 --out sheet.png");
+    let sheet = image::open(place.path("sheet.png")).unwrap();
+    assert!(sheet.width() >= 3 * 28 && sheet.height() >= 2 * 28);
+    place.stdout("data export --data data --to copy");
+    for name in
+        ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+    {
+        let read = |folder: &str| fs::read(place.path(folder).join(name)).unwrap();
+        assert!(read("data") == read("copy"), "{name}");
+    }
+}
+
+#[test]
+fn options_out_of_range_are_named() {
+    let place = Place::new();
+    let train = "train --model tiny.toml --data data --out run";
+    for (option, says) in [
+        ("--batch-size 0", "--batch-size must be from 1 to 65536, got 0"),
+        ("--batch-size 65537", "--batch-size must be from 1 to 65536, got 65537"),
+        ("--epochs 0", "--epochs must be at least 1, got 0"),
+        ("--learning-rate 0", "--learning-rate must be above 0"),
+        ("--learning-rate nan", "--learning-rate must be above 0 and at most 1000, got NaN"),
+        ("--learning-rate inf", "got inf"),
+        ("--momentum 1", "--momentum must be at least 0 and below 1, got 1"),
+        ("--weight-decay 2", "--weight-decay must be from 0 to 1, got 2"),
+        ("--momentum 0 --nesterov", "--nesterov needs --momentum above 0"),
+        ("--max-steps 0", "--max-steps must be at least 1"),
+        ("--log-every 0", "--log-every must be at least 1"),
+        ("--validation 300", "cannot hold out 300 of 300 samples"),
+        ("--validation 0.0001", "cannot hold out 0 of 300 samples"),
+        ("--device nosuch", "no device `nosuch`"),
+        ("--device 77", "no device `77`"),
+    ] {
+        place.refuses(1, &format!("{train} {option}"), &[says]);
+    }
+    for (option, says) in [
+        ("--batch-size many", "--batch-size"),
+        ("--batch-size=-3", "--batch-size"),
+        ("--loss cubic", "[possible values: cross-entropy, quadratic]"),
+        ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),
+        ("--validation 0", "expected at least one sample"),
+        ("--learning-rat 1", "--learning-rate"),
+        ("--device=", "--device is empty; give auto, cpu"),
+    ] {
+        place.refuses(2, &format!("{train} {option}"), &[says]);
+    }
+    place.refuses(1, "summary tiny.toml --batch-size 0", &["batch size: expected 1 to 65536 images, got 0"]);
+    place.refuses(1, "plan tiny.toml --batch-size 0", &["batch size: expected 1 to 65536 images, got 0"]);
+    place.refuses(1, "plan tiny.toml --device 77", &["no device `77`"]);
+    place.refuses(2, "devices extra", &["extra"]);
+    place.refuses(2, "predict run", &["<IMAGES>"]);
+    place.refuses(2, "data fetch cifar", &["[possible values: mnist]"]);
+    place.refuses(1, "data show --data data --count 0 --out a.png", &["at least one sample"]);
+    place.refuses(1, "data show --data data --columns 0 --out a.png", &["at least one column"]);
+    place.refuses(1, "data show --data data --first 300 --out a.png", &["--first 300 is past the set's 300 samples"]);
+}
+
+#[test]
+fn networks_that_cannot_be_are_named() {
+    let place = Place::new();
+    let dense = "[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
+    let cases = [
+        ("rate", format!("[[layers]]\ntype = 'dropout'\nrate = 1.0\n{dense}"), "rate"),
+        ("kernel", format!("[[layers]]\ntype = 'conv2d'\nfilters = 2\nkernel = 29\n{dense}"), "29"),
+        ("filters", format!("[[layers]]\ntype = 'conv2d'\nfilters = 0\nkernel = 3\n{dense}"), "filters"),
+        ("stride", format!("[[layers]]\ntype = 'max_pool2d'\nsize = 2\nstride = 0\n{dense}"), "stride"),
+        ("units", "[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 1\n".into(), "at least 2 classes"),
+        (
+            "huge",
+            format!("[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 1000000\n{dense}"),
+            "layer 2",
+        ),
+        ("kind", format!("[[layers]]\ntype = 'conv3d'\n{dense}"), "unknown type `conv3d`"),
+        ("image", "[[layers]]\ntype = 'relu'\n".into(), "end with `flatten` and a `dense` layer"),
+        ("none", String::new(), "at least one [[layers]] table"),
+        ("toml", "[[layers\n".into(), "toml.toml"),
+    ];
+    for (name, layers, says) in cases {
+        fs::write(place.path(&format!("{name}.toml")), format!("input = [28, 28, 1]\n{layers}")).unwrap();
+        for command in ["summary", "plan", "train --data data --out run --model"] {
+            place.refuses(1, &format!("{command} {name}.toml"), &[says]);
+        }
+    }
+    for command in ["summary", "plan", "train --data data --out run --model"] {
+        let all = ["no network `case9`", "case1, case2", "lenet5", ".toml"];
+        place.refuses(1, &format!("{command} case9"), &all);
+        place.refuses(1, &format!("{command} nosuch.toml"), &["cannot read nosuch.toml"]);
+        fs::write(place.path("binary.toml"), [0xff, 0xfe, 0]).unwrap();
+        place.refuses(1, &format!("{command} binary.toml"), &["binary.toml"]);
+    }
+    fs::write(place.path("small.toml"), format!("input = [14, 14, 1]\n{dense}")).unwrap();
+    let train = "train --data data --out run --model small.toml";
+    place.refuses(1, train, &["expects images of 14x14x1, the train set has 28x28x1"]);
+    fs::write(place.path("five.toml"), format!("input = [28, 28, 1]\n{}", dense.replace("10", "5"))).unwrap();
+    let train = "train --data data --out run --model five.toml";
+    place.refuses(1, train, &["tells 5 classes apart, the train set has 10"]);
+}
+
+#[test]
+fn damaged_data_is_named() {
+    let place = Place::trained();
+    let images = place.path("data/train-images-idx3-ubyte");
+    let whole = fs::read(&images).unwrap();
+    let everywhere = |says: &[&str]| {
+        for command in [
+            "train --model tiny.toml --out again",
+            "evaluate run",
+            "data show --out a.png",
+            "data export --to elsewhere",
+        ] {
+            place.refuses(1, &format!("{command} --data data"), says);
+        }
+    };
+    fs::write(&images, &whole[..whole.len() - 1]).unwrap();
+    everywhere(&["train-images-idx3-ubyte", "truncated: expected 235200 bytes of data, got 235199"]);
+    fs::write(&images, &whole[..10]).unwrap();
+    everywhere(&["train-images-idx3-ubyte", "truncated"]);
+    fs::write(&images, []).unwrap();
+    everywhere(&["train-images-idx3-ubyte", "truncated"]);
+    let mut wrong = whole.clone();
+    wrong[2] = 9;
+    fs::write(&images, &wrong).unwrap();
+    everywhere(&["train-images-idx3-ubyte"]);
+    fs::write(&images, b"\x89PNG\r\n\x1a\n and so on, not at all what was expected").unwrap();
+    everywhere(&["train-images-idx3-ubyte"]);
+    let mut more = whole.clone();
+    more.push(0);
+    fs::write(&images, &more).unwrap();
+    everywhere(&["train-images-idx3-ubyte", "goes on after the 235200 bytes"]);
+    fs::remove_file(&images).unwrap();
+    everywhere(&["no file train-images-idx3-ubyte", "shadegrad data fetch mnist", "--data builtin"]);
+    fs::write(&images, &whole).unwrap();
+    idx::write_labels(&place.path("data/train-labels-idx1-ubyte"), &[1; 299]).unwrap();
+    everywhere(&["has 299 labels for the 300 images"]);
+    fs::remove_dir_all(place.path("data")).unwrap();
+    everywhere(&["no file train-images-idx3-ubyte", "data: "]);
+}
+
+#[test]
+fn damaged_weights_are_named() {
+    let place = Place::trained();
+    draw(&place.path("one.png"));
+    let model = place.path("run/model.safetensors");
+    let whole = fs::read(&model).unwrap();
+    let everywhere = |says: &[&str]| {
+        place.refuses(1, "evaluate run --data data", says);
+        place.refuses(1, "predict run one.png", says);
+        place.refuses(1, "train --model tiny.toml --data data --init run/model.safetensors --out again", says);
+    };
+    for kept in [0, 7, 100, whole.len() - 1] {
+        fs::write(&model, &whole[..kept]).unwrap();
+        everywhere(&["model.safetensors", "not a whole safetensors file"]);
+    }
+    let mut nan = whole.clone();
+    nan[whole.len() - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&model, &nan).unwrap();
+    everywhere(&["model.safetensors", "expected finite weights, got NaN"]);
+    fs::remove_file(&model).unwrap();
+    everywhere(&["cannot read run/model.safetensors"]);
+    fs::write(&model, &whole).unwrap();
+    let other = "train --model mlp --data data --init run/model.safetensors --out again";
+    place.refuses(1, other, &["not weights of `mlp`", "model.safetensors"]);
+    place.refuses(1, "evaluate nosuch --data data", &["cannot read nosuch"]);
+    place.refuses(1, "predict nosuch one.png", &["cannot read nosuch"]);
+}
+
+#[test]
+fn pictures_that_show_nothing_are_named() {
+    let place = Place::trained();
+    draw(&place.path("one.png"));
+    let picture = fs::read(place.path("one.png")).unwrap();
+    fs::write(place.path("half.png"), &picture[..picture.len() / 2]).unwrap();
+    fs::write(place.path("empty.png"), []).unwrap();
+    image::GrayImage::from_pixel(30, 30, image::Luma([200])).save(place.path("blank.png")).unwrap();
+    for name in ["nosuch.png", "half.png", "empty.png", "blank.png", "tiny.toml", "data"] {
+        // The good one before it is not answered either.
+        place.refuses(1, &format!("predict run one.png {name}"), &[name]);
+    }
+}
+
+/// Below a file there can be no folder, whoever asks.
+#[test]
+fn folders_that_cannot_be_made_are_named() {
+    let place = Place::trained();
+    place.refuses(1, "train --model tiny.toml --data data --out tiny.toml/run", &["tiny.toml", "cannot create"]);
+    place.refuses(1, "data export --data data --to tiny.toml/data", &["cannot create tiny.toml/data"]);
+    place.refuses(1, "data fetch mnist --to tiny.toml/data", &["cannot create tiny.toml/data"]);
+    place.refuses(1, "data show --data data --out tiny.toml/a.png", &["cannot write tiny.toml/a.png"]);
+    place.refuses(1, "data show --data data --out nosuch/a.png", &["cannot write nosuch/a.png"]);
+    fs::write(place.path("runs"), "no folder").unwrap();
+    place.refuses(1, "train --model tiny.toml --data data", &["cannot create runs"]);
+}
+
+/// The folder stays, with the weights from before.
+#[test]
+fn a_loss_that_is_not_finite_is_explained() {
+    let place = Place::new();
+    let text = "input = [28, 28, 1]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\n\
+                [[layers]]\ntype = 'dense'\nunits = 8\n[[layers]]\ntype = 'dense'\nunits = 10\n";
+    fs::write(place.path("linear.toml"), text).unwrap();
+    let output =
+        place.run("train --model linear.toml --data data --batch-size 10 --learning-rate 1000 --out run --quiet");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for says in
+        ["error: the loss of step ", "at learning rate 1000", "--learning-rate", "the last good weights are in run"]
+    {
+        assert!(stderr.contains(says), "{stderr}");
+    }
+    Weights::open(&place.path("run/model.safetensors")).unwrap();
+    assert!(!place.path("run/confusion.csv").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_ends() {
+    use std::time::{Duration, Instant};
+    let place = Place::new();
+    // An epoch of 300 steps, so that the first is hardly over when the signal comes.
+    let mut child = place
+        .command("train --model tiny.toml --data data --batch-size 1 --epochs 100000 --log-every 1 --out run")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let running = || fs::metadata(place.path("run/metrics.jsonl")).is_ok_and(|file| file.len() > 0);
+    while !running() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(start.elapsed() < Duration::from_secs(120), "no step in two minutes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("interrupted; the weights are saved in run"), "{stderr}");
+    let (network, weights) = Weights::open(&place.path("run/model.safetensors")).unwrap();
+    assert!(weights != network.initialize(1), "the weights are those of the start");
+    let left: Vec<_> = fs::read_dir(place.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("tmp")), "{left:?}");
+    lines(&fs::read_to_string(place.path("run/metrics.jsonl")).unwrap());
+}
