@@ -140,9 +140,7 @@ fn a_write_behind_the_end_hits_the_guard() {
     };
     let exchange = |recording: &mut Recording| {
         let dispatch = &mut dispatches(recording)[0];
-        let gradient = dispatch.reads[0].1;
-        dispatch.reads[0].1 = dispatch.writes[0].1;
-        dispatch.writes[0].1 = gradient;
+        std::mem::swap(&mut dispatch.reads[0].1, &mut dispatch.writes[0].1);
     };
     expect_red("an input is written", "input gradient written", || {
         update().run_tampered(&settings, exchange);

@@ -69,6 +69,12 @@ units = 4
 activation = "tanh"
 "#;
 
+/// Layers of one width, whose gradients take turns in the same regions: their mirrors go stale within a step.
+fn deep() -> String {
+    let layer = "[[layers]]\ntype = 'dense'\nunits = 16\nactivation = 'tanh'\n";
+    format!("input = [4, 4, 1]\n[[layers]]\ntype = 'flatten'\n{}", layer.repeat(6))
+}
+
 fn settings() -> Vec<(&'static str, Settings)> {
     let software = Settings::software();
     vec![
@@ -80,10 +86,11 @@ fn settings() -> Vec<(&'static str, Settings)> {
     ]
 }
 
-/// Hands over every recording of every preset and of [`RARE`]: three sections, all settings, small and usual batches.
+/// Hands over every recording of every preset, of [`RARE`] and of [`deep`]: three sections, all settings, small and usual batches.
 fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
     let mut networks: Vec<Network> = PRESETS.iter().map(|preset| Network::open(preset.name).unwrap()).collect();
     networks.push(Network::from_toml("rare", RARE).unwrap());
+    networks.push(Network::from_toml("deep", &deep()).unwrap());
     for network in &networks {
         for (batch, momentum, cost) in [(100, 0.9, Cost::CrossEntropy), (3, 0.0, Cost::Quadratic)] {
             let options = CompileOptions {

@@ -333,6 +333,16 @@ mod tests {
     }
 
     #[test]
+    fn dust_on_a_large_page_is_averaged_out() {
+        let mut page = drawing([2000, 2000], [600, 600], 800, 120, 30, 230);
+        let clean = prepared(page.clone());
+        for (x, y) in [(40, 40), (1900, 100), (1000, 1950)] {
+            page.put_pixel(x, y, Luma([30]));
+        }
+        assert_eq!(extent(&prepared(page)), extent(&clean));
+    }
+
+    #[test]
     fn thin_lines_on_large_paper_are_seen() {
         let image = prepared(drawing([4000, 4000], [500, 500], 3000, 8, 0, 255));
         assert_eq!(*image.iter().max().unwrap(), 255);
