@@ -5,9 +5,9 @@ use super::output::grouped;
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
-use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
+use shadegrad::data::{MNIST_FOLDER, idx, sheet};
 use shadegrad::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -95,11 +95,7 @@ fn show(options: &ShowOptions) -> Result<()> {
 
 fn export(options: &ExportOptions) -> Result<()> {
     let data = options.data.load(false)?;
-    std::fs::create_dir_all(&options.to).map_err(Error::io("create", &options.to))?;
-    let write =
-        |set: &Dataset, images: &str, labels: &str| write_set(set, &options.to.join(images), &options.to.join(labels));
-    write(&data.train, "train-images-idx3-ubyte", "train-labels-idx1-ubyte")?;
-    write(&data.test, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")?;
+    idx::write_folder(&options.to, &data.train, &data.test)?;
     println!(
         "{}: {} training and {} test images in {}",
         data.source,
@@ -108,11 +104,6 @@ fn export(options: &ExportOptions) -> Result<()> {
         options.to.display()
     );
     Ok(())
-}
-
-fn write_set(set: &Dataset, images: &Path, labels: &Path) -> Result<()> {
-    idx::write_images(images, &set.images, set.image_shape)?;
-    idx::write_labels(labels, &set.labels)
 }
 
 fn fetch(options: &FetchOptions) -> Result<()> {

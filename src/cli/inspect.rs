@@ -24,7 +24,7 @@ pub struct PlanOptions {
     #[arg(long, default_value_t = 100)]
     batch_size: usize,
     /// Images of the training set
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 60_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     images: usize,
     #[command(flatten)]
     device: DeviceOption,

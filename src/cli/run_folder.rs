@@ -19,6 +19,14 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// Refuses a folder that is there already, before any work is done for it.
+    pub fn check_free(out: Option<&Path>) -> Result<()> {
+        match out {
+            Some(path) if path.exists() => Err(taken(path)),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a new folder: `out`, or `runs/<model>-<date>-<n>` with the first free n. A folder that is there already is
     /// never written into.
     pub fn create(out: Option<&Path>, model: &str) -> Result<RunFolder> {
@@ -28,9 +36,7 @@ impl RunFolder {
                     fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
                 }
                 fs::create_dir(path).map_err(|source| match source.kind() {
-                    ErrorKind::AlreadyExists => {
-                        Error::file(path, "there is something of this name already; runs are never overwritten")
-                    }
+                    ErrorKind::AlreadyExists => taken(path),
                     _ => Error::io("create", path)(source),
                 })?;
                 path.to_path_buf()
@@ -70,6 +76,10 @@ impl RunFolder {
         let path = self.path.join("confusion.csv");
         fs::write(&path, confusion_csv(evaluation)).map_err(Error::io("write", &path))
     }
+}
+
+fn taken(path: &Path) -> Error {
+    Error::file(path, "there is something of this name already; runs are never overwritten")
 }
 
 fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {

@@ -153,6 +153,7 @@ struct AdapterRecord {
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     let train_options = options.train_options()?;
+    RunFolder::check_free(options.out.as_deref())?;
     let network = Network::open(&options.model)?;
     let initial = options.init.as_ref().map(|path| Weights::load(path, &network)).transpose()?;
     let silent = options.quiet || options.json;
