@@ -7,17 +7,39 @@ mod common;
 use common::{Bench, compile, gpu, settings};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use shadegrad::gpu::Recording;
+use shadegrad::network::Network;
 use shadegrad::ops::{self, Form, OperandSource, Settings};
 use std::time::Duration;
 
 const BATCH: usize = 100;
 
+/// The passes that the presets do not have: other pools, and activations that no layer before them can compute.
+const THE_REST: &str = r#"
+name = "rest"
+input = [28, 28, 1]
+loss = "quadratic"
+layers = [
+    { type = "conv2d", filters = 32, kernel = 3, stride = 1 },
+    { type = "average_pool2d", size = 2, stride = 1 },
+    { type = "tanh" },
+    { type = "min_pool2d", size = 3, stride = 2 },
+    { type = "sigmoid" },
+    { type = "l2_pool2d", size = 2 },
+    { type = "relu" },
+    { type = "flatten" },
+    { type = "dense", units = 10 },
+]
+"#;
+
 fn passes(criterion: &mut Criterion) {
     let gpu = gpu();
     let fast = settings(&gpu);
     let naive = Settings { form: Form::Naive, operands: OperandSource::Buffer, ..fast };
-    for model in ["case1", "case2"] {
-        let compiled = compile(model, BATCH);
+    let rest = Network::from_toml("the rest", THE_REST);
+    for network in [Network::open("case1"), Network::open("case2"), rest] {
+        let network = network.expect("a network");
+        let model = &network.name;
+        let compiled = compile(&network, BATCH);
         for pass in &compiled.train {
             let layer = pass.label.split('.').next().unwrap_or_default();
             let mut group = criterion.benchmark_group(pass.op.name().replace('.', "/"));

@@ -5,7 +5,7 @@ mod common;
 use common::{Bench, compile, gpu, settings};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use shadegrad::machine::recording;
-use shadegrad::network::PRESETS;
+use shadegrad::network::{Network, PRESETS};
 use std::time::Duration;
 
 const BATCH: usize = 100;
@@ -19,7 +19,8 @@ fn steps(criterion: &mut Criterion) {
         let mut bench = None;
         group.bench_function(preset.name, |bencher| {
             let bench = bench.get_or_insert_with(|| {
-                let compiled = compile(preset.name, BATCH);
+                let network = Network::open(preset.name).expect("a preset");
+                let compiled = compile(&network, BATCH);
                 let recording = recording(&compiled, &compiled.train, &settings).expect("recording");
                 Bench::new(&gpu, &compiled, &recording, BATCH)
             });

@@ -24,10 +24,10 @@ pub fn settings(gpu: &Gpu) -> Settings {
     if gpu.is_software() { Settings::software() } else { Settings::hardware() }
 }
 
-/// A training step of a preset with momentum, on a data set of 1,000 images.
-pub fn compile(model: &str, batch: usize) -> Compiled {
+/// A training step with momentum, on a data set of 1,000 images.
+pub fn compile(network: &Network, batch: usize) -> Compiled {
     let options = CompileOptions { batch, train_images: 1000.max(batch), momentum: 0.9, ..CompileOptions::default() };
-    Network::open(model).and_then(|network| network.compile(&options)).expect("a preset compiles")
+    network.compile(&options).expect("the network compiles")
 }
 
 /// A recording on the device, ready to be timed.

@@ -20,7 +20,7 @@ pub struct Options {
 enum Command {
     /// Draw samples with their labels into a PNG
     Show(ShowOptions),
-    /// Write a data set as the four files of the MNIST format
+    /// Write a data set as the four files of the MNIST format, gzipped
     Export(ExportOptions),
     /// Download a data set
     Fetch(FetchOptions),
