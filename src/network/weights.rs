@@ -5,12 +5,13 @@
 //! image are in the order C,H,W. The network itself is in the header, so one file is enough to evaluate and to predict.
 
 use super::{Network, NetworkParameter};
+use crate::data::replace_file;
 use crate::error::{Error, Result};
 use crate::ops::Parameter;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Largest file that is read: twice the largest tensor.
 const LARGEST_FILE: u64 = 1 << 31;
@@ -30,7 +31,7 @@ pub struct Weights {
 impl Weights {
     /// Writes a safetensors file. A file of that name stays whole until the new one is complete.
     pub fn save(&self, network: &Network, path: &Path) -> Result<()> {
-        write_atomically(path, &self.to_bytes(network))
+        replace_file(path, |file| file.write_all(&self.to_bytes(network)))
     }
 
     /// Reads the weights of a network that is known already.
@@ -159,23 +160,6 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         return Err(Error::file(path, format!("expected at most {LARGEST_FILE} bytes of weights, got {size}")));
     }
     std::fs::read(path).map_err(Error::io("read", path))
-}
-
-/// Replaces a file by way of a temporary one beside it: at every moment there is the old file or the new one, whole.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary: PathBuf = path.with_file_name(name);
-    let written = (|| {
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    })();
-    written.map_err(|source| {
-        let _ = std::fs::remove_file(&temporary);
-        Error::Io { action: "write", path: path.to_path_buf(), source }
-    })
 }
 
 #[cfg(test)]
