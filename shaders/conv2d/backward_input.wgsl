@@ -1,5 +1,5 @@
 // conv2d / backward_input
-//   dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k],   p = h+pad-r, q = w+pad-s; stride 1
+//   dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k],   p*stride = h+pad-r, q*stride = w+pad-s
 //   dy [N,P,Q,K]   w [R,S,C,K]   dx [N,H,W,C]
 //   as a matrix product: m = (n,h,w), n = c, k = (r,s,k); dy is read along k, w along k
 
@@ -7,6 +7,8 @@ const HEIGHT = 8u;
 const WIDTH = 8u;
 const CHANNELS4 = 1u;
 const KERNEL_W = 3u;
+const STRIDE_H = 1u;
+const STRIDE_W = 1u;
 const PAD_TOP = 0u;
 const PAD_LEFT = 0u;
 const OUT_HEIGHT = 6u;
@@ -18,23 +20,25 @@ const RIGHT_ALONG_K = true;
 const PADDED = true;
 const OUTSIDE = 0xffffffffu;
 
-// Where dy would be for r = s = 0, and its row and column there.
+// The address of the image's dy, and h + pad, w + pad.
 fn row_left(m: u32) -> vec3<u32> {
-    let p = m / WIDTH % HEIGHT + PAD_TOP;
-    let q = m % WIDTH + PAD_LEFT;
-    return vec3<u32>(((m / (WIDTH * HEIGHT) * OUT_HEIGHT + p) * OUT_WIDTH + q) * FILTERS4, p, q);
+    let h = m / WIDTH % HEIGHT + PAD_TOP;
+    let w = m % WIDTH + PAD_LEFT;
+    return vec3<u32>(m / (WIDTH * HEIGHT) * (OUT_HEIGHT * OUT_WIDTH * FILTERS4), h, w);
 }
 
 fn col_left(k4: u32) -> vec3<u32> {
-    let r = k4 / (KERNEL_W * FILTERS4);
-    let s = k4 / FILTERS4 % KERNEL_W;
-    return vec3<u32>(k4 % FILTERS4 - (r * OUT_WIDTH + s) * FILTERS4, r, s);
+    return vec3<u32>(k4 % FILTERS4, k4 / (KERNEL_W * FILTERS4), k4 / FILTERS4 % KERNEL_W);
 }
 
-// Above or left of dy, p - r and q - s wrap to numbers far above any size.
+// A place outside wraps to a number far above any size; one between two strides belongs to no window.
 fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
-    let inside = row.y - col.y < OUT_HEIGHT && row.z - col.z < OUT_WIDTH;
-    return select(OUTSIDE, row.x + col.x, inside);
+    let h = row.y - col.y;
+    let w = row.z - col.z;
+    let p = h / STRIDE_H;
+    let q = w / STRIDE_W;
+    let inside = p < OUT_HEIGHT && q < OUT_WIDTH && p * STRIDE_H == h && q * STRIDE_W == w;
+    return select(OUTSIDE, row.x + (p * OUT_WIDTH + q) * FILTERS4 + col.x, inside);
 }
 
 fn row_right(k4: u32) -> u32 {

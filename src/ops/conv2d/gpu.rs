@@ -48,16 +48,6 @@ impl Geometry {
             .set("FILTERS4", self.filters / 4)
     }
 
-    fn map_of_input_gradient(&self) -> KernelSpec {
-        if self.window.stride == [1, 1] {
-            let mut kernel = self.map(KernelSpec::new([wgsl!("conv2d/backward_input.wgsl")]));
-            kernel.constants.retain(|(name, _)| !name.starts_with("STRIDE"));
-            kernel
-        } else {
-            self.map(KernelSpec::new([wgsl!("conv2d/backward_input_strided.wgsl")]))
-        }
-    }
-
     fn direct(&self, kernel: KernelSpec) -> KernelSpec {
         kernel
             .set_all(self.window.constants().into_iter().filter(|(name, _)| *name != "BATCH"))
@@ -99,7 +89,7 @@ impl Record for BackwardInput {
         match g.choice(to) {
             Choice::Naive | Choice::Direct => return naive::backward_input(self, to),
             Choice::Matrix => Product {
-                map: g.map_of_input_gradient(),
+                map: g.map(KernelSpec::new([wgsl!("conv2d/backward_input.wgsl")])),
                 m: g.window.batch * g.window.height * g.window.width,
                 n: g.window.channels,
                 k: g.window.area() * g.filters,
