@@ -295,9 +295,15 @@ impl Gpu {
             label: Some(name),
             source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module.naga)),
         };
-        // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; all other
-        // checks stay on. Guarding loops costs real GPUs dearly.
-        let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+        // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; guarding loops
+        // costs real GPUs dearly. Vulkan drivers check the bounds of buffers and images themselves (wgpu always asks for
+        // `robustBufferAccess`), and an index into a local array comes from a loop over that array: clamping it as well
+        // keeps Mesa from unrolling the loop, which made the matrix engine five times as slow on lavapipe.
+        let checks = wgpu::ShaderRuntimeChecks {
+            force_loop_bounding: false,
+            bounds_checks: self.info.backend != wgpu::Backend::Vulkan,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
         let shader = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
