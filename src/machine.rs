@@ -78,10 +78,7 @@ impl Device {
 
     /// How passes are recorded for this device.
     pub fn settings(&self) -> Settings {
-        match &self.gpu {
-            Some(gpu) if !gpu.is_software() => Settings::hardware(),
-            _ => Settings::software(),
-        }
+        self.gpu.as_ref().map_or_else(Settings::software, |gpu| Settings::of(gpu))
     }
 }
 

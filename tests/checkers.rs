@@ -98,7 +98,7 @@ fn nan_is_never_within_a_bound() {
     expect_red("infinity came out", "[0]", || compare("inf", &[f64::INFINITY], &[1.0], &[1e30]));
     expect_red("too few", "lengths", || compare("len", &[1.0], &[1.0, 2.0], &[0.0, 0.0]));
     let case = dense_case();
-    let mut got = case.run(&Settings::hardware());
+    let mut got = case.run(&common::plain());
     got[0].bits[7] = f32::NAN.to_bits();
     expect_red("NaN in an output", "y[7]", || case.judge_exact("hardware", &got));
 }
@@ -123,7 +123,7 @@ fn an_element_left_out_is_poison() {
 fn a_write_behind_the_end_hits_the_guard() {
     let given = vec![("x", random(256, 1).into())];
     let case = Case::new(activation::Forward { activation: Activation::Relu, len: 256 }, given);
-    let settings = Settings::hardware();
+    let settings = common::plain();
     case.judge_exact("untouched", &case.run(&settings));
     let beyond = |recording: &mut Recording| {
         add(constant(recording, "COUNT"), 1);
@@ -150,7 +150,7 @@ fn a_write_behind_the_end_hits_the_guard() {
 #[test]
 fn a_constant_off_by_one_is_noticed() {
     let case = dense_case();
-    let settings = Settings { busy_groups: 1, ..Settings::hardware() };
+    let settings = Settings { busy_groups: 1, ..common::plain() };
     for (name, by) in [("K", -4), ("INPUTS4", 1), ("INPUTS4", -1), ("OUTPUTS4", 1), ("M", -1), ("N4", -1)] {
         let got = case.run_tampered(&settings, |recording| add(constant(recording, name), by));
         expect_red(name, "y[", || case.judge_exact(name, &got));
@@ -170,7 +170,7 @@ fn a_swapped_binding_is_noticed() {
     // Two inputs of one length: only the numbers tell.
     let given = vec![("y", random(100, 1).into()), ("dy", random(100, 2).into())];
     let case = Case::new(activation::Backward { activation: Activation::Tanh, len: 100 }, given);
-    let settings = Settings::hardware();
+    let settings = common::plain();
     let expected = case.expected();
     let bound = |_: &str, expected: &[f64]| vec![4.0 * U; expected.len()];
     case.judge("untouched", &case.run(&settings), &expected, bound);
@@ -208,7 +208,7 @@ fn inspect(recording: &Recording) -> Result<(), String> {
 #[test]
 fn the_inspection_of_recordings_fails() {
     let compiled = compiled();
-    let fresh = || recording(&compiled, &compiled.train, &Settings::software()).unwrap();
+    let fresh = || recording(&compiled, &compiled.train, &common::mirrored()).unwrap();
     inspect(&fresh()).unwrap();
     let expect = |says: &str, tamper: &dyn Fn(&mut Recording)| {
         let mut recording = fresh();
@@ -284,7 +284,7 @@ fn a_changed_uniform_is_noticed_before_anything_runs() {
     let given = vec![("gradient", random(64, 1).into()), ("weights", random(64, 2).into())];
     let case = Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0 }, given);
     expect_red("a renamed field", "the uniform struct differs between WGSL and Rust", || {
-        case.run_tampered(&Settings::hardware(), |recording| {
+        case.run_tampered(&common::plain(), |recording| {
             let dispatch = &mut dispatches(recording)[0];
             dispatch.kernel.sources = changed_step(&dispatch.kernel.sources);
         });
@@ -295,7 +295,7 @@ fn a_changed_uniform_is_noticed_before_anything_runs() {
 #[test]
 fn a_stale_mirror_is_noticed() {
     let case = dense_case();
-    let settings = Settings::software();
+    let settings = common::mirrored();
     for index in [0, 1] {
         let late = |recording: &mut Recording| {
             let is_mirror = |command: &Command| matches!(command, Command::Mirror { .. });
@@ -320,7 +320,7 @@ fn a_stale_mirror_is_noticed() {
 #[test]
 fn the_copies_of_a_training_step_are_needed() {
     let compiled = compiled();
-    let whole = recording(&compiled, &compiled.train, &Settings::software()).unwrap();
+    let whole = recording(&compiled, &compiled.train, &common::mirrored()).unwrap();
     let copied = |command: &Command| match command {
         Command::Mirror { region, .. } => Some(region.storage),
         Command::Dispatch(_) => None,

@@ -82,6 +82,8 @@ fn settings() -> Vec<(&'static str, Settings)> {
         ("hardware", Settings::hardware()),
         ("software, buffers", Settings { operands: OperandSource::Buffer, ..software }),
         ("hardware, textures", Settings { operands: OperandSource::Texture, ..Settings::hardware() }),
+        ("subgroups of 8", Settings::subgroup(8)),
+        ("subgroups of 16", Settings::subgroup(16)),
         ("naive", Settings { form: Form::Naive, operands: OperandSource::Buffer, ..software }),
     ]
 }

@@ -29,16 +29,6 @@ const TILES_DOWN = 2u;
 
 @group(0) @binding(2) var<storage, read_write> product: array<vec4<f32>>;
 
-fn left_at(row: vec3<u32>, col: vec3<u32>) -> vec4<f32> {
-    let at = address_left(row, col);
-    return select(vec4<f32>(0.0), load_left(at), !PADDED || at != OUTSIDE);
-}
-
-// For an operand whose four run along the rows: zero behind the last term.
-fn left_term(row: vec3<u32>, k: u32) -> vec4<f32> {
-    return select(vec4<f32>(0.0), left_at(row, col_left(min(k, K - 1u))), k < K);
-}
-
 fn right_term(k: u32) -> u32 {
     return row_right(min(k, K - 1u));
 }

@@ -235,6 +235,13 @@ impl Gpu {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// Invocations of a subgroup, where kernels may use subgroups and all have the same size.
+    pub fn lanes(&self) -> Option<usize> {
+        let fixed = self.info.subgroup_min_size == self.info.subgroup_max_size;
+        let usable = fixed && self.device.features().contains(wgpu::Features::SUBGROUP);
+        usable.then_some(self.info.subgroup_min_size as usize)
+    }
+
     /// "software", "discrete GPU", …
     pub fn type_name(&self) -> &'static str {
         type_name(self.info.device_type)

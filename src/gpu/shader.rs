@@ -200,7 +200,10 @@ impl KernelSpec {
         let parsed = naga::front::wgsl::parse_str(&text)
             .map_err(|error| self.render(error.message(), &text, error.labels(), &[]))?;
         let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SUBGROUP);
+        validator
+            .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+            .subgroup_operations(naga::valid::SubgroupOperationSet::all());
         validator.validate(&parsed).map_err(|error| {
             let mut causes = Vec::new();
             let mut cause = std::error::Error::source(error.as_inner());

@@ -2,10 +2,10 @@
 //!
 //! Forward, input gradient and weight gradient of conv2d and dense are all `product[m,n] = sum over k of left(m,k) *
 //! right(k,n)`. A pass gives its address map and its epilogue; here the form, the operands' source, the tile and the
-//! split of the sum are put together. The staged form (tiles through workgroup memory) will be one more engine file
-//! under the same maps.
+//! split of the sum are put together. The forms are engine files under the same maps: `matrix_register` (any device),
+//! `matrix_subgroup` (drivers that compute on the CPU), `matrix_staged` (GPUs).
 
-use super::{Activation, OperandSource, Recorder};
+use super::{Activation, Form, OperandSource, Recorder, Tile};
 use crate::gpu::{KernelSpec, Operand};
 use crate::plan::Region;
 use crate::wgsl;
@@ -19,6 +19,9 @@ const MOST_TERMS: usize = 3072;
 
 /// Elements of partial sums that are worth a device's memory: 32 MiB.
 const MOST_PARTIAL: usize = 8 << 20;
+
+/// Rows of a staged tile that leave room for the columns in workgroup memory.
+const MOST_STAGED_ROWS: usize = 256;
 
 /// What becomes of a finished sum.
 #[derive(Clone, Copy, Debug)]
@@ -80,13 +83,30 @@ impl From<Activation> for Epilogue {
 
 impl Product {
     pub(super) fn record(self, to: &mut Recorder<'_>) {
-        let tile = to.settings.tile.fitted(self.n / 4);
+        let form = to.settings.form;
+        let tile = match form {
+            Form::Subgroup => to.settings.tile,
+            Form::Staged => to.settings.tile.fitted(self.n / 4, MOST_STAGED_ROWS),
+            Form::Register | Form::Naive => to.settings.tile.fitted(self.n / 4, usize::MAX),
+        };
         let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
         let down = self.m.div_ceil(tile.rows * tile.down);
-        let (split, chunk) = self.split(across * down, to.settings.busy_groups);
+        let depth = if form == Form::Staged { stage_depth(tile) } else { 4 };
+        let (split, chunk) = self.split(across * down, to.settings.busy_groups, depth);
 
         let mut reads = Vec::new();
-        let mut kernel = self.map.with([wgsl!("shared/matrix_register.wgsl"), wgsl!("shared/linear.wgsl")]);
+        let mut kernel = self.map.with([wgsl!("shared/left.wgsl"), wgsl!("shared/linear.wgsl")]);
+        kernel = match form {
+            Form::Subgroup => kernel
+                .with([wgsl!("shared/matrix_subgroup.wgsl")])
+                .set_all([("LANES", tile.down), ("TILE_COLUMNS32", tile.columns4 / 8)]),
+            Form::Staged => kernel.with([wgsl!("shared/matrix_staged.wgsl")]).set("DEPTH", depth),
+            Form::Register | Form::Naive => kernel.with([wgsl!("shared/matrix_register.wgsl")]),
+        };
+        if form != Form::Subgroup {
+            let shape = [("TILE_COLUMNS4", tile.columns4), ("ACROSS", tile.across), ("DOWN", tile.down)];
+            kernel = kernel.set_all(shape);
+        }
         let left = to.region(self.left);
         let right = to.region(self.right);
         kernel = match to.settings.operands {
@@ -107,9 +127,6 @@ impl Product {
             ("N4", self.n / 4),
             ("K", self.k),
             ("TILE_ROWS", tile.rows),
-            ("TILE_COLUMNS4", tile.columns4),
-            ("ACROSS", tile.across),
-            ("DOWN", tile.down),
             ("SPLIT", split),
             ("CHUNK", chunk),
             ("TILES_ACROSS", across),
@@ -129,13 +146,21 @@ impl Product {
     }
 
     /// Parts of the sum, and terms a part: enough parts to keep the device busy, and few enough terms to end.
-    fn split(&self, tiles: usize, busy: usize) -> (usize, usize) {
+    /// A part is a multiple of `depth`.
+    fn split(&self, tiles: usize, busy: usize, depth: usize) -> (usize, usize) {
         let affordable = (MOST_PARTIAL / (self.m * self.n)).max(1);
         let useful = busy.div_ceil(tiles).min(self.k / LEAST_CHUNK).min(affordable);
         let wanted = useful.max(self.k.div_ceil(MOST_TERMS)).max(1);
-        let chunk = self.k.div_ceil(wanted).next_multiple_of(4);
+        let chunk = self.k.div_ceil(wanted).next_multiple_of(depth);
         (self.k.div_ceil(chunk), chunk)
     }
+}
+
+/// Terms that fit into workgroup memory at once: 16, or 8 or 4 where the tile is large.
+fn stage_depth(tile: Tile) -> usize {
+    const WORKGROUP_MEMORY: usize = 16 << 10; // bytes, on every WebGPU device
+    let term = 4 * (tile.rows * tile.down + 4 * tile.columns4 * tile.across);
+    [16, 8].into_iter().find(|depth| depth * term <= WORKGROUP_MEMORY).unwrap_or(4)
 }
 
 /// Adds `parts` partial results of a product with `columns` columns.

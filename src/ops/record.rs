@@ -1,21 +1,30 @@
 //! The bridge from a pass to its dispatches: tensors become regions, choices become constants.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Dispatch, KernelSpec, MAX_GROUPS, Operand, Recording, fold};
+use crate::gpu::{Dispatch, Gpu, KernelSpec, MAX_GROUPS, Operand, Recording, fold};
 use crate::plan::{Pass, Plan, Region};
 use crate::wgsl;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Which kernels are taken where there is a choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Form {
     /// One output an invocation, as the formula reads.
     Naive,
-    /// A tile of outputs in the registers of each invocation; the place of the staged form is beside it.
+    /// A tile of outputs in the registers of each invocation.
     Register,
+    /// The same, the right operand handed round in a subgroup: for drivers that compute on the CPU. Wants a
+    /// [`Tile`] of [`Tile::subgroup`].
+    Subgroup,
+    /// A workgroup brings parts of both operands into its memory and multiplies from there: for GPUs.
+    Staged,
 }
 
 /// Where matrix passes read their operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OperandSource {
     /// From the storages themselves.
     Buffer,
@@ -23,8 +32,8 @@ pub enum OperandSource {
     Texture,
 }
 
-/// The register tile of the matrix engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The tile of the matrix engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tile {
     /// Rows an invocation, a multiple of 4.
     pub rows: usize,
@@ -37,10 +46,17 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// The same number of invocations, fewer of them across where the product has too few columns for all.
-    pub(super) fn fitted(self, columns4: usize) -> Tile {
+    /// Of [`Form::Subgroup`]: one subgroup of `lanes` (8 or 16), each with `rows` rows of `columns32 * 32` columns.
+    pub const fn subgroup(lanes: usize, rows: usize, columns32: usize) -> Tile {
+        Tile { rows, columns4: 8 * columns32, across: 1, down: lanes }
+    }
+
+    /// The same number of invocations, fewer of them across where the product has too few columns for all; a workgroup
+    /// keeps at most `rows` rows.
+    pub(super) fn fitted(self, columns4: usize, rows: usize) -> Tile {
         let mut tile = self;
-        while tile.across.is_multiple_of(2) && tile.across / 2 * tile.columns4 >= columns4 {
+        let narrower = |tile: &Tile| tile.across.is_multiple_of(2) && tile.across / 2 * tile.columns4 >= columns4;
+        while narrower(&tile) && 2 * tile.down * tile.rows <= rows {
             tile.across /= 2;
             tile.down *= 2;
         }
@@ -48,8 +64,8 @@ impl Tile {
     }
 }
 
-/// How passes are recorded: what the tuner will choose one day, and fixed by the kind of device until then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a pass is recorded: what the tuner ([`crate::tune`]) chooses for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
     /// Kernels.
     pub form: Form,
@@ -60,30 +76,68 @@ pub struct Settings {
     /// Workgroups that keep the device busy: a product with fewer tiles is split along its sum.
     pub busy_groups: usize,
     /// Workgroups in x before a grid folds; smaller only in tests.
+    #[serde(skip, default = "most_groups")]
     pub max_groups: u32,
 }
 
+fn most_groups() -> u32 {
+    MAX_GROUPS
+}
+
 impl Settings {
+    /// The best guess for a device.
+    pub fn of(gpu: &Gpu) -> Self {
+        match gpu.lanes() {
+            _ if !gpu.is_software() => Settings::hardware(),
+            Some(lanes @ (8 | 16)) => Settings::subgroup(lanes),
+            _ => Settings::software(),
+        }
+    }
+
     /// For drivers that compute on the CPU (measured on lavapipe).
     pub fn software() -> Self {
         Settings {
             form: Form::Register,
             operands: OperandSource::Texture,
-            tile: Tile { rows: 8, columns4: 2, across: 8, down: 1 },
+            tile: Tile { rows: 12, columns4: 4, across: 8, down: 1 },
             busy_groups: 64,
             max_groups: MAX_GROUPS,
         }
     }
 
+    /// For those of them whose subgroups have 8 or 16 lanes.
+    pub fn subgroup(lanes: usize) -> Self {
+        Settings { form: Form::Subgroup, tile: Tile::subgroup(lanes, 8, 1), ..Settings::software() }
+    }
+
     /// For GPUs.
     pub fn hardware() -> Self {
         Settings {
-            form: Form::Register,
+            form: Form::Staged,
             operands: OperandSource::Buffer,
-            tile: Tile { rows: 4, columns4: 1, across: 8, down: 8 },
+            tile: Tile { rows: 8, columns4: 2, across: 8, down: 16 },
             busy_groups: 512,
             max_groups: MAX_GROUPS,
         }
+    }
+}
+
+impl fmt::Display for Settings {
+    /// `subgroup 64x32 (8x32 each), texture`: the tile of a workgroup and of an invocation, rows by columns.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tile { rows, columns4, across, down } = self.tile;
+        let form = match self.form {
+            Form::Naive => return write!(f, "naive"),
+            Form::Register => "register",
+            Form::Subgroup => "subgroup",
+            Form::Staged => "staged",
+        };
+        let operands = match self.operands {
+            OperandSource::Buffer => "buffer",
+            OperandSource::Texture => "texture",
+        };
+        write!(f, "{form} {}x{} ({rows}x{} each), {operands}", rows * down, 4 * columns4 * across, 4 * columns4)?;
+        write!(f, ", {} groups", self.busy_groups)
     }
 }
 

@@ -6,7 +6,7 @@
 
 pub mod inspect;
 
-use shadegrad::gpu::{AdapterChoice, Command, Gpu, Memory, Operand, Program, Recording};
+use shadegrad::gpu::{AdapterChoice, Command, Gpu, MAX_GROUPS, Memory, Operand, Program, Recording};
 use shadegrad::ops::{self, Form, Op, OperandSource, Settings, Step, Tile};
 use shadegrad::plan::{Element, Plan, Region, TensorId};
 use shadegrad::reference::Machine;
@@ -283,22 +283,53 @@ pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) {
 
 /// The variants a pass may run in: forms, operand sources, tiles, folded grids.
 pub fn variants() -> Vec<(&'static str, Settings)> {
-    let fast = Settings::software();
-    vec![
-        ("naive", Settings { form: Form::Naive, operands: OperandSource::Buffer, ..fast }),
-        ("register 8x8, textures", fast),
-        ("register 4x4, buffers", Settings::hardware()),
+    let register = Settings {
+        form: Form::Register,
+        operands: OperandSource::Buffer,
+        tile: Tile { rows: 8, columns4: 2, across: 2, down: 4 },
+        busy_groups: 64,
+        max_groups: MAX_GROUPS,
+    };
+    let staged = Settings { form: Form::Staged, ..register };
+    let mut variants = vec![
+        ("naive", Settings { form: Form::Naive, ..register }),
+        ("register 4x4, textures", mirrored()),
+        ("register 4x4, buffers", plain()),
+        ("register 8x8, folded grid, much split", Settings { busy_groups: 1000, max_groups: 3, ..register }),
         (
-            "register 8x8, buffers, folded grid, much split",
-            Settings {
-                operands: OperandSource::Buffer,
-                tile: Tile { rows: 8, columns4: 2, across: 2, down: 4 },
-                busy_groups: 1000,
-                max_groups: 3,
-                ..fast
-            },
+            "staged 4x4, much split",
+            Settings { tile: Tile { rows: 4, columns4: 1, across: 4, down: 4 }, busy_groups: 1000, ..staged },
         ),
-    ]
+    ];
+    if let Some(lanes @ (8 | 16)) = gpu().lanes() {
+        let subgroup = Settings::subgroup(lanes);
+        variants.extend([
+            ("subgroup 4x32, textures", Settings { tile: Tile::subgroup(lanes, 4, 1), ..subgroup }),
+            (
+                "subgroup 4x64, buffers, much split",
+                Settings {
+                    operands: OperandSource::Buffer,
+                    tile: Tile::subgroup(lanes, 4, 2),
+                    busy_groups: 1000,
+                    max_groups: 3,
+                    ..subgroup
+                },
+            ),
+        ]);
+    }
+    variants
+}
+
+/// Small register tiles on buffers: quickly compiled.
+pub fn plain() -> Settings {
+    let tile = Tile { rows: 4, columns4: 1, across: 8, down: 8 };
+    let operands = OperandSource::Buffer;
+    Settings { form: Form::Register, operands, tile, busy_groups: 512, max_groups: MAX_GROUPS }
+}
+
+/// The same on texture mirrors.
+pub fn mirrored() -> Settings {
+    Settings { operands: OperandSource::Texture, ..plain() }
 }
 
 /// Lets every buffer operand reach into its storage's guard, so that a stray store lands there instead of being clamped.
