@@ -81,4 +81,5 @@ pub mod reference;
 pub mod shape;
 pub mod storage;
 pub mod train;
+pub mod tune;
 pub use error::{Error, Result};

@@ -6,9 +6,10 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu, Memory, Program, Recording, missing_driver_remedy};
 use crate::network::{Compiled, DataTensors, Weights};
-use crate::ops::{self, Settings, Step};
+use crate::ops::{self, Choose, Settings, Step};
 use crate::plan::{Pass, Region, TensorId};
 use crate::reference;
+use crate::tune::Choices;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ impl FromStr for DeviceChoice {
 #[derive(Clone)]
 pub struct Device {
     gpu: Option<Arc<Gpu>>,
+    choices: Arc<Choices>,
     /// What was taken, for people and for `run.toml`.
     pub description: String,
     /// What the user should know about it.
@@ -58,6 +60,7 @@ impl Device {
                     "this is a software driver: the shaders run on the CPU, far slower than on a GPU".to_string()
                 }),
                 description: opened.description,
+                choices: Arc::new(Settings::of(&opened.gpu).into()),
                 gpu: Some(Arc::new(opened.gpu)),
             }),
             None => {
@@ -68,7 +71,8 @@ impl Device {
     }
 
     fn cpu(notice: Option<String>) -> Device {
-        Device { gpu: None, description: "CPU reference".to_string(), notice }
+        let choices = Arc::new(Settings::software().into());
+        Device { gpu: None, choices, description: "CPU reference".to_string(), notice }
     }
 
     /// The GPU, unless this is the CPU reference.
@@ -76,9 +80,21 @@ impl Device {
         self.gpu.as_deref()
     }
 
-    /// How passes are recorded for this device.
-    pub fn settings(&self) -> Settings {
-        self.gpu.as_ref().map_or_else(Settings::software, |gpu| Settings::of(gpu))
+    /// How passes are recorded for this device: the best guess for it, unless it was told better.
+    pub fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    /// The same device, with these choices for every machine that is made on it.
+    pub fn with_choices(&self, choices: Choices) -> Result<Device> {
+        if let Some(gpu) = self.gpu() {
+            for (label, settings) in choices.passes.iter().chain([(&"others".to_string(), &choices.others)]) {
+                settings.check_fit(gpu).map_err(|problem| {
+                    Error::Usage(format!("the choice of {label} does not fit this device: {problem}; tune again"))
+                })?;
+            }
+        }
+        Ok(Device { choices: Arc::new(choices), ..self.clone() })
     }
 }
 
@@ -108,11 +124,11 @@ enum Backend {
 impl Machine {
     /// Allocates everything and compiles every kernel: a step creates nothing.
     pub fn new(device: &Device, compiled: Compiled) -> Result<Machine> {
-        Machine::with_settings(device, compiled, &device.settings())
+        Machine::with_settings(device, compiled, device.choices())
     }
 
     /// The same with chosen kernels.
-    pub fn with_settings(device: &Device, compiled: Compiled, settings: &Settings) -> Result<Machine> {
+    pub fn with_settings(device: &Device, compiled: Compiled, settings: &impl Choose) -> Result<Machine> {
         let Some(gpu) = &device.gpu else {
             let machine = reference::Machine::new(&compiled.plan);
             return Ok(Machine { compiled, backend: Backend::Cpu(machine) });
@@ -261,10 +277,10 @@ impl Machine {
 }
 
 /// The dispatches of a section.
-pub fn recording(compiled: &Compiled, passes: &[Pass], settings: &Settings) -> Result<Recording> {
+pub fn recording(compiled: &Compiled, passes: &[Pass], settings: &impl Choose) -> Result<Recording> {
     let mut recording = Recording::new();
     for pass in passes {
-        ops::record(&compiled.plan, pass, settings, &mut recording)?;
+        ops::record(&compiled.plan, pass, settings.settings(&pass.label), &mut recording)?;
     }
     Ok(recording)
 }

@@ -82,6 +82,34 @@ impl TrainOptions {
     }
 }
 
+impl TrainOptions {
+    /// Images a step: no more than there are.
+    fn batch(&self, data: &DataPair) -> usize {
+        self.batch_size.min(data.train.len().max(data.test.len()))
+    }
+
+    /// The network as [`Trainer::new`] will run it: what there is to tune.
+    pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
+        self.validate()?;
+        network.check_fit(&data.train)?;
+        network.check_fit(&data.test)?;
+        let images = data.train.len();
+        let batch = self.batch(data);
+        let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
+        network.compile(&CompileOptions {
+            batch,
+            train_images: images,
+            test_images: data.test.len(),
+            momentum: self.momentum,
+            nesterov: self.nesterov,
+            weight_decay: self.weight_decay,
+            cost: self.loss,
+            slots,
+            ..CompileOptions::default()
+        })
+    }
+}
+
 /// What the observer hears.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -165,23 +193,9 @@ impl Trainer {
         options: TrainOptions,
         initial: Option<&Weights>,
     ) -> Result<Trainer> {
-        options.validate()?;
-        network.check_fit(&data.train)?;
-        network.check_fit(&data.test)?;
+        let compiled = options.compile(network, data)?;
         let images = data.train.len();
-        let batch = options.batch_size.min(images.max(data.test.len()));
-        let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
-        let compiled = network.compile(&CompileOptions {
-            batch,
-            train_images: images,
-            test_images: data.test.len(),
-            momentum: options.momentum,
-            nesterov: options.nesterov,
-            weight_decay: options.weight_decay,
-            cost: options.loss,
-            slots,
-            ..CompileOptions::default()
-        })?;
+        let batch = options.batch(data);
         let mut machine = Machine::new(device, compiled)?;
         let drawn;
         let weights = match initial {

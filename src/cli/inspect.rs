@@ -45,6 +45,6 @@ pub fn plan(options: &PlanOptions) -> Result<ExitCode> {
         ..CompileOptions::default()
     })?;
     println!("training step of {}, batches of {}, on {}\n", network.name, options.batch_size, device.description);
-    print!("{}", compiled.listing(&compiled.train, &device.settings())?);
+    print!("{}", compiled.listing(&compiled.train, device.choices())?);
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ mod output;
 mod predict;
 mod run_folder;
 mod train;
+mod tune;
 
 use clap::{Args, Parser, Subcommand};
 use shadegrad::Result;
@@ -38,6 +39,8 @@ enum Command {
     Summary(inspect::SummaryOptions),
     /// The dispatches that a training step is compiled to
     Plan(inspect::PlanOptions),
+    /// Find the fastest kernels for a network on a device ahead of training
+    Tune(tune::Options),
     /// List the GPUs and drivers that can be trained on
     Devices,
     /// Show, export or download data sets
@@ -95,6 +98,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Predict(options) => predict::run(&options),
         Command::Summary(options) => inspect::summary(&options),
         Command::Plan(options) => inspect::plan(&options),
+        Command::Tune(options) => tune::command(&options),
         Command::Devices => devices::run(),
         Command::Data(options) => data::run(&options),
     }

@@ -1,9 +1,10 @@
-//! The folder of a run: `run.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`.
+//! The folder of a run: `run.toml`, `tune.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`.
 
 use super::output::confusion_csv;
 use serde::Serialize;
 use shadegrad::evaluate::Evaluation;
 use shadegrad::network::{Network, Weights};
+use shadegrad::tune::Choices;
 use shadegrad::{Error, Result};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// The name of the weights' file in a run folder.
 pub const MODEL_FILE: &str = "model.safetensors";
+
+/// The name of the file with the choice of kernels.
+pub const TUNE_FILE: &str = "tune.toml";
 
 /// A run folder being written.
 pub struct RunFolder {
@@ -58,6 +62,11 @@ impl RunFolder {
         let path = self.path.join("run.toml");
         let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
         fs::write(&path, text).map_err(Error::io("write", &path))
+    }
+
+    /// `tune.toml`: which kernels the run was done with.
+    pub fn write_choices(&self, choices: &Choices) -> Result<()> {
+        choices.save(&self.path.join(TUNE_FILE))
     }
 
     /// A line of `metrics.jsonl`.

@@ -2,6 +2,7 @@
 
 use super::output::{confusion_table, grouped, percent};
 use super::run_folder::RunFolder;
+use super::tune::TuneOption;
 use super::{DataOption, DeviceOption, INTERRUPTED};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -57,6 +58,8 @@ pub struct Options {
     seed: u64,
     #[command(flatten)]
     device: DeviceOption,
+    #[command(flatten)]
+    tune: TuneOption,
     /// Run folder; must not exist yet [default: runs/<model>-<date>-<n>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -173,9 +176,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         );
         eprintln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
     }
+    let device = options.tune.apply(&device, &train_options.compile(&network, &data)?, silent)?;
     let mut trainer = Trainer::new(&device, &network, &data, train_options.clone(), initial.as_ref())?;
     let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
     folder.write_record(&record(options, &network, &data, &device, &train_options)?)?;
+    if device.gpu().is_some() {
+        folder.write_choices(device.choices())?;
+    }
     // The images are on the device now.
     drop(data);
     let start = initial.unwrap_or_else(|| network.initialize(options.seed));

@@ -5,11 +5,13 @@
 //! buffers, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
 
 mod device;
+mod environment;
 mod program;
 mod recording;
 mod shader;
 
 pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapters, missing_driver_remedy};
+pub use environment::driver_environment;
 pub use program::{Memory, Program};
 pub use recording::{Command, Dispatch, MAX_GROUPS, Operand, Recording, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};

@@ -7,13 +7,13 @@ use super::compile::Compiled;
 use super::table::{Align, Table, bytes, grouped};
 use crate::error::Result;
 use crate::gpu::{Command, Dispatch, Operand, Recording};
-use crate::ops::{Settings, record};
+use crate::ops::{Choose, record};
 use crate::plan::{Pass, Plan, Tensor};
 use crate::storage::{Region, StorageId};
 
 impl Compiled {
     /// The dispatches of a section, and the storages that they use.
-    pub fn listing(&self, passes: &[Pass], settings: &Settings) -> Result<String> {
+    pub fn listing(&self, passes: &[Pass], settings: &impl Choose) -> Result<String> {
         use Align::{Left, Right};
         let heading = ["#", "pass", "kernel", "grid", "workgroups", "writes", "", "reads"];
         let mut table = Table::new(heading, [Right, Left, Left, Right, Right, Left, Left, Left]);
@@ -22,7 +22,7 @@ impl Compiled {
         let mut copies = 0;
         for pass in passes {
             let before = recording.commands.len();
-            record(&self.plan, pass, settings, &mut recording)?;
+            record(&self.plan, pass, settings.settings(&pass.label), &mut recording)?;
             let names = Names { plan: &self.plan, pass };
             for command in &recording.commands[before..] {
                 table.row(match command {

@@ -10,7 +10,7 @@ mod initialize;
 mod listing;
 mod presets;
 mod summary;
-mod table;
+pub(crate) mod table;
 mod weights;
 
 pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};

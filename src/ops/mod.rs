@@ -24,7 +24,7 @@ mod tape;
 pub use activation::Activation;
 pub(crate) use config::LARGEST as LARGEST_SETTING;
 pub use layer::{Flow, Layer, LayerKind, OPS, Parameter, Site};
-pub use record::{Form, OperandSource, Recorder, Settings, Tile, record};
+pub use record::{Choose, Form, OperandSource, Recorder, Settings, Tile, record};
 pub use tape::Tape;
 
 use crate::error::Result;

@@ -122,6 +122,51 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether the kernels can be made at all.
+    pub fn validate(&self) -> Result<(), String> {
+        let Tile { rows, columns4, across, down } = self.tile;
+        let expect = |fine: bool, what: &str| if fine { Ok(()) } else { Err(what.to_string()) };
+        expect(rows.is_multiple_of(4) && (4..=64).contains(&rows), "rows must be 4, 8, 12, … 64")?;
+        expect((1..=16).contains(&columns4), "columns4 must be from 1 to 16")?;
+        let invocations = across.saturating_mul(down);
+        expect((1..=256).contains(&invocations), "across * down must be from 1 to 256")?;
+        expect((1..=65_536).contains(&self.busy_groups), "busy_groups must be from 1 to 65536")?;
+        match self.form {
+            Form::Subgroup => {
+                expect(across == 1 && [8, 16].contains(&down), "a subgroup tile is 1 across and 8 or 16 down")?;
+                expect(columns4.is_multiple_of(8), "columns4 of a subgroup tile must be 8 or 16")
+            }
+            Form::Staged => expect(rows * down <= 512 && columns4 * across <= 64, "the staged tile is too large"),
+            Form::Naive | Form::Register => Ok(()),
+        }
+    }
+
+    /// Whether they compute the right thing on a device: a kernel for other subgroups would not.
+    pub fn check_fit(&self, gpu: &Gpu) -> Result<(), String> {
+        self.validate()?;
+        let (wanted, lanes) = (self.tile.down, gpu.lanes());
+        if self.form == Form::Subgroup && lanes != Some(wanted) {
+            let has = lanes.map_or("none of a fixed size".to_string(), |lanes| format!("{lanes}"));
+            return Err(format!("made for subgroups of {wanted} lanes, and {} has {has}", gpu.info.name));
+        }
+        Ok(())
+    }
+}
+
+/// Where the settings of a pass come from.
+pub trait Choose {
+    /// Those of the pass of this label.
+    fn settings(&self, label: &str) -> &Settings;
+}
+
+impl Choose for Settings {
+    /// One for all.
+    fn settings(&self, _label: &str) -> &Settings {
+        self
+    }
+}
+
 impl fmt::Display for Settings {
     /// `subgroup 64x32 (8x32 each), texture`: the tile of a workgroup and of an invocation, rows by columns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,160 @@
+//! One pass by itself on the device, with every way to compute it.
+
+use crate::error::Result;
+use crate::gpu::{Gpu, Memory, Program, Recording};
+use crate::network::Compiled;
+use crate::ops::{self, Form, OperandSource, Settings, Step};
+use crate::plan::{Element, Pass, Plan, Region, Storage, StorageId};
+use std::time::{Duration, Instant};
+
+/// What came of a candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It agrees with the naive kernel; seconds a pass, texture copies included.
+    Right(f64),
+    /// It does not, or cannot be run; why.
+    Wrong(String),
+}
+
+/// A pass, its inputs, and what its naive kernel makes of them.
+pub struct Trial<'a> {
+    gpu: &'a Gpu,
+    pass: &'a Pass,
+    plan: Plan,
+    expected: Vec<Vec<f32>>,
+}
+
+impl<'a> Trial<'a> {
+    /// Runs the naive kernel on small whole numbers.
+    pub async fn new(gpu: &'a Gpu, compiled: &Compiled, pass: &'a Pass) -> Result<Trial<'a>> {
+        let mut trial = Trial { gpu, pass, plan: alone(&compiled.plan, pass), expected: Vec::new() };
+        let naive = Settings { form: Form::Naive, operands: OperandSource::Buffer, ..Settings::of(gpu) };
+        let stage = trial.stage(&trial.recording(&naive)?)?;
+        trial.expected = trial.outputs(&stage).await?;
+        Ok(trial)
+    }
+
+    /// Compares a candidate with the naive kernel and times it.
+    pub async fn run(&self, settings: &Settings) -> Result<Verdict> {
+        self.run_tampered(settings, |_| ()).await
+    }
+
+    /// Runs what `tamper` makes of the recording, so that the comparison can be seen to fail.
+    pub async fn run_tampered(&self, settings: &Settings, tamper: impl FnOnce(&mut Recording)) -> Result<Verdict> {
+        let mut recording = match self.recording(settings) {
+            Ok(recording) => recording,
+            Err(error) => return Ok(Verdict::Wrong(error.to_string())),
+        };
+        tamper(&mut recording);
+        let stage = self.stage(&recording)?;
+        let got = self.outputs(&stage).await?;
+        if let Some(difference) = difference(&self.expected, &got) {
+            return Ok(Verdict::Wrong(difference));
+        }
+        Ok(Verdict::Right(self.time(&stage).await?))
+    }
+
+    fn recording(&self, settings: &Settings) -> Result<Recording> {
+        let mut recording = Recording::new();
+        ops::record(&self.plan, self.pass, settings, &mut recording)?;
+        Ok(recording)
+    }
+
+    /// Memory with the inputs in it. Outputs hold a value that no kernel computes.
+    fn stage(&self, recording: &Recording) -> Result<(Memory, Program)> {
+        let storages: Vec<_> = self.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
+        let memory = Memory::new(self.gpu, &storages, &[recording], size_of::<Step>())?;
+        for (at, id) in self.pass.inputs.iter().chain(&self.pass.outputs).enumerate() {
+            let region = self.plan.get(*id).region;
+            let values =
+                if at < self.pass.inputs.len() { whole_numbers(region.len, at) } else { vec![0.5; region.len] };
+            memory.write(self.gpu, region, bytemuck::cast_slice(&values));
+        }
+        let program = Program::new(self.gpu, &memory, recording)?;
+        Ok((memory, program))
+    }
+
+    async fn outputs(&self, (memory, program): &(Memory, Program)) -> Result<Vec<Vec<f32>>> {
+        program.submit(self.gpu, memory, &[Step::default()])?;
+        let mut outputs = Vec::new();
+        for id in &self.pass.outputs {
+            let bytes = memory.read(self.gpu, self.plan.get(*id).region).await?;
+            outputs.push(bytemuck::pod_collect_to_vec(&bytes));
+        }
+        Ok(outputs)
+    }
+
+    /// The least of a few runs: whatever else goes on in the machine can only add to it.
+    async fn time(&self, (memory, program): &(Memory, Program)) -> Result<f64> {
+        const RUN: Duration = Duration::from_millis(20);
+        let mut best = f64::INFINITY;
+        let mut count = 1;
+        for _ in 0..4 {
+            let start = Instant::now();
+            program.submit(self.gpu, memory, &vec![Step::default(); count])?;
+            self.gpu.finish("tuning").await?;
+            let seconds = start.elapsed().as_secs_f64() / count as f64;
+            best = best.min(seconds);
+            count = ((RUN.as_secs_f64() / best) as usize).clamp(1, 64);
+        }
+        Ok(best)
+    }
+}
+
+/// The plan with the tensors of one pass alone, each in a storage of its own. All ids stay.
+fn alone(plan: &Plan, pass: &Pass) -> Plan {
+    let mut alone = Plan { storages: Vec::new(), tensors: plan.tensors.clone() };
+    for id in pass.inputs.iter().chain(&pass.outputs) {
+        let tensor = &mut alone.tensors[id.0];
+        let len = tensor.region.len;
+        let storage = StorageId(alone.storages.len());
+        alone.storages.push(Storage { name: tensor.name.clone(), len, element: Element::Real });
+        tensor.region = Region { storage, offset: 0, len };
+    }
+    alone
+}
+
+/// From -2 to 2: sums of up to two million products of them are exact in f32, in any order.
+fn whole_numbers(len: usize, seed: usize) -> Vec<f32> {
+    let mut state = seed as u32 ^ 0x9e37_79b9;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((state >> 16) % 5) as f32 - 2.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Where two results differ. Activations other than relu are computed, not exact: they may differ in the last places.
+fn difference(expected: &[Vec<f32>], got: &[Vec<f32>]) -> Option<String> {
+    for (expected, got) in expected.iter().zip(got) {
+        for (index, (want, have)) in expected.iter().zip(got).enumerate() {
+            let allowed = if want.fract() == 0.0 { 0.0 } else { 1e-5 * want.abs().max(1.0) };
+            // NaN is never within the bound.
+            let within = (want - have).abs() <= allowed;
+            if !within {
+                return Some(format!("element {index} is {have}, the naive kernel says {want}"));
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_found() {
+        assert_eq!(difference(&[vec![1.0, 0.3]], &[vec![1.0, 0.300_001]]), None);
+        for wrong in [[2.0, 0.3], [1.0, 0.31], [f32::NAN, 0.3], [1.0, f32::NAN], [1.000_001, 0.3]] {
+            assert!(difference(&[vec![1.0, 0.3]], &[wrong.to_vec()]).is_some(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_are_small_and_whole() {
+        let values = whole_numbers(1000, 3);
+        assert!(values.iter().all(|v| v.fract() == 0.0 && v.abs() <= 2.0));
+        assert!([-2.0, -1.0, 0.0, 1.0, 2.0].iter().all(|v| values.contains(v)));
+    }
+}
