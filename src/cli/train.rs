@@ -2,7 +2,7 @@
 
 use super::output::{confusion_table, grouped, percent};
 use super::run_folder::RunFolder;
-use super::{DataOption, DeviceOption, INTERRUPTED};
+use super::{DataOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -16,8 +16,7 @@ use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
@@ -258,18 +257,6 @@ fn record<'a>(
         options: train_options,
         network: network_table,
     })
-}
-
-fn stop_on_ctrl_c() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
-    // Without the handler Ctrl-C still ends the program, only without saving.
-    let _ = ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    });
-    stop
 }
 
 #[derive(Serialize)]
