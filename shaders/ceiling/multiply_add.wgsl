@@ -1,8 +1,8 @@
 // ceiling / multiply_add
-//   y[i] = sum of the chains' last values;   chain q starts as i + q and then takes v <- v m + c, TURNS x 16 times
+//   y[i] = sum of the last values of 12 chains;   chain q starts as i + q and takes v <- m v + c, 16 TURNS times
 //   factors [2]: m, c   y [COUNT]
-//   A measure of what the device multiplies and adds where nothing is loaded: 12 chains that do not wait for each other,
-//   few enough to stay in the registers of any device, and no constant that a compiler could use.
+//   Measures what the device multiplies and adds where nothing is loaded. The chains do not wait for each other, and are
+//   few enough to stay in the registers of any device; m and c are no constants that a compiler could use.
 
 const TURNS = 1u;
 
@@ -15,16 +15,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= COUNT {
         return;
     }
-    let m = factors[0];
+    let m = vec4<f32>(factors[0]);
     let c = vec4<f32>(factors[1]);
     var v0 = vec4<f32>(f32(i)) + vec4<f32>(0.0, 1.0, 2.0, 3.0);
     var v1 = v0 + 4.0;
     var v2 = v0 + 8.0;
     for (var turn = 0u; turn < TURNS; turn++) {
         for (var part = 0u; part < 16u; part++) {
-            v0 = v0 * m + c;
-            v1 = v1 * m + c;
-            v2 = v2 * m + c;
+            v0 = fma(v0, m, c);
+            v1 = fma(v1, m, c);
+            v2 = fma(v2, m, c);
         }
     }
     let v = v0 + v1 + v2;

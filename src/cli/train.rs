@@ -71,6 +71,10 @@ pub struct Options {
     /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next
     #[arg(long, value_name = "N", default_value_t = 50)]
     log_every: usize,
+    /// Time the dispatches of a step when the training is over, as `bench kernels` does; costs about two seconds, or
+    /// seven steps where they are slow, and changes no weight
+    #[arg(long)]
+    profile: bool,
     /// Print nothing but errors
     #[arg(long)]
     quiet: bool,
@@ -212,6 +216,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if let Some(evaluation) = &outcome.evaluation {
         folder.write_confusion(evaluation)?;
     }
+    if options.profile && !outcome.interrupted {
+        let profile = pollster::block_on(trainer.profile())?;
+        let ceilings = super::bench::ceilings(&device)?;
+        let line = json(&ProfileLine { kind: "profile", profile: profile.json(ceilings.as_ref()) });
+        folder.write_metric(&line)?;
+        reporter.json_line(&line);
+        if !silent {
+            println!("\n{}", profile.table(ceilings.as_ref()));
+        }
+    }
     if outcome.interrupted {
         let weights = pollster::block_on(trainer.weights())?;
         folder.write_weights(&network, &weights)?;
@@ -284,6 +298,13 @@ struct EpochLine<'a> {
 
 fn epoch_line(report: &EpochReport) -> String {
     json(&EpochLine { kind: "epoch", report })
+}
+
+#[derive(Serialize)]
+struct ProfileLine {
+    kind: &'static str,
+    #[serde(flatten)]
+    profile: serde_json::Value,
 }
 
 fn json(line: &impl Serialize) -> String {

@@ -12,6 +12,7 @@ use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -146,12 +147,14 @@ fn draw<B: DrawingBackend>(
     let start = x_least.max(y_least / bandwidth);
     let roof = [(start, start * bandwidth)].into_iter().chain(roof.into_iter().filter(|(x, _)| *x > start));
     chart.draw_series(LineSeries::new(roof, ROOF.stroke_width(2))).map_err(says)?;
-    for (index, point) in points.iter().enumerate() {
+    let centred = text.clone().pos(Pos::new(HPos::Center, VPos::Center));
+    let numbers = apart(points, [x_most / x_least, y_most / y_least]);
+    for (index, (point, number)) in points.iter().zip(numbers).enumerate() {
         let colour = colour(point);
         let radius = 4.0 + 24.0 * point.share.max(0.0).sqrt();
         let at = (point.x, point.y);
         chart.draw_series([Circle::new(at, radius as i32, colour.mix(0.4).filled())]).map_err(says)?;
-        chart.draw_series([Text::new((index + 1).to_string(), at, text.clone())]).map_err(says)?;
+        chart.draw_series([Text::new((index + 1).to_string(), number, centred.clone())]).map_err(says)?;
     }
 
     let mut lines = vec![
@@ -168,6 +171,24 @@ fn draw<B: DrawingBackend>(
         list.draw(&Text::new(line, (0, (LINE * (index as u32 + 1)) as i32), style)).map_err(says)?;
     }
     root.present().map_err(says)
+}
+
+/// A place for each point's number: on the point, or as far to its right as no other number is. `spans` are the last
+/// value of each axis over its first.
+fn apart(points: &[Point<'_>], spans: [f64; 2]) -> Vec<(f64, f64)> {
+    // What a number needs of the picture, along each axis.
+    const ROOM: [f64; 2] = [0.03, 0.03];
+    let [wide, high] = [0, 1].map(|axis| spans[axis].powf(ROOM[axis]));
+    let is_near = |a: f64, b: f64, room: f64| (a / b).max(b / a) < room;
+    let mut places: Vec<(f64, f64)> = Vec::new();
+    for Point { x, y, .. } in points {
+        let mut at = *x;
+        while places.iter().any(|other| is_near(other.0, at, wide * 0.999) && is_near(other.1, *y, high)) {
+            at *= wide;
+        }
+        places.push((at, *y));
+    }
+    places
 }
 
 fn colour(point: &Point<'_>) -> RGBColor {

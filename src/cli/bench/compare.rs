@@ -5,7 +5,7 @@ use super::report::{self, Row};
 use super::train_options;
 use crate::cli::{INTERRUPTED, stop_on_ctrl_c};
 use clap::Args;
-use shadegrad::gpu::{adapter, adapters, missing_driver_remedy};
+use shadegrad::gpu::{AdapterRecord, adapter, adapters, missing_driver_remedy};
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::Network;
 use shadegrad::{Error, Result};
@@ -107,10 +107,14 @@ fn check(options: &Options) -> Result<()> {
 /// The devices of `--devices`. Adapters go by their number from here on, so that every child takes the same.
 fn targets(list: &str) -> Result<Vec<Target>> {
     let cpu = || Target { choice: "cpu".to_string(), name: "cpu".to_string() };
+    // With the backend, for an adapter may be there once for each.
+    let gpu = |record: &AdapterRecord| Target {
+        choice: record.index.to_string(),
+        name: format!("{}, {}", record.info.name, record.info.backend),
+    };
     if list.trim() == "all" {
         let found = pollster::block_on(adapters());
-        let gpus = found.iter().map(|record| Target { choice: record.index.to_string(), name: record.describe() });
-        return Ok(gpus.chain([cpu()]).collect());
+        return Ok(found.iter().map(gpu).chain([cpu()]).collect());
     }
     let target = |item: &str| {
         let choice: DeviceChoice = item.parse().map_err(|_| {
@@ -118,7 +122,7 @@ fn targets(list: &str) -> Result<Vec<Target>> {
         })?;
         let DeviceChoice::Adapter(choice) = choice else { return Ok(cpu()) };
         match pollster::block_on(adapter(&choice))? {
-            Some(record) => Ok(Target { choice: record.index.to_string(), name: record.describe() }),
+            Some(record) => Ok(gpu(&record)),
             None => {
                 Err(Error::Device(format!("no GPU driver found; {}, or give --devices cpu", missing_driver_remedy())))
             }

@@ -9,6 +9,8 @@ mod one;
 mod report;
 mod system;
 
+pub use kernels::ceilings;
+
 use clap::{Args, Subcommand};
 use rand::Rng;
 use shadegrad::data::{DataPair, Dataset};
