@@ -176,6 +176,46 @@ fn ctrl_c_keeps_what_was_measured() {
     assert!(!row.contains("failed"), "{out}");
 }
 
+/// `kill` tells the parent alone; the measurement must not go on without it.
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_ends_the_measurement_too() {
+    use std::time::Duration;
+    let place = Place::new();
+    let mut bench = place
+        .command("bench --model tiny.toml --devices cpu --seconds 3600 --repeats 1 --batch 10")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let mut until = |done: &mut dyn FnMut(&mut std::process::Child) -> bool| {
+        while !done(&mut bench) {
+            if start.elapsed() > Duration::from_secs(60) {
+                bench.kill().unwrap();
+                panic!("nothing happens");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let mut measurement = PathBuf::new();
+    until(&mut |bench| {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", bench.id())).unwrap_or_default();
+        measurement = children.split_whitespace().next().map_or_else(PathBuf::new, |id| format!("/proc/{id}").into());
+        measurement.exists()
+    });
+    until(&mut |bench| {
+        assert!(Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap().success());
+        std::thread::sleep(Duration::from_millis(500));
+        bench.try_wait().unwrap().is_some()
+    });
+    let output = bench.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(!measurement.exists(), "{} runs on", measurement.display());
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(out.lines().any(|line| line.starts_with("  tiny.toml  cpu            -")), "{out}");
+}
+
 /// Labels of the dispatches, in their order, as `plan` prints them.
 fn planned(place: &Place) -> Vec<String> {
     let plan = place.stdout("plan tiny.toml --batch-size 10 --images 60 --device GPU");

@@ -186,24 +186,23 @@ pub(super) enum Prepared {
 
 /// Ready to be replayed.
 pub struct Program {
-    recording: Recording,
-    pub(super) commands: Vec<Prepared>,
+    /// What was recorded, and what it became.
+    pub(super) commands: Vec<(Command, Prepared)>,
 }
 
 impl Program {
     /// Compiles the kernels and makes the bind groups, once.
     pub fn new(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<Program> {
         let prepare = |command: &Command| match command {
-            Command::Mirror { region, .. } => Ok(Prepared::Mirror(*region)),
-            Command::Dispatch(dispatch) => prepare(gpu, memory, dispatch),
+            Command::Mirror { region, .. } => Ok((command.clone(), Prepared::Mirror(*region))),
+            Command::Dispatch(dispatch) => Ok((command.clone(), prepare(gpu, memory, dispatch)?)),
         };
-        let commands = recording.commands.iter().map(prepare).collect::<Result<_>>()?;
-        Ok(Program { recording: recording.clone(), commands })
+        Ok(Program { commands: recording.commands.iter().map(prepare).collect::<Result<_>>()? })
     }
 
-    /// What it was made of.
-    pub fn recording(&self) -> &Recording {
-        &self.recording
+    /// What it was made of, in order.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter().map(|(command, _)| command)
     }
 
     /// Submits one replay for each uniform, in order. At most [`Memory::UNIFORMS`].
@@ -220,7 +219,7 @@ impl Program {
     /// One replay: runs of dispatches share a compute pass, which only a mirror copy interrupts.
     fn encode(&self, memory: &Memory, encoder: &mut wgpu::CommandEncoder, uniform_offset: u32) {
         let mut pass: Option<wgpu::ComputePass<'static>> = None;
-        for command in &self.commands {
+        for (_, command) in &self.commands {
             match command {
                 Prepared::Mirror(region) => {
                     pass = None;

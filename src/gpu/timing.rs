@@ -6,6 +6,7 @@
 
 use super::device::Gpu;
 use super::program::{Memory, Prepared, Program};
+use super::recording::Command;
 use crate::error::Result;
 use std::time::{Duration, Instant};
 
@@ -60,7 +61,7 @@ impl Program {
                     }
                 }
                 Clock::Repetition => {
-                    for command in &self.commands {
+                    for (_, command) in &self.commands {
                         seconds[at].push(repetition(gpu, memory, command).await?);
                         at += 1;
                     }
@@ -72,7 +73,7 @@ impl Program {
 }
 
 /// Seconds of each command, by the device's clock.
-async fn timestamps(gpu: &Gpu, memory: &Memory, commands: &[Prepared]) -> Result<Vec<f64>> {
+async fn timestamps(gpu: &Gpu, memory: &Memory, commands: &[(Command, Prepared)]) -> Result<Vec<f64>> {
     let count = 2 * commands.len() as u32;
     let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
         label: Some("profile"),
@@ -83,7 +84,7 @@ async fn timestamps(gpu: &Gpu, memory: &Memory, commands: &[Prepared]) -> Result
     let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
     let resolved = gpu.buffer("timestamps", bytes, usage)?;
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
-    for (index, command) in commands.iter().enumerate() {
+    for (index, (_, command)) in commands.iter().enumerate() {
         let (begin, end) = (Some(2 * index as u32), Some(2 * index as u32 + 1));
         let pass = |encoder: &mut wgpu::CommandEncoder, begin, end| {
             let writes = wgpu::ComputePassTimestampWrites {

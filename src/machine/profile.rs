@@ -70,7 +70,7 @@ impl Machine {
                     Clock::Repetition => TimedBy::Repetition,
                 };
                 let seconds = program.time(gpu, memory, &step, gpu.clock(), replays).await?;
-                let rows: Vec<Row> = program.recording().commands.iter().map(|command| row(plan, command)).collect();
+                let rows: Vec<Row> = program.commands().map(|command| row(plan, command)).collect();
                 (timed_by, rows, seconds)
             }
             Backend::Cpu(machine) => {

@@ -92,7 +92,8 @@ impl Profile {
                 row.label.clone(),
                 row.kernel.clone(),
                 format!("{:.3}", row.seconds * 1e3),
-                percent(row.seconds / sum),
+                // A clock too coarse for every row says zero for all.
+                percent(row.seconds / sum.max(f64::MIN_POSITIVE)),
                 rate(flops),
                 share(flops, ceilings.map(|peak| peak.flops_per_second)),
                 rate(bytes),

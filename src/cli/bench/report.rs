@@ -113,6 +113,7 @@ pub fn text(rows: &[Row]) -> String {
     let align = [Left, Left, Right, Right, Right, Right, Right, Right, Right, Right, Right];
     let mut table = Table::new(heading, align);
     let dash = || "-".to_string();
+    let nothing = |row: &Row| if row.problem.is_some() { "failed".to_string() } else { dash() };
     for row in rows {
         let ms = |of: fn(&Measured) -> f64| row.spread(of).map_or_else(dash, |of| format!("{:.0} ms", of.median * 1e3));
         let speed = row.spread(images_per_second);
@@ -121,7 +122,7 @@ pub fn text(rows: &[Row]) -> String {
         table.row([
             row.model.clone(),
             row.target.name.clone(),
-            speed.map_or_else(|| "failed".to_string(), |speed| rate(speed.median)),
+            speed.map_or_else(|| nothing(row), |speed| rate(speed.median)),
             speed.map_or_else(dash, |speed| format!("{}..{}", rate(speed.min), rate(speed.max))),
             step,
             ms(|run| run.open_seconds),
