@@ -255,6 +255,7 @@ fn every_dispatch_of_the_plan_has_a_row() {
     assert!(number(&report["ceilings"], "flops_per_second") > 0.0);
     assert!(number(&report["ceilings"], "bytes_per_second") > 0.0);
     assert_eq!((report["model"].as_str(), number(&report, "batch")), (Some("tiny"), 10.0));
+    assert!(report.as_object().unwrap().contains_key("busy_processors_of_others"));
     assert!(report["timed_by"].is_string() && number(&report, "replays") >= 3.0);
 
     let table = place.stdout(&format!("{args} --roofline roof.png"));

@@ -1,5 +1,6 @@
 //! `shadegrad bench kernels`
 
+use super::system::{self, Processors};
 use super::{noise, train_options};
 use crate::cli::DeviceOption;
 use clap::Args;
@@ -41,18 +42,24 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let data = noise(&network, options.batch);
     let mut trainer = Trainer::new(&device, &network, &data, train_options, None)?;
+    let processors = Processors::read();
     let profile = pollster::block_on(trainer.profile())?;
     let ceilings = ceilings(&device)?;
+    let others = processors.and_then(|before| before.others_since());
     let title = format!("training step of {}, batches of {}, on {}", network.name, options.batch, device.description);
     if options.json {
         let mut object = profile.json(ceilings.as_ref());
         object["model"] = network.name.as_str().into();
         object["device"] = device.description.as_str().into();
         object["batch"] = options.batch.into();
+        object["busy_processors_of_others"] = others.into();
         println!("{object}");
     } else {
         println!("{title}\n");
         print!("{}", profile.table(ceilings.as_ref()));
+        if let Some(note) = others.and_then(system::busy) {
+            println!("note: {note}");
+        }
     }
     if let (Some(path), Some(ceilings)) = (&options.roofline, &ceilings) {
         draw(path, &title, &profile, ceilings, options.json)?;

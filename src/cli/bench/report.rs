@@ -22,9 +22,6 @@ struct Spread {
     max: f64,
 }
 
-/// Share of the processors that others may use before it is said.
-const BUSY: f64 = 0.1;
-
 impl Row {
     pub fn new(model: String, target: Target) -> Row {
         Row { model, target, runs: Vec::new(), problem: None }
@@ -142,16 +139,8 @@ pub fn text(rows: &[Row]) -> String {
 
 /// What makes the figures less than they seem.
 fn warnings(rows: &[Row]) -> Vec<String> {
-    let cores = system::cores() as f64;
-    let most = rows.iter().filter_map(Row::others).max_by(f64::total_cmp).unwrap_or(0.0);
-    let busy = most > BUSY * cores;
-    busy.then(|| {
-        format!(
-            "the machine was busy: other programs used up to {most:.1} of {cores} processors while this one measured"
-        )
-    })
-    .into_iter()
-    .collect()
+    let most = rows.iter().filter_map(Row::others).max_by(f64::total_cmp);
+    most.and_then(system::busy).into_iter().collect()
 }
 
 /// For programs; times are in seconds, memory in bytes.

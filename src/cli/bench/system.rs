@@ -54,3 +54,14 @@ impl Processors {
         (seconds >= LEAST_SECONDS).then(|| others as f64 / TICKS / seconds)
     }
 }
+
+/// Share of the processors that others may use before it is said.
+const BUSY: f64 = 0.1;
+
+/// What is to be said of a machine on which others kept so many processors busy.
+pub fn busy(others: f64) -> Option<String> {
+    let cores = cores();
+    (others > BUSY * cores as f64).then(|| {
+        format!("the machine was busy: other programs used {others:.1} of {cores} processors while this one measured")
+    })
+}
