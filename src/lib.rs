@@ -33,7 +33,7 @@
 //! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [`plan::Pass`]es. [`ops`] holds the
 //! operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `cpu.rs` computes it. [`gpu`] speaks to
 //! wgpu and knows no neural network; [`mod@reference`] runs the same passes on the CPU. [`machine`] puts a compiled
-//! network on either. [`train`] and [`evaluate`] drive a machine.
+//! network on either. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs.
 //!
 //! # Example
 //!
@@ -77,9 +77,11 @@ pub mod machine;
 pub mod network;
 pub mod ops;
 pub mod plan;
+pub mod profile;
 pub mod reference;
 pub mod shape;
 pub mod storage;
+pub mod table;
 pub mod train;
 pub mod tune;
 pub use error::{Error, Result};

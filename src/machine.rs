@@ -2,6 +2,8 @@
 //!
 //! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
 
+mod profile;
+
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu, Memory, Program, Recording, missing_driver_remedy};

@@ -11,6 +11,7 @@ use crate::machine::{Device, Machine, Section};
 use crate::network::{CompileOptions, Compiled, Network, ScoreTensors, Weights};
 use crate::ops::Step;
 use crate::ops::softmax::Cost;
+use crate::profile::Profile;
 use serde::Serialize;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
@@ -258,6 +259,14 @@ impl Trainer {
     /// The weights as they are now.
     pub async fn weights(&mut self) -> Result<Weights> {
         self.machine.read_weights().await
+    }
+
+    /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and velocity
+    /// are as before when it returns, so training goes on as if nothing had been measured.
+    pub async fn profile(&mut self) -> Result<Profile> {
+        let batch = self.options.batch_size.min(self.images);
+        let step = Step::epoch(batch, batch, self.step, self.options.seed, self.options.learning_rate)[0];
+        self.machine.profile(Section::Train, step).await
     }
 
     /// One epoch, or what `max_steps` leaves of it. `None`: the observer has ended it.

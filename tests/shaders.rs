@@ -9,6 +9,7 @@ use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Network, PRESETS};
 use shadegrad::ops::softmax::Cost;
 use shadegrad::ops::{Form, OperandSource, Settings, Step};
+use shadegrad::profile::{copy, multiply_add};
 use shadegrad::wgsl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -88,7 +89,8 @@ fn settings() -> Vec<(&'static str, Settings)> {
     ]
 }
 
-/// Hands over every recording of every preset, of [`RARE`] and of [`deep`]: three sections, all settings, small and usual batches.
+/// Hands over every recording of every preset, of [`RARE`] and of [`deep`]: three sections, all settings, small and
+/// usual batches; then those of the ceilings.
 fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
     let mut networks: Vec<Network> = PRESETS.iter().map(|preset| Network::open(preset.name).unwrap()).collect();
     networks.push(Network::from_toml("rare", RARE).unwrap());
@@ -117,6 +119,8 @@ fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
             }
         }
     }
+    visit("ceiling of arithmetic", &multiply_add(1000, 64).recording);
+    visit("ceiling of memory", &copy(1000).recording);
 }
 
 /// `conv2d/forward.wgsl` and so on, with their text.

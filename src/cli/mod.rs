@@ -1,5 +1,6 @@
 //! One file a command; options become plain structs before anything happens.
 
+mod bench;
 mod data;
 mod devices;
 mod evaluate;
@@ -15,6 +16,8 @@ use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -41,6 +44,8 @@ enum Command {
     Plan(inspect::PlanOptions),
     /// Find the fastest kernels for a network on a device ahead of training
     Tune(tune::Options),
+    /// Train networks on several devices in turn, and compare; `bench kernels`: what each dispatch of a step costs
+    Bench(bench::Options),
     /// List the GPUs and drivers that can be trained on
     Devices,
     /// Show, export or download data sets
@@ -90,6 +95,19 @@ impl DataOption {
     }
 }
 
+/// Set by the first Ctrl-C; the second ends the program.
+fn stop_on_ctrl_c() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = stop.clone();
+    // Without the handler Ctrl-C still ends the program, only without saving.
+    let _ = ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    });
+    stop
+}
+
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
@@ -99,6 +117,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Summary(options) => inspect::summary(&options),
         Command::Plan(options) => inspect::plan(&options),
         Command::Tune(options) => tune::command(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Devices => devices::run(),
         Command::Data(options) => data::run(&options),
     }

@@ -1,20 +1,8 @@
 //! What commands print in common.
 
 use shadegrad::evaluate::Evaluation;
+pub use shadegrad::table::grouped;
 use std::fmt::Write;
-
-/// 12345678 as "12,345,678".
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
 
 /// A share as "98.76 %".
 pub fn percent(share: f64) -> String {

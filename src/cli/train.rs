@@ -3,7 +3,7 @@
 use super::output::{confusion_table, grouped, percent};
 use super::run_folder::RunFolder;
 use super::tune::TuneOption;
-use super::{DataOption, DeviceOption, INTERRUPTED};
+use super::{DataOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -17,8 +17,7 @@ use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
@@ -75,6 +74,10 @@ pub struct Options {
     /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next
     #[arg(long, value_name = "N", default_value_t = 50)]
     log_every: usize,
+    /// Time the dispatches of a step when the training is over, as `bench kernels` does; costs about two seconds, or
+    /// seven steps where they are slow, and changes no weight
+    #[arg(long)]
+    profile: bool,
     /// Print nothing but errors
     #[arg(long)]
     quiet: bool,
@@ -220,6 +223,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if let Some(evaluation) = &outcome.evaluation {
         folder.write_confusion(evaluation)?;
     }
+    if options.profile && !outcome.interrupted {
+        let profile = pollster::block_on(trainer.profile())?;
+        let ceilings = super::bench::ceilings(&device)?;
+        let line = json(&ProfileLine { kind: "profile", profile: profile.json(ceilings.as_ref()) });
+        folder.write_metric(&line)?;
+        reporter.json_line(&line);
+        if !silent {
+            println!("\n{}", profile.table(ceilings.as_ref()));
+        }
+    }
     if outcome.interrupted {
         let weights = pollster::block_on(trainer.weights())?;
         folder.write_weights(&network, &weights)?;
@@ -267,18 +280,6 @@ fn record<'a>(
     })
 }
 
-fn stop_on_ctrl_c() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
-    // Without the handler Ctrl-C still ends the program, only without saving.
-    let _ = ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    });
-    stop
-}
-
 #[derive(Serialize)]
 struct StepLine {
     kind: &'static str,
@@ -304,6 +305,13 @@ struct EpochLine<'a> {
 
 fn epoch_line(report: &EpochReport) -> String {
     json(&EpochLine { kind: "epoch", report })
+}
+
+#[derive(Serialize)]
+struct ProfileLine {
+    kind: &'static str,
+    #[serde(flatten)]
+    profile: serde_json::Value,
 }
 
 fn json(line: &impl Serialize) -> String {

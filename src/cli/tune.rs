@@ -8,6 +8,7 @@ use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::train::TrainOptions;
 use shadegrad::tune::{self, Cache, Choices, Effort, Progress, Tuned};
 use shadegrad::{Error, Result};
+use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,18 @@ impl FromStr for Tuning {
             "full" => Tuning::Full,
             file => Tuning::File(file.into()),
         })
+    }
+}
+
+impl fmt::Display for TuneOption {
+    /// As it was given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tune {
+            Tuning::Off => f.write_str("off"),
+            Tuning::Cached => f.write_str("cached"),
+            Tuning::Full => f.write_str("full"),
+            Tuning::File(path) => write!(f, "{}", path.display()),
+        }
     }
 }
 

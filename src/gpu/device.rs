@@ -104,6 +104,27 @@ pub async fn adapters() -> Vec<AdapterRecord> {
         .collect()
 }
 
+/// The adapter of a choice, not opened. `Ok(None)`: there is none at all, and `choice` was [`AdapterChoice::Auto`].
+pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
+    let mut found = adapters().await;
+    let position = match choice {
+        AdapterChoice::Auto => {
+            match found.iter().enumerate().min_by_key(|(_, a)| (rank(a.info.device_type), a.index)) {
+                Some((position, _)) => position,
+                None => return Ok(None),
+            }
+        }
+        AdapterChoice::Index(index) if *index < found.len() => *index,
+        AdapterChoice::Index(index) => return Err(no_such_device(&index.to_string(), &found)),
+        AdapterChoice::Name(part) => {
+            let part_lower = part.to_lowercase();
+            let matching = |a: &AdapterRecord| a.info.name.to_lowercase().contains(&part_lower);
+            found.iter().position(matching).ok_or_else(|| no_such_device(part, &found))?
+        }
+    };
+    Ok(Some(found.swap_remove(position)))
+}
+
 /// How to get a driver on this platform.
 pub fn missing_driver_remedy() -> &'static str {
     if cfg!(target_os = "linux") {
@@ -169,23 +190,7 @@ impl Gpu {
     /// `uniform_fields` are the members of the uniform struct that kernels may declare in group 1; every kernel's
     /// declaration is compared with it.
     pub async fn open(choice: &AdapterChoice, uniform_fields: &'static [Field]) -> Result<Option<OpenedGpu>> {
-        let mut found = adapters().await;
-        let position = match choice {
-            AdapterChoice::Auto => {
-                match found.iter().enumerate().min_by_key(|(_, a)| (rank(a.info.device_type), a.index)) {
-                    Some((position, _)) => position,
-                    None => return Ok(None),
-                }
-            }
-            AdapterChoice::Index(index) if *index < found.len() => *index,
-            AdapterChoice::Index(index) => return Err(no_such_device(&index.to_string(), &found)),
-            AdapterChoice::Name(part) => {
-                let part_lower = part.to_lowercase();
-                let matching = |a: &AdapterRecord| a.info.name.to_lowercase().contains(&part_lower);
-                found.iter().position(matching).ok_or_else(|| no_such_device(part, &found))?
-            }
-        };
-        let record = found.swap_remove(position);
+        let Some(record) = adapter(choice).await? else { return Ok(None) };
         let description = record.describe();
         let software = record.is_software();
         let gpu = Gpu::from_adapter(record, uniform_fields).await?;

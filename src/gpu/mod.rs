@@ -9,9 +9,11 @@ mod environment;
 mod program;
 mod recording;
 mod shader;
+mod timing;
 
-pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapters, missing_driver_remedy};
+pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
 pub use environment::driver_environment;
 pub use program::{Memory, Program};
-pub use recording::{Command, Dispatch, MAX_GROUPS, Operand, Recording, fold};
+pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};
+pub use timing::Clock;

@@ -114,7 +114,32 @@ impl Memory {
         }
     }
 
-    fn copy_to_mirror(&self, encoder: &mut wgpu::CommandEncoder, region: &Region) {
+    pub(super) fn write_uniforms<U: bytemuck::Pod>(&self, gpu: &Gpu, uniforms: &[U]) {
+        debug_assert!(uniforms.len() <= Memory::UNIFORMS);
+        let mut bytes = vec![0; self.uniform_stride as usize * uniforms.len()];
+        for (slot, uniform) in bytes.chunks_mut(self.uniform_stride as usize).zip(uniforms) {
+            slot[..size_of::<U>()].copy_from_slice(bytemuck::bytes_of(uniform));
+        }
+        gpu.queue.write_buffer(&self.uniform, 0, &bytes);
+    }
+
+    pub(super) fn dispatch(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        kernel: &Kernel,
+        group: &wgpu::BindGroup,
+        groups: [u32; 2],
+        uniform_offset: u32,
+    ) {
+        pass.set_pipeline(&kernel.pipeline);
+        pass.set_bind_group(0, group, &[]);
+        if kernel.uses_uniform {
+            pass.set_bind_group(1, &self.uniform_group, &[uniform_offset]);
+        }
+        pass.dispatch_workgroups(groups[0], groups[1], 1);
+    }
+
+    pub(super) fn copy_to_mirror(&self, encoder: &mut wgpu::CommandEncoder, region: &Region) {
         let storage = &self.storages[region.storage.0];
         let Some((texture, _)) = &storage.mirror else { return };
         let first = region.offset as u64 * 4 / MIRROR_ROW_BYTES;
@@ -154,34 +179,35 @@ fn mirror(gpu: &Gpu, name: &str, bytes: u64) -> Result<(wgpu::Texture, wgpu::Tex
     Ok((texture, view))
 }
 
-enum Prepared {
+pub(super) enum Prepared {
     Dispatch { kernel: Arc<Kernel>, group: wgpu::BindGroup, groups: [u32; 2] },
     Mirror(Region),
 }
 
 /// Ready to be replayed.
 pub struct Program {
-    commands: Vec<Prepared>,
+    /// What was recorded, and what it became.
+    pub(super) commands: Vec<(Command, Prepared)>,
 }
 
 impl Program {
     /// Compiles the kernels and makes the bind groups, once.
     pub fn new(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<Program> {
         let prepare = |command: &Command| match command {
-            Command::Mirror { region, .. } => Ok(Prepared::Mirror(*region)),
-            Command::Dispatch(dispatch) => prepare(gpu, memory, dispatch),
+            Command::Mirror { region, .. } => Ok((command.clone(), Prepared::Mirror(*region))),
+            Command::Dispatch(dispatch) => Ok((command.clone(), prepare(gpu, memory, dispatch)?)),
         };
         Ok(Program { commands: recording.commands.iter().map(prepare).collect::<Result<_>>()? })
     }
 
+    /// What it was made of, in order.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter().map(|(command, _)| command)
+    }
+
     /// Submits one replay for each uniform, in order. At most [`Memory::UNIFORMS`].
     pub fn submit<U: bytemuck::Pod>(&self, gpu: &Gpu, memory: &Memory, uniforms: &[U]) -> Result<()> {
-        debug_assert!(uniforms.len() <= Memory::UNIFORMS);
-        let mut bytes = vec![0; memory.uniform_stride as usize * uniforms.len()];
-        for (slot, uniform) in bytes.chunks_mut(memory.uniform_stride as usize).zip(uniforms) {
-            slot[..size_of::<U>()].copy_from_slice(bytemuck::bytes_of(uniform));
-        }
-        gpu.queue.write_buffer(&memory.uniform, 0, &bytes);
+        memory.write_uniforms(gpu, uniforms);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         for slot in 0..uniforms.len() {
             self.encode(memory, &mut encoder, (slot as u64 * memory.uniform_stride) as u32);
@@ -193,7 +219,7 @@ impl Program {
     /// One replay: runs of dispatches share a compute pass, which only a mirror copy interrupts.
     fn encode(&self, memory: &Memory, encoder: &mut wgpu::CommandEncoder, uniform_offset: u32) {
         let mut pass: Option<wgpu::ComputePass<'static>> = None;
-        for command in &self.commands {
+        for (_, command) in &self.commands {
             match command {
                 Prepared::Mirror(region) => {
                     pass = None;
@@ -202,12 +228,7 @@ impl Program {
                 Prepared::Dispatch { kernel, group, groups } => {
                     let pass =
                         pass.get_or_insert_with(|| encoder.begin_compute_pass(&Default::default()).forget_lifetime());
-                    pass.set_pipeline(&kernel.pipeline);
-                    pass.set_bind_group(0, group, &[]);
-                    if kernel.uses_uniform {
-                        pass.set_bind_group(1, &memory.uniform_group, &[uniform_offset]);
-                    }
-                    pass.dispatch_workgroups(groups[0], groups[1], 1);
+                    memory.dispatch(pass, kernel, group, *groups, uniform_offset);
                 }
             }
         }

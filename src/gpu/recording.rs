@@ -21,6 +21,15 @@ pub enum Operand {
     Scratch(usize),
 }
 
+/// What a dispatch is for, in numbers: what its time is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Multiplications and additions, where they are worth counting.
+    pub flops: u64,
+    /// Bytes of its operands that it must read or write at least once.
+    pub bytes: u64,
+}
+
 /// One dispatch.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
@@ -34,6 +43,8 @@ pub struct Dispatch {
     pub writes: Vec<(&'static str, Operand)>,
     /// Workgroups, folded to at most [`MAX_GROUPS`] in x.
     pub groups: [u32; 2],
+    /// Its work.
+    pub cost: Cost,
 }
 
 /// One command of a program.

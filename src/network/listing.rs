@@ -4,12 +4,12 @@
 //! `conv1.w`; the copies that bring mirrors up to date stand where they happen.
 
 use super::compile::Compiled;
-use super::table::{Align, Table, bytes, grouped};
 use crate::error::Result;
 use crate::gpu::{Command, Dispatch, Operand, Recording};
 use crate::ops::{Choose, record};
 use crate::plan::{Pass, Plan, Tensor};
 use crate::storage::{Region, StorageId};
+use crate::table::{Align, Table, bytes, grouped};
 
 impl Compiled {
     /// The dispatches of a section, and the storages that they use.

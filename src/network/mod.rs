@@ -10,7 +10,6 @@ mod initialize;
 mod listing;
 mod presets;
 mod summary;
-pub(crate) mod table;
 mod weights;
 
 pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};

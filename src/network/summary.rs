@@ -1,11 +1,11 @@
 //! `shadegrad summary`: a network's layers, and what a training step costs.
 
 use super::compile::{CompileOptions, Compiled};
-use super::table::{Align, Table, bytes, grouped};
 use super::{Network, NetworkLayer};
 use crate::error::Result;
 use crate::ops::softmax::Cost;
 use crate::plan::Pass;
+use crate::table::{Align, Table, bytes, grouped};
 
 impl Network {
     /// A table of the layers, and totals for training in batches of `batch`.

@@ -99,6 +99,11 @@ pub trait Op: Debug + Send + Sync + Record + Reference {
     fn flops(&self) -> u64 {
         0
     }
+    /// Operands of which the pass touches a part only, or which it both reads and writes: name, and how many elements
+    /// are read or written. All others are touched once, as a whole.
+    fn touched(&self) -> Vec<(&'static str, usize)> {
+        Vec::new()
+    }
 }
 
 /// How an operation is launched: `gpu.rs`.

@@ -1,7 +1,7 @@
 //! The bridge from a pass to its dispatches: tensors become regions, choices become constants.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Dispatch, Gpu, KernelSpec, MAX_GROUPS, Operand, Recording, fold};
+use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Operand, Recording, fold};
 use crate::plan::{Pass, Plan, Region};
 use crate::wgsl;
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,9 @@ pub struct Recorder<'a> {
     recording: &'a mut Recording,
     label: &'a str,
     tensors: Vec<(&'static str, Region)>,
+    /// Of the pass; its first dispatch, the main one, takes them all.
+    flops: u64,
+    touched: Vec<(&'static str, usize)>,
 }
 
 /// Appends the dispatches of a pass.
@@ -215,7 +218,8 @@ pub fn record(plan: &Plan, pass: &Pass, settings: &Settings, recording: &mut Rec
     let regions = |ids: &[crate::plan::TensorId]| ids.iter().map(|id| plan.get(*id).region).collect::<Vec<_>>();
     let names = pass.op.inputs().into_iter().chain(pass.op.outputs()).map(|(name, _)| name);
     let tensors = names.zip(regions(&pass.inputs).into_iter().chain(regions(&pass.outputs))).collect();
-    pass.op.record(&mut Recorder { settings, recording, label: &pass.label, tensors })
+    let (flops, touched) = (pass.op.flops(), pass.op.touched());
+    pass.op.record(&mut Recorder { settings, recording, label: &pass.label, tensors, flops, touched })
 }
 
 impl Recorder<'_> {
@@ -267,7 +271,8 @@ impl Recorder<'_> {
         writes: Vec<(&'static str, Operand)>,
     ) {
         let label = self.label.to_string();
-        self.recording.dispatch(Dispatch { label, kernel, reads, writes, groups: [1, 1] });
+        let cost = self.cost(&reads, &writes);
+        self.recording.dispatch(Dispatch { label, kernel, reads, writes, groups: [1, 1], cost });
     }
 
     /// `groups` workgroups, folded; `part` is appended to the label where a pass takes more than one dispatch. The
@@ -283,6 +288,20 @@ impl Recorder<'_> {
         let groups = fold(groups, self.settings.max_groups);
         let label = if part.is_empty() { self.label.to_string() } else { format!("{}.{part}", self.label) };
         let kernel = kernel.set("GROUPS_X", groups[0]);
-        self.recording.dispatch(Dispatch { label, kernel, reads, writes, groups });
+        let cost = self.cost(&reads, &writes);
+        self.recording.dispatch(Dispatch { label, kernel, reads, writes, groups, cost });
+    }
+
+    fn cost(&mut self, reads: &[(&'static str, Operand)], writes: &[(&'static str, Operand)]) -> Cost {
+        let elements = |operand: &Operand| match operand {
+            Operand::Scratch(len) => *len,
+            Operand::Buffer(region) | Operand::Mirror(region) => {
+                let named = self.tensors.iter().find(|(_, known)| known == region).map(|(name, _)| name);
+                let touched = self.touched.iter().find(|(name, _)| Some(name) == named);
+                touched.map_or(region.len, |(_, elements)| *elements)
+            }
+        };
+        let elements: usize = reads.iter().chain(writes).map(|(_, operand)| elements(operand)).sum();
+        Cost { flops: std::mem::take(&mut self.flops), bytes: 4 * elements as u64 }
     }
 }

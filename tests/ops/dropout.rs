@@ -1,5 +1,5 @@
 use crate::common::{Case, U, gpu, random, variants};
-use shadegrad::gpu::{Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source};
+use shadegrad::gpu::{Cost, Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source};
 use shadegrad::ops::dropout::{Backward, Forward};
 use shadegrad::ops::{Activation, Settings, Step};
 use shadegrad::plan::{Element, Plan, TensorId};
@@ -165,6 +165,7 @@ fn the_shader_gives_the_known_answers() {
         reads: vec![("keys", operand(keys_id)), ("counters", operand(counters_id))],
         writes: vec![("words", operand(words_id))],
         groups: [1, 1],
+        cost: Cost::default(),
     });
     let storages: Vec<(String, usize)> = plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
     let memory = Memory::new(gpu(), &storages, &[&recording], size_of::<Step>()).unwrap();

@@ -30,4 +30,7 @@ impl Op for Gather {
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         vec![("x", self.batch * self.pixels), ("targets", self.batch)]
     }
+    fn touched(&self) -> Vec<(&'static str, usize)> {
+        vec![("images", (self.batch * self.pixels).div_ceil(4)), ("labels", self.batch), ("order", self.batch)]
+    }
 }

@@ -30,4 +30,7 @@ impl Op for Score {
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         vec![("losses", self.slots), ("correct", self.slots), ("predictions", self.images)]
     }
+    fn touched(&self) -> Vec<(&'static str, usize)> {
+        vec![("losses", 1), ("correct", 1), ("predictions", self.batch)]
+    }
 }

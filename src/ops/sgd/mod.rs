@@ -38,4 +38,7 @@ impl Op for Update {
         let weights = ("weights", self.len);
         if self.momentum > 0.0 { vec![weights, ("velocity", self.len)] } else { vec![weights] }
     }
+    fn touched(&self) -> Vec<(&'static str, usize)> {
+        vec![("weights", 2 * self.len), ("velocity", 2 * self.len)]
+    }
 }

@@ -1,30 +1,34 @@
-//! Aligned text: what `summary` and `plan` are printed with.
+//! Aligned text: what `summary`, `plan` and `bench` are printed with.
 
 /// Where a column's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
+    /// At the left of its column.
     Left,
+    /// At the right of it, as numbers want it.
     Right,
 }
 
 /// Rows of cells, aligned by column; the first row is the heading.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     align: Vec<Align>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new<const COLUMNS: usize>(heading: [&str; COLUMNS], align: [Align; COLUMNS]) -> Table {
+    /// A table with its heading and nothing below it.
+    pub fn new<const COLUMNS: usize>(heading: [&str; COLUMNS], align: [Align; COLUMNS]) -> Table {
         Table { align: align.to_vec(), rows: vec![heading.map(String::from).to_vec()] }
     }
 
-    pub(crate) fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
+    /// Appends a row.
+    pub fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
         self.rows.push(cells.to_vec());
     }
 
     /// Two spaces before each column; nothing behind the last text of a line.
-    pub(crate) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.align.len()).map(width).collect();
         let mut text = String::new();
@@ -45,7 +49,7 @@ impl Table {
 }
 
 /// 1,199,882
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -58,7 +62,7 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// 4.6 MiB
-pub(crate) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     match count {
         0..1024 => format!("{count} B"),
         1024..0x10_0000 => format!("{:.1} KiB", count as f64 / 1024.0),

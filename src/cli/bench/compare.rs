@@ -1,0 +1,189 @@
+//! `shadegrad bench`: each model on each device, in turns, each time in a process of its own.
+
+use super::one::Measured;
+use super::report::{self, Row};
+use super::train_options;
+use crate::cli::tune::TuneOption;
+use crate::cli::{INTERRUPTED, stop_on_ctrl_c};
+use clap::Args;
+use shadegrad::gpu::{AdapterRecord, adapter, adapters, missing_driver_remedy};
+use shadegrad::machine::DeviceChoice;
+use shadegrad::network::Network;
+use shadegrad::{Error, Result};
+use std::io::Read;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[derive(Args)]
+pub struct Options {
+    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml; may be given several times
+    /// [default: case1 and case2]
+    #[arg(long)]
+    model: Vec<String>,
+    /// `all` (every adapter of `shadegrad devices`, then cpu), or a list with commas: cpu, auto, numbers, parts of
+    /// names. The first is what the others are compared with
+    #[arg(long, value_name = "all|LIST", default_value = "all")]
+    devices: String,
+    /// Steady training that is measured each time; a step that takes longer is measured whole
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    seconds: f64,
+    /// How often each is measured, in turns
+    #[arg(long, value_name = "R", default_value_t = 3)]
+    repeats: usize,
+    /// Images a step
+    #[arg(long, visible_alias = "batch-size", value_name = "N", default_value_t = 100)]
+    batch: usize,
+    #[command(flatten)]
+    tune: TuneOption,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// A device to be measured.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// As `--device` takes it.
+    choice: String,
+    /// For people.
+    pub name: String,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    check(options)?;
+    let models = if options.model.is_empty() { vec!["case1".into(), "case2".into()] } else { options.model.clone() };
+    for model in &models {
+        Network::open(model)?;
+    }
+    let targets = targets(&options.devices)?;
+    let mut rows: Vec<Row> =
+        models.iter().flat_map(|model| targets.iter().map(|target| Row::new(model.clone(), target.clone()))).collect();
+    let stop = stop_on_ctrl_c();
+    for repeat in 1..=options.repeats {
+        for row in &mut rows {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let measured = match measure(row, options, &stop) {
+                Ok(Some(measured)) => Ok(measured),
+                Ok(None) => break,
+                Err(problem) => Err(problem),
+            };
+            if !options.json {
+                eprintln!("{repeat}/{}  {}", options.repeats, row.progress(&measured));
+            }
+            row.add(measured);
+        }
+    }
+    if options.json {
+        println!("{}", report::json(&rows, options.seconds, options.repeats, options.batch));
+    } else {
+        print!("{}", report::text(&rows));
+    }
+    for row in &rows {
+        if let Some(problem) = row.problem() {
+            eprintln!("error: {} on {}: {problem}", row.model, row.target.name);
+        }
+    }
+    Ok(if stop.load(Ordering::Relaxed) {
+        eprintln!("interrupted; the figures are those of the runs that had ended");
+        ExitCode::from(INTERRUPTED)
+    } else if rows.iter().any(|row| row.problem().is_some()) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Every value inside its range; the message names the option.
+fn check(options: &Options) -> Result<()> {
+    let expect = |fine: bool, what: &str, got: &dyn std::fmt::Display| {
+        if fine { Ok(()) } else { Err(Error::Usage(format!("{what}, got {got}"))) }
+    };
+    let seconds = options.seconds;
+    expect(seconds > 0.0 && seconds <= 3600.0, "--seconds must be above 0 and at most 3600", &seconds)?;
+    expect((1..=1000).contains(&options.repeats), "--repeats must be from 1 to 1000", &options.repeats)?;
+    train_options(options.batch).map(|_| ())
+}
+
+/// The devices of `--devices`. Adapters go by their number from here on, so that every child takes the same.
+fn targets(list: &str) -> Result<Vec<Target>> {
+    let cpu = || Target { choice: "cpu".to_string(), name: "cpu".to_string() };
+    // With the backend, for an adapter may be there once for each.
+    let gpu = |record: &AdapterRecord| Target {
+        choice: record.index.to_string(),
+        name: format!("{}, {}", record.info.name, record.info.backend),
+    };
+    if list.trim() == "all" {
+        let found = pollster::block_on(adapters());
+        return Ok(found.iter().map(gpu).chain([cpu()]).collect());
+    }
+    let target = |item: &str| {
+        let choice: DeviceChoice = item.parse().map_err(|_| {
+            Error::Usage(format!("--devices {list}: a name is empty; give all, or cpu, auto, numbers or names"))
+        })?;
+        let DeviceChoice::Adapter(choice) = choice else { return Ok(cpu()) };
+        match pollster::block_on(adapter(&choice))? {
+            Some(record) => Ok(gpu(&record)),
+            None => {
+                Err(Error::Device(format!("no GPU driver found; {}, or give --devices cpu", missing_driver_remedy())))
+            }
+        }
+    };
+    list.split(',').map(target).collect()
+}
+
+/// One measurement in a process of its own. The outer result is the child's; `Ok(None)`: the user has ended it.
+fn measure(row: &Row, options: &Options, stop: &AtomicBool) -> Result<Option<Measured>, String> {
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    let mut child = Command::new(program)
+        .args(["bench", "one", "--model", &row.model, "--device", &row.target.choice])
+        .args(["--seconds", &options.seconds.to_string(), "--batch", &options.batch.to_string()])
+        .args(["--tune", &options.tune.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot start this program again: {error}"))?;
+    let said = reader(child.stdout.take());
+    let complained = reader(child.stderr.take());
+    let ended = wait(&mut child, stop);
+    let text = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
+    let (said, complained) = (text(said), text(complained));
+    if stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let status = ended.map_err(|error| format!("cannot wait for the measurement: {error}"))?;
+    if !status.success() {
+        let message = complained.split_once("error: ").map_or(complained.as_str(), |(_, message)| message).trim();
+        return Err(if message.is_empty() { format!("the measurement ended with {status}") } else { message.into() });
+    }
+    let line = said.lines().last().unwrap_or_default();
+    serde_json::from_str(line).map(Some).map_err(|error| format!("the measurement said `{line}`: {error}"))
+}
+
+/// Reads to the end, beside the child: a pipe that nobody reads would stop it.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Waits for its end, or brings it about after Ctrl-C: a terminal tells the child too, `kill` does not.
+fn wait(child: &mut Child, stop: &AtomicBool) -> std::io::Result<std::process::ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if stop.load(Ordering::Relaxed) {
+            let _ = child.kill();
+            return child.wait();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,85 @@
+//! `shadegrad bench kernels`
+
+use super::system::{self, Processors};
+use super::{noise, train_options};
+use crate::cli::DeviceOption;
+use crate::cli::tune::TuneOption;
+use clap::Args;
+use shadegrad::network::Network;
+use shadegrad::profile::{Ceilings, Profile, roofline};
+use shadegrad::train::Trainer;
+use shadegrad::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Options {
+    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
+    #[arg(long, default_value = "case2")]
+    model: String,
+    #[command(flatten)]
+    device: DeviceOption,
+    #[command(flatten)]
+    tune: TuneOption,
+    /// Images a step
+    #[arg(long, visible_alias = "batch-size", value_name = "N", default_value_t = 100)]
+    batch: usize,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Draw the dispatches under the device's roofs: work a byte, and work a second
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    roofline: Option<PathBuf>,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let train_options = train_options(options.batch)?;
+    if let Some(path) = &options.roofline {
+        roofline::check_path(path)?;
+    }
+    let network = Network::open(&options.model)?;
+    let device = options.device.open(options.json)?;
+    if options.roofline.is_some() && device.gpu().is_none() {
+        let problem = "--roofline needs a GPU or a driver that acts as one; the CPU has no ceilings measured";
+        return Err(Error::Usage(problem.into()));
+    }
+    let data = noise(&network, options.batch);
+    let device = options.tune.apply(&device, &train_options.compile(&network, &data)?, options.json)?;
+    let mut trainer = Trainer::new(&device, &network, &data, train_options, None)?;
+    let processors = Processors::read();
+    let profile = pollster::block_on(trainer.profile())?;
+    let ceilings = ceilings(&device)?;
+    let others = processors.and_then(|before| before.others_since());
+    let title = format!("training step of {}, batches of {}, on {}", network.name, options.batch, device.description);
+    if options.json {
+        let mut object = profile.json(ceilings.as_ref());
+        object["model"] = network.name.as_str().into();
+        object["device"] = device.description.as_str().into();
+        object["batch"] = options.batch.into();
+        object["busy_processors_of_others"] = others.into();
+        println!("{object}");
+    } else {
+        println!("{title}\n");
+        print!("{}", profile.table(ceilings.as_ref()));
+        if let Some(note) = others.and_then(system::busy) {
+            println!("note: {note}");
+        }
+    }
+    if let (Some(path), Some(ceilings)) = (&options.roofline, &ceilings) {
+        draw(path, &title, &profile, ceilings, options.json)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn draw(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings, quiet: bool) -> Result<()> {
+    roofline::save(path, title, profile, ceilings)?;
+    if !quiet {
+        println!("the roofline is in {}", path.display());
+    }
+    Ok(())
+}
+
+/// What the device reaches at best; nothing for the CPU.
+pub fn ceilings(device: &shadegrad::machine::Device) -> Result<Option<Ceilings>> {
+    device.gpu().map(|gpu| pollster::block_on(Ceilings::measure(gpu))).transpose()
+}

@@ -1,0 +1,75 @@
+//! `shadegrad bench`: how fast networks train on the devices of this machine, and where a step spends its time.
+//!
+//! Every figure of a comparison comes from a process of its own (`one`, a subcommand that help does not show), so that
+//! start-up and peak memory are its own too. The data is noise: what a step costs does not depend on what it learns.
+
+mod compare;
+mod kernels;
+mod one;
+mod report;
+mod system;
+
+pub use kernels::ceilings;
+
+use clap::{Args, Subcommand};
+use rand::Rng;
+use shadegrad::data::{DataPair, Dataset};
+use shadegrad::network::Network;
+use shadegrad::train::TrainOptions;
+use shadegrad::{Error, Result};
+use std::process::ExitCode;
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, allow_negative_numbers = true)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    compare: compare::Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Time, work and traffic of each dispatch of a training step, beside what the device can do at best
+    Kernels(kernels::Options),
+    /// One measurement, as a line of JSON
+    #[command(hide = true)]
+    One(one::Options),
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    match &options.command {
+        None => compare::run(&options.compare),
+        Some(Command::Kernels(options)) => kernels::run(options),
+        Some(Command::One(options)) => one::run(options),
+    }
+}
+
+/// How the networks are trained: as by default, but hardly learning anything, so that noise leads nowhere.
+fn train_options(batch: usize) -> Result<TrainOptions> {
+    if !(1..=65_536).contains(&batch) {
+        return Err(Error::Usage(format!("--batch must be from 1 to 65536, got {batch}")));
+    }
+    Ok(TrainOptions { batch_size: batch, learning_rate: 1e-6, epochs: usize::MAX, ..TrainOptions::default() })
+}
+
+/// Images of the training set, at most: as many as MNIST has.
+const MOST_IMAGES: usize = 60_000;
+/// And their bytes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// A training set of noise in whole batches, at least two of them, and a test set of one batch.
+fn noise(network: &Network, batch: usize) -> DataPair {
+    let [height, width, channels] = network.input;
+    let size = height * width * channels;
+    let batches = (MOST_IMAGES.min(MOST_BYTES / size) / batch).max(2);
+    let set = |name: &str, images: usize, stream: u64| {
+        let mut dice = rand_pcg::Pcg64Dxsm::new(1, stream.into());
+        let mut bytes = vec![0; images * size];
+        dice.fill_bytes(&mut bytes);
+        let labels = (0..images).map(|image| (image % network.classes()) as u8).collect();
+        let (name, image_shape, classes) = (name.to_string(), network.input, network.classes());
+        Dataset { name, images: bytes, labels, image_shape, classes }
+    };
+    DataPair { train: set("train", batches * batch, 1), test: set("test", batch, 2), source: "noise".to_string() }
+}

@@ -1,0 +1,152 @@
+//! [`Machine::profile`]: a section of the network under a clock, command by command.
+
+use super::{Backend, Machine, Section};
+use crate::error::Result;
+use crate::gpu::{Clock, Command, Dispatch};
+use crate::ops::Step;
+use crate::plan::{Pass, Plan, Region, TensorId};
+use crate::profile::{Profile, Row, TimedBy};
+use std::time::{Duration, Instant};
+
+/// How long whole steps run before and while they are timed.
+const WARM_UP: Duration = Duration::from_millis(200);
+const STEPS: Duration = Duration::from_millis(300);
+
+/// Replays that are timed command by command: the least and the most, and about how long they take otherwise.
+const REPLAYS: std::ops::RangeInclusive<usize> = 3..=50;
+const REPLAYING: Duration = Duration::from_millis(500);
+
+impl Machine {
+    /// Times a step of a section, as a whole and by its commands; takes about a second, or seven steps where they are
+    /// slow. Weights and velocity are put back afterwards.
+    pub async fn profile(&mut self, section: Section, step: Step) -> Result<Profile> {
+        let saved = self.save().await?;
+        // A step that learns nothing may be repeated at will.
+        let step = Step { learning_rate: 0.0, ..step };
+        self.steps_for(WARM_UP, section, step).await?;
+        let step_seconds = self.steps_for(STEPS, section, step).await?;
+        let replays = (REPLAYING.as_secs_f64() / step_seconds) as usize;
+        let replays = replays.clamp(*REPLAYS.start(), *REPLAYS.end());
+        let profile = self.time_commands(section, step, step_seconds, replays).await;
+        self.restore(&saved);
+        profile
+    }
+
+    /// Runs whole steps for at least so long, one or more; seconds a step.
+    async fn steps_for(&mut self, least: Duration, section: Section, step: Step) -> Result<f64> {
+        let start = Instant::now();
+        let (mut run, mut done) = (1, 0);
+        while done == 0 || start.elapsed() < least {
+            let before = Instant::now();
+            self.run(section, &vec![step; run])?;
+            self.finish().await?;
+            done += run;
+            // Enough steps in a submit to hide what it costs, as in training.
+            if before.elapsed() < least / 4 {
+                run = (2 * run).min(self.most_steps());
+            }
+        }
+        Ok(start.elapsed().as_secs_f64() / done as f64)
+    }
+
+    async fn time_commands(
+        &mut self,
+        section: Section,
+        step: Step,
+        step_seconds: f64,
+        replays: usize,
+    ) -> Result<Profile> {
+        let plan = &self.compiled.plan;
+        let passes = match section {
+            Section::Train => &self.compiled.train,
+            Section::Evaluate => &self.compiled.evaluate,
+            Section::Predict => &self.compiled.predict,
+        };
+        let (timed_by, rows, seconds) = match &mut self.backend {
+            Backend::Gpu { gpu, memory, programs } => {
+                let program = &programs[section as usize];
+                let timed_by = match gpu.clock() {
+                    Clock::Timestamps => TimedBy::Timestamps,
+                    Clock::Repetition => TimedBy::Repetition,
+                };
+                let seconds = program.time(gpu, memory, &step, gpu.clock(), replays).await?;
+                let rows: Vec<Row> = program.commands().map(|command| row(plan, command)).collect();
+                (timed_by, rows, seconds)
+            }
+            Backend::Cpu(machine) => {
+                let mut seconds = vec![Vec::new(); passes.len()];
+                for _ in 0..replays {
+                    for (pass, seconds) in passes.iter().zip(&mut seconds) {
+                        let start = Instant::now();
+                        machine.run(plan, pass, step);
+                        seconds.push(start.elapsed().as_secs_f64());
+                    }
+                }
+                (TimedBy::Host, passes.iter().map(cpu_row).collect(), seconds)
+            }
+        };
+        let rows = rows.into_iter().zip(seconds).map(|(row, seconds)| Row { seconds: median(seconds), ..row });
+        Ok(Profile { timed_by, replays, step_seconds, rows: rows.collect() })
+    }
+
+    /// What a step changes and the next one reads.
+    async fn save(&mut self) -> Result<Vec<(TensorId, Vec<f32>)>> {
+        let tensors = &self.compiled.tensors;
+        let mut saved = Vec::new();
+        for id in [Some(tensors.weights), tensors.velocity].into_iter().flatten() {
+            let len = self.compiled.plan.get(id).region.len;
+            saved.push((id, self.read(id, 0..len).await?));
+        }
+        Ok(saved)
+    }
+
+    fn restore(&mut self, saved: &[(TensorId, Vec<f32>)]) {
+        for (id, values) in saved {
+            self.write(*id, values);
+        }
+    }
+}
+
+fn row(plan: &Plan, command: &Command) -> Row {
+    match command {
+        Command::Dispatch(Dispatch { label, kernel, cost, .. }) => Row {
+            label: label.clone(),
+            kernel: kernel.name().to_string(),
+            seconds: 0.0,
+            flops: cost.flops,
+            bytes: cost.bytes,
+        },
+        Command::Mirror { label, region } => Row {
+            label: format!("{label}.copy"),
+            kernel: format!("copy of {}", name(plan, region)),
+            seconds: 0.0,
+            flops: 0,
+            // Read once and written once.
+            bytes: 8 * region.len as u64,
+        },
+    }
+}
+
+fn cpu_row(pass: &Pass) -> Row {
+    let touched = pass.op.touched();
+    let elements = |(name, len): (&'static str, usize)| {
+        touched.iter().find(|(other, _)| *other == name).map_or(len, |(_, elements)| *elements)
+    };
+    let elements: usize = pass.op.inputs().into_iter().chain(pass.op.outputs()).map(elements).sum();
+    let (label, kernel) = (pass.label.clone(), pass.op.name().to_string());
+    Row { label, kernel, seconds: 0.0, flops: pass.op.flops(), bytes: 4 * elements as u64 }
+}
+
+fn name<'a>(plan: &'a Plan, region: &Region) -> &'a str {
+    let found = plan.tensors.iter().find(|tensor| tensor.region == *region);
+    found.map_or(&plan.storages[region.storage.0].name, |tensor| &tensor.name)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        len if len % 2 == 1 => values[len / 2],
+        len => (values[len / 2 - 1] + values[len / 2]) / 2.0,
+    }
+}

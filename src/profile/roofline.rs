@@ -1,0 +1,207 @@
+//! A roofline: each dispatch at its work a byte (across) and its work a second (up), under what the device allows.
+//!
+//! The slope is memory, `copied bytes a second * work a byte`; the flat part is arithmetic. Only dispatches whose
+//! multiplications and additions are counted have a place. One drawing, for SVG and for PNG.
+
+use super::bitmap::Bitmap;
+use super::{Ceilings, Profile, Row};
+use crate::data::replace_file;
+use crate::error::{Error, Result};
+use image::ExtendedColorType;
+use image::ImageEncoder;
+use image::codecs::png::PngEncoder;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::io::{self, Write};
+use std::path::Path;
+
+const WIDTH: u32 = 1280;
+const LEAST_HEIGHT: u32 = 720;
+/// Of the list at the right.
+const LIST_WIDTH: u32 = 400;
+const LINE: u32 = 20;
+const TEXT: (&str, u32) = ("monospace", 16);
+
+const INK: RGBColor = RGBColor(40, 48, 58);
+const GRID: RGBColor = RGBColor(222, 226, 230);
+const ROOF: RGBColor = RGBColor(96, 108, 120);
+const FORWARD: RGBColor = RGBColor(38, 112, 178);
+const BACKWARD: RGBColor = RGBColor(204, 96, 32);
+
+/// A dispatch with a place.
+struct Point<'a> {
+    row: &'a Row,
+    /// Multiplications and additions a byte.
+    x: f64,
+    /// Billions of them a second.
+    y: f64,
+    /// Of the whole step.
+    share: f64,
+}
+
+/// Refuses what [`save`] could not write, before anything is measured.
+pub fn check_path(path: &Path) -> Result<()> {
+    kind(path)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(Error::file(path, format!("there is no folder {}; make it first", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+enum Kind {
+    Svg,
+    Png,
+}
+
+fn kind(path: &Path) -> Result<Kind> {
+    match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
+        Some("svg") => Ok(Kind::Svg),
+        Some("png") => Ok(Kind::Png),
+        _ => Err(Error::file(path, "expected a picture's name that ends in .svg or .png")),
+    }
+}
+
+/// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole.
+pub fn save(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings) -> Result<()> {
+    let points = points(profile);
+    if points.is_empty() {
+        let problem = "nothing to draw: no dispatch of this network counts multiplications, or the clock is too coarse";
+        return Err(Error::file(path, problem));
+    }
+    let height = LEAST_HEIGHT.max(LINE * (points.len() as u32 + 6));
+    let failed = |error: String| Error::file(path, format!("cannot be drawn: {error}"));
+    match kind(path)? {
+        Kind::Svg => {
+            let mut text = String::new();
+            let root = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+            draw(&root, title, &points, ceilings).map_err(failed)?;
+            drop(root);
+            replace_file(path, |file| file.write_all(text.as_bytes()))
+        }
+        Kind::Png => {
+            let mut bitmap = Bitmap::new(WIDTH, height);
+            let root = (&mut bitmap).into_drawing_area();
+            draw(&root, title, &points, ceilings).map_err(failed)?;
+            drop(root);
+            replace_file(path, |file| {
+                let encoder = PngEncoder::new(file);
+                let written = encoder.write_image(bitmap.image.as_raw(), WIDTH, height, ExtendedColorType::Rgb8);
+                written.map_err(io::Error::other)
+            })
+        }
+    }
+}
+
+fn points(profile: &Profile) -> Vec<Point<'_>> {
+    let sum = profile.sum();
+    let point = |row: &'_ Row| Some((row.intensity()?, row.flops_per_second()? * 1e-9));
+    let places = profile.rows.iter().filter_map(|row| Some((row, point(row)?)));
+    places.map(|(row, (x, y))| Point { row, x, y, share: row.seconds / sum }).collect()
+}
+
+fn draw<B: DrawingBackend>(
+    root: &DrawingArea<B, Shift>,
+    title: &str,
+    points: &[Point<'_>],
+    ceilings: &Ceilings,
+) -> Result<(), String> {
+    let says = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
+    root.fill(&WHITE).map_err(says)?;
+    let text = TextStyle::from(TEXT.into_font()).color(&INK);
+    root.draw(&Text::new(title.to_string(), (24, 12), text.clone())).map_err(says)?;
+    let (left, list) = root.margin(40, 0, 0, 0).split_horizontally(WIDTH - LIST_WIDTH);
+
+    let (peak, bandwidth) = (ceilings.flops_per_second * 1e-9, ceilings.bytes_per_second * 1e-9);
+    let ridge = peak / bandwidth;
+    let most = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::MIN_POSITIVE, f64::max);
+    let least = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::MAX, f64::min);
+    let x_least = least(&mut points.iter().map(|point| point.x)).min(ridge) / 3.0;
+    let x_most = most(&mut points.iter().map(|point| point.x)).max(ridge) * 3.0;
+    let y_least = least(&mut points.iter().map(|point| point.y)).min(peak) / 3.0;
+    let y_most = most(&mut points.iter().map(|point| point.y)).max(peak) * 2.0;
+
+    let mut chart = ChartBuilder::on(&left)
+        .margin(16)
+        .x_label_area_size(56)
+        .y_label_area_size(88)
+        .build_cartesian_2d((x_least..x_most).log_scale(), (y_least..y_most).log_scale())
+        .map_err(says)?;
+    chart
+        .configure_mesh()
+        .x_desc("multiplications and additions a byte")
+        .y_desc("GFLOP/s")
+        .x_label_formatter(&|x| plain(*x))
+        .y_label_formatter(&|y| plain(*y))
+        .label_style(text.clone())
+        .axis_desc_style(text.clone())
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .axis_style(ROOF)
+        .draw()
+        .map_err(says)?;
+    let roof = [(x_least, x_least * bandwidth), (ridge, peak), (x_most, peak)];
+    // Where the slope leaves the picture at the bottom, it starts there.
+    let start = x_least.max(y_least / bandwidth);
+    let roof = [(start, start * bandwidth)].into_iter().chain(roof.into_iter().filter(|(x, _)| *x > start));
+    chart.draw_series(LineSeries::new(roof, ROOF.stroke_width(2))).map_err(says)?;
+    let centred = text.clone().pos(Pos::new(HPos::Center, VPos::Center));
+    let numbers = apart(points, [x_most / x_least, y_most / y_least]);
+    for (index, (point, number)) in points.iter().zip(numbers).enumerate() {
+        let colour = colour(point);
+        let radius = 4.0 + 24.0 * point.share.max(0.0).sqrt();
+        let at = (point.x, point.y);
+        chart.draw_series([Circle::new(at, radius as i32, colour.mix(0.4).filled())]).map_err(says)?;
+        chart.draw_series([Text::new((index + 1).to_string(), number, centred.clone())]).map_err(says)?;
+    }
+
+    let mut lines = vec![
+        (format!("roofs: {} GFLOP/s, {} GB/s", plain(peak), plain(bandwidth)), ROOF),
+        ("blue: forward, orange: backward".to_string(), ROOF),
+        ("a larger disc takes longer".to_string(), ROOF),
+        (String::new(), ROOF),
+    ];
+    lines.extend(points.iter().enumerate().map(|(index, point)| {
+        (format!("{:>2} {:<24} {:>7}", index + 1, point.row.label, plain(point.y)), colour(point))
+    }));
+    for (index, (line, colour)) in lines.into_iter().enumerate() {
+        let style = TextStyle::from(TEXT.into_font()).color(&colour);
+        list.draw(&Text::new(line, (0, (LINE * (index as u32 + 1)) as i32), style)).map_err(says)?;
+    }
+    root.present().map_err(says)
+}
+
+/// A place for each point's number: on the point, or as far to its right as no other number is. `spans` are the last
+/// value of each axis over its first.
+fn apart(points: &[Point<'_>], spans: [f64; 2]) -> Vec<(f64, f64)> {
+    // What a number needs of the picture, along each axis.
+    const ROOM: [f64; 2] = [0.03, 0.03];
+    let [wide, high] = [0, 1].map(|axis| spans[axis].powf(ROOM[axis]));
+    let is_near = |a: f64, b: f64, room: f64| (a / b).max(b / a) < room;
+    let mut places: Vec<(f64, f64)> = Vec::new();
+    for Point { x, y, .. } in points {
+        let mut at = *x;
+        while places.iter().any(|other| is_near(other.0, at, wide * 0.999) && is_near(other.1, *y, high)) {
+            at *= wide;
+        }
+        places.push((at, *y));
+    }
+    places
+}
+
+fn colour(point: &Point<'_>) -> RGBColor {
+    if point.row.label.contains(".forward") { FORWARD } else { BACKWARD }
+}
+
+/// Three digits, and no more zeros than needed.
+fn plain(value: f64) -> String {
+    match value {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        1.0.. => format!("{value:.2}"),
+        0.01.. => format!("{value:.3}"),
+        _ => format!("{value:.0e}"),
+    }
+}
