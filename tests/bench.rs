@@ -42,7 +42,7 @@ impl Place {
         let gpu = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
         let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
         let args = args.split_whitespace().map(|arg| arg.replace("GPU", &gpu));
-        command.args(args).current_dir(self.0.path()).env_remove("SHADEGRAD_DATA");
+        command.args(args).current_dir(self.0.path()).env_remove("SHADEGRAD_DATA").env("SHADEGRAD_TUNE", "off");
         command
     }
 

@@ -39,7 +39,11 @@ impl Place {
 
     fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
-        command.args(args.split_whitespace()).current_dir(self.0.path()).env_remove("SHADEGRAD_DATA");
+        command
+            .args(args.split_whitespace())
+            .current_dir(self.0.path())
+            .env_remove("SHADEGRAD_DATA")
+            .env("SHADEGRAD_TUNE", "off");
         let takes_device = ["train", "evaluate", "predict"].contains(&args.split(' ').next().unwrap_or_default());
         if let Ok(device) = std::env::var("SHADEGRAD_TEST_DEVICE")
             && takes_device

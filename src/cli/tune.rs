@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// How long a run may be kept waiting. The candidate that is being tried is finished, which takes another second or two
 /// on a driver that compiles slowly.
-const PATIENCE: Duration = Duration::from_secs(7);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `--tune`
 #[derive(Args)]

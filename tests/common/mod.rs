@@ -22,14 +22,16 @@ const POISON_BITS: u32 = 0x7fc0_dead;
 /// The device of all tests: `$SHADEGRAD_TEST_DEVICE` (a part of a name), else what `auto` takes.
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        let choice = std::env::var("SHADEGRAD_TEST_DEVICE").map_or(AdapterChoice::Auto, AdapterChoice::Name);
-        match pollster::block_on(Gpu::open(&choice, Step::FIELDS)) {
-            Ok(Some(opened)) => opened.gpu,
-            Ok(None) => panic!("no GPU driver: {}", shadegrad::gpu::missing_driver_remedy()),
-            Err(error) => panic!("{error}"),
-        }
+    GPU.get_or_init(|| match pollster::block_on(Gpu::open(&adapter(), Step::FIELDS)) {
+        Ok(Some(opened)) => opened.gpu,
+        Ok(None) => panic!("no GPU driver: {}", shadegrad::gpu::missing_driver_remedy()),
+        Err(error) => panic!("{error}"),
     })
+}
+
+/// The adapter of [`gpu`].
+pub fn adapter() -> AdapterChoice {
+    std::env::var("SHADEGRAD_TEST_DEVICE").map_or(AdapterChoice::Auto, AdapterChoice::Name)
 }
 
 /// The content of a tensor.

@@ -1,0 +1,175 @@
+//! The tuner: right candidates only, remembered, and repeatable.
+
+mod common;
+
+use common::{gpu, mirrored, plain};
+use shadegrad::gpu::Command;
+use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
+use shadegrad::network::{CompileOptions, Compiled, Network};
+use shadegrad::ops::{Choose, Form, Settings, Step, Tile};
+use shadegrad::tune::{Cache, Choices, Effort, Trial, Tuned, Verdict, candidates, table, tune};
+use std::path::Path;
+use std::time::Duration;
+
+/// Three passes that are worth tuning, and a dense layer that is not.
+const NETWORK: &str = r#"
+input = [14, 14, 8]
+layers = [
+    { type = "conv2d", filters = 16, kernel = 3, activation = "relu" },
+    { type = "conv2d", filters = 16, kernel = 3 },
+    { type = "flatten" },
+    { type = "dense", units = 4 },
+]
+"#;
+
+fn compiled() -> Compiled {
+    let options = CompileOptions { batch: 32, train_images: 64, momentum: 0.9, slots: 2, ..CompileOptions::default() };
+    Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
+}
+
+fn run(cache: &mut Cache, effort: Effort) -> (Choices, Vec<Tuned>, usize) {
+    let mut tried = 0;
+    let (choices, tuned) =
+        pollster::block_on(tune(gpu(), &compiled(), cache, effort, &mut |_| tried += 1)).expect("tuning");
+    (choices, tuned, tried)
+}
+
+fn cache(folder: &Path) -> Cache {
+    Cache::open(Some(folder), gpu())
+}
+
+#[test]
+fn what_is_tuned_is_right_and_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (choices, tuned, tried) = run(&mut cache(folder.path()), Effort::Within(Duration::from_secs(600)));
+    let labels: Vec<&str> = tuned.iter().map(|tuned| tuned.label.as_str()).collect();
+    for label in ["conv1.forward", "conv2.forward", "conv2.backward_input", "conv2.backward_weight"] {
+        assert!(labels.contains(&label), "no {label} in {labels:?}");
+    }
+    assert!(!labels.iter().any(|label| label.contains("dense")), "{labels:?}");
+    assert_eq!(tried, labels.len() * candidates(gpu()).len());
+    for Tuned { label, entry, cached, .. } in &tuned {
+        assert!(!cached && entry.refused.is_empty(), "{label}: {:?}", entry.refused);
+        assert_eq!(entry.tried.len(), candidates(gpu()).len(), "{label}");
+        let best = entry.tried.iter().map(|(_, seconds)| *seconds).fold(f64::INFINITY, f64::min);
+        let chosen = entry.tried.iter().find(|(settings, _)| *settings == entry.settings).unwrap().1;
+        assert!(chosen <= best / 0.97 && entry.seconds == Some(chosen), "{label}: {entry:?}");
+        assert_eq!(choices.settings(label), &entry.settings);
+    }
+    assert_eq!(choices.settings("dense1.forward"), &Settings::of(gpu()));
+    let printed = table(&tuned);
+    assert_eq!(printed.matches("chosen").count(), tuned.len(), "{printed}");
+
+    let saved = {
+        let mut cache = cache(folder.path());
+        // `tune` leaves the saving to its caller.
+        let again = run(&mut cache, Effort::Within(Duration::from_secs(600)));
+        assert_eq!(again.2, tried);
+        cache.save().unwrap();
+        again
+    };
+    let (known, tuned, tried) = run(&mut cache(folder.path()), Effort::Known);
+    assert_eq!((known, tried), (saved.0, 0));
+    assert!(tuned.iter().all(|tuned| tuned.cached));
+    // Another shape is another pass.
+    let options = CompileOptions { batch: 33, train_images: 64, slots: 2, ..CompileOptions::default() };
+    let other = Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap();
+    let found = pollster::block_on(tune(gpu(), &other, &mut cache(folder.path()), Effort::Known, &mut |_| ()));
+    assert!(found.unwrap().1.is_empty());
+}
+
+#[test]
+fn without_time_the_best_guess_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (choices, tuned, tried) = run(&mut cache(folder.path()), Effort::Within(Duration::ZERO));
+    assert_eq!((choices, tuned.len(), tried), (Settings::of(gpu()).into(), 0, 0));
+}
+
+#[test]
+fn a_wrong_candidate_is_refused() {
+    let compiled = compiled();
+    let pass = compiled.train.iter().find(|pass| pass.label == "conv2.backward_weight").unwrap();
+    pollster::block_on(async {
+        let trial = Trial::new(gpu(), &compiled, pass).await.unwrap();
+        for settings in [plain(), mirrored()] {
+            let verdict = trial.run(&settings).await.unwrap();
+            assert!(matches!(verdict, Verdict::Right(seconds) if seconds > 0.0), "{verdict:?}");
+        }
+        // Each is a mistake that a driver or a kernel could make.
+        let without_copies = |recording: &mut shadegrad::gpu::Recording| {
+            let copy = recording.commands.iter().position(|c| matches!(c, Command::Mirror { .. })).unwrap();
+            let copy = recording.commands.remove(copy);
+            recording.commands.push(copy);
+        };
+        let too_few_groups = |recording: &mut shadegrad::gpu::Recording| {
+            for command in &mut recording.commands {
+                if let Command::Dispatch(dispatch) = command {
+                    dispatch.groups[0] = 1;
+                }
+            }
+        };
+        let verdict = trial.run_tampered(&mirrored(), without_copies).await.unwrap();
+        assert!(matches!(&verdict, Verdict::Wrong(why) if why.contains("element")), "{verdict:?}");
+        let verdict = trial.run_tampered(&plain(), too_few_groups).await.unwrap();
+        assert!(matches!(&verdict, Verdict::Wrong(why) if why.contains("element")), "{verdict:?}");
+    });
+}
+
+/// A few training steps under every candidate: all near each other, and the same choice gives the same bits.
+#[test]
+fn a_network_trains_alike_under_every_candidate() {
+    let device = pollster::block_on(Device::open(&DeviceChoice::Adapter(common::adapter()))).unwrap();
+    let network = Network::from_toml("small", NETWORK).unwrap();
+    let weights = |settings: &Settings| {
+        let mut machine = Machine::with_settings(&device, compiled(), settings).unwrap();
+        machine.write_weights(&network.initialize(1));
+        let train = machine.compiled.tensors.train.unwrap();
+        machine.write_bytes(train.images, &(0..64 * 14 * 14 * 8).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>());
+        machine.write_int(train.labels, &(0..64).map(|i| i % 4).collect::<Vec<_>>());
+        machine.write_int(train.order, &(0..64).collect::<Vec<_>>());
+        machine.run(Section::Train, &Step::epoch(64, 32, 0, 1, 0.01)).unwrap();
+        pollster::block_on(machine.read_weights()).unwrap().values.concat()
+    };
+    let expected = weights(&Settings { form: Form::Naive, ..plain() });
+    for settings in candidates(gpu()) {
+        let got = weights(&settings);
+        let far = expected.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // Two steps on weights of size 1: rounding differs, and nothing else.
+        assert!(far <= 1e-5 && got.iter().all(|w| w.is_finite()), "{settings}: {far}");
+        assert_eq!(got, weights(&settings), "{settings}: another run");
+    }
+}
+
+#[test]
+fn choices_survive_a_file_and_nonsense_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tune.toml");
+    let mut choices = Choices::from(Settings::hardware());
+    choices.passes.insert("conv2.forward".into(), Settings::subgroup(16));
+    choices.save(&path).unwrap();
+    assert_eq!(Choices::read(&path).unwrap(), choices);
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (from, to, says) in [
+        ("rows = 8", "rows = 7", "rows must be"),
+        ("\"staged\"", "\"magic\"", "unknown variant"),
+        ("[passes", "[pases", "pases"),
+        ("down = 16", "down = 0", "from 1 to 256"),
+        ("columns4 = 8", "columns4 = 4", "subgroup tile"),
+    ] {
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let message = Choices::read(&path).unwrap_err().to_string();
+        assert!(message.contains(says) && message.contains("tune.toml"), "{from} -> {to}: {message}");
+    }
+    let message = Choices::read(&folder.path().join("none.toml")).unwrap_err().to_string();
+    assert!(message.contains("none.toml"), "{message}");
+}
+
+#[test]
+fn choices_of_another_device_are_refused() {
+    let device = pollster::block_on(Device::open(&DeviceChoice::Adapter(common::adapter()))).unwrap();
+    let lanes = if gpu().lanes() == Some(8) { 16 } else { 8 };
+    let settings = Settings { tile: Tile::subgroup(lanes, 4, 1), ..Settings::subgroup(lanes) };
+    let Err(error) = device.with_choices(settings.into()) else { panic!("taken") };
+    let message = error.to_string();
+    assert!(message.contains(&format!("subgroups of {lanes} lanes")) && message.contains("tune again"), "{message}");
+}
