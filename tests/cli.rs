@@ -147,7 +147,7 @@ fn a_run_leaves_a_folder() {
     let mut names: Vec<_> =
         fs::read_dir(place.path("deep/run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["confusion.csv", "metrics.jsonl", "model.safetensors", "run.toml"]);
+    assert_eq!(names, ["confusion.csv", "metrics.jsonl", "model.safetensors", "run.toml", "tune.toml"]);
 
     let record: toml::Table = fs::read_to_string(place.path("deep/run/run.toml")).unwrap().parse().unwrap();
     assert_eq!(record["train_images"].as_integer(), Some(TRAIN_IMAGES as i64));
@@ -542,6 +542,51 @@ fn a_loss_that_is_not_finite_is_explained() {
 }
 
 #[cfg(unix)]
+#[test]
+fn kernels_are_tuned_remembered_and_pinned() {
+    let place = Place::new();
+    let model = "input = [28, 28, 1]\nlayers = [{ type = 'conv2d', filters = 8, kernel = 3 }, { type = 'conv2d', \
+                 filters = 8, kernel = 3 }, { type = 'flatten' }, { type = 'dense', units = 10 }]\n";
+    fs::write(place.path("two.toml"), model).unwrap();
+    let cache = place.path("cache");
+    let run = |args: &str| {
+        let mut command = place.command(args);
+        command.env_remove("SHADEGRAD_TUNE").env("SHADEGRAD_CACHE", &cache);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{args}: {stderr}");
+        (String::from_utf8(output.stdout).unwrap(), stderr)
+    };
+    let train = "train --model two.toml --data data --batch-size 60 --max-steps 2 --out";
+    let (_, said) = run(&format!("{train} first"));
+    assert!(said.contains("tuning: "), "{said}");
+    let files: Vec<_> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let choices = fs::read_to_string(place.path("first/tune.toml")).unwrap();
+    assert!(choices.contains("conv2.forward"), "{choices}");
+
+    // The same choices, from the cache and from the file of the run: the same bits.
+    let weights = |name: &str| fs::read(place.path(&format!("{name}/model.safetensors"))).unwrap();
+    let (_, said) = run(&format!("{train} second"));
+    assert!(!said.contains("tuning: "), "{said}");
+    run(&format!("{train} third --tune first"));
+    run(&format!("{train} fourth --tune first/tune.toml"));
+    for name in ["second", "third", "fourth"] {
+        assert_eq!(fs::read_to_string(place.path(&format!("{name}/tune.toml"))).unwrap(), choices, "{name}");
+        assert!(weights(name) == weights("first"), "{name}");
+    }
+
+    let device = std::env::var("SHADEGRAD_TEST_DEVICE").map_or(String::new(), |name| format!("--device {name}"));
+    let (table, _) = run(&format!("tune two.toml --batch-size 60 --out all.toml {device}"));
+    assert!(table.contains("conv2.forward") && table.contains("chosen"), "{table}");
+    run(&format!("{train} fifth --tune all.toml"));
+
+    place.refuses(1, "train --model two.toml --data data --tune none.toml", &["none.toml"]);
+    fs::write(place.path("broken.toml"), choices.replacen("rows = ", "rows = 1", 1)).unwrap();
+    place.refuses(1, "train --model two.toml --data data --tune broken.toml", &["broken.toml", "rows"]);
+    place.refuses(1, "tune two.toml --device cpu", &["not the CPU"]);
+}
+
 #[test]
 fn ctrl_c_saves_and_ends() {
     use std::time::{Duration, Instant};
