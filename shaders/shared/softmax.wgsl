@@ -11,10 +11,21 @@ struct Row {
     largest: f32,
     best: u32,
     sum: f32,
+    broken: bool, // a logit is NaN
+    nan: f32, // that logit
+}
+
+// A loss that shows when a logit is NaN. Drivers may compute as if there were no NaN (SwiftShader's exp and max lose it,
+// Metal's fast mathematics too), so it is known by its bits and handed on as it is.
+fn honest(loss: f32, found: Row) -> f32 {
+    if found.broken {
+        return found.nan;
+    }
+    return loss;
 }
 
 fn look_at(row: u32) -> Row {
-    var found = Row(x[row * CLASSES], 0u, 0.0);
+    var found = Row(x[row * CLASSES], 0u, 0.0, false, 0.0);
     for (var j = 1u; j < CLASSES; j++) {
         let logit = x[row * CLASSES + j];
         if logit > found.largest {
@@ -23,6 +34,10 @@ fn look_at(row: u32) -> Row {
         }
     }
     for (var j = 0u; j < CLASSES; j++) {
+        if (bitcast<u32>(x[row * CLASSES + j]) & 0x7fffffffu) > 0x7f800000u {
+            found.broken = true;
+            found.nan = x[row * CLASSES + j];
+        }
         found.sum += exp(x[row * CLASSES + j] - found.largest);
     }
     return found;

@@ -32,6 +32,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let a = exp(x[row * CLASSES + j] - found.largest) / found.sum;
         dx[row * CLASSES + j] = (a - select(0.0, 1.0, j == t)) / images;
     }
-    loss[row] = log(found.sum) - (x[row * CLASSES + t] - found.largest);
+    loss[row] = honest(log(found.sum) - (x[row * CLASSES + t] - found.largest), found);
     prediction[row] = found.best;
 }

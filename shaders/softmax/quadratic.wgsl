@@ -41,6 +41,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let e = a - select(0.0, 1.0, j == t);
         dx[row * CLASSES + j] = a * (e - inner) / images;
     }
-    loss[row] = 0.5 * squares;
+    loss[row] = honest(0.5 * squares, found);
     prediction[row] = found.best;
 }
