@@ -3,7 +3,7 @@
 //! `x` at a place is what the window covers there, read as [`Left`] reads it; it is the left operand of the forward pass,
 //! transposed. A tile of `out` stays in registers while the places go by, in their order.
 
-use super::product::{Left, load, store};
+use super::product::{Left, add, for_each_row, load, store};
 use pulp::{Simd, WithSimd};
 
 /// One sum.
@@ -73,8 +73,11 @@ impl Outer<'_> {
                 let x = &values[n * image + p * row + r * run_stride + first..][..(columns - 1) * step + R];
                 for (q, dy) in dy.chunks_exact(self.dy_stride).enumerate() {
                     let x = &x[q * step..][..R];
-                    let dy = S::as_simd_f32s(&dy[column..][..V * S::F32_LANES]).0;
-                    let dy: [S::f32s; V] = std::array::from_fn(|j| dy[j]);
+                    let vectors = S::as_simd_f32s(&dy[column..][..V * S::F32_LANES]).0;
+                    let mut dy = [simd.splat_f32s(0.0); V];
+                    for j in 0..V {
+                        dy[j] = vectors[j];
+                    }
                     for i in 0..R {
                         let x = simd.splat_f32s(x[i]);
                         for j in 0..V {
@@ -85,12 +88,11 @@ impl Outer<'_> {
             }
         }
         let width = (V * S::F32_LANES).min(self.columns - column);
-        for i in 0..R {
+        for_each_row!(R, i, {
             let out = &mut self.out[(r * run + first + i) * self.columns + column..][..width];
-            let there: [S::f32s; V] = load(simd, out);
-            let sums: [S::f32s; V] = std::array::from_fn(|j| simd.add_f32s(there[j], sums[i][j]));
-            store(simd, out, sums);
-        }
+            let there = load(simd, out);
+            store(simd, out, add(simd, there, sums[i]));
+        });
         V
     }
 }

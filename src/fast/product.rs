@@ -7,6 +7,21 @@
 use crate::ops::Activation;
 use pulp::{Simd, WithSimd};
 
+/// The statements once for each row of a tile of `$rows`, as text. A loop might stay one, and a tile whose rows are counted
+/// at run time lies in memory, not in registers: that is two thirds of the speed.
+macro_rules! for_each_row {
+    ($rows:expr, $i:ident, $body:block) => {
+        for_each_row!($rows, $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    ($rows:expr, $i:ident, $body:block, $($number:literal)*) => {{
+        $(if $number < $rows {
+            let $i: usize = $number;
+            $body
+        })*
+    }};
+}
+pub(super) use for_each_row;
+
 /// Right operands have rows of a multiple of so many elements: the widest vector.
 pub(crate) const LANES: usize = 16;
 
@@ -144,11 +159,18 @@ impl Product<'_> {
         let Right { values: right, stride, .. } = self.right;
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for r in 0..runs {
-            let left: [&[f32]; R] = std::array::from_fn(|i| &values[bases[i] + r * run_stride..][..run]);
+            // Slices of one length, so that the loop over k need not check it for each of them.
+            let mut left = [&values[..0]; R];
+            for i in 0..R {
+                left[i] = &values[bases[i] + r * run_stride..][..run];
+            }
             let right = &right[r * run * stride..][..run * stride];
-            for (k, right) in right.chunks_exact(stride).enumerate() {
-                let right = S::as_simd_f32s(&right[column..][..V * S::F32_LANES]).0;
-                let right: [S::f32s; V] = std::array::from_fn(|j| right[j]);
+            for k in 0..run {
+                let vectors = S::as_simd_f32s(&right[k * stride + column..][..V * S::F32_LANES]).0;
+                let mut right = [simd.splat_f32s(0.0); V];
+                for j in 0..V {
+                    right[j] = vectors[j];
+                }
                 for i in 0..R {
                     let left = simd.splat_f32s(left[i][k]);
                     for j in 0..V {
@@ -172,43 +194,40 @@ impl Product<'_> {
     ) {
         let width = (V * S::F32_LANES).min(self.right.columns - column);
         let first = row * self.out_stride + column;
+        let at = |i: usize| first + i * self.out_stride..first + i * self.out_stride + width;
         let mut curved = Activation::Identity;
         match self.finish {
             Finish::Store => {}
-            Finish::Add => {
-                for i in 0..R {
-                    if i < rows {
-                        let there: [S::f32s; V] = load(simd, &self.out[first + i * self.out_stride..][..width]);
-                        sums[i] = std::array::from_fn(|j| simd.add_f32s(there[j], sums[i][j]));
-                    }
+            Finish::Add => for_each_row!(R, i, {
+                if i < rows {
+                    sums[i] = add(simd, sums[i], load(simd, &self.out[at(i)]));
                 }
-            }
+            }),
             Finish::Bias(b, activation) => {
                 let b: [S::f32s; V] = load(simd, &b[column..][..width]);
-                for sums in &mut sums {
-                    *sums = std::array::from_fn(|j| simd.add_f32s(sums[j], b[j]));
-                    if activation == Activation::Relu {
-                        *sums = sums.map(|sum| relu(simd, sum));
-                    } else {
-                        curved = activation;
-                    }
+                for_each_row!(R, i, { sums[i] = add(simd, sums[i], b) });
+                if activation == Activation::Relu {
+                    for_each_row!(R, i, { sums[i] = relu(simd, sums[i]) });
+                } else {
+                    curved = activation;
                 }
             }
-            Finish::Producer(x, producer) => {
-                for i in 0..R {
-                    if i < rows {
-                        let x: [S::f32s; V] = load(simd, &x[first + i * self.out_stride..][..width]);
-                        sums[i] = std::array::from_fn(|j| simd.mul_f32s(sums[i][j], derivative(simd, producer, x[j])));
-                    }
+            Finish::Producer(x, producer) => for_each_row!(R, i, {
+                if i < rows {
+                    sums[i] = times_derivative(simd, sums[i], producer, load(simd, &x[at(i)]));
                 }
-            }
+            }),
         }
-        for i in 0..R {
+        for_each_row!(R, i, {
             if i < rows {
-                let out = &mut self.out[first + i * self.out_stride..][..width];
-                store(simd, out, sums[i]);
-                if curved != Activation::Identity {
-                    out.iter_mut().for_each(|y| *y = curved.apply(*y));
+                store(simd, &mut self.out[at(i)], sums[i]);
+            }
+        });
+        if curved != Activation::Identity {
+            for i in 0..rows {
+                let at = at(i);
+                for y in &mut self.out[at] {
+                    *y = curved.apply(*y);
                 }
             }
         }
@@ -218,66 +237,108 @@ impl Product<'_> {
 /// `V` vectors, with zeros behind the end.
 #[inline(always)]
 pub(crate) fn load<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; V] {
-    let (whole, rest) = S::as_simd_f32s(from);
-    std::array::from_fn(|j| match whole.get(j) {
-        Some(vector) => *vector,
-        None if j == whole.len() => simd.partial_load_f32s(rest),
-        None => simd.splat_f32s(0.0),
-    })
+    let (whole, _) = S::as_simd_f32s(from);
+    if whole.len() < V {
+        return load_part(simd, from);
+    }
+    let mut vectors = [simd.splat_f32s(0.0); V];
+    for j in 0..V {
+        vectors[j] = whole[j];
+    }
+    vectors
 }
 
 /// What of `V` vectors lies before the end.
 #[inline(always)]
 pub(crate) fn store<S: Simd, const V: usize>(simd: S, to: &mut [f32], vectors: [S::f32s; V]) {
+    let (whole, _) = S::as_mut_simd_f32s(to);
+    if whole.len() < V {
+        return store_part(simd, to, vectors);
+    }
+    for j in 0..V {
+        whole[j] = vectors[j];
+    }
+}
+
+/// Rare, and long.
+#[inline(never)]
+fn load_part<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; V] {
+    let (whole, rest) = S::as_simd_f32s(from);
+    let mut vectors = [simd.splat_f32s(0.0); V];
+    vectors[..whole.len()].copy_from_slice(whole);
+    vectors[whole.len()] = simd.partial_load_f32s(rest);
+    vectors
+}
+
+#[inline(never)]
+fn store_part<S: Simd, const V: usize>(simd: S, to: &mut [f32], vectors: [S::f32s; V]) {
     let (whole, rest) = S::as_mut_simd_f32s(to);
     let count = whole.len();
+    whole.copy_from_slice(&vectors[..count]);
+    simd.partial_store_f32s(rest, vectors[count]);
+}
+
+#[inline(always)]
+pub(crate) fn add<S: Simd, const V: usize>(simd: S, mut a: [S::f32s; V], b: [S::f32s; V]) -> [S::f32s; V] {
     for j in 0..V {
-        if j < count {
-            whole[j] = vectors[j];
-        } else if j == count {
-            simd.partial_store_f32s(rest, vectors[j]);
-        }
+        a[j] = simd.add_f32s(a[j], b[j]);
     }
+    a
 }
 
 /// Not a maximum, which would turn a NaN into 0.
 #[inline(always)]
-fn relu<S: Simd>(simd: S, z: S::f32s) -> S::f32s {
+fn relu<S: Simd, const V: usize>(simd: S, mut z: [S::f32s; V]) -> [S::f32s; V] {
     let zero = simd.splat_f32s(0.0);
-    simd.select_f32s(simd.less_than_f32s(z, zero), zero, z)
+    for j in 0..V {
+        z[j] = simd.select_f32s(simd.less_than_f32s(z[j], zero), zero, z[j]);
+    }
+    z
 }
 
-/// f'(z), from y = f(z)
+/// `dy f'(z)`, from y = f(z)
 #[inline(always)]
-fn derivative<S: Simd>(simd: S, activation: Activation, y: S::f32s) -> S::f32s {
+fn times_derivative<S: Simd, const V: usize>(
+    simd: S,
+    mut dy: [S::f32s; V],
+    activation: Activation,
+    y: [S::f32s; V],
+) -> [S::f32s; V] {
     let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
-    match activation {
-        Activation::Identity => one,
-        Activation::Relu => simd.select_f32s(simd.greater_than_f32s(y, zero), one, zero),
-        Activation::Sigmoid => simd.mul_f32s(y, simd.sub_f32s(one, y)),
-        Activation::Tanh => simd.sub_f32s(one, simd.mul_f32s(y, y)),
+    for j in 0..V {
+        let derivative = match activation {
+            Activation::Identity => one,
+            Activation::Relu => simd.select_f32s(simd.greater_than_f32s(y[j], zero), one, zero),
+            Activation::Sigmoid => simd.mul_f32s(y[j], simd.sub_f32s(one, y[j])),
+            Activation::Tanh => simd.sub_f32s(one, simd.mul_f32s(y[j], y[j])),
+        };
+        dy[j] = simd.mul_f32s(dy[j], derivative);
     }
+    dy
 }
 
 /// Turns `[m, columns]` into `[columns, stride]`, of which the first m of each row are written.
 pub(crate) fn transpose(team: &super::Team, from: &[f32], columns: usize, to: &mut [f32], stride: usize) {
     /// Rows that are read together: a cache line of what is written.
     const ROWS: usize = 16;
-    team.instructions.run(|| {
-        for (index, from) in from.chunks(ROWS * columns).enumerate() {
-            let to = to.chunks_exact_mut(stride);
-            if from.len() == ROWS * columns {
-                let rows: [&[f32]; ROWS] = std::array::from_fn(|m| &from[m * columns..][..columns]);
-                for (n, to) in to.enumerate().take(columns) {
-                    let to = &mut to[index * ROWS..][..ROWS];
-                    (0..ROWS).for_each(|m| to[m] = rows[m][n]);
-                }
-            } else {
-                for (n, to) in to.enumerate().take(columns) {
-                    let column = from.iter().skip(n).step_by(columns);
-                    to[index * ROWS..].iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+    team.instructions.run(
+        #[inline(always)]
+        || {
+            for (index, from) in from.chunks(ROWS * columns).enumerate() {
+                let to = to.chunks_exact_mut(stride);
+                if from.len() == ROWS * columns {
+                    let rows: [&[f32]; ROWS] = std::array::from_fn(|m| &from[m * columns..][..columns]);
+                    for (n, to) in to.enumerate().take(columns) {
+                        let to = &mut to[index * ROWS..][..ROWS];
+                        (0..ROWS).for_each(|m| to[m] = rows[m][n]);
+                    }
+                } else {
+                    for (n, to) in to.enumerate().take(columns) {
+                        let column = from.iter().skip(n).step_by(columns);
+                        to[index * ROWS..].iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }

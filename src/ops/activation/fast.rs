@@ -29,7 +29,10 @@ impl Fast for Forward {
         let y = tensors.output("y");
         let part = team.part(self.len, WORTH);
         y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
-            team.instructions.run(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = self.activation.apply(*x)));
+            team.instructions.run(
+                #[inline(always)]
+                || y.iter_mut().zip(x).for_each(|(y, x)| *y = self.activation.apply(*x)),
+            );
         });
     }
 }
@@ -40,10 +43,13 @@ impl Fast for Backward {
         let dx = tensors.output("dx");
         let part = team.part(self.len, WORTH);
         dx.par_chunks_mut(part).zip(dy.par_chunks(part)).zip(y.par_chunks(part)).for_each(|((dx, dy), y)| {
-            team.instructions.run(|| {
-                dx.copy_from_slice(dy);
-                self.activation.multiply_derivative(dx, y);
-            });
+            team.instructions.run(
+                #[inline(always)]
+                || {
+                    dx.copy_from_slice(dy);
+                    self.activation.multiply_derivative(dx, y);
+                },
+            );
         });
     }
 }

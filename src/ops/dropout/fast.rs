@@ -73,7 +73,10 @@ impl Fast for Forward {
         let y = tensors.output("y");
         let part = part(team, self.len);
         y.par_chunks_mut(part).zip(x.par_chunks(part)).enumerate().for_each(|(index, (y, x))| {
-            team.instructions.run(|| drop_out(x, y, index * part, self.rate, self.layer, &step));
+            team.instructions.run(
+                #[inline(always)]
+                || drop_out(x, y, index * part, self.rate, self.layer, &step),
+            );
         });
     }
 }
@@ -85,12 +88,15 @@ impl Fast for Backward {
         let x = self.producer.input(tensors);
         let part = part(team, self.len);
         dx.par_chunks_mut(part).zip(dy.par_chunks(part)).enumerate().for_each(|(index, (dx, dy))| {
-            team.instructions.run(|| {
-                drop_out(dy, dx, index * part, self.rate, self.layer, &step);
-                if let Some(x) = x {
-                    self.producer.multiply_derivative(dx, &x[index * part..]);
-                }
-            });
+            team.instructions.run(
+                #[inline(always)]
+                || {
+                    drop_out(dy, dx, index * part, self.rate, self.layer, &step);
+                    if let Some(x) = x {
+                        self.producer.multiply_derivative(dx, &x[index * part..]);
+                    }
+                },
+            );
         });
     }
 }

@@ -104,20 +104,23 @@ impl Fast for Forward {
         let y = tensors.output("y");
         let part = team.part(g.batch, 1);
         y.par_chunks_mut(part * image_out(&g)).zip(x.par_chunks(part * image_in(&g))).for_each(|(y, x)| {
-            team.instructions.run(|| {
-                for (y, x) in y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g))) {
-                    for (y, corner) in y.chunks_exact_mut(g.channels).zip(corners(g)) {
-                        let (vectors, rest) = y.as_chunks_mut::<LANES>();
-                        let behind = corner + vectors.len() * LANES;
-                        for (index, y) in vectors.iter_mut().enumerate() {
-                            reduce(&g, kind, &x[corner + index * LANES..], y);
-                        }
-                        for (index, y) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-                            reduce(&g, kind, &x[behind + index..], y);
+            team.instructions.run(
+                #[inline(always)]
+                || {
+                    for (y, x) in y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g))) {
+                        for (y, corner) in y.chunks_exact_mut(g.channels).zip(corners(g)) {
+                            let (vectors, rest) = y.as_chunks_mut::<LANES>();
+                            let behind = corner + vectors.len() * LANES;
+                            for (index, y) in vectors.iter_mut().enumerate() {
+                                reduce(&g, kind, &x[corner + index * LANES..], y);
+                            }
+                            for (index, y) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+                                reduce(&g, kind, &x[behind + index..], y);
+                            }
                         }
                     }
-                }
-            });
+                },
+            );
         });
     }
 }
@@ -132,27 +135,30 @@ impl Fast for Backward {
         let images = dx.par_chunks_mut(inside).zip(x.par_chunks(inside));
         let images = images.zip(y.par_chunks(outside)).zip(dy.par_chunks(outside));
         images.for_each(|(((dx, x), y), dy)| {
-            team.instructions.run(|| {
-                let images = dx.chunks_exact_mut(image_in(&g)).zip(x.chunks_exact(image_in(&g)));
-                let places = y.chunks_exact(image_out(&g)).zip(dy.chunks_exact(image_out(&g)));
-                for ((dx, x), (y, dy)) in images.zip(places) {
-                    dx.fill(0.0);
-                    let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
-                    for ((y, dy), corner) in places.zip(corners(g)) {
-                        let ((ys, y_rest), (dys, dy_rest)) = (y.as_chunks::<LANES>(), dy.as_chunks::<LANES>());
-                        let behind = corner + ys.len() * LANES;
-                        for (index, (y, dy)) in ys.iter().zip(dys).enumerate() {
-                            let at = corner + index * LANES;
-                            spread(&g, kind, &x[at..], y, dy, &mut dx[at..]);
+            team.instructions.run(
+                #[inline(always)]
+                || {
+                    let images = dx.chunks_exact_mut(image_in(&g)).zip(x.chunks_exact(image_in(&g)));
+                    let places = y.chunks_exact(image_out(&g)).zip(dy.chunks_exact(image_out(&g)));
+                    for ((dx, x), (y, dy)) in images.zip(places) {
+                        dx.fill(0.0);
+                        let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
+                        for ((y, dy), corner) in places.zip(corners(g)) {
+                            let ((ys, y_rest), (dys, dy_rest)) = (y.as_chunks::<LANES>(), dy.as_chunks::<LANES>());
+                            let behind = corner + ys.len() * LANES;
+                            for (index, (y, dy)) in ys.iter().zip(dys).enumerate() {
+                                let at = corner + index * LANES;
+                                spread(&g, kind, &x[at..], y, dy, &mut dx[at..]);
+                            }
+                            for (index, (y, dy)) in y_rest.iter().zip(dy_rest).enumerate() {
+                                let at = behind + index;
+                                spread(&g, kind, &x[at..], &[*y], &[*dy], &mut dx[at..]);
+                            }
                         }
-                        for (index, (y, dy)) in y_rest.iter().zip(dy_rest).enumerate() {
-                            let at = behind + index;
-                            spread(&g, kind, &x[at..], &[*y], &[*dy], &mut dx[at..]);
-                        }
+                        producer.multiply_derivative(dx, x);
                     }
-                    producer.multiply_derivative(dx, x);
-                }
-            });
+                },
+            );
         });
     }
 }
