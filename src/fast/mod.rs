@@ -14,6 +14,7 @@ pub(crate) mod product;
 pub(crate) mod sums;
 mod team;
 
+pub(crate) use team::vectorized;
 pub use team::{Instructions, Team};
 
 use crate::ops::Step;

@@ -4,6 +4,7 @@
 //! matrix of windows, and a dense layer is the case of one run. The loops keep a tile of sums in registers, `R` rows by
 //! `V` vectors of columns, and add one product to each of them for every k, in the order of k: no sum depends on the tile.
 
+use super::vectorized;
 use crate::ops::Activation;
 use pulp::{Simd, WithSimd};
 
@@ -321,24 +322,21 @@ fn times_derivative<S: Simd, const V: usize>(
 pub(crate) fn transpose(team: &super::Team, from: &[f32], columns: usize, to: &mut [f32], stride: usize) {
     /// Rows that are read together: a cache line of what is written.
     const ROWS: usize = 16;
-    team.instructions.run(
-        #[inline(always)]
-        || {
-            for (index, from) in from.chunks(ROWS * columns).enumerate() {
-                let to = to.chunks_exact_mut(stride);
-                if from.len() == ROWS * columns {
-                    let rows: [&[f32]; ROWS] = std::array::from_fn(|m| &from[m * columns..][..columns]);
-                    for (n, to) in to.enumerate().take(columns) {
-                        let to = &mut to[index * ROWS..][..ROWS];
-                        (0..ROWS).for_each(|m| to[m] = rows[m][n]);
-                    }
-                } else {
-                    for (n, to) in to.enumerate().take(columns) {
-                        let column = from.iter().skip(n).step_by(columns);
-                        to[index * ROWS..].iter_mut().zip(column).for_each(|(to, from)| *to = *from);
-                    }
+    vectorized!(team, {
+        for (index, from) in from.chunks(ROWS * columns).enumerate() {
+            let to = to.chunks_exact_mut(stride);
+            if from.len() == ROWS * columns {
+                let rows: [&[f32]; ROWS] = std::array::from_fn(|m| &from[m * columns..][..columns]);
+                for (n, to) in to.enumerate().take(columns) {
+                    let to = &mut to[index * ROWS..][..ROWS];
+                    (0..ROWS).for_each(|m| to[m] = rows[m][n]);
+                }
+            } else {
+                for (n, to) in to.enumerate().take(columns) {
+                    let column = from.iter().skip(n).step_by(columns);
+                    to[index * ROWS..].iter_mut().zip(column).for_each(|(to, from)| *to = *from);
                 }
             }
-        },
-    );
+        }
+    });
 }

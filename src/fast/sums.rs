@@ -1,6 +1,6 @@
 //! Sums over many rows, in an order that does not depend on the number of threads.
 
-use super::Team;
+use super::{Team, vectorized};
 use crate::ops::Activation;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -13,15 +13,12 @@ pub(crate) fn add_parts(team: &Team, parts: &[f32], out: &mut [f32]) {
     let len = out.len();
     let part = team.part(len, WORTH / (parts.len() / len).max(1));
     out.par_chunks_mut(part).enumerate().for_each(|(index, out)| {
-        team.instructions.run(
-            #[inline(always)]
-            || {
-                out.copy_from_slice(&parts[index * part..][..out.len()]);
-                for row in parts[len..].chunks_exact(len) {
-                    out.iter_mut().zip(&row[index * part..]).for_each(|(out, value)| *out += value);
-                }
-            },
-        );
+        vectorized!(team, {
+            out.copy_from_slice(&parts[index * part..][..out.len()]);
+            for row in parts[len..].chunks_exact(len) {
+                out.iter_mut().zip(&row[index * part..]).for_each(|(out, value)| *out += value);
+            }
+        });
     });
 }
 
@@ -83,15 +80,12 @@ pub(crate) fn add_parts_and_bias(team: &Team, parts: &[f32], b: &[f32], activati
     let len = out.len();
     let part = team.part(len / b.len(), WORTH / b.len()) * b.len();
     out.par_chunks_mut(part).enumerate().for_each(|(index, out)| {
-        team.instructions.run(
-            #[inline(always)]
-            || {
-                out.chunks_exact_mut(b.len()).for_each(|row| row.copy_from_slice(b));
-                for row in parts.chunks_exact(len) {
-                    out.iter_mut().zip(&row[index * part..]).for_each(|(out, value)| *out += value);
-                }
-                out.iter_mut().for_each(|y| *y = activation.apply(*y));
-            },
-        );
+        vectorized!(team, {
+            out.chunks_exact_mut(b.len()).for_each(|row| row.copy_from_slice(b));
+            for row in parts.chunks_exact(len) {
+                out.iter_mut().zip(&row[index * part..]).for_each(|(out, value)| *out += value);
+            }
+            out.iter_mut().for_each(|y| *y = activation.apply(*y));
+        });
     });
 }

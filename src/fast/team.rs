@@ -45,6 +45,34 @@ impl Instructions {
     pub(crate) fn run<W: pulp::WithSimd>(self, work: W) -> W::Output {
         self.0.dispatch(work)
     }
+
+    /// The same for a closure: see [`vectorized`].
+    pub(crate) fn vectorize<T>(self, work: impl FnOnce() -> T) -> T {
+        self.0.dispatch(Loops(work))
+    }
+}
+
+/// Plain loops, which the compiler makes vectors of. The closure is inlined, and taken as `FnOnce` on the way: behind a call
+/// of any other kind it would be compiled for the plainest instructions.
+macro_rules! vectorized {
+    ($team:expr, $work:expr) => {
+        $team.instructions.vectorize(
+            #[inline(always)]
+            || $work,
+        )
+    };
+}
+pub(crate) use vectorized;
+
+struct Loops<F>(F);
+
+impl<T, F: FnOnce() -> T> pulp::WithSimd for Loops<F> {
+    type Output = T;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) -> T {
+        (self.0)()
+    }
 }
 
 /// The threads that share a pass, and the memory that they work in.

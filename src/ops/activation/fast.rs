@@ -1,6 +1,6 @@
 use super::{Activation, Backward, Forward};
 use crate::fast::sums::WORTH;
-use crate::fast::{Fast, Team};
+use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
@@ -29,10 +29,7 @@ impl Fast for Forward {
         let y = tensors.output("y");
         let part = team.part(self.len, WORTH);
         y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
-            team.instructions.run(
-                #[inline(always)]
-                || y.iter_mut().zip(x).for_each(|(y, x)| *y = self.activation.apply(*x)),
-            );
+            vectorized!(team, y.iter_mut().zip(x).for_each(|(y, x)| *y = self.activation.apply(*x)));
         });
     }
 }
@@ -43,13 +40,10 @@ impl Fast for Backward {
         let dx = tensors.output("dx");
         let part = team.part(self.len, WORTH);
         dx.par_chunks_mut(part).zip(dy.par_chunks(part)).zip(y.par_chunks(part)).for_each(|((dx, dy), y)| {
-            team.instructions.run(
-                #[inline(always)]
-                || {
-                    dx.copy_from_slice(dy);
-                    self.activation.multiply_derivative(dx, y);
-                },
-            );
+            vectorized!(team, {
+                dx.copy_from_slice(dy);
+                self.activation.multiply_derivative(dx, y);
+            });
         });
     }
 }

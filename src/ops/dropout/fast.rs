@@ -1,7 +1,7 @@
 use super::cpu::ROTATIONS;
 use super::{Backward, Forward, threshold};
 use crate::fast::sums::WORTH;
-use crate::fast::{Fast, Team};
+use crate::fast::{Fast, Team, vectorized};
 use crate::ops::Step;
 use crate::reference::Tensors;
 use rayon::prelude::*;
@@ -73,10 +73,7 @@ impl Fast for Forward {
         let y = tensors.output("y");
         let part = part(team, self.len);
         y.par_chunks_mut(part).zip(x.par_chunks(part)).enumerate().for_each(|(index, (y, x))| {
-            team.instructions.run(
-                #[inline(always)]
-                || drop_out(x, y, index * part, self.rate, self.layer, &step),
-            );
+            vectorized!(team, drop_out(x, y, index * part, self.rate, self.layer, &step));
         });
     }
 }
@@ -88,15 +85,12 @@ impl Fast for Backward {
         let x = self.producer.input(tensors);
         let part = part(team, self.len);
         dx.par_chunks_mut(part).zip(dy.par_chunks(part)).enumerate().for_each(|(index, (dx, dy))| {
-            team.instructions.run(
-                #[inline(always)]
-                || {
-                    drop_out(dy, dx, index * part, self.rate, self.layer, &step);
-                    if let Some(x) = x {
-                        self.producer.multiply_derivative(dx, &x[index * part..]);
-                    }
-                },
-            );
+            vectorized!(team, {
+                drop_out(dy, dx, index * part, self.rate, self.layer, &step);
+                if let Some(x) = x {
+                    self.producer.multiply_derivative(dx, &x[index * part..]);
+                }
+            });
         });
     }
 }

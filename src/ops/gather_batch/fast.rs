@@ -1,5 +1,5 @@
 use super::Gather;
-use crate::fast::{Fast, Team};
+use crate::fast::{Fast, Team, vectorized};
 use crate::ops::Reference;
 use crate::reference::Tensors;
 use rayon::prelude::*;
@@ -21,15 +21,12 @@ impl Fast for Gather {
         padding.fill(0.0);
         let part = team.part(count, 1 + (1 << 14) / self.pixels);
         drawn.par_chunks_mut(part * self.pixels).zip(order.par_chunks(part)).for_each(|(x, order)| {
-            team.instructions.run(
-                #[inline(always)]
-                || {
-                    for (x, image) in x.chunks_exact_mut(self.pixels).zip(order) {
-                        let bytes = &images[*image as usize * self.pixels..][..self.pixels];
-                        x.iter_mut().zip(bytes).for_each(|(x, byte)| *x = f32::from(*byte) / 255.0);
-                    }
-                },
-            );
+            vectorized!(team, {
+                for (x, image) in x.chunks_exact_mut(self.pixels).zip(order) {
+                    let bytes = &images[*image as usize * self.pixels..][..self.pixels];
+                    x.iter_mut().zip(bytes).for_each(|(x, byte)| *x = f32::from(*byte) / 255.0);
+                }
+            });
         });
         let (drawn, padding) = targets.split_at_mut(count);
         padding.fill(0);

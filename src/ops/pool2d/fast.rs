@@ -1,7 +1,8 @@
 use super::{Backward, Forward, Kind};
-use crate::fast::{Fast, Team};
+use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
 use crate::shape::Window2d;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Channels that are looked at together: the widest vector.
@@ -59,40 +60,78 @@ fn reduce<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N])
     }
 }
 
-/// `dx` of `N` channels of a window that begins at `x[0]` and `dx[0]`; it is added to what is there.
+/// `dx` of channel `c` of a window that begins at `x[0]` and `dx[0]`; it is added to what is there.
 #[inline(always)]
-fn spread<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &[f32; N], dy: &[f32; N], dx: &mut [f32]) {
+fn spread(g: &Window2d, kind: Kind, c: usize, x: &[f32], y: f32, dy: f32, dx: &mut [f32]) {
     let area = g.area() as f32;
-    let at = |tap: usize| -> [f32; N] { std::array::from_fn(|c| x[tap..][..N][c]) };
     match kind {
         Kind::Max | Kind::Min => {
-            let (mut best, mut first) = (at(0), [0u32; N]);
-            for (index, tap) in taps(g).enumerate() {
-                let x = at(tap);
-                for c in 0..N {
-                    let beats = beats(kind, x[c], best[c]);
-                    best[c] = if beats { x[c] } else { best[c] };
-                    first[c] = if beats { index as u32 } else { first[c] };
+            let mut first = c;
+            for tap in taps(g) {
+                first = if beats(kind, x[tap + c], x[first]) { tap + c } else { first };
+            }
+            dx[first] += dy;
+        }
+        Kind::Average => taps(g).for_each(|tap| dx[tap + c] += dy / area),
+        // A window of zeros has no direction.
+        Kind::L2 if y == 0.0 => {}
+        Kind::L2 => taps(g).for_each(|tap| dx[tap + c] += dy * x[tap + c] / y),
+    }
+}
+
+/// The backward pass of one image, up to f'(x).
+struct Spread<'a> {
+    g: Window2d,
+    kind: Kind,
+    x: &'a [f32],
+    y: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl WithSimd for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Spread { g, kind, x, y, dy, dx } = self;
+        dx.fill(0.0);
+        let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
+        for ((y, dy), corner) in places.zip(corners(g)) {
+            let (x, dx) = (&x[corner..], &mut dx[corner..]);
+            let mut done = 0;
+            if matches!(kind, Kind::Max | Kind::Min) {
+                for dy in S::as_simd_f32s(dy).0 {
+                    spread_extremes(simd, &g, kind, &x[done..], *dy, &mut dx[done..]);
+                    done += S::F32_LANES;
                 }
             }
-            for (index, tap) in taps(g).enumerate() {
-                let dx = &mut dx[tap..][..N];
-                (0..N).for_each(|c| dx[c] += if first[c] == index as u32 { dy[c] } else { 0.0 });
+            for c in done..g.channels {
+                spread(&g, kind, c, x, y[c], dy[c], dx);
             }
         }
-        Kind::Average => {
-            for tap in taps(g) {
-                let dx = &mut dx[tap..][..N];
-                (0..N).for_each(|c| dx[c] += dy[c] / area);
-            }
+    }
+}
+
+/// A vector of channels of a window that begins at `x[0]` and `dx[0]`.
+#[inline(always)]
+fn spread_extremes<S: Simd>(simd: S, g: &Window2d, kind: Kind, x: &[f32], dy: S::f32s, dx: &mut [f32]) {
+    let ([rows, columns], width, channels) = (g.kernel, g.width, g.channels);
+    let at = |tap: usize| tap..tap + S::F32_LANES;
+    let (mut best, mut first) = (S::as_simd_f32s(&x[at(0)]).0[0], simd.splat_u32s(0));
+    for r in 0..rows {
+        for s in 0..columns {
+            let x = S::as_simd_f32s(&x[at((r * width + s) * channels)]).0[0];
+            let beats = if kind == Kind::Min { simd.less_than_f32s(x, best) } else { simd.greater_than_f32s(x, best) };
+            best = simd.select_f32s(beats, x, best);
+            first = simd.select_u32s(beats, simd.splat_u32s((r * columns + s) as u32), first);
         }
-        Kind::L2 => {
-            for tap in taps(g) {
-                let x = at(tap);
-                let dx = &mut dx[tap..][..N];
-                // A window of zeros has no direction.
-                (0..N).for_each(|c| dx[c] += if y[c] == 0.0 { 0.0 } else { dy[c] * x[c] / y[c] });
-            }
+    }
+    for r in 0..rows {
+        for s in 0..columns {
+            let dx = &mut S::as_mut_simd_f32s(&mut dx[at((r * width + s) * channels)]).0[0];
+            let here = simd.equal_u32s(first, simd.splat_u32s((r * columns + s) as u32));
+            *dx = simd.add_f32s(*dx, simd.select_f32s(here, dy, simd.splat_f32s(0.0)));
         }
     }
 }
@@ -104,23 +143,20 @@ impl Fast for Forward {
         let y = tensors.output("y");
         let part = team.part(g.batch, 1);
         y.par_chunks_mut(part * image_out(&g)).zip(x.par_chunks(part * image_in(&g))).for_each(|(y, x)| {
-            team.instructions.run(
-                #[inline(always)]
-                || {
-                    for (y, x) in y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g))) {
-                        for (y, corner) in y.chunks_exact_mut(g.channels).zip(corners(g)) {
-                            let (vectors, rest) = y.as_chunks_mut::<LANES>();
-                            let behind = corner + vectors.len() * LANES;
-                            for (index, y) in vectors.iter_mut().enumerate() {
-                                reduce(&g, kind, &x[corner + index * LANES..], y);
-                            }
-                            for (index, y) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-                                reduce(&g, kind, &x[behind + index..], y);
-                            }
+            vectorized!(team, {
+                for (y, x) in y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g))) {
+                    for (y, corner) in y.chunks_exact_mut(g.channels).zip(corners(g)) {
+                        let (vectors, rest) = y.as_chunks_mut::<LANES>();
+                        let behind = corner + vectors.len() * LANES;
+                        for (index, y) in vectors.iter_mut().enumerate() {
+                            reduce(&g, kind, &x[corner + index * LANES..], y);
+                        }
+                        for (index, y) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+                            reduce(&g, kind, &x[behind + index..], y);
                         }
                     }
-                },
-            );
+                }
+            });
         });
     }
 }
@@ -130,35 +166,13 @@ impl Fast for Backward {
         let Backward { window: g, kind, producer } = *self;
         let (x, y, dy) = (tensors.input("x"), tensors.input("y"), tensors.input("dy"));
         let dx = tensors.output("dx");
-        let part = team.part(g.batch, 1);
-        let (inside, outside) = (part * image_in(&g), part * image_out(&g));
-        let images = dx.par_chunks_mut(inside).zip(x.par_chunks(inside));
-        let images = images.zip(y.par_chunks(outside)).zip(dy.par_chunks(outside));
-        images.for_each(|(((dx, x), y), dy)| {
-            team.instructions.run(
-                #[inline(always)]
-                || {
-                    let images = dx.chunks_exact_mut(image_in(&g)).zip(x.chunks_exact(image_in(&g)));
-                    let places = y.chunks_exact(image_out(&g)).zip(dy.chunks_exact(image_out(&g)));
-                    for ((dx, x), (y, dy)) in images.zip(places) {
-                        dx.fill(0.0);
-                        let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
-                        for ((y, dy), corner) in places.zip(corners(g)) {
-                            let ((ys, y_rest), (dys, dy_rest)) = (y.as_chunks::<LANES>(), dy.as_chunks::<LANES>());
-                            let behind = corner + ys.len() * LANES;
-                            for (index, (y, dy)) in ys.iter().zip(dys).enumerate() {
-                                let at = corner + index * LANES;
-                                spread(&g, kind, &x[at..], y, dy, &mut dx[at..]);
-                            }
-                            for (index, (y, dy)) in y_rest.iter().zip(dy_rest).enumerate() {
-                                let at = behind + index;
-                                spread(&g, kind, &x[at..], &[*y], &[*dy], &mut dx[at..]);
-                            }
-                        }
-                        producer.multiply_derivative(dx, x);
-                    }
-                },
-            );
+        let (inside, outside) = (image_in(&g), image_out(&g));
+        let images = dx.par_chunks_exact_mut(inside).zip(x.par_chunks_exact(inside));
+        let images = images.zip(y.par_chunks_exact(outside)).zip(dy.par_chunks_exact(outside));
+        images.with_min_len(team.part(g.batch, 1)).for_each(|(((dx, x), y), dy)| {
+            team.instructions.run(Spread { g, kind, x, y, dy, dx });
+            // While the image is in the cache.
+            vectorized!(team, producer.multiply_derivative(dx, x));
         });
     }
 }

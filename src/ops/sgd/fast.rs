@@ -1,6 +1,6 @@
 use super::Update;
 use crate::fast::sums::WORTH;
-use crate::fast::{Fast, Team};
+use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
@@ -21,25 +21,19 @@ impl Fast for Update {
             let v = tensors.output("velocity");
             let parts = w.par_chunks_mut(part).zip(v.par_chunks_mut(part)).zip(gradient.par_chunks(part));
             parts.for_each(|((w, v), gradient)| {
-                team.instructions.run(
-                    #[inline(always)]
-                    || {
-                        for ((w, v), gradient) in w.iter_mut().zip(v).zip(gradient) {
-                            let g = gradient + decay * *w;
-                            *v = flushed(mu * *v + g);
-                            *w -= eta * if nesterov { g + mu * *v } else { *v };
-                        }
-                    },
-                );
+                vectorized!(team, {
+                    for ((w, v), gradient) in w.iter_mut().zip(v).zip(gradient) {
+                        let g = gradient + decay * *w;
+                        *v = flushed(mu * *v + g);
+                        *w -= eta * if nesterov { g + mu * *v } else { *v };
+                    }
+                });
             });
         } else {
             w.par_chunks_mut(part).zip(gradient.par_chunks(part)).for_each(|(w, gradient)| {
-                team.instructions.run(
-                    #[inline(always)]
-                    || {
-                        w.iter_mut().zip(gradient).for_each(|(w, gradient)| *w -= eta * (gradient + decay * *w));
-                    },
-                );
+                vectorized!(team, {
+                    w.iter_mut().zip(gradient).for_each(|(w, gradient)| *w -= eta * (gradient + decay * *w));
+                });
             });
         }
     }
