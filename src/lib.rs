@@ -72,6 +72,7 @@
 pub mod data;
 pub mod error;
 pub mod evaluate;
+pub mod fast;
 pub mod gpu;
 pub mod machine;
 pub mod network;

@@ -1,4 +1,4 @@
-//! A compiled network on a device: the same sections, run by shaders or by the reference.
+//! A compiled network on a device: the same sections, run by shaders, by the CPU, or by the reference.
 //!
 //! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
 
@@ -6,6 +6,7 @@ mod profile;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::fast::{self, Instructions, Team};
 use crate::gpu::{AdapterChoice, Gpu, Memory, Program, Recording, missing_driver_remedy};
 use crate::network::{Compiled, DataTensors, Weights};
 use crate::ops::{self, Choose, Settings, Step};
@@ -19,9 +20,11 @@ use std::sync::Arc;
 /// What `--device` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The CPU reference.
-    Cpu,
-    /// A GPU or a driver that acts as one; the CPU reference if `auto` finds none.
+    /// The CPU, with so many threads; if not given, as many as it has cores.
+    Cpu(Option<usize>),
+    /// The reference, on the CPU.
+    Reference,
+    /// A GPU or a driver that acts as one; the CPU if `auto` finds none.
     Adapter(AdapterChoice),
 }
 
@@ -29,10 +32,21 @@ impl FromStr for DeviceChoice {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if let Some(threads) = text.trim().strip_prefix("cpu:") {
+            let count = threads.parse().ok().filter(|count| (1..=Team::MOST_THREADS).contains(count));
+            return count.map(|count| DeviceChoice::Cpu(Some(count))).ok_or_else(|| {
+                let most = Team::MOST_THREADS;
+                Error::Usage(format!("--device cpu:THREADS: expected from 1 to {most} threads, got `{threads}`"))
+            });
+        }
         Ok(match text.trim() {
-            "" => return Err(Error::Usage("--device is empty; give auto, cpu, a number or a part of a name".into())),
+            "" => {
+                let choices = "auto, cpu, reference, a number or a part of a name";
+                return Err(Error::Usage(format!("--device is empty; give {choices}")));
+            }
             "auto" => DeviceChoice::Adapter(AdapterChoice::Auto),
-            "cpu" => DeviceChoice::Cpu,
+            "cpu" => DeviceChoice::Cpu(None),
+            "reference" => DeviceChoice::Reference,
             other => DeviceChoice::Adapter(match other.parse() {
                 Ok(index) => AdapterChoice::Index(index),
                 Err(_) => AdapterChoice::Name(other.to_string()),
@@ -44,7 +58,7 @@ impl FromStr for DeviceChoice {
 /// An open device; clones share it.
 #[derive(Clone)]
 pub struct Device {
-    gpu: Option<Arc<Gpu>>,
+    kind: Kind,
     choices: Arc<Choices>,
     /// What was taken, for people and for `run.toml`.
     pub description: String,
@@ -52,34 +66,51 @@ pub struct Device {
     pub notice: Option<String>,
 }
 
+#[derive(Clone)]
+enum Kind {
+    Gpu(Arc<Gpu>),
+    Cpu(Arc<Team>),
+    Reference,
+}
+
 impl Device {
     /// Opens what was asked for.
     pub async fn open(choice: &DeviceChoice) -> Result<Device> {
-        let DeviceChoice::Adapter(adapter) = choice else { return Ok(Device::cpu(None)) };
+        let adapter = match choice {
+            DeviceChoice::Cpu(threads) => return Device::cpu(*threads, Instructions::best(), None),
+            DeviceChoice::Reference => {
+                let description = "CPU reference".to_string();
+                return Ok(Device { kind: Kind::Reference, choices: no_choices(), description, notice: None });
+            }
+            DeviceChoice::Adapter(adapter) => adapter,
+        };
         match Gpu::open(adapter, Step::FIELDS).await? {
             Some(opened) => Ok(Device {
-                notice: opened.software.then(|| {
-                    "this is a software driver: the shaders run on the CPU, far slower than on a GPU".to_string()
-                }),
+                notice: opened.software.then(software_notice),
                 description: opened.description,
                 choices: Arc::new(Settings::of(&opened.gpu).into()),
-                gpu: Some(Arc::new(opened.gpu)),
+                kind: Kind::Gpu(Arc::new(opened.gpu)),
             }),
             None => {
-                let remedy = missing_driver_remedy();
-                Ok(Device::cpu(Some(format!("no GPU driver found, training on the CPU reference; {remedy}"))))
+                let notice = format!("no GPU driver found, running on the CPU; {}", missing_driver_remedy());
+                Device::cpu(None, Instructions::best(), Some(notice))
             }
         }
     }
 
-    fn cpu(notice: Option<String>) -> Device {
-        let choices = Arc::new(Settings::software().into());
-        Device { gpu: None, choices, description: "CPU reference".to_string(), notice }
+    /// The CPU, with chosen vector instructions.
+    pub fn cpu(threads: Option<usize>, instructions: Instructions, notice: Option<String>) -> Result<Device> {
+        let team = Team::new(threads, instructions)?;
+        let description = team.description();
+        Ok(Device { kind: Kind::Cpu(Arc::new(team)), choices: no_choices(), description, notice })
     }
 
-    /// The GPU, unless this is the CPU reference.
+    /// The GPU, if this is one.
     pub fn gpu(&self) -> Option<&Gpu> {
-        self.gpu.as_deref()
+        match &self.kind {
+            Kind::Gpu(gpu) => Some(gpu),
+            Kind::Cpu(_) | Kind::Reference => None,
+        }
     }
 
     /// How passes are recorded for this device: the best guess for it, unless it was told better.
@@ -100,6 +131,18 @@ impl Device {
     }
 }
 
+/// What the user should know of a software driver.
+fn software_notice() -> String {
+    "this is a software driver: the shaders run on the CPU, far slower than on a GPU; `--device cpu` runs native code \
+     instead, usually several times as fast"
+        .to_string()
+}
+
+/// Of a device that runs no shaders.
+fn no_choices() -> Arc<Choices> {
+    Arc::new(Settings::software().into())
+}
+
 /// One of the lists of a [`Compiled`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -111,6 +154,9 @@ pub enum Section {
     Predict,
 }
 
+/// Steps that a CPU takes at once: enough to make the wait between two runs of them short.
+const MOST_STEPS: usize = 64;
+
 /// A compiled network with its storages on a device.
 pub struct Machine {
     /// What is run.
@@ -120,7 +166,8 @@ pub struct Machine {
 
 enum Backend {
     Gpu { gpu: Arc<Gpu>, memory: Memory, programs: [Program; 3] },
-    Cpu(reference::Machine<f32>),
+    Cpu(fast::Machine),
+    Reference(reference::Machine<f32>),
 }
 
 impl Machine {
@@ -131,9 +178,16 @@ impl Machine {
 
     /// The same with chosen kernels.
     pub fn with_settings(device: &Device, compiled: Compiled, settings: &impl Choose) -> Result<Machine> {
-        let Some(gpu) = &device.gpu else {
-            let machine = reference::Machine::new(&compiled.plan);
-            return Ok(Machine { compiled, backend: Backend::Cpu(machine) });
+        let gpu = match &device.kind {
+            Kind::Gpu(gpu) => gpu,
+            Kind::Cpu(team) => {
+                let machine = fast::Machine::new(team.clone(), &compiled.plan);
+                return Ok(Machine { compiled, backend: Backend::Cpu(machine) });
+            }
+            Kind::Reference => {
+                let machine = reference::Machine::new(&compiled.plan);
+                return Ok(Machine { compiled, backend: Backend::Reference(machine) });
+            }
         };
         let recordings = [&compiled.train, &compiled.evaluate, &compiled.predict]
             .map(|passes| recording(&compiled, passes, settings));
@@ -150,24 +204,26 @@ impl Machine {
     pub fn most_steps(&self) -> usize {
         match self.backend {
             Backend::Gpu { .. } => Memory::UNIFORMS,
-            Backend::Cpu(_) => 1,
+            Backend::Cpu(_) => MOST_STEPS,
+            Backend::Reference(_) => 1,
         }
     }
 
     /// Runs a section once for each step. On a GPU it has only been submitted when this returns.
     pub fn run(&mut self, section: Section, steps: &[Step]) -> Result<()> {
+        let passes = match section {
+            Section::Train => &self.compiled.train,
+            Section::Evaluate => &self.compiled.evaluate,
+            Section::Predict => &self.compiled.predict,
+        };
         match &mut self.backend {
             Backend::Gpu { gpu, memory, programs } => {
                 for chunk in steps.chunks(Memory::UNIFORMS) {
                     programs[section as usize].submit(gpu, memory, chunk)?;
                 }
             }
-            Backend::Cpu(machine) => {
-                let passes = match section {
-                    Section::Train => &self.compiled.train,
-                    Section::Evaluate => &self.compiled.evaluate,
-                    Section::Predict => &self.compiled.predict,
-                };
+            Backend::Cpu(machine) => machine.run(&self.compiled.plan, passes, steps),
+            Backend::Reference(machine) => {
                 for step in steps {
                     for pass in passes {
                         machine.run(&self.compiled.plan, pass, *step);
@@ -182,7 +238,7 @@ impl Machine {
     pub async fn finish(&self) -> Result<()> {
         match &self.backend {
             Backend::Gpu { gpu, .. } => gpu.finish("running the network").await,
-            Backend::Cpu(_) => Ok(()),
+            Backend::Cpu(_) | Backend::Reference(_) => Ok(()),
         }
     }
 
@@ -227,6 +283,7 @@ impl Machine {
         match &mut self.backend {
             Backend::Gpu { gpu, memory, .. } => memory.write(gpu, region, bytemuck::cast_slice(values)),
             Backend::Cpu(machine) => machine.real(region).copy_from_slice(values),
+            Backend::Reference(machine) => machine.real(region).copy_from_slice(values),
         }
     }
 
@@ -256,6 +313,7 @@ impl Machine {
         match &mut self.backend {
             Backend::Gpu { gpu, memory, .. } => memory.write(gpu, region, bytemuck::cast_slice(values)),
             Backend::Cpu(machine) => machine.int(region).copy_from_slice(values),
+            Backend::Reference(machine) => machine.int(region).copy_from_slice(values),
         }
     }
 
@@ -265,6 +323,7 @@ impl Machine {
         match &mut self.backend {
             Backend::Gpu { gpu, memory, .. } => Ok(bytemuck::pod_collect_to_vec(&memory.read(gpu, region).await?)),
             Backend::Cpu(machine) => Ok(machine.real(region).to_vec()),
+            Backend::Reference(machine) => Ok(machine.real(region).to_vec()),
         }
     }
 
@@ -274,6 +333,7 @@ impl Machine {
         match &mut self.backend {
             Backend::Gpu { gpu, memory, .. } => Ok(bytemuck::pod_collect_to_vec(&memory.read(gpu, region).await?)),
             Backend::Cpu(machine) => Ok(machine.int(region).to_vec()),
+            Backend::Reference(machine) => Ok(machine.int(region).to_vec()),
         }
     }
 }

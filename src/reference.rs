@@ -45,16 +45,16 @@ pub enum Data<F> {
 pub struct Tensors<'a, F> {
     /// The values of the per-step uniform.
     pub step: crate::ops::Step,
-    inputs: Vec<(&'static str, Slice<'a, F>)>,
-    outputs: Vec<(&'static str, Option<SliceMut<'a, F>>)>,
+    pub(crate) inputs: Vec<(&'static str, Slice<'a, F>)>,
+    pub(crate) outputs: Vec<(&'static str, Option<SliceMut<'a, F>>)>,
 }
 
-enum Slice<'a, F> {
+pub(crate) enum Slice<'a, F> {
     Real(&'a [F]),
     Int(&'a [u32]),
 }
 
-enum SliceMut<'a, F> {
+pub(crate) enum SliceMut<'a, F> {
     Real(&'a mut [F]),
     Int(&'a mut [u32]),
 }

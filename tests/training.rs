@@ -64,8 +64,8 @@ fn gpu() -> &'static Device {
     })
 }
 
-fn cpu() -> Device {
-    pollster::block_on(Device::open(&DeviceChoice::Cpu)).unwrap()
+fn reference() -> Device {
+    pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap()
 }
 
 /// A generator of numbers, the same in every run.
@@ -148,7 +148,7 @@ fn ten_steps_on_the_gpu_are_ten_steps_on_the_cpu() {
         // 95 images are four batches of 20 and one of 15, so two of the ten steps are partial.
         let data = data(95, 30);
         let options = TrainOptions { epochs: 2, nesterov, weight_decay: 1e-3, ..options() };
-        let (on_gpu, on_cpu) = (train(gpu(), &data, options.clone()), train(&cpu(), &data, options));
+        let (on_gpu, on_cpu) = (train(gpu(), &data, options.clone()), train(&reference(), &data, options));
         assert_eq!((on_gpu.losses.len(), on_cpu.losses.len()), (10, 10));
         for (step, (gpu, cpu)) in on_gpu.losses.iter().zip(&on_cpu.losses).enumerate() {
             let relative = (gpu - cpu).abs() / cpu;
@@ -358,7 +358,7 @@ fn predictions_on_the_gpu_are_those_of_the_cpu() {
     let (network, data) = (model(), data(200, 10));
     let weights = train(gpu(), &data, TrainOptions { epochs: 3, ..options() }).weights;
     let mut on_gpu = Predictor::new(gpu(), &network, &weights).unwrap();
-    let mut on_cpu = Predictor::new(&cpu(), &network, &weights).unwrap();
+    let mut on_cpu = Predictor::new(&reference(), &network, &weights).unwrap();
     let mut answers = Vec::new();
     for index in 0..data.test.len() {
         let image = data.test.image(index);

@@ -74,14 +74,11 @@ impl Machine {
                 (timed_by, rows, seconds)
             }
             Backend::Cpu(machine) => {
-                let mut seconds = vec![Vec::new(); passes.len()];
-                for _ in 0..replays {
-                    for (pass, seconds) in passes.iter().zip(&mut seconds) {
-                        let start = Instant::now();
-                        machine.run(plan, pass, step);
-                        seconds.push(start.elapsed().as_secs_f64());
-                    }
-                }
+                let seconds = time(passes, replays, |pass| machine.run(plan, std::slice::from_ref(pass), &[step]));
+                (TimedBy::Host, passes.iter().map(cpu_row).collect(), seconds)
+            }
+            Backend::Reference(machine) => {
+                let seconds = time(passes, replays, |pass| machine.run(plan, pass, step));
                 (TimedBy::Host, passes.iter().map(cpu_row).collect(), seconds)
             }
         };
@@ -125,6 +122,19 @@ fn row(plan: &Plan, command: &Command) -> Row {
             bytes: 8 * region.len as u64,
         },
     }
+}
+
+/// Seconds of each pass in each replay.
+fn time(passes: &[Pass], replays: usize, mut run: impl FnMut(&Pass)) -> Vec<Vec<f64>> {
+    let mut seconds = vec![Vec::new(); passes.len()];
+    for _ in 0..replays {
+        for (pass, seconds) in passes.iter().zip(&mut seconds) {
+            let start = Instant::now();
+            run(pass);
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+    }
+    seconds
 }
 
 fn cpu_row(pass: &Pass) -> Row {

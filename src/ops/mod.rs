@@ -28,6 +28,7 @@ pub use record::{Choose, Form, OperandSource, Recorder, Settings, Tile, record};
 pub use tape::Tape;
 
 use crate::error::Result;
+use crate::fast::Fast;
 use crate::reference::{Real, Tensors};
 use std::fmt::Debug;
 
@@ -88,7 +89,7 @@ impl Step {
 }
 
 /// One pass of an operation, with its shapes.
-pub trait Op: Debug + Send + Sync + Record + Reference {
+pub trait Op: Debug + Send + Sync + Record + Reference + Fast {
     /// `conv2d.backward_weight`
     fn name(&self) -> &'static str;
     /// Names, as the formulas have them, and lengths of what is read.

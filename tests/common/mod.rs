@@ -1,4 +1,4 @@
-//! Runs one pass on the GPU, in every variant, and on the CPU in f64, from the same f32 inputs.
+//! Runs one pass on the GPU and on the CPU, in every variant, and the reference in f64, from the same f32 inputs.
 //!
 //! Outputs start poisoned with NaN and every storage has a guard tail that must survive, because a driver's robustness
 //! hides stray indices. Bounds are the caller's: a claim, with the reason beside it.
@@ -6,11 +6,12 @@
 
 pub mod inspect;
 
+use shadegrad::fast::{self, Instructions, Team};
 use shadegrad::gpu::{AdapterChoice, Command, Gpu, MAX_GROUPS, Memory, Operand, Program, Recording};
 use shadegrad::ops::{self, Form, Op, OperandSource, Settings, Step, Tile};
 use shadegrad::plan::{Element, Plan, Region, TensorId};
 use shadegrad::reference::Machine;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Half the spacing of f32 at 1, twice over: engine bounds count in this u.
 pub const U: f64 = f32::EPSILON as f64;
@@ -32,6 +33,20 @@ pub fn gpu() -> &'static Gpu {
 /// The adapter of [`gpu`].
 pub fn adapter() -> AdapterChoice {
     std::env::var("SHADEGRAD_TEST_DEVICE").map_or(AdapterChoice::Auto, AdapterChoice::Name)
+}
+
+/// The CPU's variants: all vector instructions that it has, and several numbers of threads for each. What they work in is
+/// kept from case to case, as it is from pass to pass.
+pub fn teams() -> &'static [(String, Arc<Team>)] {
+    static TEAMS: OnceLock<Vec<(String, Arc<Team>)>> = OnceLock::new();
+    TEAMS.get_or_init(|| {
+        let all = Instructions::all().into_iter().flat_map(|instructions| [1, 2, 5].map(|n| (instructions, n)));
+        let team = |(instructions, threads)| {
+            let team = Team::new(Some(threads), instructions).unwrap();
+            (team.description(), Arc::new(team))
+        };
+        all.map(team).collect()
+    })
 }
 
 /// The content of a tensor.
@@ -219,12 +234,52 @@ impl Case {
         outputs
     }
 
+    /// Runs on the CPU in one variant. Inputs cannot change there, and nothing outside of an output can be reached.
+    pub fn run_fast(&self, team: &Arc<Team>) -> Vec<Output> {
+        let mut machine = fast::Machine::new(team.clone(), &self.plan);
+        for (id, values) in &self.given {
+            let region = self.plan.get(*id).region;
+            match values {
+                Values::Real(values) => machine.real(region).copy_from_slice(values),
+                Values::Int(values) => machine.int(region).copy_from_slice(values),
+            }
+        }
+        machine.run(&self.plan, std::slice::from_ref(&self.pass), &[self.step]);
+        let read = |(name, id, element): &(&'static str, TensorId, Element)| {
+            let region = self.plan.get(*id).region;
+            let bits = match element {
+                Element::Real => machine.real(region).iter().map(|v| v.to_bits()).collect(),
+                Element::Int => machine.int(region).to_vec(),
+            };
+            Output { name, bits }
+        };
+        self.outputs.iter().map(read).collect()
+    }
+
+    /// Runs every variant, on the GPU and on the CPU; there the bits must not depend on the number of threads.
+    pub fn run_everywhere(&self) -> Vec<(String, Vec<Output>)> {
+        let on_gpu = variants().into_iter().map(|(variant, settings)| (variant.to_string(), self.run(&settings)));
+        let mut all: Vec<_> = on_gpu.collect();
+        let mut one_thread = Vec::new();
+        for (variant, team) in teams() {
+            let got = self.run_fast(team);
+            if team.threads() == 1 {
+                one_thread = got.clone();
+            }
+            for (got, one) in got.iter().zip(&one_thread) {
+                assert!(got.bits == one.bits, "{} {variant}: {} depends on the threads", self.pass.label, got.name);
+            }
+            all.push((variant.clone(), got));
+        }
+        all
+    }
+
     /// Runs every variant and compares with the f64 reference. `bound` gives, for an output's name and its expected
     /// values, the largest error allowed of each element.
     pub fn check(&self, bound: impl Fn(&str, &[f64]) -> Vec<f64>) {
         let expected = self.expected();
-        for (variant, settings) in variants() {
-            self.judge(variant, &self.run(&settings), &expected, &bound);
+        for (variant, got) in self.run_everywhere() {
+            self.judge(&variant, &got, &expected, &bound);
         }
     }
 
@@ -251,8 +306,8 @@ impl Case {
 
     /// Every variant must give the bits of the f32 reference: for small-integer inputs, whose sums are exact.
     pub fn check_exact(&self) {
-        for (variant, settings) in variants() {
-            self.judge_exact(variant, &self.run(&settings));
+        for (variant, got) in self.run_everywhere() {
+            self.judge_exact(&variant, &got);
         }
     }
 
@@ -283,7 +338,7 @@ pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) {
     println!("{what}: worst error {worst:.3} of its bound");
 }
 
-/// The variants a pass may run in: forms, operand sources, tiles, folded grids.
+/// The variants a pass may run in on the GPU: forms, operand sources, tiles, folded grids.
 pub fn variants() -> Vec<(&'static str, Settings)> {
     let register = Settings {
         form: Form::Register,

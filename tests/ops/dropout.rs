@@ -1,4 +1,4 @@
-use crate::common::{Case, U, gpu, random, variants};
+use crate::common::{Case, U, gpu, random};
 use shadegrad::gpu::{Cost, Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source};
 use shadegrad::ops::dropout::{Backward, Forward};
 use shadegrad::ops::{Activation, Settings, Step};
@@ -27,8 +27,8 @@ fn kept(len: usize, rate: f64, layer: u32, step: Step) -> Vec<bool> {
 /// Every variant gives the bits of the reference in f32.
 fn check_bits(case: &Case) {
     let expected: Vec<u32> = case.expected_f32()[0].1.iter().map(|v| v.to_bits()).collect();
-    for (variant, settings) in variants() {
-        assert_eq!(case.run(&settings)[0].bits, expected, "{variant}");
+    for (variant, got) in case.run_everywhere() {
+        assert_eq!(got[0].bits, expected, "{variant}");
     }
 }
 

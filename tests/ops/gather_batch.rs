@@ -1,4 +1,4 @@
-use crate::common::{Case, Values, variants};
+use crate::common::{Case, Values};
 use shadegrad::ops::Step;
 use shadegrad::ops::gather_batch::Gather;
 
@@ -60,8 +60,7 @@ fn rows_are_the_images_drawn() {
             let expected = case.expected();
             // Rounded once, as the closest f32 to byte / 255 is.
             let x: Vec<f32> = expected[0].1.iter().map(|v| *v as f32).collect();
-            for (variant, settings) in variants() {
-                let got = case.run(&settings);
+            for (variant, got) in case.run_everywhere() {
                 // WGSL grants a division 2.5 ULP, but one of integers below 256 that misses by more than 1 would be no
                 // division at all. 0 and 1 leave no choice.
                 for (i, (got, want)) in got[0].bits.iter().zip(&x).enumerate() {

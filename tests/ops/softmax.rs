@@ -1,4 +1,4 @@
-use crate::common::{Case, U, Values, integers, random, variants};
+use crate::common::{Case, U, Values, integers, random};
 use shadegrad::ops::Step;
 use shadegrad::ops::softmax::{Cost, Forward, Loss, NO_PREDICTION};
 
@@ -88,8 +88,8 @@ fn check_loss(cost: Cost, classes: usize, x: &[f32], targets: &[u32], count: usi
         "loss" => padding(count, loss_bound(cost, classes, expected)),
         _ => vec![0.0; expected.len()],
     });
-    for (variant, settings) in variants() {
-        let dx = case.run(&settings).remove(0).real();
+    for (variant, got) in case.run_everywhere() {
+        let dx = got[0].real();
         for (n, (dx, bound)) in dx.chunks(classes).zip(gradient.chunks(classes)).enumerate() {
             let sum: f64 = dx.iter().map(|v| f64::from(*v)).sum();
             let bound: f64 = bound.iter().sum();
@@ -202,8 +202,8 @@ fn of_equal_logits_the_first_is_predicted() {
         let case = loss(cost, classes, &x, &targets, batch);
         let first = |row: &[f32]| row.iter().position(|v| row.iter().all(|other| v >= other)).unwrap() as u32;
         let expected: Vec<u32> = x.chunks(classes).map(first).collect();
-        for (variant, settings) in variants() {
-            assert_eq!(case.run(&settings)[2].bits, expected, "{cost:?} {variant}");
+        for (variant, got) in case.run_everywhere() {
+            assert_eq!(got[2].bits, expected, "{cost:?} {variant}");
         }
     }
 }
@@ -217,8 +217,8 @@ fn a_nan_logit_is_not_hidden() {
         x[classes + place] = f32::NAN;
         for cost in COSTS {
             let case = loss(cost, classes, &x, &targets, 3);
-            for (variant, settings) in variants() {
-                let nan: Vec<bool> = case.run(&settings)[1].real().iter().map(|v| v.is_nan()).collect();
+            for (variant, got) in case.run_everywhere() {
+                let nan: Vec<bool> = got[1].real().iter().map(|v| v.is_nan()).collect();
                 assert_eq!(nan, [false, true, false], "{cost:?} {variant}, NaN at class {place}");
             }
         }

@@ -4,6 +4,7 @@
 //! its own. The passes here serve where neither can.
 
 mod cpu;
+mod fast;
 mod gpu;
 mod layer;
 

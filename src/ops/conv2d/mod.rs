@@ -10,6 +10,7 @@
 //!   (equation 8)
 
 mod cpu;
+mod fast;
 mod gpu;
 mod layer;
 mod naive;

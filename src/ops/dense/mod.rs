@@ -7,6 +7,7 @@
 //! - `dx[n,i] = f'(x[n,i]) * sum over o of dy[n,o] * w[i,o]` (equation 8)
 
 mod cpu;
+mod fast;
 mod gpu;
 mod layer;
 mod naive;

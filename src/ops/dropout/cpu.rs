@@ -2,10 +2,12 @@ use super::{Backward, Forward, threshold};
 use crate::ops::{Activation, Compute, Step};
 use crate::reference::{Real, Tensors};
 
+/// By how many bits words are rotated in round `r % 8`: in its first and in its second pair.
+pub(super) const ROTATIONS: [[u32; 2]; 8] =
+    [[10, 26], [11, 21], [13, 27], [23, 5], [6, 20], [17, 11], [25, 10], [18, 20]];
+
 /// Threefry-4x32 of 20 rounds.
 fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
-    /// By how many bits words are rotated in round `r % 8`: in its first and in its second pair.
-    const ROTATIONS: [[u32; 2]; 8] = [[10, 26], [11, 21], [13, 27], [23, 5], [6, 20], [17, 11], [25, 10], [18, 20]];
     let [a, b, c, d] = key;
     let keys = [a, b, c, d, 0x1bd1_1bda ^ a ^ b ^ c ^ d];
     let mut x = counter;

@@ -6,6 +6,7 @@
 //! draws the same bits again, and so does any other device.
 
 mod cpu;
+mod fast;
 mod gpu;
 mod layer;
 

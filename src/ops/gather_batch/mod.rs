@@ -5,6 +5,7 @@
 //! `count` come from [`Step`](super::Step).
 
 mod cpu;
+mod fast;
 mod gpu;
 
 use super::Op;

@@ -10,6 +10,7 @@
 //! Where windows overlap, gradients add up. `dx` is multiplied by f'(x).
 
 mod cpu;
+mod fast;
 mod gpu;
 mod layer;
 

@@ -10,6 +10,7 @@
 //! the equations is eta here. It is PyTorch's form: eta is outside of `v`.
 
 mod cpu;
+mod fast;
 mod gpu;
 
 use super::Op;

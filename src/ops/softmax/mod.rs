@@ -16,6 +16,7 @@ mod cpu;
 mod gpu;
 
 use super::Op;
+use crate::fast::Fast;
 
 /// In place of a class, for a padding row.
 pub const NO_PREDICTION: u32 = u32::MAX;
@@ -73,3 +74,8 @@ impl Op for Loss {
         vec![("dx", self.batch * self.classes), ("loss", self.batch), ("prediction", self.batch)]
     }
 }
+
+/// A few numbers an image: the reference is fast enough.
+impl Fast for Forward {}
+
+impl Fast for Loss {}

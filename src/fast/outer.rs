@@ -1,0 +1,98 @@
+//! `out[m,n] += sum over places of x(place,m) * dy[place,n]`: the weight gradient, a sum of outer products.
+//!
+//! `x` at a place is what the window covers there, read as [`Left`] reads it; it is the left operand of the forward pass,
+//! transposed. A tile of `out` stays in registers while the places go by, in their order.
+
+use super::product::{Left, add, for_each_row, load, store};
+use pulp::{Simd, WithSimd};
+
+/// One sum.
+pub(crate) struct Outer<'a> {
+    /// m is the place in the runs, one run after the other.
+    pub x: Left<'a>,
+    /// `[places, dy_stride]`, of which the first n of each row count.
+    pub dy: &'a [f32],
+    /// A multiple of [`super::product::LANES`].
+    pub dy_stride: usize,
+    /// `[m, n]`
+    pub out: &'a mut [f32],
+    /// n
+    pub columns: usize,
+}
+
+impl WithSimd for Outer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for r in 0..self.x.runs {
+            let mut first = 0;
+            while first < self.x.run {
+                first += match self.x.run - first {
+                    1 => self.rows::<S, 1>(simd, r, first),
+                    2 | 3 => self.rows::<S, 2>(simd, r, first),
+                    4 | 5 => self.rows::<S, 4>(simd, r, first),
+                    _ => self.rows::<S, 6>(simd, r, first),
+                };
+            }
+        }
+    }
+}
+
+impl Outer<'_> {
+    /// All columns of `R` rows, those of run `r` from `first` on; returns `R`.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize>(&mut self, simd: S, r: usize, first: usize) -> usize {
+        let mut column = 0;
+        while column < self.columns {
+            let vectors = (self.columns - column).div_ceil(S::F32_LANES);
+            column += S::F32_LANES
+                * match vectors {
+                    1 => self.tile::<S, R, 1>(simd, r, first, column),
+                    2 | 3 => self.tile::<S, R, 2>(simd, r, first, column),
+                    _ if S::REGISTER_COUNT >= 32 => self.tile::<S, R, 4>(simd, r, first, column),
+                    _ => self.tile::<S, R, 2>(simd, r, first, column),
+                };
+        }
+        R
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        r: usize,
+        first: usize,
+        column: usize,
+    ) -> usize {
+        let Left { values, places: [images, rows, columns], strides: [image, row, step], run, run_stride, .. } = self.x;
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        let mut dy = self.dy.chunks_exact(columns * self.dy_stride);
+        for n in 0..images {
+            for (p, dy) in (0..rows).zip(&mut dy) {
+                let x = &values[n * image + p * row + r * run_stride + first..][..(columns - 1) * step + R];
+                for (q, dy) in dy.chunks_exact(self.dy_stride).enumerate() {
+                    let x = &x[q * step..][..R];
+                    let vectors = S::as_simd_f32s(&dy[column..][..V * S::F32_LANES]).0;
+                    let mut dy = [simd.splat_f32s(0.0); V];
+                    for j in 0..V {
+                        dy[j] = vectors[j];
+                    }
+                    for i in 0..R {
+                        let x = simd.splat_f32s(x[i]);
+                        for j in 0..V {
+                            sums[i][j] = simd.mul_add_e_f32s(x, dy[j], sums[i][j]);
+                        }
+                    }
+                }
+            }
+        }
+        let width = (V * S::F32_LANES).min(self.columns - column);
+        for_each_row!(R, i, {
+            let out = &mut self.out[(r * run + first + i) * self.columns + column..][..width];
+            let there = load(simd, out);
+            store(simd, out, add(simd, there, sums[i]));
+        });
+        V
+    }
+}

@@ -1,0 +1,49 @@
+use super::{Activation, Backward, Forward};
+use crate::fast::sums::WORTH;
+use crate::fast::{Fast, Team, vectorized};
+use crate::reference::Tensors;
+use rayon::prelude::*;
+
+impl Activation {
+    /// The `x` of a backward pass, which it has if its producer is no identity.
+    pub(crate) fn input<'a>(self, tensors: &Tensors<'a, f32>) -> Option<&'a [f32]> {
+        (self != Activation::Identity).then(|| tensors.input("x"))
+    }
+
+    /// `dx *= f'(y)`
+    #[inline(always)]
+    pub(crate) fn multiply_derivative(self, dx: &mut [f32], y: &[f32]) {
+        // The function is chosen outside of the loop, so that the loop can become one of vectors.
+        match self {
+            Activation::Identity => {}
+            Activation::Relu => dx.iter_mut().zip(y).for_each(|(dx, y)| *dx *= Activation::Relu.derivative(*y)),
+            Activation::Sigmoid => dx.iter_mut().zip(y).for_each(|(dx, y)| *dx *= Activation::Sigmoid.derivative(*y)),
+            Activation::Tanh => dx.iter_mut().zip(y).for_each(|(dx, y)| *dx *= Activation::Tanh.derivative(*y)),
+        }
+    }
+}
+
+impl Fast for Forward {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let x = tensors.input("x");
+        let y = tensors.output("y");
+        let part = team.part(self.len, WORTH);
+        y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
+            vectorized!(team, y.iter_mut().zip(x).for_each(|(y, x)| *y = self.activation.apply(*x)));
+        });
+    }
+}
+
+impl Fast for Backward {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let (y, dy) = (tensors.input("y"), tensors.input("dy"));
+        let dx = tensors.output("dx");
+        let part = team.part(self.len, WORTH);
+        dx.par_chunks_mut(part).zip(dy.par_chunks(part)).zip(y.par_chunks(part)).for_each(|((dx, dy), y)| {
+            vectorized!(team, {
+                dx.copy_from_slice(dy);
+                self.activation.multiply_derivative(dx, y);
+            });
+        });
+    }
+}

@@ -1,0 +1,295 @@
+use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::fast::outer::Outer;
+use crate::fast::product::{Finish, LANES, Left, Product, Right, fits, transpose, widen};
+use crate::fast::{Fast, Team, sums};
+use crate::reference::Tensors;
+use crate::shape::Window2d;
+use rayon::prelude::*;
+
+// A window's taps are a run of S*C neighbours in each of R rows, so all three passes read images where they lie. Only
+// where windows reach over an edge, or a gradient has a stride to undo, an image is first copied into a frame of zeros,
+// a few images at a time, which then are in the cache.
+
+/// Elements of framed images that are made at a time: a quarter of a usual second-level cache.
+const FRAMED: usize = 1 << 16;
+
+/// Images on which no window reaches over an edge.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// Of the image within: rows, columns, channels.
+    image: [usize; 3],
+    /// Of the frame, in rows and columns.
+    size: [usize; 2],
+    /// The image's first row and column in it.
+    first: [usize; 2],
+    /// From one of the image's rows and columns to the next.
+    step: [usize; 2],
+}
+
+impl Frame {
+    fn len(&self) -> usize {
+        self.size[0] * self.size[1] * self.image[2]
+    }
+
+    /// Whether there is anything around or between.
+    fn is_image(&self) -> bool {
+        self.size == self.image[..2] && self.step == [1, 1]
+    }
+
+    /// Copies an image into a frame that holds zeros, or another image of the same kind. What of the image lies behind the
+    /// frame no window reaches.
+    fn fill(&self, image: &[f32], frame: &mut [f32]) {
+        let [height, width, channels] = self.image;
+        let rows = height.min((self.size[0] - self.first[0]).div_ceil(self.step[0]));
+        let columns = width.min((self.size[1] - self.first[1]).div_ceil(self.step[1]));
+        for h in 0..rows {
+            let from = &image[h * width * channels..][..columns * channels];
+            let to = (self.first[0] + h * self.step[0]) * self.size[1] + self.first[1];
+            let to = &mut frame[to * channels..];
+            if self.step[1] == 1 {
+                to[..from.len()].copy_from_slice(from);
+            } else {
+                let to = to.chunks_mut(self.step[1] * channels);
+                from.chunks_exact(channels).zip(to).for_each(|(from, to)| to[..channels].copy_from_slice(from));
+            }
+        }
+    }
+
+    /// Gives `images` to `visit`, framed, a few at a time, with the number of the first and of how many there are.
+    fn for_each(&self, team: &Team, images: &[f32], mut visit: impl FnMut(usize, usize, &[f32])) {
+        let len = self.image.iter().product();
+        if self.is_image() {
+            return visit(0, images.len() / len, images);
+        }
+        let count = (FRAMED / self.len()).max(1);
+        let mut own = team.own();
+        let frames = own.at_least(count.min(images.len() / len) * self.len());
+        frames.fill(0.0);
+        for (index, some) in images.chunks(count * len).enumerate() {
+            for (image, frame) in some.chunks_exact(len).zip(frames.chunks_exact_mut(self.len())) {
+                self.fill(image, frame);
+            }
+            visit(index * count, some.len() / len, frames);
+        }
+    }
+}
+
+impl Geometry {
+    /// x, as windows see it.
+    fn frame(&self) -> Frame {
+        let Window2d { height, width, channels, kernel, stride, padding, out_height, out_width, .. } = self.window;
+        let reach = [(out_height - 1) * stride[0] + kernel[0], (out_width - 1) * stride[1] + kernel[1]];
+        let inside = padding == [0, 0] && reach[0] <= height && reach[1] <= width;
+        let size = if inside { [height, width] } else { reach };
+        Frame { image: [height, width, channels], size, first: padding, step: [1, 1] }
+    }
+
+    /// Windows on framed images.
+    fn windows<'a>(&self, frame: &Frame, images: usize, values: &'a [f32]) -> Left<'a> {
+        let Window2d { channels, kernel, stride, out_height, out_width, .. } = self.window;
+        let row = frame.size[1] * channels;
+        Left {
+            values,
+            places: [images, out_height, out_width],
+            strides: [frame.len(), stride[0] * row, stride[1] * channels],
+            runs: kernel[0],
+            run: kernel[1] * channels,
+            run_stride: row,
+        }
+    }
+
+    /// Elements of an image of y.
+    fn image_out(&self) -> usize {
+        self.window.out_height * self.window.out_width * self.filters
+    }
+
+    /// Elements of an image of x.
+    fn image_in(&self) -> usize {
+        self.window.height * self.window.width * self.window.channels
+    }
+}
+
+impl Fast for Forward {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let g = &self.geometry;
+        let (x, w, b) = (tensors.input("x"), tensors.input("w"), tensors.input("b"));
+        let y = tensors.output("y");
+        let stride = g.filters.next_multiple_of(LANES);
+        let mut shared = team.shared();
+        let w = if fits(g.filters) {
+            w
+        } else {
+            let wide = shared.at_least(w.len() / g.filters * stride);
+            widen(w, g.filters, wide);
+            wide
+        };
+        let right = Right { values: w, columns: g.filters, stride };
+        let frame = g.frame();
+        let part = team.part(g.window.batch, 1);
+        y.par_chunks_mut(part * g.image_out()).zip(x.par_chunks(part * g.image_in())).for_each(|(y, x)| {
+            frame.for_each(team, x, |first, images, frames| {
+                team.instructions.run(Product {
+                    left: g.windows(&frame, images, frames),
+                    right,
+                    out: &mut y[first * g.image_out()..][..images * g.image_out()],
+                    out_stride: g.filters,
+                    finish: Finish::Bias(b, self.activation),
+                });
+            });
+        });
+    }
+}
+
+/// A convolution again, of dy in a frame that undoes stride and padding, by the window turned around:
+/// `dx[n,h,w,c] = sum over r,s,k of framed[n,h+r,w+s,k] * w[R-1-r,S-1-s,c,k]`.
+impl Fast for BackwardInput {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let g = &self.geometry;
+        let Window2d { height, width, channels, kernel, stride, padding, out_height, out_width, .. } = g.window;
+        let (dy, w) = (tensors.input("dy"), tensors.input("w"));
+        let dx = tensors.output("dx");
+        let x = self.producer.input(tensors);
+        let frame = Frame {
+            image: [out_height, out_width, g.filters],
+            size: [height + kernel[0] - 1, width + kernel[1] - 1],
+            first: [kernel[0] - 1 - padding[0], kernel[1] - 1 - padding[1]],
+            step: stride,
+        };
+        let back = Geometry {
+            window: Window2d { channels: g.filters, stride: [1, 1], out_height: height, out_width: width, ..g.window },
+            filters: channels,
+        };
+        // [R,S,K,C], taps in reverse.
+        let wide = channels.next_multiple_of(LANES);
+        let tap = channels * g.filters;
+        let mut shared = team.shared();
+        let turned = shared.at_least(g.window.area() * g.filters * wide);
+        turned.par_chunks_exact_mut(g.filters * wide).zip(w.par_chunks_exact(tap).rev()).for_each(|(turned, w)| {
+            transpose(team, w, g.filters, turned, wide);
+        });
+        let right = Right { values: turned, columns: channels, stride: wide };
+        let part = team.part(g.window.batch, 1);
+        dx.par_chunks_mut(part * g.image_in()).zip(dy.par_chunks(part * g.image_out())).enumerate().for_each(
+            |(index, (dx, dy))| {
+                frame.for_each(team, dy, |first, images, frames| {
+                    let at = index * part * g.image_in() + first * g.image_in();
+                    team.instructions.run(Product {
+                        left: back.windows(&frame, images, frames),
+                        right,
+                        out: &mut dx[first * g.image_in()..][..images * g.image_in()],
+                        out_stride: channels,
+                        finish: x.map_or(Finish::Store, |x| Finish::Producer(&x[at..], self.producer)),
+                    });
+                });
+            },
+        );
+    }
+}
+
+/// Images whose contributions to a weight gradient are added up in one go.
+const GROUP: usize = 4;
+
+/// Most elements of such partial sums.
+const MOST_PARTIAL: usize = 1 << 23;
+
+/// Elements of dy that are gone through for one tile of dw after the other: a quarter of a usual second-level cache.
+const CACHED: usize = 1 << 16;
+
+impl Fast for BackwardWeight {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let g = &self.geometry;
+        let (x, dy) = (tensors.input("x"), tensors.input("dy"));
+        let dw = tensors.output("dw");
+        let batch = g.window.batch;
+        // Nothing here may depend on the number of threads: it says in which order images are added.
+        let group = GROUP.max((batch * dw.len()).div_ceil(MOST_PARTIAL));
+        let groups = batch.div_ceil(group);
+        let stride = g.filters.next_multiple_of(LANES);
+        let mut shared = team.shared();
+        let wide = if fits(g.filters) { 0 } else { g.window.places() * stride };
+        let (wide, partial) = shared.at_least(wide + groups * dw.len()).split_at_mut(wide);
+        let dy = if fits(g.filters) {
+            dy
+        } else {
+            wide.par_chunks_mut(g.image_out() / g.filters * stride)
+                .zip(dy.par_chunks(g.image_out()))
+                .for_each(|(to, from)| widen(from, g.filters, to));
+            wide
+        };
+        let dy_group = g.image_out() / g.filters * stride * group;
+        let group_of = |index: usize| {
+            let x = x.chunks(group * g.image_in()).nth(index).unwrap_or_default();
+            (x, &dy[index * dy_group..])
+        };
+        if g.window.channels * g.window.stride[1] == 1 {
+            partial.par_chunks_exact_mut(dw.len()).enumerate().for_each(|(index, dw)| {
+                let (x, dy) = group_of(index);
+                g.add_from_columns(team, x, dy, dw);
+            });
+        } else {
+            let run = dw.len() / g.window.kernel[0];
+            partial.par_chunks_exact_mut(run).enumerate().for_each(|(index, dw)| {
+                let (x, dy) = group_of(index / g.window.kernel[0]);
+                g.add_row_of_taps(team, index % g.window.kernel[0], x, dy, dw);
+            });
+        }
+        sums::add_parts(team, partial, dw);
+    }
+}
+
+impl Geometry {
+    /// `dw[s,c,k]` of row `r` of the window, from some images.
+    fn add_row_of_taps(&self, team: &Team, r: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let frame = self.frame();
+        let stride = self.filters.next_multiple_of(LANES);
+        let row = self.window.out_width * stride;
+        let rows = self.window.out_height.min((CACHED / row).max(1));
+        dw.fill(0.0);
+        frame.for_each(team, x, |first, images, frames| {
+            for n in 0..images {
+                for p in (0..self.window.out_height).step_by(rows) {
+                    let all = self.windows(&frame, 1, &frames[n * frame.len()..]);
+                    let x = Left {
+                        values: &all.values[p * all.strides[1] + r * all.run_stride..],
+                        places: [1, rows.min(self.window.out_height - p), self.window.out_width],
+                        runs: 1,
+                        ..all
+                    };
+                    let dy = &dy[((first + n) * self.window.out_height + p) * row..];
+                    team.instructions.run(Outer { x, dy, dy_stride: stride, out: dw, columns: self.filters });
+                }
+            }
+        });
+    }
+
+    /// All of dw, from some images of one channel, in which what a tap meets from place to place are neighbours:
+    /// `dw[tap,k] = sum over p,q of x[p*stride+r,q+s] * dy[p,q,k]` is a product with a row for each tap.
+    fn add_from_columns(&self, team: &Team, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let frame = self.frame();
+        let stride = self.filters.next_multiple_of(LANES);
+        let Window2d { kernel, out_height, out_width, .. } = self.window;
+        dw.fill(0.0);
+        frame.for_each(team, x, |first, images, frames| {
+            for n in 0..images {
+                let left = Left {
+                    values: &frames[n * frame.len()..],
+                    places: [1, kernel[0], kernel[1]],
+                    strides: [0, frame.size[1], 1],
+                    runs: out_height,
+                    run: out_width,
+                    run_stride: self.window.stride[0] * frame.size[1],
+                };
+                let image = out_height * out_width * stride;
+                let right = Right { values: &dy[(first + n) * image..][..image], columns: self.filters, stride };
+                let (out_stride, finish) = (self.filters, Finish::Add);
+                team.instructions.run(Product { left, right, out: dw, out_stride, finish });
+            }
+        });
+    }
+}
+
+impl Fast for BackwardBias {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        sums::columns(team, tensors.input("dy"), self.geometry.filters, tensors.output("db"));
+    }
+}

@@ -1,0 +1,120 @@
+use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::fast::outer::Outer;
+use crate::fast::product::{Finish, LANES, Left, Product, Right, fits, transpose, widen};
+use crate::fast::{Fast, Team, sums};
+use crate::reference::Tensors;
+use rayon::prelude::*;
+
+/// Terms of a sum that one thread adds up in one go: so many rows of w, 64 columns wide, lie in a second-level cache.
+const TERMS: usize = 512;
+
+/// Columns of x, and of its gradient, that are rearranged at a time. A row of x may be long, and rows that are a multiple
+/// of 4 KiB apart drive each other out of the cache.
+const BLOCK: usize = 96;
+
+impl Fast for Forward {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let Geometry { batch, inputs, outputs } = self.geometry;
+        let (x, w, b) = (tensors.input("x"), tensors.input("w"), tensors.input("b"));
+        let y = tensors.output("y");
+        let stride = outputs.next_multiple_of(LANES);
+        let parts = inputs.div_ceil(TERMS);
+        let mut shared = team.shared();
+        let wide = if fits(outputs) { 0 } else { inputs * stride };
+        let (wide, partial) = shared.at_least(wide + parts * y.len()).split_at_mut(wide);
+        let w = if fits(outputs) {
+            w
+        } else {
+            widen(w, outputs, wide);
+            wide
+        };
+        let product = |part: usize, x: &[f32], rows: usize, out: &mut [f32], finish: Finish<'_>| {
+            let terms = TERMS.min(inputs - part * TERMS);
+            team.instructions.run(Product {
+                left: Left::rows(&x[part * TERMS..], rows, terms, inputs),
+                right: Right { values: &w[part * TERMS * stride..], columns: outputs, stride },
+                out,
+                out_stride: outputs,
+                finish,
+            });
+        };
+        if parts == 1 {
+            let part = team.part(batch, 1 + (1 << 16) / (inputs * outputs));
+            y.par_chunks_mut(part * outputs).zip(x.par_chunks(part * inputs)).for_each(|(y, x)| {
+                product(0, x, x.len() / inputs, y, Finish::Bias(b, self.activation));
+            });
+        } else {
+            partial.par_chunks_exact_mut(y.len()).enumerate().for_each(|(part, y)| {
+                product(part, x, batch, y, Finish::Store);
+            });
+            sums::add_parts_and_bias(team, partial, b, self.activation, y);
+        }
+    }
+}
+
+impl Fast for BackwardInput {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let Geometry { batch, inputs, outputs } = self.geometry;
+        let (dy, w) = (tensors.input("dy"), tensors.input("w"));
+        let dx = tensors.output("dx");
+        let x = self.producer.input(tensors);
+        // [blocks of I, O, BLOCK]
+        let block = outputs * BLOCK;
+        let mut shared = team.shared();
+        let turned = shared.at_least(inputs.div_ceil(BLOCK) * block);
+        turned.par_chunks_exact_mut(block).zip(w.par_chunks(block)).for_each(|(turned, w)| {
+            transpose(team, w, outputs, turned, BLOCK);
+        });
+        // Every thread reads all of w, so it does so once.
+        let rows = batch.div_ceil(team.threads());
+        dx.par_chunks_mut(rows * inputs).zip(dy.par_chunks(rows * outputs)).enumerate().for_each(
+            |(index, (dx, dy))| {
+                for (at, w) in turned.chunks_exact(block).enumerate() {
+                    let column = at * BLOCK;
+                    let first = index * rows * inputs + column;
+                    team.instructions.run(Product {
+                        left: Left::rows(dy, dy.len() / outputs, outputs, outputs),
+                        right: Right { values: w, columns: BLOCK.min(inputs - column), stride: BLOCK },
+                        out: &mut dx[column..],
+                        out_stride: inputs,
+                        finish: x.map_or(Finish::Store, |x| Finish::Producer(&x[first..], self.producer)),
+                    });
+                }
+            },
+        );
+    }
+}
+
+impl Fast for BackwardWeight {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let Geometry { batch, inputs, outputs } = self.geometry;
+        let (x, dy) = (tensors.input("x"), tensors.input("dy"));
+        let dw = tensors.output("dw");
+        let stride = outputs.next_multiple_of(LANES);
+        let mut shared = team.shared();
+        let dy = if fits(outputs) {
+            dy
+        } else {
+            let wide = shared.at_least(batch * stride);
+            widen(dy, outputs, wide);
+            wide
+        };
+        dw.par_chunks_mut(BLOCK * outputs).enumerate().for_each(|(index, dw)| {
+            let columns = dw.len() / outputs;
+            let mut own = team.own();
+            let block = own.at_least(batch * columns);
+            for (to, x) in block.chunks_exact_mut(columns).zip(x.chunks_exact(inputs)) {
+                to.copy_from_slice(&x[index * BLOCK..][..columns]);
+            }
+            dw.fill(0.0);
+            let x = Left::rows(block, batch, columns, columns);
+            team.instructions.run(Outer { x, dy, dy_stride: stride, out: dw, columns: outputs });
+        });
+    }
+}
+
+impl Fast for BackwardBias {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        sums::columns(team, tensors.input("dy"), self.geometry.outputs, tensors.output("db"));
+    }
+}

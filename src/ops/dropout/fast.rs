@@ -1,0 +1,96 @@
+use super::cpu::ROTATIONS;
+use super::{Backward, Forward, threshold};
+use crate::fast::sums::WORTH;
+use crate::fast::{Fast, Team, vectorized};
+use crate::ops::Step;
+use crate::reference::Tensors;
+use rayon::prelude::*;
+
+/// Counters that are drawn from together: a word of each makes one vector.
+const TOGETHER: usize = 16;
+
+/// Elements that they give.
+const BLOCK: usize = 4 * TOGETHER;
+
+type Words = [u32; TOGETHER];
+
+/// Threefry-4x32 of 20 rounds for the counters `(first, 0, 0, 0)`, `(first + 1, 0, 0, 0)`, …: the first words of all
+/// results, then the second ones, and so on.
+#[inline(always)]
+fn threefry(key: [u32; 4], first: u32) -> [Words; 4] {
+    let [a, b, c, d] = key;
+    let keys = [a, b, c, d, 0x1bd1_1bda ^ a ^ b ^ c ^ d];
+    let plus = |words: Words, by: u32| words.map(|word| word.wrapping_add(by));
+    let counters = std::array::from_fn(|i| first.wrapping_add(i as u32));
+    let mut x = [plus(counters, a), [b; TOGETHER], [c; TOGETHER], [d; TOGETHER]];
+    for four in 0..5 {
+        for round in 0..4 {
+            let [first, second] = ROTATIONS[(4 * four + round) % 8];
+            let (i, j) = if round % 2 == 0 { (1, 3) } else { (3, 1) };
+            mix(&mut x, 0, i, first);
+            mix(&mut x, 2, j, second);
+        }
+        let injection = four + 1;
+        x = std::array::from_fn(|i| plus(x[i], keys[(injection + i) % 5]));
+        x[3] = plus(x[3], injection as u32);
+    }
+    x
+}
+
+#[inline(always)]
+fn mix(x: &mut [Words; 4], i: usize, j: usize, by: u32) {
+    for lane in 0..TOGETHER {
+        x[i][lane] = x[i][lane].wrapping_add(x[j][lane]);
+        x[j][lane] = x[j][lane].rotate_left(by) ^ x[i][lane];
+    }
+}
+
+/// What is kept of `from`, times `1 / (1 - rate)`; the elements are those from `first` on, a multiple of 4.
+#[inline(always)]
+fn drop_out(from: &[f32], to: &mut [f32], first: usize, rate: f64, layer: u32, step: &Step) {
+    let key = [step.seed_low, step.seed_high, step.step, layer];
+    let (below, factor) = (threshold(rate), (1.0 / (1.0 - rate)) as f32);
+    for (index, (from, to)) in from.chunks(BLOCK).zip(to.chunks_mut(BLOCK)).enumerate() {
+        let words = threefry(key, ((first + index * BLOCK) / 4) as u32);
+        let mut drawn = [0; BLOCK];
+        for i in 0..TOGETHER {
+            (0..4).for_each(|j| drawn[4 * i + j] = words[j][i]);
+        }
+        for ((to, from), word) in to.iter_mut().zip(from).zip(&drawn) {
+            *to = if *word < below { 0.0 } else { from * factor };
+        }
+    }
+}
+
+/// A multiple of [`BLOCK`].
+fn part(team: &Team, len: usize) -> usize {
+    team.part(len, WORTH).next_multiple_of(BLOCK)
+}
+
+impl Fast for Forward {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let (x, step) = (tensors.input("x"), tensors.step);
+        let y = tensors.output("y");
+        let part = part(team, self.len);
+        y.par_chunks_mut(part).zip(x.par_chunks(part)).enumerate().for_each(|(index, (y, x))| {
+            vectorized!(team, drop_out(x, y, index * part, self.rate, self.layer, &step));
+        });
+    }
+}
+
+impl Fast for Backward {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let (dy, step) = (tensors.input("dy"), tensors.step);
+        let dx = tensors.output("dx");
+        let x = self.producer.input(tensors);
+        let part = part(team, self.len);
+        dx.par_chunks_mut(part).zip(dy.par_chunks(part)).enumerate().for_each(|(index, (dx, dy))| {
+            vectorized!(team, {
+                drop_out(dy, dx, index * part, self.rate, self.layer, &step);
+                if let Some(x) = x {
+                    self.producer.multiply_derivative(dx, &x[index * part..]);
+                }
+            });
+        });
+    }
+}
