@@ -86,6 +86,26 @@ fn without_time_the_best_guess_is_taken() {
 }
 
 #[test]
+fn tuning_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut sum, mut turns) = (0, 0);
+    loop {
+        let mut cache = cache(folder.path());
+        let (_, tuned, tried) = run(&mut cache, Effort::Within(Duration::from_millis(300)));
+        cache.save().unwrap();
+        sum += tried;
+        turns += 1;
+        if tuned.len() == 4 && tuned.iter().all(|tuned| tuned.cached) {
+            break;
+        }
+        assert!(turns < 1000);
+    }
+    // Each once; the last turn found nothing to do.
+    assert_eq!(sum, 4 * candidates(gpu()).len());
+    assert!(turns > 2, "all in {turns} turns");
+}
+
+#[test]
 fn a_wrong_candidate_is_refused() {
     let compiled = compiled();
     let pass = compiled.train.iter().find(|pass| pass.label == "conv2.backward_weight").unwrap();

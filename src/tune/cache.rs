@@ -37,6 +37,12 @@ impl Entry {
         Entry { label: label.to_string(), settings: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
     }
 
+    /// Whether it has been tried.
+    pub fn knows(&self, settings: &Settings) -> bool {
+        let tried = self.tried.iter().map(|(known, _)| known);
+        tried.chain(self.refused.iter().map(|(known, _)| known)).any(|known| known == settings)
+    }
+
     /// Adds what came of a candidate; the least of its times counts. The fastest is chosen, but the first that was tried
     /// stays unless another is clearly faster.
     pub fn add(&mut self, settings: Settings, verdict: Verdict) {

@@ -74,7 +74,8 @@ impl Choices {
 pub enum Effort {
     /// Nothing; what the cache knows is taken.
     Known,
-    /// Passes that the cache does not know, until this time is over; then the best so far is kept.
+    /// Candidates that the cache does not know, until this time is over; then the best so far is kept, and the next time
+    /// goes on from there.
     Within(Duration),
     /// Every candidate of every pass, whatever the cache knows.
     Full,
@@ -150,6 +151,7 @@ struct Contest<'a> {
     key: String,
     trial: Option<Trial<'a>>,
     entry: Option<Entry>,
+    /// Whether nothing is left to be tried.
     cached: bool,
 }
 
@@ -168,14 +170,18 @@ pub async fn tune(
     for pass in tunable(compiled, &candidates[0])? {
         let key = key(compiled, pass, &candidates)?;
         let entry = if effort == Effort::Full { None } else { cache.get(&key).cloned() };
-        contests.push(Contest { pass, cached: entry.is_some(), key, trial: None, entry });
+        let cached = entry.as_ref().is_some_and(|entry| candidates.iter().all(|settings| entry.knows(settings)));
+        contests.push(Contest { pass, cached, key, trial: None, entry });
     }
     // The most expensive first, and one candidate of each before the next: whenever the time is over, the best was done.
     contests.sort_by_key(|contest| std::cmp::Reverse(contest.pass.op.flops()));
-    let waiting = contests.iter().filter(|contest| contest.entry.is_none()).count();
     // Twice where there is time: a machine that is busy for a moment must not decide.
     let rounds = if effort == Effort::Full { 2 } else { 1 };
-    let total = rounds * waiting * candidates.len();
+    let known = |contest: &Contest<'_>, settings: &Settings| {
+        rounds == 1 && contest.entry.as_ref().is_some_and(|entry| entry.knows(settings))
+    };
+    let waiting = |contest: &Contest<'_>| candidates.iter().filter(|settings| !known(contest, settings)).count();
+    let total = rounds * contests.iter().map(waiting).sum::<usize>();
     let over = |started: Instant| match effort {
         Effort::Known => true,
         Effort::Within(limit) => started.elapsed() >= limit,
@@ -183,7 +189,10 @@ pub async fn tune(
     };
     let mut tried = 0;
     'rounds: for settings in (0..rounds).flat_map(|_| &candidates) {
-        for contest in contests.iter_mut().filter(|contest| !contest.cached) {
+        for contest in contests.iter_mut() {
+            if known(contest, settings) {
+                continue;
+            }
             if over(started) {
                 break 'rounds;
             }
