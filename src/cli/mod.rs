@@ -38,7 +38,7 @@ enum Command {
     Summary(inspect::SummaryOptions),
     /// The dispatches that a training step is compiled to
     Plan(inspect::PlanOptions),
-    /// List the GPUs and drivers that can be trained on
+    /// List the GPUs, drivers and CPU that can be trained on
     Devices,
     /// Show, export or download data sets
     Data(data::Options),
@@ -47,8 +47,8 @@ enum Command {
 /// `--device`
 #[derive(Args)]
 struct DeviceOption {
-    /// auto (discrete GPU before integrated before software), cpu (the readable reference), or an adapter of
-    /// `shadegrad devices` by its number or a part of its name
+    /// auto (discrete GPU before integrated before software), cpu (native code on all cores; cpu:4 on four threads),
+    /// reference (the readable reference), or an adapter of `shadegrad devices` by its number or a part of its name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceChoice,
 }
