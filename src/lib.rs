@@ -1,8 +1,8 @@
 //! Trains convolutional networks with hand-written WGSL compute shaders, through [`wgpu`], on any Vulkan, Metal or DX12
 //! GPU.
 //!
-//! Every operation exists twice: as shaders, and as plain loops on the CPU that say what the shaders must compute. A
-//! network is compiled once to a list of passes; a training step walks that list, on either side.
+//! Every operation exists three times: as shaders, as fast code for the CPU, and as plain loops that say what both must
+//! compute. A network is compiled once to a list of passes; a training step walks that list, on any side.
 //!
 //! # One training step
 //!
@@ -31,9 +31,10 @@
 //! # The modules
 //!
 //! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [`plan::Pass`]es. [`ops`] holds the
-//! operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `cpu.rs` computes it. [`gpu`] speaks to
-//! wgpu and knows no neural network; [`mod@reference`] runs the same passes on the CPU. [`machine`] puts a compiled
-//! network on either. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs.
+//! operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `fast.rs` computes it fast on the CPU, and
+//! `cpu.rs` readably. [`gpu`] speaks to wgpu and knows no neural network; [`mod@tune`] chooses among its kernels. [`fast`]
+//! runs the same passes on the CPU, and [`mod@reference`] runs their readable form. [`machine`] puts a compiled network on
+//! any of them. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs.
 //!
 //! # Example
 //!

@@ -101,7 +101,7 @@ impl Device {
     /// The CPU, with chosen vector instructions.
     pub fn cpu(threads: Option<usize>, instructions: Instructions, notice: Option<String>) -> Result<Device> {
         let team = Team::new(threads, instructions)?;
-        let description = team.description();
+        let description = format!("CPU, {}", team.description());
         Ok(Device { kind: Kind::Cpu(Arc::new(team)), choices: no_choices(), description, notice })
     }
 

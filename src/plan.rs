@@ -1,6 +1,6 @@
 //! A network compiled to a list: tensors, and the passes over them in order.
 //!
-//! The plan knows no device. The CPU walks it as it stands ([`crate::reference`]); for a GPU each pass is recorded as
+//! The plan knows no device. The CPU walks it as it stands ([`crate::fast`], [`crate::reference`]); for a GPU each pass is recorded as
 //! one or more dispatches ([`crate::ops::Record`]).
 
 use crate::ops::Op;

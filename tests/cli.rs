@@ -309,8 +309,10 @@ fn predict_reads_pictures() {
         let best = answer["prediction"].as_u64().unwrap() as usize;
         assert!(probabilities.iter().all(|other| *other <= probabilities[best]), "{answer}");
     }
-    let cpu = &lines(&place.stdout("predict run one.png --json --device cpu"))[0];
-    assert_eq!(cpu["prediction"], answers[0]["prediction"]);
+    for device in ["cpu", "cpu:3", "reference"] {
+        let answer = &lines(&place.stdout(&format!("predict run one.png --json --device {device}")))[0];
+        assert_eq!(answer["prediction"], answers[0]["prediction"], "{device}");
+    }
 }
 
 #[test]
@@ -321,8 +323,11 @@ fn networks_and_plans_are_printed() {
     assert!(place.stdout("summary case2").contains("225,034"));
     let plan = place.stdout("plan tiny.toml --batch-size 10");
     assert!(plan.contains("conv1.forward") && plan.contains("sgd.update"), "{plan}");
-    assert!(place.stdout("plan tiny.toml --device cpu").contains("CPU reference"));
-    assert!(place.stdout("devices").contains("cpu: the reference implementation"));
+    assert!(place.stdout("plan tiny.toml --device cpu").contains("on CPU, "));
+    assert!(place.stdout("plan tiny.toml --device reference").contains("on CPU reference"));
+    let devices = place.stdout("devices");
+    assert!(devices.contains("\ncpu: native code") || devices.starts_with("cpu: native code"), "{devices}");
+    assert!(devices.contains("\nreference: the readable reference"), "{devices}");
 }
 
 #[test]
@@ -369,7 +374,11 @@ fn options_out_of_range_are_named() {
         ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),
         ("--validation 0", "expected at least one sample"),
         ("--learning-rat 1", "--learning-rate"),
-        ("--device=", "--device is empty; give auto, cpu"),
+        ("--device=", "--device is empty; give auto, cpu, reference"),
+        ("--device cpu:0", "--device cpu:THREADS: expected from 1 to 1024 threads, got `0`"),
+        ("--device cpu:1025", "got `1025`"),
+        ("--device cpu:all", "got `all`"),
+        ("--device cpu:", "got ``"),
     ] {
         place.refuses(2, &format!("{train} {option}"), &[says]);
     }

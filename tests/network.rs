@@ -1,9 +1,12 @@
 //! Networks as a user meets them: files, presets, errors, weights, and the plans that come of them.
 
+use shadegrad::fast::{self, Instructions, Team};
 use shadegrad::network::{CompileOptions, Network, PRESETS};
-use shadegrad::ops::Settings;
-use shadegrad::plan::{Pass, Plan};
+use shadegrad::ops::{Settings, Step};
+use shadegrad::plan::{Element, Pass, Plan};
+use shadegrad::reference;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A network file around these layers.
 fn file(layers: &str) -> String {
@@ -377,5 +380,58 @@ fn the_listing_shows_every_pass_and_storage() {
             assert!(listing.lines().any(|line| line.trim_start().starts_with(name)), "no {name} in\n{listing}");
         }
         assert!(!listing.contains("probabilities"), "another section's storage in\n{listing}");
+    }
+}
+
+/// A step of each preset on the CPU and by the reference in f64, from the same weights and images, with two rows of padding.
+/// What an error grows to on its way back has no simple bound. Sums have up to 9,216 terms, whose errors grow with the root
+/// of their number: 100 u, or 1e-5 of the largest gradient of a tensor. A wrong term shows at 1e-2.
+#[test]
+fn a_step_of_every_preset_on_the_cpu_is_that_of_the_reference() {
+    let team = Arc::new(Team::new(Some(3), Instructions::best()).unwrap());
+    for preset in PRESETS {
+        let network = Network::open(preset.name).unwrap();
+        let compiled = network.compile(&every_section(7)).unwrap();
+        let (plan, tensors) = (&compiled.plan, &compiled.tensors);
+        let mut cpu = fast::Machine::new(team.clone(), plan);
+        let mut expected = reference::Machine::<f64>::new(plan);
+        for (id, values) in tensors.parameters.iter().zip(network.initialize(1).values) {
+            let region = plan.get(*id).region;
+            let wide: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+            cpu.real(region).copy_from_slice(&values);
+            expected.real(region).copy_from_slice(&wide);
+        }
+        let set = tensors.train.unwrap();
+        for (id, most) in [(set.images, u32::MAX), (set.labels, 9), (set.order, 19)] {
+            let region = plan.get(id).region;
+            let words: Vec<u32> = (0..region.len as u32).map(|i| i.wrapping_mul(2_654_435_761) % most).collect();
+            cpu.int(region).copy_from_slice(&words);
+            expected.int(region).copy_from_slice(&words);
+        }
+        let step = Step { seed_low: 5, step: 1, first: 2, count: 5, slot: 3, learning_rate: 0.1, ..Step::default() };
+        cpu.run(plan, &compiled.train, &[step]);
+        for pass in &compiled.train {
+            expected.run(plan, pass, step);
+        }
+        let scores = tensors.scores.unwrap();
+        assert_eq!(cpu.int(plan.get(scores.correct).region), expected.int(plan.get(scores.correct).region));
+        for id in tensors.parameter_gradients.iter().chain(&tensors.parameters).chain([&scores.losses]) {
+            let tensor = plan.get(*id);
+            assert_eq!(plan.storages[tensor.region.storage.0].element, Element::Real);
+            let (got, expected) = (cpu.real(tensor.region), expected.real(tensor.region));
+            let largest = expected.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+            let errors = got.iter().zip(&*expected).map(|(got, expected)| (f64::from(*got) - expected).abs());
+            // A NaN stays.
+            let worst =
+                errors.fold(0.0, |worst: f64, error: f64| if worst.is_nan() || error <= worst { worst } else { error });
+            println!(
+                "{} {}: up to {largest:.1e}, worst error {:.1e} of that",
+                preset.name,
+                tensor.name,
+                worst / largest
+            );
+            assert!(largest > 0.0, "{} {}: nothing to compare", preset.name, tensor.name);
+            assert!(worst <= 1e-5 * largest, "{} {}: off by {worst:e}", preset.name, tensor.name);
+        }
     }
 }

@@ -6,8 +6,8 @@ DATA_DIR holds the four MNIST files. What is compared, on case4 (no dropout):
 
 1. weights: PyTorch saves an `nn.Sequential`, shadegrad starts from the file, trains 20 steps and saves; PyTorch loads
    that without any permutation. The logits of 100 test images agree within 1e-4.
-2. losses: the 20 steps are done by the GPU (`--device auto`), by the CPU reference and by PyTorch. The losses of each
-   step agree within 1e-4, relative.
+2. losses: the 20 steps are done by the GPU (`--device auto`), by the CPU, by the reference and by PyTorch. The losses of
+   each step agree within 1e-4, relative.
 """
 import gzip
 import json
@@ -76,7 +76,7 @@ def main(data, binary="target/release/shadegrad"):
     with tempfile.TemporaryDirectory() as folder:
         init = os.path.join(folder, "init.safetensors")
         save_file(model.state_dict(), init)
-        runs = {device: os.path.join(folder, device) for device in ("auto", "cpu")}
+        runs = {device: os.path.join(folder, device) for device in ("auto", "cpu", "reference")}
         losses = {device: shadegrad_losses(binary, data, init, device, out) for device, out in runs.items()}
         losses["PyTorch"] = pytorch_losses(model, images, labels)
 

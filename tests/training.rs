@@ -2,6 +2,7 @@
 
 use shadegrad::data::{DataPair, Dataset};
 use shadegrad::evaluate::{Predictor, evaluate};
+use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Network, Weights};
 use shadegrad::ops::Step;
@@ -140,29 +141,71 @@ fn difference(a: &Weights, b: &Weights) -> (f64, f64) {
     (differences.fold(0.0, f64::max), b.iter().map(|v| f64::from(v.abs())).fold(0.0, f64::max))
 }
 
+/// The CPU with all vector instructions that it has, and several numbers of threads for each.
+fn cpus() -> Vec<Device> {
+    let all = Instructions::all().into_iter().flat_map(|instructions| [1, 3].map(|threads| (instructions, threads)));
+    all.map(|(instructions, threads)| Device::cpu(Some(threads), instructions, None).unwrap()).collect()
+}
+
 /// Both sides sum in f32 in orders of their own, so a gradient, below 1, is off by some 4 u. Ten steps of rate 0.1 with
 /// momentum 0.9 add their gradients with factors that sum to 4.1, which makes 2e-6. A wrong factor shows at 1e-3.
 #[test]
-fn ten_steps_on_the_gpu_are_ten_steps_on_the_cpu() {
+fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
     for nesterov in [false, true] {
         // 95 images are four batches of 20 and one of 15, so two of the ten steps are partial.
         let data = data(95, 30);
         let options = TrainOptions { epochs: 2, nesterov, weight_decay: 1e-3, ..options() };
-        let (on_gpu, on_cpu) = (train(gpu(), &data, options.clone()), train(&reference(), &data, options));
-        assert_eq!((on_gpu.losses.len(), on_cpu.losses.len()), (10, 10));
-        for (step, (gpu, cpu)) in on_gpu.losses.iter().zip(&on_cpu.losses).enumerate() {
-            let relative = (gpu - cpu).abs() / cpu;
-            println!("step {}: {gpu} and {cpu}, {relative:.1e} apart", step + 1);
-            assert!(relative <= 1e-5, "step {}: loss {gpu} on the GPU, {cpu} on the CPU", step + 1);
-        }
-        let (difference, largest) = difference(&on_gpu.weights, &on_cpu.weights);
-        println!("weights up to {largest:.2} differ by {difference:.1e}");
-        assert!(difference <= 2e-6, "weights differ by {difference:e}");
-        for (gpu, cpu) in on_gpu.outcome.epochs.iter().zip(&on_cpu.outcome.epochs) {
-            assert!((gpu.val_loss - cpu.val_loss).abs() <= 1e-5 * cpu.val_loss);
-            assert!((gpu.train_accuracy - cpu.train_accuracy).abs() <= 1.5 / 95.0);
+        let expected = train(&reference(), &data, options.clone());
+        for device in cpus().iter().chain([gpu()]) {
+            let name = &device.description;
+            let got = train(device, &data, options.clone());
+            assert_eq!((got.losses.len(), expected.losses.len()), (10, 10));
+            for (step, (got, expected)) in got.losses.iter().zip(&expected.losses).enumerate() {
+                let relative = (got - expected).abs() / expected;
+                println!("{name}: step {}: {got} and {expected}, {relative:.1e} apart", step + 1);
+                assert!(relative <= 1e-5, "{name}: step {}: loss {got}, {expected} of the reference", step + 1);
+            }
+            let (difference, largest) = difference(&got.weights, &expected.weights);
+            println!("{name}: weights up to {largest:.2} differ by {difference:.1e}");
+            assert!(difference <= 2e-6, "{name}: weights differ by {difference:e}");
+            for (got, expected) in got.outcome.epochs.iter().zip(&expected.outcome.epochs) {
+                assert!((got.val_loss - expected.val_loss).abs() <= 1e-5 * expected.val_loss, "{name}");
+                assert!((got.train_accuracy - expected.train_accuracy).abs() <= 1.5 / 95.0, "{name}");
+            }
         }
     }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let (network, data) = (model(), data(95, 10));
+    for instructions in Instructions::all() {
+        let bytes = |threads| {
+            let device = Device::cpu(Some(threads), instructions, None).unwrap();
+            train(&device, &data, options()).weights.to_bytes(&network)
+        };
+        let one = bytes(1);
+        for threads in [1, 2, 3, 7] {
+            assert!(one == bytes(threads), "{}: {threads} threads give other weights than one", instructions.name());
+        }
+    }
+    for threads in [0, 1025] {
+        let error = Device::cpu(Some(threads), Instructions::best(), None).err().unwrap().to_string();
+        assert!(error.contains(&format!("from 1 to 1024 threads, got {threads}")), "{error}");
+    }
+}
+
+/// Threads that wait for one network's pass must not begin with the other's and wait for what they hold themselves.
+#[test]
+fn two_networks_train_on_one_cpu_at_once() {
+    let device = Device::cpu(Some(2), Instructions::best(), None).unwrap();
+    let (network, data) = (model(), data(400, 10));
+    let bytes = || train(&device, &data, options()).weights.to_bytes(&network);
+    let alone = bytes();
+    std::thread::scope(|scope| {
+        let runs = [(); 4].map(|()| scope.spawn(|| (0..5).all(|_| bytes() == alone)));
+        assert!(runs.into_iter().all(|run| run.join().unwrap()), "trained together, they end elsewhere");
+    });
 }
 
 #[test]
@@ -354,25 +397,28 @@ fn the_observer_ends_the_run() {
 
 /// Softmax of sums of at most 90 terms: some tens of u of 1.
 #[test]
-fn predictions_on_the_gpu_are_those_of_the_cpu() {
+fn predictions_anywhere_are_those_of_the_reference() {
     let (network, data) = (model(), data(200, 10));
     let weights = train(gpu(), &data, TrainOptions { epochs: 3, ..options() }).weights;
-    let mut on_gpu = Predictor::new(gpu(), &network, &weights).unwrap();
-    let mut on_cpu = Predictor::new(&reference(), &network, &weights).unwrap();
-    let mut answers = Vec::new();
-    for index in 0..data.test.len() {
-        let image = data.test.image(index);
-        let [gpu, cpu] = [&mut on_gpu, &mut on_cpu].map(|one| pollster::block_on(one.predict(image)).unwrap());
-        assert_eq!(gpu.len(), 4);
-        assert!((gpu.iter().sum::<f32>() - 1.0).abs() <= 1e-6, "{gpu:?}");
-        for (gpu, cpu) in gpu.iter().zip(&cpu) {
-            assert!((gpu - cpu).abs() <= 1e-5, "{gpu} on the GPU, {cpu} on the CPU");
+    let mut reference = Predictor::new(&reference(), &network, &weights).unwrap();
+    for device in cpus().iter().chain([gpu()]) {
+        let mut predictor = Predictor::new(device, &network, &weights).unwrap();
+        let mut answers = Vec::new();
+        for index in 0..data.test.len() {
+            let image = data.test.image(index);
+            let [got, expected] = [&mut predictor, &mut reference].map(|one| pollster::block_on(one.predict(image)));
+            let (got, expected) = (got.unwrap(), expected.unwrap());
+            assert_eq!(got.len(), 4);
+            assert!((got.iter().sum::<f32>() - 1.0).abs() <= 1e-6, "{got:?}");
+            for (got, expected) in got.iter().zip(&expected) {
+                assert!((got - expected).abs() <= 1e-5, "{got} on {}, expected {expected}", device.description);
+            }
+            answers.push(got);
         }
-        answers.push(gpu);
+        assert!(answers.iter().any(|other| (other[0] - answers[0][0]).abs() > 1e-2), "one answer for all: {answers:?}");
+        let error = pollster::block_on(predictor.predict(&[0; 7])).unwrap_err().to_string();
+        assert!(error.contains("180 bytes, got 7"), "{error}");
     }
-    assert!(answers.iter().any(|other| (other[0] - answers[0][0]).abs() > 1e-2), "one answer for all: {answers:?}");
-    let error = pollster::block_on(on_gpu.predict(&[0; 7])).unwrap_err().to_string();
-    assert!(error.contains("180 bytes, got 7"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use shadegrad::Result;
 use shadegrad::gpu::{adapters, missing_driver_remedy};
+use shadegrad::machine::{Device, DeviceChoice};
 use std::process::ExitCode;
 
 pub fn run() -> Result<ExitCode> {
@@ -36,6 +37,8 @@ pub fn run() -> Result<ExitCode> {
     if found.is_empty() {
         println!("no GPU driver found; {}", missing_driver_remedy());
     }
-    println!("cpu: the reference implementation, always there");
+    let cpu = pollster::block_on(Device::open(&DeviceChoice::Cpu(None)))?;
+    println!("cpu: native code, always there: {}", cpu.description);
+    println!("reference: the readable reference, always there: CPU, 1 thread");
     Ok(ExitCode::SUCCESS)
 }

@@ -46,7 +46,7 @@ enum Command {
     Tune(tune::Options),
     /// Train networks on several devices in turn, and compare; `bench kernels`: what each dispatch of a step costs
     Bench(bench::Options),
-    /// List the GPUs and drivers that can be trained on
+    /// List the GPUs, drivers and CPU that can be trained on
     Devices,
     /// Show, export or download data sets
     Data(data::Options),
@@ -55,8 +55,8 @@ enum Command {
 /// `--device`
 #[derive(Args)]
 struct DeviceOption {
-    /// auto (discrete GPU before integrated before software), cpu (the readable reference), or an adapter of
-    /// `shadegrad devices` by its number or a part of its name
+    /// auto (discrete GPU before integrated before software), cpu (native code on all cores; cpu:4 on four threads),
+    /// reference (the readable reference), or an adapter of `shadegrad devices` by its number or a part of its name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceChoice,
 }

@@ -112,11 +112,11 @@ impl Team {
         self.own.len()
     }
 
-    /// `CPU, 2 threads, AVX-512`
+    /// `2 threads, AVX-512`
     pub fn description(&self) -> String {
         let threads = self.threads();
         let s = if threads == 1 { "" } else { "s" };
-        format!("CPU, {threads} thread{s}, {}", self.instructions.name())
+        format!("{threads} thread{s}, {}", self.instructions.name())
     }
 
     /// Runs `work` on one of the threads, so that what it does in parallel is done by the others too. Callers wait for each

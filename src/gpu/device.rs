@@ -402,7 +402,7 @@ fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {
         ));
     }
     let list: Vec<String> = found.iter().map(|record| format!("{}: {}", record.index, record.info.name)).collect();
-    Error::Device(format!("no device `{asked}`; expected auto, cpu, or one of: {}", list.join(", ")))
+    Error::Device(format!("no device `{asked}`; expected auto, cpu, reference, or one of: {}", list.join(", ")))
 }
 
 /// The error with all its causes in one line; wgpu puts the label of the kernel or buffer into them.

@@ -1,5 +1,5 @@
-//! The operations: one room each, with `mod.rs` (what it is), `gpu.rs` (how it is launched) and `cpu.rs` (what it
-//! computes).
+//! The operations: one room each, with `mod.rs` (what it is), `gpu.rs` (how it is launched), `cpu.rs` (what it computes) and
+//! `fast.rs` (how a CPU computes it fast).
 //!
 //! An [`Op`] is one pass with its shapes, the entry of a [`crate::plan::Plan`]. A room has one for each of its passes. A
 //! [`Layer`] (`layer.rs`) is what networks are made of; it records the passes on a [`Tape`].
