@@ -34,6 +34,9 @@ kernel = 3
 stride = 2
 activation = "sigmoid"
 [[layers]]
+type = "average_pool2d"
+size = [1, 2]
+[[layers]]
 type = "conv2d"
 filters = 3
 kernel = 3

@@ -5,7 +5,7 @@
 //! split of the sum are put together. The staged form (tiles through workgroup memory) will be one more engine file
 //! under the same maps.
 
-use super::{Activation, OperandSource, Recorder};
+use super::{Activation, OperandSource, Recorder, operand};
 use crate::gpu::{KernelSpec, Operand};
 use crate::plan::Region;
 use crate::wgsl;
@@ -165,6 +165,8 @@ pub(super) fn record_column_sums(to: &mut Recorder<'_>, rows: usize, columns: us
         ("COLUMNS4", columns / 4),
         ("CHUNK", chunk),
     ]);
-    to.for_each(parts * columns / 4, kernel, vec![to.buffer("dy")], vec![("partial", partial)]);
+    let mut reads = Vec::new();
+    let kernel = operand::left("dy", kernel, &mut reads, to);
+    to.for_each(parts * columns / 4, kernel, reads, vec![("partial", partial)]);
     reduce(to, partial, parts, columns, "db", Epilogue::Nothing);
 }

@@ -133,6 +133,13 @@ impl Recorder<'_> {
         (name, Operand::Buffer(self.region(name)))
     }
 
+    /// Records a part of the pass that takes dispatches of its own, each labelled `<pass>.<part>`.
+    pub fn part<T>(&mut self, part: &str, record: impl FnOnce(&mut Recorder<'_>) -> T) -> T {
+        let label = format!("{}.{part}", self.label);
+        let tensors = self.tensors.clone();
+        record(&mut Recorder { settings: self.settings, recording: self.recording, label: &label, tensors })
+    }
+
     /// One invocation for each of `count` items. The kernel takes its number from `linear_index()` of
     /// `shared/linear.wgsl`, which is appended here with its constants set.
     pub fn for_each(
