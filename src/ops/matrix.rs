@@ -53,7 +53,12 @@ pub(super) struct Product {
 
 impl Epilogue {
     /// Appends the files and operands to a kernel that calls `finish`.
-    fn append(self, kernel: KernelSpec, reads: &mut Vec<(&'static str, Operand)>, to: &Recorder<'_>) -> KernelSpec {
+    pub(super) fn append(
+        self,
+        kernel: KernelSpec,
+        reads: &mut Vec<(&'static str, Operand)>,
+        to: &Recorder<'_>,
+    ) -> KernelSpec {
         match self {
             Epilogue::Nothing => kernel.with([wgsl!("shared/finish_nothing.wgsl")]),
             Epilogue::Bias(activation) => {
