@@ -79,8 +79,8 @@ impl Device {
     /// How passes are recorded for this device.
     pub fn settings(&self) -> Settings {
         match &self.gpu {
-            Some(gpu) if !gpu.is_software() => Settings::hardware(),
-            _ => Settings::software(),
+            Some(gpu) => Settings::of(gpu),
+            None => Settings::software(),
         }
     }
 }

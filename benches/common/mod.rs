@@ -21,7 +21,7 @@ pub fn gpu() -> Gpu {
 
 /// What the device is given without being asked.
 pub fn settings(gpu: &Gpu) -> Settings {
-    if gpu.is_software() { Settings::software() } else { Settings::hardware() }
+    Settings::of(gpu)
 }
 
 /// A training step with momentum, on a data set of 1,000 images.

@@ -200,7 +200,7 @@ impl KernelSpec {
         let parsed = naga::front::wgsl::parse_str(&text)
             .map_err(|error| self.render(error.message(), &text, error.labels(), &[]))?;
         let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SHADER_INT64);
         validator.validate(&parsed).map_err(|error| {
             let mut causes = Vec::new();
             let mut cause = std::error::Error::source(error.as_inner());

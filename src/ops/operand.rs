@@ -1,4 +1,5 @@
-//! Where a kernel reads its first operands: from storages, or on drivers where that is faster, from texture mirrors.
+//! What a kernel reads and writes through: its first operands lie in storages or, on drivers where that is faster, in
+//! texture mirrors of them; elementwise kernels take four floats at once or, likewise, eight.
 
 use super::{OperandSource, Recorder};
 use crate::gpu::{KernelSpec, Operand};
@@ -33,5 +34,15 @@ pub(super) fn right(name: &str, kernel: KernelSpec, reads: &mut Reads, to: &Reco
             reads.push(("right", Operand::Mirror(region)));
             kernel.with([wgsl!("shared/right_texture.wgsl")]).set("RIGHT_FIRST", region.offset / 4)
         }
+    }
+}
+
+/// Appends the file that says what the kernel loads and stores at once, and says how many floats that is. They divide
+/// `len`, or are four.
+pub(super) fn packs(kernel: KernelSpec, len: usize, to: &Recorder<'_>) -> (KernelSpec, usize) {
+    if to.settings.wide && len.is_multiple_of(8) {
+        (kernel.with([wgsl!("shared/pack_wide.wgsl")]), 8)
+    } else {
+        (kernel.with([wgsl!("shared/pack.wgsl")]), 4)
     }
 }

@@ -70,6 +70,10 @@ fn check(dispatch: &Dispatch, module: &Module) -> Result<(), String> {
         expect(groups_x == x, || format!("GROUPS_X is {groups_x}, but there are {x} workgroups in x"))?;
     }
 
+    let widths = module.naga.types.iter().filter_map(|(_, ty)| ty.inner.scalar_width());
+    let wide = dispatch.kernel.sources.iter().any(|source| source.path.ends_with("_wide.wgsl"));
+    expect(wide || widths.into_iter().all(|width| width <= 4), || "a 64-bit type".to_string())?;
+
     bindings(dispatch, &module.bindings)?;
     uniform(module)?;
     regions(dispatch)

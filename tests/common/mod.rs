@@ -281,9 +281,9 @@ pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) {
     println!("{what}: worst error {worst:.3} of its bound");
 }
 
-/// The variants a pass may run in: forms, operand sources, tiles, folded grids.
+/// The variants a pass may run in: forms, operand sources, tiles, folded grids; 64-bit words where the device has them.
 pub fn variants() -> Vec<(&'static str, Settings)> {
-    let fast = Settings::software();
+    let fast = Settings { wide: gpu().has_64_bit(), ..Settings::software() };
     vec![
         ("naive", Settings { form: Form::Naive, operands: OperandSource::Buffer, ..fast }),
         ("register 8x8, textures", fast),

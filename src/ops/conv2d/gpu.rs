@@ -80,7 +80,8 @@ impl Record for Forward {
                 let mut reads = vec![to.buffer("b")];
                 let kernel = operand::left("x", kernel, &mut reads, to);
                 let kernel = operand::right("w", kernel, &mut reads, to);
-                let count = g.window.batch * g.window.out_height * g.filters / 4;
+                let (kernel, pack) = operand::packs(kernel, g.filters, to);
+                let count = g.window.batch * g.window.out_height * g.filters / pack;
                 to.for_each(count, kernel, reads, vec![to.buffer("y")]);
             }
             Choice::Matrix => Product {
