@@ -3,15 +3,18 @@
 //     dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]   for the taps t = (r,s,c)
 //     dy[n,p,q,k]                                             for one more: the gradient of b
 //   x [N,H,W,C]   dy [N,P,Q,K]   partial [PARTS, R*S*C + 1, K]
-//   For few channels, as in a first layer: an invocation keeps the sums of four filters and walks over CHUNK blocks of
-//   PLACES places. `pixels` is in pixels.wgsl; backward_weight_direct_reduce adds the parts.
+//   For few channels, as in a first layer: an invocation keeps the sums of a pack of filters (shared/pack.wgsl) and walks
+//   over CHUNK blocks of PLACES places. `pixels` is in pixels.wgsl; backward_weight_direct_reduce adds the parts.
 
 const BATCH = 1u;
 const CHUNK = 2u;
 
 const ALL_BLOCKS = BATCH * OUT_HEIGHT * BLOCKS;
 
-@group(0) @binding(2) var<storage, read_write> partial: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<Pack>;
+@group(0) @binding(2) var<storage, read_write> partial: array<Pack>;
+
+const PACKS = FILTERS4 / VECTORS;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -19,30 +22,34 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= COUNT {
         return;
     }
-    let k4 = i % FILTERS4;
-    let part = i / FILTERS4;
+    let k = i % PACKS;
+    let part = i / PACKS;
 
-    var acc: array<array<vec4<f32>, ROW_TAPS>, KERNEL_H>;
-    var bias = vec4<f32>(0.0);
+    var acc: array<array<array<vec4<f32>, VECTORS>, ROW_TAPS>, KERNEL_H>;
+    var bias: array<vec4<f32>, VECTORS>;
     for (var block = part * CHUNK; block < min((part + 1u) * CHUNK, ALL_BLOCKS); block++) {
         let q0 = block % BLOCKS * PLACES;
         let np = block / BLOCKS;
         let n = np / OUT_HEIGHT;
         let top = np % OUT_HEIGHT * STRIDE_H - PAD_TOP;
 
-        var d: array<vec4<f32>, PLACES>;
+        var d: array<array<vec4<f32>, VECTORS>, PLACES>;
         for (var t = 0u; t < PLACES; t++) {
-            let loaded = load_right((np * OUT_WIDTH + q0 + t) * FILTERS4 + k4);
-            d[t] = select(vec4<f32>(0.0), loaded, OUT_WIDTH % PLACES == 0u || q0 + t < OUT_WIDTH);
-        }
-        for (var t = 0u; t < PLACES; t++) {
-            bias += d[t];
+            var loaded = unpack(dy[(np * OUT_WIDTH + q0 + t) * PACKS + k]);
+            let there = OUT_WIDTH % PLACES == 0u || q0 + t < OUT_WIDTH;
+            for (var e = 0u; e < VECTORS; e++) {
+                d[t][e] = select(vec4<f32>(0.0), loaded[e], there);
+                bias[e] += d[t][e];
+            }
         }
         for (var r = 0u; r < KERNEL_H; r++) {
             var row = pixels(n, top + r, q0);
             for (var sc = 0u; sc < ROW_TAPS; sc++) {
                 for (var t = 0u; t < PLACES; t++) {
-                    acc[r][sc] += row[t * STRIDE_W * CHANNELS + sc] * d[t];
+                    let pixel = row[t * STRIDE_W * CHANNELS + sc];
+                    for (var e = 0u; e < VECTORS; e++) {
+                        acc[r][sc][e] += pixel * d[t][e];
+                    }
                 }
             }
         }
@@ -51,8 +58,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = part * (KERNEL_H * ROW_TAPS + 1u);
     for (var r = 0u; r < KERNEL_H; r++) {
         for (var sc = 0u; sc < ROW_TAPS; sc++) {
-            partial[(first + r * ROW_TAPS + sc) * FILTERS4 + k4] = acc[r][sc];
+            partial[(first + r * ROW_TAPS + sc) * PACKS + k] = pack(acc[r][sc]);
         }
     }
-    partial[(first + KERNEL_H * ROW_TAPS) * FILTERS4 + k4] = bias;
+    partial[(first + KERNEL_H * ROW_TAPS) * PACKS + k] = pack(bias);
 }

@@ -12,8 +12,9 @@ const DIRECT_TAPS: usize = 32;
 /// Neighbouring places of a row that direct kernels take at once.
 const BLOCK: usize = 4;
 
-/// Most blocks a direct invocation walks over: with [`DIRECT_TAPS`] far below the turns that a driver gives.
-const MOST_BLOCKS: usize = 128;
+/// Most blocks that an invocation sums. Loops within a block have the lengths of arrays for trips, which drivers unroll, so
+/// that each block is one of the turns that a driver gives.
+const MOST_BLOCKS: usize = 1024;
 
 /// The kernels of a shape, best first.
 enum Choice {
@@ -127,17 +128,17 @@ impl Record for BackwardWeight {
         match g.choice(to) {
             Choice::Naive => return naive::backward_weight(self, to),
             Choice::Direct => {
-                // As many blocks in each part as there are parts, so that neither dispatch is long.
-                let chunk = g.blocks().isqrt().clamp(1, MOST_BLOCKS);
+                // Not far from as many blocks in a part as there are parts, so that neither dispatch is long.
+                let chunk = (g.blocks().isqrt() / 2).clamp(1, MOST_BLOCKS);
                 let parts = g.blocks().div_ceil(chunk);
-                let mut reads = Vec::new();
+                let mut reads = vec![to.buffer("dy")];
                 let kernel = g.direct(wgsl!("conv2d/backward_weight_direct.wgsl"));
                 let kernel = kernel.set_all([("BATCH", g.window.batch), ("CHUNK", chunk)]);
                 let kernel = operand::left("x", kernel, &mut reads, to);
-                let kernel = operand::right("dy", kernel, &mut reads, to);
+                let (kernel, pack) = operand::packs(kernel, g.filters, to);
                 let sums = g.weight_len() + g.filters;
                 let partial = ("partial", Operand::Scratch(parts * sums));
-                to.for_each(parts * g.filters / 4, kernel, reads, vec![partial]);
+                to.for_each(parts * g.filters / pack, kernel, reads, vec![partial]);
 
                 let reduce = KernelSpec::new([wgsl!("conv2d/backward_weight_direct_reduce.wgsl")]);
                 let reduce = reduce.set_all([("PARTS", parts), ("WEIGHTS4", g.weight_len() / 4)]);
