@@ -23,7 +23,7 @@
 //! | `loss.cross_entropy` | softmax, loss, prediction, and the gradient of the scores | [`ops::softmax`] |
 //! | `score` | the batch's loss and correct predictions are added up | [`ops::score`] |
 //! | `dense2.backward_weight`, `dense2.backward_bias`, … | `dw`, `db` and `dx` of a layer | [`ops::dense`] |
-//! | `dropout2.backward` … `conv1.backward_bias` | the same names in reverse | [`ops`] |
+//! | `dropout2.backward` … `conv1.backward_weight` | the same names in reverse | [`ops`] |
 //! | `sgd.update` | one dispatch updates all weights | [`ops::sgd`] |
 //! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
 //! | | after an epoch the network is evaluated and its weights are saved | [`evaluate`], [`network::Weights`] |

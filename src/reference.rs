@@ -1,6 +1,6 @@
 //! Walks a plan on the CPU, pass by pass, in `f32` or `f64`.
 
-use crate::plan::{Element, Pass, Plan, Region};
+use crate::plan::{Element, Pass, Plan, Region, StorageId};
 use num_traits::Float;
 use std::fmt::Debug;
 use std::iter::Sum;
@@ -57,6 +57,25 @@ pub(crate) enum Slice<'a, F> {
 pub(crate) enum SliceMut<'a, F> {
     Real(&'a mut [F]),
     Int(&'a mut [u32]),
+}
+
+impl<'a, F> SliceMut<'a, F> {
+    fn split(self, len: usize) -> (SliceMut<'a, F>, SliceMut<'a, F>) {
+        match self {
+            SliceMut::Real(values) => {
+                let (first, behind) = values.split_at_mut(len);
+                (SliceMut::Real(first), SliceMut::Real(behind))
+            }
+            SliceMut::Int(values) => {
+                let (first, behind) = values.split_at_mut(len);
+                (SliceMut::Int(first), SliceMut::Int(behind))
+            }
+        }
+    }
+
+    fn skip(self, len: usize) -> SliceMut<'a, F> {
+        self.split(len).1
+    }
 }
 
 impl<'a, F> Tensors<'a, F> {
@@ -130,12 +149,14 @@ impl<F: Real> Machine<F> {
 
     /// Runs one pass.
     pub fn run(&mut self, plan: &Plan, pass: &Pass, step: crate::ops::Step) {
-        // A pass never reads a storage that it writes, nor writes one twice, so outputs can be taken out meanwhile.
+        // A pass never reads a storage that it writes, so what it writes can be taken out meanwhile.
         let written: Vec<Region> = pass.outputs.iter().map(|id| plan.get(*id).region).collect();
-        let mut taken: Vec<Data<F>> = written
-            .iter()
-            .map(|region| std::mem::replace(&mut self.storages[region.storage.0], Data::Int(Vec::new())))
-            .collect();
+        let mut taken: Vec<(StorageId, Data<F>)> = Vec::new();
+        for Region { storage, .. } in &written {
+            if taken.iter().all(|(known, _)| known != storage) {
+                taken.push((*storage, std::mem::replace(&mut self.storages[storage.0], Data::Int(Vec::new()))));
+            }
+        }
         let range = |region: &Region| region.offset..region.offset + region.len;
         let inputs = pass.op.inputs().into_iter().zip(&pass.inputs).map(|((name, _), id)| {
             let region = plan.get(*id).region;
@@ -145,17 +166,27 @@ impl<F: Real> Machine<F> {
             };
             (name, slice)
         });
-        let outputs = pass.op.outputs().into_iter().zip(&written).zip(&mut taken).map(|(((name, _), region), data)| {
-            let slice = match data {
-                Data::Real(values) => SliceMut::Real(&mut values[range(region)]),
-                Data::Int(values) => SliceMut::Int(&mut values[range(region)]),
+        let mut outputs = Vec::new();
+        for (storage, data) in &mut taken {
+            let names = pass.op.outputs().into_iter().map(|(name, _)| name);
+            let mut within: Vec<_> = names.zip(&written).filter(|(_, region)| region.storage == *storage).collect();
+            // In the order in which they lie there: each is cut off the front of what is left.
+            within.sort_by_key(|(_, region)| region.offset);
+            let mut rest = match data {
+                Data::Real(values) => SliceMut::Real(values),
+                Data::Int(values) => SliceMut::Int(values),
             };
-            (name, Some(slice))
-        });
-        let mut tensors = Tensors { step, inputs: inputs.collect(), outputs: outputs.collect() };
+            let mut cut = 0;
+            for (name, region) in within {
+                let (slice, behind) = rest.skip(region.offset - cut).split(region.len);
+                outputs.push((name, Some(slice)));
+                (rest, cut) = (behind, region.offset + region.len);
+            }
+        }
+        let mut tensors = Tensors { step, inputs: inputs.collect(), outputs };
         F::run(pass.op.as_reference(), &mut tensors);
-        for (region, data) in written.iter().zip(taken) {
-            self.storages[region.storage.0] = data;
+        for (storage, data) in taken {
+            self.storages[storage.0] = data;
         }
     }
 }

@@ -29,6 +29,9 @@ fn find<'a, T>(tensors: &'a Named<T>, name: &str) -> Option<&'a Vec<T>> {
     tensors.iter().find(|(known, _)| *known == name).map(|(_, values)| values)
 }
 
+/// Tensors of integers, which are handed from pass to pass as numbers.
+const INTEGERS: [&str; 2] = ["prediction", "m"];
+
 /// What both sides of a check depend on besides the numbers.
 #[derive(Clone, Default)]
 struct Setting {
@@ -38,11 +41,11 @@ struct Setting {
     integers: Named<u32>,
 }
 
-/// Runs one pass on the reference: its inputs are looked up by name. Integer outputs are left out.
+/// Runs one pass on the reference: its inputs are looked up by name.
 fn run<O: Op + Copy + 'static>(op: O, inputs: &Named<f64>, setting: &Setting) -> Named<f64> {
     let mut plan = Plan::default();
     let mut add = |(name, len): (&'static str, usize)| {
-        let integer = name == "prediction" || find(&setting.integers, name).is_some();
+        let integer = INTEGERS.contains(&name) || find(&setting.integers, name).is_some();
         plan.tensor(name, &[len], if integer { Element::Int } else { Element::Real })
     };
     let read: Vec<TensorId> = op.inputs().into_iter().map(&mut add).collect();
@@ -52,14 +55,23 @@ fn run<O: Op + Copy + 'static>(op: O, inputs: &Named<f64>, setting: &Setting) ->
     for ((name, _), id) in op.inputs().iter().zip(&read) {
         let region = plan.get(*id).region;
         match (find(inputs, name), find(&setting.integers, name)) {
+            (Some(values), _) if INTEGERS.contains(name) => {
+                machine.int(region).iter_mut().zip(values).for_each(|(to, from)| *to = *from as u32);
+            }
             (Some(values), _) => machine.real(region).copy_from_slice(values),
             (_, Some(values)) => machine.int(region).copy_from_slice(values),
             _ => panic!("{}: no values for {name}", op.name()),
         }
     }
     machine.run(&plan, &pass, setting.step);
-    let real = op.outputs().into_iter().zip(&written).filter(|((name, _), _)| *name != "prediction");
-    real.map(|((name, _), id)| (name, machine.real(plan.get(*id).region).to_vec())).collect()
+    let mut values = |name: &str, id: TensorId| {
+        let region = plan.get(id).region;
+        match INTEGERS.contains(&name) {
+            true => machine.int(region).iter().map(|integer| f64::from(*integer)).collect(),
+            false => machine.real(region).to_vec(),
+        }
+    };
+    op.outputs().into_iter().zip(&written).map(|((name, _), id)| (name, values(name, *id))).collect()
 }
 
 /// The one output of this name.
@@ -117,15 +129,14 @@ impl<O: Op + Copy + 'static> Middle<O> {
         Middle { epilogue, ..self }
     }
 
-    /// The inputs of the pass with `x = f(z)`, and `y`.
+    /// The inputs of the pass with `x = f(z)`, and its outputs.
     fn forward(&self, given: &Named<f64>) -> Named<f64> {
         let mut tensors = given.clone();
         if let Some((_, x)) = tensors.iter_mut().find(|(name, _)| *name == "x") {
             let op = activation::Forward { activation: self.producer, len: x.len() };
             *x = output(run(op, &vec![("x", x.clone())], &self.setting), "y");
         }
-        let y = output(run(self.forward, &tensors, &self.setting), "y");
-        tensors.push(("y", y));
+        tensors.extend(run(self.forward, &tensors, &self.setting));
         tensors
     }
 
@@ -203,7 +214,8 @@ fn pool2d() {
                     // Else relu leaves 0 as the smallest of nearly every window, and norms at their corner.
                     x.iter_mut().for_each(|v| *v += 0.9437);
                 }
-                let middle = Middle::new(pool2d::Forward { window, kind }, vec![("x", x)]).producer(producer);
+                let middle = Middle::new(pool2d::Forward { window, kind, keeps_m: kind.is_extreme() }, vec![("x", x)])
+                    .producer(producer);
                 middle.check(pool2d::Backward { window, kind, producer }, "dx", "x");
             }
         }
@@ -253,7 +265,7 @@ fn conv2d() {
                 Middle::new(conv2d::Forward { geometry, activation }, given).producer(producer).epilogue(activation);
             middle.check(conv2d::BackwardInput { geometry, producer }, "dx", "x");
             middle.check(conv2d::BackwardWeight { geometry }, "dw", "w");
-            middle.check(conv2d::BackwardBias { geometry }, "db", "b");
+            middle.check(conv2d::BackwardWeight { geometry }, "db", "b");
         }
     }
 }

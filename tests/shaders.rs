@@ -35,6 +35,9 @@ kernel = 3
 stride = 2
 activation = "sigmoid"
 [[layers]]
+type = "average_pool2d"
+size = [1, 2]
+[[layers]]
 type = "conv2d"
 filters = 3
 kernel = 3
@@ -81,6 +84,7 @@ fn settings() -> Vec<(&'static str, Settings)> {
     vec![
         ("software", software),
         ("hardware", Settings::hardware()),
+        ("software, wide", Settings { wide: true, ..software }),
         ("software, buffers", Settings { operands: OperandSource::Buffer, ..software }),
         ("hardware, textures", Settings { operands: OperandSource::Texture, ..Settings::hardware() }),
         ("subgroups of 8", Settings::subgroup(8)),
@@ -146,6 +150,9 @@ fn every_kernel_is_valid_portable_and_bound() {
     let mut inspector = Inspector::default();
     for_each_recording(|what, recording| {
         inspector.inspect(recording).unwrap_or_else(|problem| panic!("{what}: {problem}"));
+        let wide =
+            recording.dispatches().any(|dispatch| dispatch.kernel.sources.contains(&wgsl!("shared/pack_wide.wgsl")));
+        assert!(!wide || what.ends_with("wide"), "{what}: 64-bit words, which nobody asked for");
     });
     println!("{} kernels", inspector.kernels());
     assert!(inspector.kernels() > 100, "only {} kernels: what has been looked at?", inspector.kernels());
@@ -213,7 +220,7 @@ fn a_file_alone_is_valid_but_for_names_of_other_files() {
             }
         };
         let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SHADER_INT64);
         validator.validate(&parsed).unwrap_or_else(|error| panic!("shaders/{name}: {}", error.emit_to_string(text)));
         valid += 1;
     }
@@ -298,7 +305,12 @@ fn constants_take_the_values_that_are_set() {
 
 #[test]
 fn reflection_finds_what_is_declared() {
-    let spec = KernelSpec::new([wgsl!("sgd/update.wgsl"), wgsl!("shared/step.wgsl"), wgsl!("shared/linear.wgsl")]);
+    let spec = KernelSpec::new([
+        wgsl!("sgd/update.wgsl"),
+        wgsl!("shared/pack.wgsl"),
+        wgsl!("shared/step.wgsl"),
+        wgsl!("shared/linear.wgsl"),
+    ]);
     let Module { bindings, workgroup_size, uniform, .. } = spec.module().unwrap();
     let found: Vec<String> =
         bindings.iter().map(|b| format!("{}.{} {} {:?}", b.group, b.index, b.name, b.kind)).collect();

@@ -1,30 +1,20 @@
 // conv2d / backward_weight_direct
-//   partial[part,r,s,c,k] = sum over the places (n,p,q) of the part of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]
-//   x [N,H,W,C]   dy [N,P,Q,K]   partial [PARTS,R,S,C,K]
-//   For few channels, as in a first layer: an invocation keeps the sums of all (r,s,c) for four filters and walks over
-//   CHUNK places; matrix_reduce adds the parts.
+//   partial[part,t,k] = sum over the places (n,p,q) of the part of
+//     dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]   for the taps t = (r,s,c)
+//     dy[n,p,q,k]                                             for one more: the gradient of b
+//   x [N,H,W,C]   dy [N,P,Q,K]   partial [PARTS, R*S*C + 1, K]
+//   For few channels, as in a first layer: an invocation keeps the sums of a pack of filters (shared/pack.wgsl) and walks
+//   over CHUNK blocks of PLACES places. `pixels` is in pixels.wgsl; backward_weight_direct_reduce adds the parts.
 
-const HEIGHT = 8u;
-const WIDTH = 8u;
-const CHANNELS = 1u;
-const KERNEL_H = 3u;
-const KERNEL_W = 3u;
-const STRIDE_H = 1u;
-const STRIDE_W = 1u;
-const PAD_TOP = 0u;
-const PAD_LEFT = 0u;
-const OUT_HEIGHT = 6u;
-const OUT_WIDTH = 6u;
-const FILTERS4 = 1u;
-const PADDED = false;
-const PLACES = 36u;
-const CHUNK = 36u;
+const BATCH = 1u;
+const CHUNK = 2u;
 
-const TAPS = KERNEL_H * KERNEL_W * CHANNELS;
+const ALL_BLOCKS = BATCH * OUT_HEIGHT * BLOCKS;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> partial: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<Pack>;
+@group(0) @binding(2) var<storage, read_write> partial: array<Pack>;
+
+const PACKS = FILTERS4 / VECTORS;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -32,26 +22,44 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= COUNT {
         return;
     }
-    let k4 = i % FILTERS4;
-    let part = i / FILTERS4;
-    var acc: array<vec4<f32>, TAPS>;
-    for (var place = part * CHUNK; place < min((part + 1u) * CHUNK, PLACES); place++) {
-        let d = dy[place * FILTERS4 + k4];
-        let top = place / OUT_WIDTH % OUT_HEIGHT * STRIDE_H - PAD_TOP;
-        let left = place % OUT_WIDTH * STRIDE_W - PAD_LEFT;
-        let corner = ((place / (OUT_WIDTH * OUT_HEIGHT) * HEIGHT + top) * WIDTH + left) * CHANNELS;
-        for (var tap = 0u; tap < TAPS; tap++) {
-            let r = tap / (KERNEL_W * CHANNELS);
-            let s = tap / CHANNELS % KERNEL_W;
-            let at = corner + (r * WIDTH + s) * CHANNELS + tap % CHANNELS;
-            if PADDED {
-                acc[tap] += d * select(0.0, x[at], top + r < HEIGHT && left + s < WIDTH);
-            } else {
-                acc[tap] += d * x[at];
+    let k = i % PACKS;
+    let part = i / PACKS;
+
+    var acc: array<array<array<vec4<f32>, VECTORS>, ROW_TAPS>, KERNEL_H>;
+    var bias: array<vec4<f32>, VECTORS>;
+    for (var block = part * CHUNK; block < min((part + 1u) * CHUNK, ALL_BLOCKS); block++) {
+        let q0 = block % BLOCKS * PLACES;
+        let np = block / BLOCKS;
+        let n = np / OUT_HEIGHT;
+        let top = np % OUT_HEIGHT * STRIDE_H - PAD_TOP;
+
+        var d: array<array<vec4<f32>, VECTORS>, PLACES>;
+        for (var t = 0u; t < PLACES; t++) {
+            var loaded = unpack(dy[(np * OUT_WIDTH + q0 + t) * PACKS + k]);
+            let there = OUT_WIDTH % PLACES == 0u || q0 + t < OUT_WIDTH;
+            for (var e = 0u; e < VECTORS; e++) {
+                d[t][e] = select(vec4<f32>(0.0), loaded[e], there);
+                bias[e] += d[t][e];
+            }
+        }
+        for (var r = 0u; r < KERNEL_H; r++) {
+            var row = pixels(n, top + r, q0);
+            for (var sc = 0u; sc < ROW_TAPS; sc++) {
+                for (var t = 0u; t < PLACES; t++) {
+                    let pixel = row[t * STRIDE_W * CHANNELS + sc];
+                    for (var e = 0u; e < VECTORS; e++) {
+                        acc[r][sc][e] += pixel * d[t][e];
+                    }
+                }
             }
         }
     }
-    for (var tap = 0u; tap < TAPS; tap++) {
-        partial[(part * TAPS + tap) * FILTERS4 + k4] = acc[tap];
+
+    let first = part * (KERNEL_H * ROW_TAPS + 1u);
+    for (var r = 0u; r < KERNEL_H; r++) {
+        for (var sc = 0u; sc < ROW_TAPS; sc++) {
+            partial[(first + r * ROW_TAPS + sc) * PACKS + k] = pack(acc[r][sc]);
+        }
     }
+    partial[(first + KERNEL_H * ROW_TAPS) * PACKS + k] = pack(bias);
 }

@@ -1,10 +1,10 @@
 // dropout / backward
 //   dx[i] = 0 if i was dropped, else f'(x[i]) * dy[i] / (1 - rate)
-//   an invocation computes four neighbours; the draw is `drop_out` of draw.wgsl, made again
+//   an invocation computes a pack (shared/pack.wgsl); the draw is `drop_out` of draw.wgsl, made again
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: array<Pack>;
+@group(0) @binding(1) var<storage, read> dy: array<Pack>;
+@group(0) @binding(2) var<storage, read_write> dx: array<Pack>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -12,5 +12,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= COUNT {
         return;
     }
-    dx[i] = through_activation(drop_out(dy[i], i), x[i]);
+    var values = unpack(dy[i]);
+    var made = unpack(x[i]);
+    for (var e = 0u; e < VECTORS; e++) {
+        values[e] = through_activation(drop_out(values[e], i * VECTORS + e), made[e]);
+    }
+    dx[i] = pack(values);
 }

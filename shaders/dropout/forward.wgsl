@@ -1,9 +1,9 @@
 // dropout / forward
 //   y[i] = 0 if i is dropped, else x[i] / (1 - rate)
-//   an invocation computes four neighbours; the draw is `drop_out` of draw.wgsl
+//   an invocation computes a pack (shared/pack.wgsl); the draw is `drop_out` of draw.wgsl
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: array<Pack>;
+@group(0) @binding(1) var<storage, read_write> y: array<Pack>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -11,5 +11,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= COUNT {
         return;
     }
-    y[i] = drop_out(x[i], i);
+    var values = unpack(x[i]);
+    for (var e = 0u; e < VECTORS; e++) {
+        values[e] = drop_out(values[e], i * VECTORS + e);
+    }
+    y[i] = pack(values);
 }

@@ -7,6 +7,9 @@
 const PIXELS = 784u;
 const BATCH = 1u;
 
+// Words of an image, where images are whole words.
+const WORDS = max(PIXELS / 4u, 1u);
+
 @group(0) @binding(0) var<storage, read> images: array<u32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
@@ -22,6 +25,19 @@ fn pixel(i: u32) -> f32 {
     return f32(images[at / 4u] >> (at % 4u * 8u) & 0xffu) / 255.0;
 }
 
+// Pixels 4i to 4i + 3; where images are whole words, they lie in one.
+fn pixels(i: u32) -> vec4<f32> {
+    if PIXELS % 4u != 0u {
+        return vec4<f32>(pixel(i * 4u), pixel(i * 4u + 1u), pixel(i * 4u + 2u), pixel(i * 4u + 3u));
+    }
+    let row = i / WORDS;
+    if row >= min(step.count, BATCH) {
+        return vec4<f32>(0.0);
+    }
+    let word = images[order[step.first + row] * WORDS + i % WORDS];
+    return vec4<f32>(vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u) & vec4<u32>(0xffu)) / 255.0;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = linear_index(group, local);
@@ -29,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     if i * 4u < BATCH * PIXELS {
-        x[i] = vec4<f32>(pixel(i * 4u), pixel(i * 4u + 1u), pixel(i * 4u + 2u), pixel(i * 4u + 3u));
+        x[i] = pixels(i);
     }
     if i < BATCH {
         if i < step.count {

@@ -1,6 +1,5 @@
 // pool2d / backward
 //   dx[n,h,w,c] = f'(x[n,h,w,c]) times what the one window around h,w passes on:
-//     max, min   dy at the first extreme place, 0 at the others
 //     average    dy / (R S)
 //     L2         dy x / y, and 0 where y = 0
 //   x dx [N,H,W,C]   y dy [N,P,Q,C]   C a multiple of 4; stride >= kernel, so that windows do not overlap
@@ -31,25 +30,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // A cell without a window keeps these zeros, and passes them on.
     var gradient = vec4<f32>(0.0);
     var norm = vec4<f32>(0.0);
-    var first = vec4<u32>(0u);
     if p < OUT_HEIGHT && q < OUT_WIDTH {
         let place = ((n * OUT_HEIGHT + p) * OUT_WIDTH + q) * CHANNELS4 + c;
         gradient = dy[place];
         if KIND == AVERAGE {
             gradient = gradient * SHARE;
-        } else if KIND == L2 {
-            norm = y[place];
         } else {
-            var best = x[corner];
-            for (var r = 0u; r < KERNEL_H; r++) {
-                for (var s = 0u; s < KERNEL_W; s++) {
-                    let value = x[corner + (r * WIDTH + s) * CHANNELS4];
-                    let better = takes_over(value, best);
-                    best = select(best, value, better);
-                    first = select(first, vec4<u32>(r * KERNEL_W + s), better);
-                }
-            }
-            gradient = through_activation(gradient, best);
+            norm = y[place];
         }
     }
 
@@ -61,10 +48,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 if r < KERNEL_H && s < KERNEL_W {
                     if KIND == AVERAGE {
                         d = through_activation(gradient, x[at]);
-                    } else if KIND == L2 {
-                        d = through_activation(through_norm(gradient, x[at], norm), x[at]);
                     } else {
-                        d = select(d, gradient, first == vec4<u32>(r * KERNEL_W + s));
+                        d = through_activation(through_norm(gradient, x[at], norm), x[at]);
                     }
                 }
                 dx[at] = d;

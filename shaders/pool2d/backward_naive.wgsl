@@ -1,10 +1,9 @@
 // pool2d / backward_naive
 //   dx[n,h,w,c] = f'(x[n,h,w,c]) * sum, over the places p,q whose window holds h,w, of what that window passes on:
-//     max, min   dy at the first extreme place, 0 at the others
 //     average    dy / (R S)
 //     L2         dy x / y, and 0 where y = 0
 //   x dx [N,H,W,C]   y dy [N,P,Q,C]
-//   an invocation computes one dx, in the order of the places; for max and min it looks through each window again
+//   an invocation computes one dx, in the order of the places
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
@@ -30,35 +29,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let place = ((n * OUT_HEIGHT + p) * OUT_WIDTH + q) * CHANNELS + c;
             if KIND == AVERAGE {
                 sum = sum + dy[place] * SHARE;
-            } else if KIND == L2 {
+            } else {
                 sum = sum + through_norm(vec4<f32>(dy[place]), vec4<f32>(x[i]), vec4<f32>(y[place])).x;
-            } else if first_extreme(n, p, q, c) == i {
-                sum = sum + dy[place];
             }
         }
     }
     dx[i] = through_activation(vec4<f32>(sum), vec4<f32>(x[i])).x;
-}
-
-// The first place whose window reaches as far as `position`: the least p with p * stride + kernel > position.
-fn first_place(position: u32, kernel: u32, stride: u32) -> u32 {
-    if position < kernel {
-        return 0u;
-    }
-    return (position - kernel) / stride + 1u;
-}
-
-// Index in x of a window's first extreme.
-fn first_extreme(n: u32, p: u32, q: u32, c: u32) -> u32 {
-    let corner = ((n * HEIGHT + p * STRIDE_H) * WIDTH + q * STRIDE_W) * CHANNELS + c;
-    var first = corner;
-    for (var r = 0u; r < KERNEL_H; r++) {
-        for (var s = 0u; s < KERNEL_W; s++) {
-            let at = corner + (r * WIDTH + s) * CHANNELS;
-            if (KIND == MAX && x[at] > x[first]) || (KIND == MIN && x[at] < x[first]) {
-                first = at;
-            }
-        }
-    }
-    return first;
 }

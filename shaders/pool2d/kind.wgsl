@@ -9,6 +9,10 @@ const AVERAGE = 2u;
 const L2 = 3u;
 const KIND = MAX;
 
+// m: which place of the window is extreme, r*S + s, in words of PER_WORD places: 4 where a byte holds every place, else 1.
+const PER_WORD = 4u;
+const BITS = 32u / PER_WORD;
+
 // 1 / (R S): a product with it is exact where R S is a power of two, while a division need not be.
 const SHARE = 1.0 / f32(KERNEL_H * KERNEL_W);
 
@@ -24,4 +28,12 @@ fn takes_over(candidate: vec4<f32>, best: vec4<f32>) -> vec4<bool> {
 fn through_norm(dy: vec4<f32>, x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     let none = y == vec4<f32>(0.0);
     return select(dy * (x / select(y, vec4<f32>(1.0), none)), vec4<f32>(0.0), none);
+}
+
+// The first place whose window reaches as far as `position`: the least p with p * stride + kernel > position.
+fn first_place(position: u32, kernel: u32, stride: u32) -> u32 {
+    if position < kernel {
+        return 0u;
+    }
+    return (position - kernel) / stride + 1u;
 }

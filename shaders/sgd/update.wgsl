@@ -1,11 +1,11 @@
 // sgd / update
 //   w <- w - eta (g + decay w)                                   (equations 4 and 5)
-//   gradient, weights [4 COUNT]; an invocation updates four neighbours; eta comes with the step
+//   gradient, weights [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack; eta comes with the step
 
 const WEIGHT_DECAY = 0f;
 
-@group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> gradient: array<Pack>;
+@group(0) @binding(1) var<storage, read_write> weights: array<Pack>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -13,6 +13,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= COUNT {
         return;
     }
-    let w = weights[i];
-    weights[i] = w - step.learning_rate * (gradient[i] + WEIGHT_DECAY * w);
+    var d = unpack(gradient[i]);
+    var w = unpack(weights[i]);
+    for (var e = 0u; e < VECTORS; e++) {
+        w[e] = w[e] - step.learning_rate * (d[e] + WEIGHT_DECAY * w[e]);
+    }
+    weights[i] = pack(w);
 }

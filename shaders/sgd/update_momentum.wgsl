@@ -1,14 +1,14 @@
 // sgd / update_momentum
 //   g = gradient + decay w,   v <- mu v + g,   w <- w - eta v,   or with Nesterov's look-ahead w <- w - eta (g + mu v)
-//   gradient, weights, velocity [4 COUNT]; an invocation updates four neighbours; eta comes with the step
+//   gradient, weights, velocity [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack; eta comes with the step
 
 const WEIGHT_DECAY = 0f;
 const MOMENTUM = 0.9f;
 const NESTEROV = false;
 
-@group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> weights: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> velocity: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> gradient: array<Pack>;
+@group(0) @binding(1) var<storage, read_write> weights: array<Pack>;
+@group(0) @binding(2) var<storage, read_write> velocity: array<Pack>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -16,9 +16,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= COUNT {
         return;
     }
-    let w = weights[i];
-    let g = gradient[i] + WEIGHT_DECAY * w;
-    let v = MOMENTUM * velocity[i] + g;
-    velocity[i] = v;
-    weights[i] = w - step.learning_rate * select(v, g + MOMENTUM * v, NESTEROV);
+    var d = unpack(gradient[i]);
+    var w = unpack(weights[i]);
+    var v = unpack(velocity[i]);
+    for (var e = 0u; e < VECTORS; e++) {
+        let g = d[e] + WEIGHT_DECAY * w[e];
+        v[e] = MOMENTUM * v[e] + g;
+        w[e] = w[e] - step.learning_rate * select(v[e], g + MOMENTUM * v[e], NESTEROV);
+    }
+    velocity[i] = pack(v);
+    weights[i] = pack(w);
 }

@@ -1,12 +1,11 @@
 // shared / column_sums
-//   partial[s,n] = sum over the rows m of part s of dy[m,n],   dy [ROWS, 4 COLUMNS4]
+//   partial[s,n] = sum over the rows m of part s of dy[m,n],   dy [ROWS, 4 COLUMNS4], read by `load_left`
 //   An invocation adds CHUNK rows of four columns; matrix_reduce adds the parts.
 
 const ROWS = 1u;
 const COLUMNS4 = 1u;
 const CHUNK = 1u;
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> partial: array<vec4<f32>>;
 
 @compute @workgroup_size(64)
@@ -19,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = i / COLUMNS4 * CHUNK;
     var sum = vec4<f32>(0.0);
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {
-        sum += dy[row * COLUMNS4 + column];
+        sum += load_left(row * COLUMNS4 + column);
     }
     partial[i] = sum;
 }

@@ -198,7 +198,7 @@ impl Gpu {
     }
 
     async fn from_adapter(record: AdapterRecord, uniform_fields: &'static [Field]) -> Result<Gpu> {
-        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadegrad"),
             required_features: record.features & wanted,
@@ -245,6 +245,11 @@ impl Gpu {
         let fixed = self.info.subgroup_min_size == self.info.subgroup_max_size;
         let usable = fixed && self.device.features().contains(wgpu::Features::SUBGROUP);
         usable.then_some(self.info.subgroup_min_size as usize)
+    }
+
+    /// Whether kernels may use 64-bit integers.
+    pub fn has_64_bit(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
     /// "software", "discrete GPU", …

@@ -5,6 +5,7 @@
 //! (`const TM = 8u;`); the value in the file is a working default. Nothing else is done to the text.
 
 use crate::error::{Error, Result};
+use naga::valid::Capabilities;
 use std::fmt::{self, Write};
 
 /// One hand-written `.wgsl` file, carried in the binary.
@@ -199,8 +200,10 @@ impl KernelSpec {
         let text = self.text()?;
         let parsed = naga::front::wgsl::parse_str(&text)
             .map_err(|error| self.render(error.message(), &text, error.labels(), &[]))?;
-        let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SUBGROUP);
+        let mut validator = naga::valid::Validator::new(
+            naga::valid::ValidationFlags::all(),
+            Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
+        );
         validator
             .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
             .subgroup_operations(naga::valid::SubgroupOperationSet::all());

@@ -222,7 +222,8 @@ impl Bank {
             plan.slice(tensor, &of.parameter.shape, storage)
         });
         let slices = slices.collect();
-        let len = plan.storages[storage.0].len;
+        // Whole packs of every width, so that the update takes the widest.
+        let len = plan.storages[storage.0].len.next_multiple_of(8);
         Bank { whole: plan.view(name, &[len], storage, 0), slices }
     }
 }

@@ -5,7 +5,7 @@
 //! split of the sum are put together. The forms are engine files under the same maps: `matrix_register` (any device),
 //! `matrix_subgroup` (drivers that compute on the CPU), `matrix_staged` (GPUs).
 
-use super::{Activation, Form, OperandSource, Recorder, Tile};
+use super::{Activation, Form, OperandSource, Recorder, Tile, operand};
 use crate::gpu::{KernelSpec, Operand};
 use crate::plan::Region;
 use crate::wgsl;
@@ -56,7 +56,12 @@ pub(super) struct Product {
 
 impl Epilogue {
     /// Appends the files and operands to a kernel that calls `finish`.
-    fn append(self, kernel: KernelSpec, reads: &mut Vec<(&'static str, Operand)>, to: &Recorder<'_>) -> KernelSpec {
+    pub(super) fn append(
+        self,
+        kernel: KernelSpec,
+        reads: &mut Vec<(&'static str, Operand)>,
+        to: &Recorder<'_>,
+    ) -> KernelSpec {
         match self {
             Epilogue::Nothing => kernel.with([wgsl!("shared/finish_nothing.wgsl")]),
             Epilogue::Bias(activation) => {
@@ -190,6 +195,8 @@ pub(super) fn record_column_sums(to: &mut Recorder<'_>, rows: usize, columns: us
         ("COLUMNS4", columns / 4),
         ("CHUNK", chunk),
     ]);
-    to.for_each(parts * columns / 4, kernel, vec![to.buffer("dy")], vec![("partial", partial)]);
+    let mut reads = Vec::new();
+    let kernel = operand::left("dy", kernel, &mut reads, to);
+    to.for_each(parts * columns / 4, kernel, reads, vec![("partial", partial)]);
     reduce(to, partial, parts, columns, "db", Epilogue::Nothing);
 }

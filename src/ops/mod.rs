@@ -14,6 +14,7 @@ pub mod gather_batch;
 mod layer;
 mod matrix;
 mod naive;
+mod operand;
 pub mod pool2d;
 mod record;
 pub mod score;

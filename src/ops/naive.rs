@@ -52,7 +52,7 @@ impl Sum {
 }
 
 /// Appends the files and operands of an epilogue to a kernel that calls `finish`.
-fn append(
+pub(super) fn append(
     epilogue: Epilogue,
     kernel: KernelSpec,
     reads: &mut Vec<(&'static str, Operand)>,

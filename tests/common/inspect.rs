@@ -70,6 +70,10 @@ fn check(dispatch: &Dispatch, module: &Module) -> Result<(), String> {
         expect(groups_x == x, || format!("GROUPS_X is {groups_x}, but there are {x} workgroups in x"))?;
     }
 
+    let widths = module.naga.types.iter().filter_map(|(_, ty)| ty.inner.scalar_width());
+    let wide = dispatch.kernel.sources.iter().any(|source| source.path.ends_with("_wide.wgsl"));
+    expect(wide || widths.into_iter().all(|width| width <= 4), || "a 64-bit type".to_string())?;
+
     bindings(dispatch, &module.bindings)?;
     uniform(module)?;
     regions(dispatch)
@@ -121,18 +125,24 @@ fn uniform(module: &Module) -> Result<(), String> {
     expect(fields == Step::FIELDS, || format!("the uniform is {fields:?}, expected {:?}", Step::FIELDS))
 }
 
-/// No buffer is both read and written, or written twice, and every region can be bound.
+/// No buffer is both read and written, no part of one written twice, and every region can be bound.
 fn regions(dispatch: &Dispatch) -> Result<(), String> {
     let buffer = |operand: &Operand| match operand {
         Operand::Buffer(region) => Some(Some(region.storage)),
         Operand::Scratch(_) => Some(None),
         Operand::Mirror(_) => None,
     };
+    let overlap = |a: &Operand, b: &Operand| match (a, b) {
+        (Operand::Buffer(a), Operand::Buffer(b)) => a.overlaps(b),
+        _ => buffer(a) == buffer(b),
+    };
     let reads: Vec<_> = dispatch.reads.iter().filter_map(|(_, operand)| buffer(operand)).collect();
-    let writes: Vec<_> = dispatch.writes.iter().filter_map(|(_, operand)| buffer(operand)).collect();
-    for (index, written) in writes.iter().enumerate() {
-        expect(!reads.contains(written), || format!("reads and writes {written:?}"))?;
-        expect(!writes[..index].contains(written), || format!("writes {written:?} twice"))?;
+    for (index, (_, written)) in dispatch.writes.iter().enumerate() {
+        let twice = dispatch.writes[..index].iter().any(|(_, other)| overlap(other, written));
+        expect(!buffer(written).is_some_and(|buffer| reads.contains(&buffer)), || {
+            format!("reads and writes the buffer of {written:?}")
+        })?;
+        expect(!twice, || format!("writes a part of {written:?} twice"))?;
     }
     for (name, operand) in dispatch.reads.iter().chain(&dispatch.writes) {
         if let Operand::Buffer(Region { offset, len, .. }) = operand {

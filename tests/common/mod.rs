@@ -338,19 +338,21 @@ pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) {
     println!("{what}: worst error {worst:.3} of its bound");
 }
 
-/// The variants a pass may run in on the GPU: forms, operand sources, tiles, folded grids.
+/// The variants a pass may run in on the GPU: forms, operand sources, tiles, folded grids; 64-bit words where the
+/// device has them.
 pub fn variants() -> Vec<(&'static str, Settings)> {
     let register = Settings {
         form: Form::Register,
         operands: OperandSource::Buffer,
         tile: Tile { rows: 8, columns4: 2, across: 2, down: 4 },
         busy_groups: 64,
+        wide: false,
         max_groups: MAX_GROUPS,
     };
     let staged = Settings { form: Form::Staged, ..register };
     let mut variants = vec![
         ("naive", Settings { form: Form::Naive, ..register }),
-        ("register 4x4, textures", mirrored()),
+        ("register 4x4, textures", Settings { wide: gpu().has_64_bit(), ..mirrored() }),
         ("register 4x4, buffers", plain()),
         ("register 8x8, folded grid, much split", Settings { busy_groups: 1000, max_groups: 3, ..register }),
         (
@@ -381,7 +383,7 @@ pub fn variants() -> Vec<(&'static str, Settings)> {
 pub fn plain() -> Settings {
     let tile = Tile { rows: 4, columns4: 1, across: 8, down: 8 };
     let operands = OperandSource::Buffer;
-    Settings { form: Form::Register, operands, tile, busy_groups: 512, max_groups: MAX_GROUPS }
+    Settings { form: Form::Register, operands, tile, wide: false, busy_groups: 512, max_groups: MAX_GROUPS }
 }
 
 /// The same on texture mirrors.

@@ -4,14 +4,17 @@ use shadegrad::ops::dense::{BackwardBias, BackwardInput, BackwardWeight, Forward
 
 const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
-/// N, I, O: lone elements, primes, multiples of 4 that are none of a tile, several tiles and a rest in every direction.
-const SHAPES: [[usize; 3]; 16] = [
+/// N, I, O: lone elements, primes, multiples of 4 on one side or that are none of a tile, several tiles and a rest in every direction.
+const SHAPES: [[usize; 3]; 19] = [
     [1, 1, 1],
     [1, 7, 3],
     [2, 3, 5],
     [13, 17, 10],
     [64, 65, 1],
     [3, 12, 10],
+    [4, 4, 1],
+    [5, 128, 3],
+    [101, 20, 7],
     [5, 10, 8],
     [1, 4, 4],
     [1, 128, 12],

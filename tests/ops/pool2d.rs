@@ -1,6 +1,6 @@
-use crate::common::{Case, U, dot_bound, integers, random};
+use crate::common::{Case, Given, U, dot_bound, integers, random};
 use shadegrad::gpu::Recording;
-use shadegrad::ops::pool2d::{Backward, Forward, Kind};
+use shadegrad::ops::pool2d::{Backward, Forward, Kind, m_len};
 use shadegrad::ops::{self, Activation, Form, Op, Settings};
 use shadegrad::plan::{Element, Plan};
 use shadegrad::shape::{Padding, Window2d};
@@ -32,6 +32,10 @@ fn windows() -> Vec<Window2d> {
         window(1, [7, 5, 4], [1, 2], [3, 2]),
         window(3, [5, 3, 4], [5, 3], [5, 3]),
         window(2, [4, 6, 8], [4, 6], [1, 1]),
+        // 256 and 257 places in a window: the most that a byte can number, and one more.
+        window(1, [16, 18, 4], [16, 16], [16, 1]),
+        window(2, [1, 257, 3], [1, 257], [1, 1]),
+        window(2, [1, 257, 4], [1, 257], [1, 257]),
         // 63, 64 and 65 places of four channels: around the workgroup of 64.
         window(1, [18, 14, 4], [2, 2], [2, 2]),
         window(1, [16, 16, 4], [2, 2], [2, 2]),
@@ -44,13 +48,25 @@ fn windows() -> Vec<Window2d> {
 }
 
 fn forward(window: Window2d, kind: Kind, x: Vec<f32>) -> Case {
-    Case::new(Forward { window, kind }, vec![("x", x.into())])
+    Case::new(Forward { window, kind, keeps_m: false }, vec![("x", x.into())])
 }
 
-/// With the y that belongs to x.
+/// With m as a second output.
+fn forward_extreme(window: Window2d, kind: Kind, x: Vec<f32>) -> Case {
+    let poison = vec![0xaaaa_aaaa; m_len(&window)];
+    Case::new(Forward { window, kind, keeps_m: true }, vec![("x", x.into()), ("m", poison.into())])
+}
+
+/// With the y and the m that belong to x.
 fn backward(window: Window2d, kind: Kind, producer: Activation, x: Vec<f32>, dy: Vec<f32>) -> Case {
     let y = forward(window, kind, x.clone()).expected_f32().remove(0).1;
-    Case::new(Backward { window, kind, producer }, vec![("x", x.into()), ("y", y.into()), ("dy", dy.into())])
+    let mut given: Vec<Given> = vec![("y", y.into()), ("dy", dy.into())];
+    if kind.is_extreme() {
+        let m = forward_extreme(window, kind, x.clone()).expected().remove(1).1;
+        given.push(("m", m.into_iter().map(|word| word as u32).collect::<Vec<_>>().into()));
+    }
+    given.push(("x", x.into()));
+    Case::new(Backward { window, kind, producer }, given)
 }
 
 fn output_len(window: &Window2d) -> usize {
@@ -79,7 +95,10 @@ fn forward_agrees_with_the_reference() {
         for kind in KINDS {
             let case = forward(window, kind, x.clone());
             match kind {
-                Kind::Max | Kind::Min => case.check(|_, y| vec![0.0; y.len()]),
+                Kind::Max | Kind::Min => {
+                    case.check(|_, y| vec![0.0; y.len()]);
+                    forward_extreme(window, kind, x.clone()).check(|_, values| vec![0.0; values.len()]);
+                }
                 // The sum is rounded as a dot product's, the factor once and its product once.
                 Kind::Average => {
                     let magnitude = forward(window, kind, absolute(&x)).expected().remove(0).1;
@@ -122,6 +141,9 @@ fn integers_agree_exactly() {
                 continue;
             }
             forward(window, kind, x.clone()).check_exact();
+            if kind.is_extreme() {
+                forward_extreme(window, kind, x.clone()).check(|_, values| vec![0.0; values.len()]);
+            }
             let (producer, x) = if i % 2 == 0 {
                 (Activation::Identity, x.clone())
             } else {
@@ -194,11 +216,12 @@ fn the_fast_kernels_are_taken_where_they_apply() {
     let kernels = |shape, stride, form| {
         let window = window(2, shape, [2, 2], stride);
         let kind = Kind::Max;
-        let forward = recorded(Forward { window, kind }, form).unwrap();
+        let forward = recorded(Forward { window, kind, keeps_m: true }, form).unwrap();
         let backward = recorded(Backward { window, kind, producer: Activation::Relu }, form).unwrap();
         [forward, backward]
     };
-    let (fast, naive) = (["pool2d/forward", "pool2d/backward"], ["pool2d/forward_naive", "pool2d/backward_naive"]);
+    let fast = ["pool2d/forward_extreme", "pool2d/backward_extreme"];
+    let naive = ["pool2d/forward_extreme_naive", "pool2d/backward_extreme_naive"];
     assert_eq!(kernels([6, 6, 8], [2, 2], Form::Register), fast);
     assert_eq!(kernels([6, 6, 8], [2, 2], Form::Naive), naive);
     assert_eq!(kernels([6, 6, 6], [2, 2], Form::Register), naive);
@@ -207,9 +230,11 @@ fn the_fast_kernels_are_taken_where_they_apply() {
 
 #[test]
 fn windows_that_a_driver_would_leave_unfinished_are_refused() {
-    let window = window(1, [40, 40, 1], [20, 20], [1, 1]);
-    recorded(Forward { window, kind: Kind::Max }, Form::Register).unwrap();
-    let backward = Backward { window, kind: Kind::Max, producer: Activation::Identity };
-    let message = recorded(backward, Form::Register).unwrap_err().to_string();
-    assert!(message.contains("20x20 window with stride 1x1"), "{message}");
+    let forward = |kernel| {
+        let window = window(1, [256, 256, 1], kernel, [1, 1]);
+        recorded(Forward { window, kind: Kind::Max, keeps_m: false }, Form::Register)
+    };
+    forward([255, 255]).unwrap();
+    let message = forward([256, 256]).unwrap_err().to_string();
+    assert!(message.contains("256x256 window with stride 1x1"), "{message}");
 }

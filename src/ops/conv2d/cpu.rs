@@ -1,4 +1,4 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Activation, Compute};
 use crate::reference::{Real, Tensors};
 
@@ -110,13 +110,6 @@ impl Compute for BackwardWeight {
                 }
             }
         });
-    }
-}
-
-impl Compute for BackwardBias {
-    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
-        let filters = self.geometry.filters;
-        let dy = tensors.input("dy");
         let db = tensors.output("db");
         db.fill(F::zero());
         for dy in dy.chunks_exact(filters) {

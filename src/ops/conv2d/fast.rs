@@ -1,4 +1,4 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::fast::outer::Outer;
 use crate::fast::product::{Finish, LANES, Left, Product, Right, fits, transpose, widen};
 use crate::fast::{Fast, Team, sums};
@@ -200,6 +200,7 @@ impl Fast for BackwardWeight {
         let g = &self.geometry;
         let (x, dy) = (tensors.input("x"), tensors.input("dy"));
         let dw = tensors.output("dw");
+        sums::columns(team, dy, g.filters, tensors.output("db"));
         let batch = g.window.batch;
         // Nothing here may depend on the number of threads: it says in which order images are added.
         let group = GROUP.max((batch * dw.len()).div_ceil(MOST_PARTIAL));
@@ -285,11 +286,5 @@ impl Geometry {
                 team.instructions.run(Product { left, right, out: dw, out_stride, finish });
             }
         });
-    }
-}
-
-impl Fast for BackwardBias {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
-        sums::columns(team, tensors.input("dy"), self.geometry.filters, tensors.output("db"));
     }
 }

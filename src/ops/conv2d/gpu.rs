@@ -1,12 +1,20 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry, naive};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, naive};
 use crate::error::Result;
-use crate::gpu::{KernelSpec, Operand};
+use crate::gpu::{KernelSpec, Operand, Source};
 use crate::ops::matrix::{self, Epilogue, Product};
+use crate::ops::operand;
 use crate::ops::{Form, Record, Recorder};
 use crate::wgsl;
 
 /// Most taps (R*S*C) whose sums a direct kernel keeps in registers.
 const DIRECT_TAPS: usize = 32;
+
+/// Neighbouring places of a row that direct kernels take at once.
+const BLOCK: usize = 4;
+
+/// Most blocks that an invocation sums. Loops within a block have the lengths of arrays for trips, which drivers unroll, so
+/// that each block is one of the turns that a driver gives.
+const MOST_BLOCKS: usize = 1024;
 
 /// The kernels of a shape, best first.
 enum Choice {
@@ -48,11 +56,18 @@ impl Geometry {
             .set("FILTERS4", self.filters / 4)
     }
 
-    fn direct(&self, kernel: KernelSpec) -> KernelSpec {
-        kernel
+    /// A direct kernel: `pixels.wgsl` behind its own file.
+    fn direct(&self, pass: &'static Source) -> KernelSpec {
+        KernelSpec::new([pass, wgsl!("conv2d/pixels.wgsl")])
             .set_all(self.window.constants().into_iter().filter(|(name, _)| *name != "BATCH"))
             .set("FILTERS4", self.filters / 4)
             .set("PADDED", self.padded())
+            .set("PLACES", BLOCK)
+    }
+
+    /// Blocks of neighbouring places, as direct kernels walk over them.
+    fn blocks(&self) -> usize {
+        self.window.batch * self.window.out_height * self.window.out_width.div_ceil(BLOCK)
     }
 }
 
@@ -62,10 +77,13 @@ impl Record for Forward {
         match g.choice(to) {
             Choice::Naive => return naive::forward(self, to),
             Choice::Direct => {
-                let count = g.window.batch * g.window.out_height * g.window.out_width.div_ceil(4) * g.filters / 4;
-                let kernel = KernelSpec::new([wgsl!("conv2d/forward_direct.wgsl"), self.activation.source()]);
-                let reads = vec![to.buffer("x"), to.buffer("w"), to.buffer("b")];
-                to.for_each(count, g.direct(kernel), reads, vec![to.buffer("y")]);
+                let kernel = g.direct(wgsl!("conv2d/forward_direct.wgsl")).with([self.activation.source()]);
+                let mut reads = vec![to.buffer("b")];
+                let kernel = operand::left("x", kernel, &mut reads, to);
+                let kernel = operand::right("w", kernel, &mut reads, to);
+                let (kernel, pack) = operand::packs(kernel, g.filters, to);
+                let count = g.window.batch * g.window.out_height * g.filters / pack;
+                to.for_each(count, kernel, reads, vec![to.buffer("y")]);
             }
             Choice::Matrix => Product {
                 map: g.map(KernelSpec::new([wgsl!("conv2d/forward.wgsl")])).set("PADDED", g.padded()),
@@ -110,44 +128,36 @@ impl Record for BackwardWeight {
         match g.choice(to) {
             Choice::Naive => return naive::backward_weight(self, to),
             Choice::Direct => {
-                let places = g.window.places();
-                let parts = places.isqrt().div_ceil(2).max(places.div_ceil(MOST_PLACES));
-                let chunk = places.div_ceil(parts);
-                let parts = places.div_ceil(chunk);
-                let kernel = g
-                    .direct(KernelSpec::new([wgsl!("conv2d/backward_weight_direct.wgsl")]))
-                    .set("PLACES", places)
-                    .set("CHUNK", chunk);
-                let partial = Operand::Scratch(parts * g.weight_len());
-                let reads = vec![to.buffer("x"), to.buffer("dy")];
-                to.for_each(parts * g.filters / 4, kernel, reads, vec![("partial", partial)]);
-                matrix::reduce(to, partial, parts, g.filters, "dw", Epilogue::Nothing);
-            }
-            Choice::Matrix => Product {
-                map: g.map(KernelSpec::new([wgsl!("conv2d/backward_weight.wgsl")])).set("PADDED", g.padded()),
-                m: g.window.area() * g.window.channels,
-                n: g.filters,
-                k: g.window.places(),
-                left: "x",
-                right: "dy",
-                product: "dw",
-                epilogue: Epilogue::Nothing,
-            }
-            .record(to),
-        }
-        Ok(())
-    }
-}
+                // Not far from as many blocks in a part as there are parts, so that neither dispatch is long.
+                let chunk = (g.blocks().isqrt() / 2).clamp(1, MOST_BLOCKS);
+                let parts = g.blocks().div_ceil(chunk);
+                let mut reads = vec![to.buffer("dy")];
+                let kernel = g.direct(wgsl!("conv2d/backward_weight_direct.wgsl"));
+                let kernel = kernel.set_all([("BATCH", g.window.batch), ("CHUNK", chunk)]);
+                let kernel = operand::left("x", kernel, &mut reads, to);
+                let (kernel, pack) = operand::packs(kernel, g.filters, to);
+                let sums = g.weight_len() + g.filters;
+                let partial = ("partial", Operand::Scratch(parts * sums));
+                to.for_each(parts * g.filters / pack, kernel, reads, vec![partial]);
 
-/// Most places a direct invocation walks over; with [`DIRECT_TAPS`] it stays far below llvmpipe's 65,535 rounds.
-const MOST_PLACES: usize = 1500;
-
-impl Record for BackwardBias {
-    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        let g = &self.geometry;
-        match g.choice(to) {
-            Choice::Naive => return naive::backward_bias(self, to),
-            Choice::Direct | Choice::Matrix => matrix::record_column_sums(to, g.window.places(), g.filters),
+                let reduce = KernelSpec::new([wgsl!("conv2d/backward_weight_direct_reduce.wgsl")]);
+                let reduce = reduce.set_all([("PARTS", parts), ("WEIGHTS4", g.weight_len() / 4)]);
+                to.for_each_part("reduce", sums / 4, reduce, vec![partial], vec![to.buffer("dw"), to.buffer("db")]);
+            }
+            Choice::Matrix => {
+                Product {
+                    map: g.map(KernelSpec::new([wgsl!("conv2d/backward_weight.wgsl")])).set("PADDED", g.padded()),
+                    m: g.window.area() * g.window.channels,
+                    n: g.filters,
+                    k: g.window.places(),
+                    left: "x",
+                    right: "dy",
+                    product: "dw",
+                    epilogue: Epilogue::Nothing,
+                }
+                .record(to);
+                to.part("bias", |to| matrix::record_column_sums(to, g.window.places(), g.filters));
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::config::{self, times};
 use crate::ops::{Flow, Layer, Parameter, Site, Tape};
 use crate::plan::TensorId;
@@ -103,8 +103,7 @@ impl Layer for Conv2d {
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         let geometry = self.built(tape, at);
         let (dw, db) = (at.gradients[0], at.gradients[1]);
-        tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw]);
-        tape.pass(at.label("backward_bias"), BackwardBias { geometry }, &[flow.dy], &[db]);
+        tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw, db]);
         flow.wants_dx.then(|| {
             let dx = tape.input_gradient(at, flow.dy);
             let op = BackwardInput { geometry, producer: flow.producer };

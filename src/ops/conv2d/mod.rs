@@ -20,7 +20,7 @@ pub use layer::Conv2d;
 use super::{Activation, Op};
 use crate::shape::Window2d;
 
-/// What all four passes share.
+/// What all three passes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
     /// Input, window and places.
@@ -61,16 +61,9 @@ pub struct BackwardInput {
     pub producer: Activation,
 }
 
-/// `x dy -> dw`
+/// `x dy -> dw db`
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardWeight {
-    /// Shapes.
-    pub geometry: Geometry,
-}
-
-/// `dy -> db`
-#[derive(Clone, Copy, Debug)]
-pub struct BackwardBias {
     /// Shapes.
     pub geometry: Geometry,
 }
@@ -115,21 +108,9 @@ impl Op for BackwardWeight {
         vec![("x", self.geometry.window.input_len()), ("dy", self.geometry.output_len())]
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("dw", self.geometry.weight_len())]
+        vec![("dw", self.geometry.weight_len()), ("db", self.geometry.filters)]
     }
     fn flops(&self) -> u64 {
         self.geometry.flops()
-    }
-}
-
-impl Op for BackwardBias {
-    fn name(&self) -> &'static str {
-        "conv2d.backward_bias"
-    }
-    fn inputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("dy", self.geometry.output_len())]
-    }
-    fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("db", self.geometry.filters)]
     }
 }

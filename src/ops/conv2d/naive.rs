@@ -1,6 +1,6 @@
 //! One scalar output an invocation, as the formula reads: kernels that explain and check the fast ones.
 
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::error::Result;
 use crate::gpu::{KernelSpec, Source};
 use crate::ops::Recorder;
@@ -50,11 +50,11 @@ pub(super) fn backward_weight(op: &BackwardWeight, to: &mut Recorder<'_>) -> Res
         row_terms: g.window.out_width,
         epilogue: Epilogue::Nothing,
     }
-    .record(to)
+    .record(to)?;
+    to.part("bias", |to| backward_bias(g, to))
 }
 
-pub(super) fn backward_bias(op: &BackwardBias, to: &mut Recorder<'_>) -> Result<()> {
-    let g = &op.geometry;
+fn backward_bias(g: &Geometry, to: &mut Recorder<'_>) -> Result<()> {
     let kernel = KernelSpec::new([wgsl!("conv2d/backward_bias_naive.wgsl")]);
     Sum {
         kernel: kernel.set_all([("PLACES", g.window.places()), ("FILTERS", g.filters)]),

@@ -1,13 +1,14 @@
 use super::{Backward, Forward, threshold};
 use crate::error::Result;
 use crate::gpu::{KernelSpec, Source};
-use crate::ops::{Activation, Record, Recorder};
+use crate::ops::{Activation, Record, Recorder, operand};
 use crate::wgsl;
 
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let kernel = kernel(wgsl!("dropout/forward.wgsl"), self.rate, self.layer);
-        to.for_each(self.len.div_ceil(4), kernel, vec![to.buffer("x")], vec![to.buffer("y")]);
+        let (kernel, pack) = operand::packs(kernel, self.len, to);
+        to.for_each(self.len.div_ceil(pack), kernel, vec![to.buffer("x")], vec![to.buffer("y")]);
         Ok(())
     }
 }
@@ -15,10 +16,11 @@ impl Record for Forward {
 impl Record for Backward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let kernel = kernel(wgsl!("dropout/backward.wgsl"), self.rate, self.layer).with([self.producer.source()]);
+        let (kernel, pack) = operand::packs(kernel, self.len, to);
         let dy = to.buffer("dy");
         // Without a producer there is no x, and nothing looks at it.
         let x = if self.producer == Activation::Identity { ("x", dy.1) } else { to.buffer("x") };
-        to.for_each(self.len.div_ceil(4), kernel, vec![x, dy], vec![to.buffer("dx")]);
+        to.for_each(self.len.div_ceil(pack), kernel, vec![x, dy], vec![to.buffer("dx")]);
         Ok(())
     }
 }

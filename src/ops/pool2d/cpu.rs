@@ -1,4 +1,4 @@
-use super::{Backward, Forward, Kind};
+use super::{Backward, Forward, Kind, per_word};
 use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 use crate::shape::Window2d;
@@ -15,12 +15,13 @@ fn window(g: &Window2d, n: usize, p: usize, q: usize, c: usize) -> Vec<usize> {
     elements
 }
 
-/// The first of `elements` that no other exceeds, or for [`Kind::Min`] none falls below.
+/// The number of the first of `elements` that no other exceeds, or for [`Kind::Min`] none falls below.
 fn first_extreme<F: Real>(kind: Kind, x: &[F], elements: &[usize]) -> usize {
-    let mut first = elements[0];
-    for &i in elements {
-        if (kind == Kind::Max && x[i] > x[first]) || (kind == Kind::Min && x[i] < x[first]) {
-            first = i;
+    let mut first = 0;
+    for (place, &i) in elements.iter().enumerate() {
+        let best = x[elements[first]];
+        if (kind == Kind::Max && x[i] > best) || (kind == Kind::Min && x[i] < best) {
+            first = place;
         }
     }
     first
@@ -31,14 +32,25 @@ impl Compute for Forward {
         let g = &self.window;
         let x = tensors.input("x");
         let y = tensors.output("y");
+        let mut m = self.keeps_m.then(|| tensors.output_int("m"));
+        if let Some(m) = &mut m {
+            m.fill(0);
+        }
         let area = F::of(g.area() as f64);
         for n in 0..g.batch {
             for p in 0..g.out_height {
                 for q in 0..g.out_width {
                     for c in 0..g.channels {
                         let elements = window(g, n, p, q, c);
-                        y[((n * g.out_height + p) * g.out_width + q) * g.channels + c] = match self.kind {
-                            Kind::Max | Kind::Min => x[first_extreme(self.kind, x, &elements)],
+                        let o = ((n * g.out_height + p) * g.out_width + q) * g.channels + c;
+                        y[o] = match self.kind {
+                            Kind::Max | Kind::Min => {
+                                let first = first_extreme(self.kind, x, &elements);
+                                if let Some(m) = &mut m {
+                                    m[o / per_word(g)] |= (first as u32) << (o % per_word(g) * 8);
+                                }
+                                x[elements[first]]
+                            }
                             Kind::Average => elements.iter().map(|&i| x[i]).sum::<F>() / area,
                             Kind::L2 => elements.iter().map(|&i| x[i] * x[i]).sum::<F>().sqrt(),
                         };
@@ -52,7 +64,6 @@ impl Compute for Forward {
 impl Compute for Backward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let g = &self.window;
-        let x = tensors.input("x");
         let y = tensors.input("y");
         let dy = tensors.input("dy");
         let dx = tensors.output("dx");
@@ -65,18 +76,30 @@ impl Compute for Backward {
                         let elements = window(g, n, p, q, c);
                         let o = ((n * g.out_height + p) * g.out_width + q) * g.channels + c;
                         match self.kind {
-                            Kind::Max | Kind::Min => dx[first_extreme(self.kind, x, &elements)] += dy[o],
+                            Kind::Max | Kind::Min => {
+                                let m = tensors.input_int("m");
+                                let place = match per_word(g) {
+                                    4 => m[o / 4].to_le_bytes()[o % 4] as usize,
+                                    _ => m[o] as usize,
+                                };
+                                dx[elements[place]] += dy[o] * self.producer.derivative(y[o]);
+                            }
                             Kind::Average => elements.iter().for_each(|&i| dx[i] += dy[o] / area),
                             // A window of zeros has no direction.
                             Kind::L2 if y[o] == F::zero() => {}
-                            Kind::L2 => elements.iter().for_each(|&i| dx[i] += dy[o] * x[i] / y[o]),
+                            Kind::L2 => {
+                                let x = tensors.input("x");
+                                elements.iter().for_each(|&i| dx[i] += dy[o] * x[i] / y[o]);
+                            }
                         }
                     }
                 }
             }
         }
-        for (dx, &x) in dx.iter_mut().zip(x) {
-            *dx = *dx * self.producer.derivative(x);
+        if !self.kind.is_extreme() {
+            for (dx, &x) in dx.iter_mut().zip(tensors.input("x")) {
+                *dx = *dx * self.producer.derivative(x);
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-use super::{Backward, Forward, Kind};
+use super::{Backward, Forward, Kind, per_word};
 use crate::fast::{Fast, Team, vectorized};
+use crate::ops::{Activation, Compute};
 use crate::reference::Tensors;
 use crate::shape::Window2d;
-use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Channels that are looked at together: the widest vector.
@@ -60,85 +60,67 @@ fn reduce<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N])
     }
 }
 
+/// `y` of `N` channels of a window that begins at `x[0]`, and the numbers of the places that gave it.
+#[inline(always)]
+fn extreme<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N], m: &mut [u8; N]) {
+    let at = |tap: usize| -> [f32; N] { std::array::from_fn(|c| x[tap..][..N][c]) };
+    let (mut best, mut first) = (at(0), [0u32; N]);
+    for (place, tap) in taps(g).enumerate() {
+        let x = at(tap);
+        for c in 0..N {
+            let beats = beats(kind, x[c], best[c]);
+            best[c] = if beats { x[c] } else { best[c] };
+            first[c] = if beats { place as u32 } else { first[c] };
+        }
+    }
+    *y = best;
+    *m = first.map(|place| place as u8);
+}
+
+/// Adds to `dx` of `N` channels of a window that begins at `dx[0]`: `dy f'(y)` at the place `m`.
+#[inline(always)]
+fn hand_back<const N: usize>(
+    g: &Window2d,
+    producer: Activation,
+    y: &[f32; N],
+    m: &[u8; N],
+    dy: &[f32; N],
+    dx: &mut [f32],
+) {
+    let first = m.map(u32::from);
+    let gradient: [f32; N] = std::array::from_fn(|c| dy[c] * producer.derivative(y[c]));
+    for (place, tap) in taps(g).enumerate() {
+        let dx = &mut dx[tap..][..N];
+        for c in 0..N {
+            dx[c] += if first[c] == place as u32 { gradient[c] } else { 0.0 };
+        }
+    }
+}
+
 /// `dx` of channel `c` of a window that begins at `x[0]` and `dx[0]`; it is added to what is there.
 #[inline(always)]
 fn spread(g: &Window2d, kind: Kind, c: usize, x: &[f32], y: f32, dy: f32, dx: &mut [f32]) {
     let area = g.area() as f32;
     match kind {
-        Kind::Max | Kind::Min => {
-            let mut first = c;
-            for tap in taps(g) {
-                first = if beats(kind, x[tap + c], x[first]) { tap + c } else { first };
-            }
-            dx[first] += dy;
-        }
-        Kind::Average => taps(g).for_each(|tap| dx[tap + c] += dy / area),
         // A window of zeros has no direction.
         Kind::L2 if y == 0.0 => {}
         Kind::L2 => taps(g).for_each(|tap| dx[tap + c] += dy * x[tap + c] / y),
+        _ => taps(g).for_each(|tap| dx[tap + c] += dy / area),
     }
 }
 
-/// The backward pass of one image, up to f'(x).
-struct Spread<'a> {
-    g: Window2d,
-    kind: Kind,
-    x: &'a [f32],
-    y: &'a [f32],
-    dy: &'a [f32],
-    dx: &'a mut [f32],
-}
-
-impl WithSimd for Spread<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Spread { g, kind, x, y, dy, dx } = self;
-        dx.fill(0.0);
-        let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
-        for ((y, dy), corner) in places.zip(corners(g)) {
-            let (x, dx) = (&x[corner..], &mut dx[corner..]);
-            let mut done = 0;
-            if matches!(kind, Kind::Max | Kind::Min) {
-                for dy in S::as_simd_f32s(dy).0 {
-                    spread_extremes(simd, &g, kind, &x[done..], *dy, &mut dx[done..]);
-                    done += S::F32_LANES;
-                }
-            }
-            for c in done..g.channels {
-                spread(&g, kind, c, x, y[c], dy[c], dx);
-            }
-        }
-    }
-}
-
-/// A vector of channels of a window that begins at `x[0]` and `dx[0]`.
-#[inline(always)]
-fn spread_extremes<S: Simd>(simd: S, g: &Window2d, kind: Kind, x: &[f32], dy: S::f32s, dx: &mut [f32]) {
-    let ([rows, columns], width, channels) = (g.kernel, g.width, g.channels);
-    let at = |tap: usize| tap..tap + S::F32_LANES;
-    let (mut best, mut first) = (S::as_simd_f32s(&x[at(0)]).0[0], simd.splat_u32s(0));
-    for r in 0..rows {
-        for s in 0..columns {
-            let x = S::as_simd_f32s(&x[at((r * width + s) * channels)]).0[0];
-            let beats = if kind == Kind::Min { simd.less_than_f32s(x, best) } else { simd.greater_than_f32s(x, best) };
-            best = simd.select_f32s(beats, x, best);
-            first = simd.select_u32s(beats, simd.splat_u32s((r * columns + s) as u32), first);
-        }
-    }
-    for r in 0..rows {
-        for s in 0..columns {
-            let dx = &mut S::as_mut_simd_f32s(&mut dx[at((r * width + s) * channels)]).0[0];
-            let here = simd.equal_u32s(first, simd.splat_u32s((r * columns + s) as u32));
-            *dx = simd.add_f32s(*dx, simd.select_f32s(here, dy, simd.splat_f32s(0.0)));
-        }
-    }
+/// The numbers of places as bytes: four to a word, the first in the lowest bits, which on the little-endian machines that
+/// there are drivers for is their order in memory.
+fn bytes(m: &mut [u32]) -> &mut [u8] {
+    bytemuck::cast_slice_mut(m)
 }
 
 impl Fast for Forward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
-        let Forward { window: g, kind } = *self;
+        let Forward { window: g, kind, keeps_m } = *self;
+        if keeps_m {
+            return self.run_with_places(tensors, team);
+        }
         let x = tensors.input("x");
         let y = tensors.output("y");
         let part = team.part(g.batch, 1);
@@ -161,18 +143,97 @@ impl Fast for Forward {
     }
 }
 
+impl Forward {
+    fn run_with_places(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let Forward { window: g, kind, .. } = *self;
+        if per_word(&g) == 1 {
+            return self.compute(tensors);
+        }
+        let x = tensors.input("x");
+        let y = tensors.output("y");
+        let (m, unused) = bytes(tensors.output_int("m")).split_at_mut(y.len());
+        unused.fill(0);
+        let part = team.part(g.batch, 1);
+        let parts = y.par_chunks_mut(part * image_out(&g)).zip(m.par_chunks_mut(part * image_out(&g)));
+        parts.zip(x.par_chunks(part * image_in(&g))).for_each(|((y, m), x)| {
+            vectorized!(team, {
+                let images = y.chunks_exact_mut(image_out(&g)).zip(m.chunks_exact_mut(image_out(&g)));
+                for ((y, m), x) in images.zip(x.chunks_exact(image_in(&g))) {
+                    let places = y.chunks_exact_mut(g.channels).zip(m.chunks_exact_mut(g.channels));
+                    for ((y, m), corner) in places.zip(corners(g)) {
+                        let (y, y_rest) = y.as_chunks_mut::<LANES>();
+                        let (m, m_rest) = m.as_chunks_mut::<LANES>();
+                        let behind = corner + y.len() * LANES;
+                        for (index, (y, m)) in y.iter_mut().zip(m).enumerate() {
+                            extreme(&g, kind, &x[corner + index * LANES..], y, m);
+                        }
+                        let rest = y_rest.as_chunks_mut::<1>().0.iter_mut().zip(m_rest.as_chunks_mut::<1>().0);
+                        for (index, (y, m)) in rest.enumerate() {
+                            extreme(&g, kind, &x[behind + index..], y, m);
+                        }
+                    }
+                }
+            });
+        });
+    }
+}
+
+impl Backward {
+    fn run_from_places(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let Backward { window: g, producer, .. } = *self;
+        if per_word(&g) == 1 {
+            return self.compute(tensors);
+        }
+        let (y, m, dy) = (tensors.input("y"), tensors.input_int("m"), tensors.input("dy"));
+        let m: &[u8] = &bytemuck::cast_slice(m)[..y.len()];
+        let dx = tensors.output("dx");
+        let (inside, outside) = (image_in(&g), image_out(&g));
+        let images = dx.par_chunks_exact_mut(inside).zip(m.par_chunks_exact(outside));
+        let images = images.zip(y.par_chunks_exact(outside)).zip(dy.par_chunks_exact(outside));
+        images.with_min_len(team.part(g.batch, 1)).for_each(|(((dx, m), y), dy)| {
+            vectorized!(team, {
+                dx.fill(0.0);
+                let places =
+                    y.chunks_exact(g.channels).zip(m.chunks_exact(g.channels)).zip(dy.chunks_exact(g.channels));
+                for (((y, m), dy), corner) in places.zip(corners(g)) {
+                    let ((y, y_rest), (m, m_rest)) = (y.as_chunks::<LANES>(), m.as_chunks::<LANES>());
+                    let (dy, dy_rest) = dy.as_chunks::<LANES>();
+                    for (index, ((y, m), dy)) in y.iter().zip(m).zip(dy).enumerate() {
+                        hand_back(&g, producer, y, m, dy, &mut dx[corner + index * LANES..]);
+                    }
+                    let behind = corner + y.len() * LANES;
+                    for (index, ((y, m), dy)) in y_rest.iter().zip(m_rest).zip(dy_rest).enumerate() {
+                        hand_back(&g, producer, &[*y], &[*m], &[*dy], &mut dx[behind + index..]);
+                    }
+                }
+            });
+        });
+    }
+}
+
 impl Fast for Backward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
         let Backward { window: g, kind, producer } = *self;
+        if kind.is_extreme() {
+            return self.run_from_places(tensors, team);
+        }
         let (x, y, dy) = (tensors.input("x"), tensors.input("y"), tensors.input("dy"));
         let dx = tensors.output("dx");
         let (inside, outside) = (image_in(&g), image_out(&g));
         let images = dx.par_chunks_exact_mut(inside).zip(x.par_chunks_exact(inside));
         let images = images.zip(y.par_chunks_exact(outside)).zip(dy.par_chunks_exact(outside));
         images.with_min_len(team.part(g.batch, 1)).for_each(|(((dx, x), y), dy)| {
-            team.instructions.run(Spread { g, kind, x, y, dy, dx });
-            // While the image is in the cache.
-            vectorized!(team, producer.multiply_derivative(dx, x));
+            vectorized!(team, {
+                dx.fill(0.0);
+                let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
+                for ((y, dy), corner) in places.zip(corners(g)) {
+                    for c in 0..g.channels {
+                        spread(&g, kind, c, &x[corner..], y[c], dy[c], &mut dx[corner..]);
+                    }
+                }
+                // While the image is in the cache.
+                producer.multiply_derivative(dx, x);
+            });
         });
     }
 }

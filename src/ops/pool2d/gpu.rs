@@ -1,7 +1,7 @@
-use super::{Backward, Forward, Kind, output_len};
+use super::{Backward, Forward, Kind, output_len, per_word};
 use crate::error::{Error, Result};
 use crate::gpu::{KernelSpec, Source};
-use crate::ops::{Form, Record, Recorder};
+use crate::ops::{Form, Record, Recorder, operand};
 use crate::shape::Window2d;
 use crate::wgsl;
 
@@ -9,13 +9,26 @@ impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.window;
         let places = output_len(g);
-        let (pass, count) = if to.settings.form != Form::Naive && g.channels.is_multiple_of(4) {
-            (wgsl!("pool2d/forward.wgsl"), places / 4)
-        } else {
-            (wgsl!("pool2d/forward_naive.wgsl"), places)
-        };
+        let fast = to.settings.form != Form::Naive && g.channels.is_multiple_of(4);
         check_iterations(g, iterations(g.kernel))?;
-        to.for_each(count, kernel(pass, g, self.kind), vec![to.buffer("x")], vec![to.buffer("y")]);
+        let pass = match (self.keeps_m, fast) {
+            (false, true) => wgsl!("pool2d/forward.wgsl"),
+            (false, false) => wgsl!("pool2d/forward_naive.wgsl"),
+            (true, true) => wgsl!("pool2d/forward_extreme.wgsl"),
+            (true, false) => wgsl!("pool2d/forward_extreme_naive.wgsl"),
+        };
+        let (mut kernel, mut writes) = (kernel(pass, g, self.kind), vec![to.buffer("y")]);
+        let mut at_once = if fast { 4 } else { 1 };
+        if self.keeps_m {
+            kernel = kernel.set("PER_WORD", per_word(g));
+            writes.push(to.buffer("m"));
+            if fast {
+                (kernel, at_once) = operand::packs(kernel, g.channels, to);
+            } else {
+                at_once = per_word(g);
+            }
+        }
+        to.for_each(places.div_ceil(at_once), kernel, vec![to.buffer("x")], writes);
         Ok(())
     }
 }
@@ -24,18 +37,34 @@ impl Record for Backward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.window;
         let apart = g.kernel[0] <= g.stride[0] && g.kernel[1] <= g.stride[1];
-        let (pass, count) = if to.settings.form != Form::Naive && apart && g.channels.is_multiple_of(4) {
-            let cells = g.batch * g.height.div_ceil(g.stride[0]) * g.width.div_ceil(g.stride[1]);
+        let fast = to.settings.form != Form::Naive && apart && g.channels.is_multiple_of(4);
+        let elements = if fast {
             let cell = [g.stride[0].min(g.height), g.stride[1].min(g.width)];
-            check_iterations(g, iterations(g.kernel) + iterations(cell))?;
-            (wgsl!("pool2d/backward.wgsl"), cells * g.channels / 4)
+            check_iterations(g, iterations(cell))?;
+            g.batch * g.height.div_ceil(g.stride[0]) * g.width.div_ceil(g.stride[1]) * g.channels
         } else {
             let around = [g.kernel[0].div_ceil(g.stride[0]), g.kernel[1].div_ceil(g.stride[1])];
-            check_iterations(g, iterations(around) * (1 + iterations(g.kernel)))?;
-            (wgsl!("pool2d/backward_naive.wgsl"), g.input_len())
+            check_iterations(g, iterations(around))?;
+            g.input_len()
         };
-        let kernel = kernel(pass, g, self.kind).with([self.producer.source()]);
-        to.for_each(count, kernel, vec![to.buffer("x"), to.buffer("y"), to.buffer("dy")], vec![to.buffer("dx")]);
+        let extreme = self.kind.is_extreme();
+        let pass = match (extreme, fast) {
+            (true, true) => wgsl!("pool2d/backward_extreme.wgsl"),
+            (true, false) => wgsl!("pool2d/backward_extreme_naive.wgsl"),
+            (false, true) => wgsl!("pool2d/backward.wgsl"),
+            (false, false) => wgsl!("pool2d/backward_naive.wgsl"),
+        };
+        let mut kernel = kernel(pass, g, self.kind).with([self.producer.source()]);
+        let mut at_once = if fast { 4 } else { 1 };
+        if extreme {
+            kernel = kernel.set("PER_WORD", per_word(g));
+        }
+        if extreme && fast {
+            (kernel, at_once) = operand::packs(kernel, g.channels, to);
+        }
+        let reads = if extreme { ["y", "m", "dy"] } else { ["x", "y", "dy"] };
+        let reads = reads.map(|name| to.buffer(name));
+        to.for_each(elements / at_once, kernel, reads.into(), vec![to.buffer("dx")]);
         Ok(())
     }
 }

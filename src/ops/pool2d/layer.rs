@@ -1,7 +1,7 @@
-use super::{Backward, Forward, Kind};
+use super::{Backward, Forward, Kind, m_len};
 use crate::ops::config::{self, times};
 use crate::ops::{Flow, Layer, Site, Tape};
-use crate::plan::TensorId;
+use crate::plan::{Element, TensorId};
 use crate::shape::{Padding, Shape, Window2d};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -81,16 +81,30 @@ impl Layer for Pool2d {
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
         let window = self.built(tape, at);
         let y = tape.output(at);
-        tape.pass(at.label("forward"), Forward { window, kind: self.kind }, &[x], &[y]);
+        let keeps_m = tape.training() && self.kind.is_extreme();
+        let op = Forward { window, kind: self.kind, keeps_m };
+        let outputs = if keeps_m { vec![y, m(tape, at, &window)] } else { vec![y] };
+        tape.pass(at.label("forward"), op, &[x], &outputs);
         y
     }
 
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         flow.wants_dx.then(|| {
-            let op = Backward { window: self.built(tape, at), kind: self.kind, producer: flow.producer };
+            let window = self.built(tape, at);
+            let op = Backward { window, kind: self.kind, producer: flow.producer };
             let dx = tape.input_gradient(at, flow.dy);
-            tape.pass(at.label("backward"), op, &[flow.x, flow.y, flow.dy], &[dx]);
+            let inputs = if self.kind.is_extreme() {
+                [flow.y, m(tape, at, &window), flow.dy]
+            } else {
+                [flow.x, flow.y, flow.dy]
+            };
+            tape.pass(at.label("backward"), op, &inputs, &[dx]);
             dx
         })
     }
+}
+
+/// Where the extremes lie: `<layer>.m`.
+fn m(tape: &mut Tape<'_>, at: &Site<'_>, window: &Window2d) -> TensorId {
+    tape.tensor(&at.label("m"), &[m_len(window)], Element::Int)
 }

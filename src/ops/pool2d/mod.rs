@@ -3,7 +3,9 @@
 //! `x` is `[N,H,W,C]`, `y` `[N,P,Q,C]`; windows lie inside the image (padding valid), any size and stride.
 //!
 //! - max, min: `y = x[m]`, where `m` is the first extreme place of the window in row-major order: that is the rule for
-//!   ties. The gradient goes to `m` alone.
+//!   ties. The gradient goes to `m` alone, so the forward pass of a training step keeps `m`, the place's number in the
+//!   window: a byte each, four to a word, the first in the lowest bits; a word each where a window has more than 256
+//!   places.
 //! - average: `y = sum x / (R S)`, so each place gets `dy / (R S)`.
 //! - L2: `y = sqrt(sum x^2)`, so each place gets `dy x / y`, and 0 where y = 0.
 //!
@@ -32,16 +34,25 @@ pub enum Kind {
     L2,
 }
 
-/// `x -> y`
+impl Kind {
+    /// Whether one place of the window gives the value.
+    pub fn is_extreme(self) -> bool {
+        matches!(self, Kind::Max | Kind::Min)
+    }
+}
+
+/// `x -> y`, or `x -> y m`
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
     /// Input, window and places; its padding is zero.
     pub window: Window2d,
     /// What is computed.
     pub kind: Kind,
+    /// Whether `m` is kept for a backward pass; of extremes only.
+    pub keeps_m: bool,
 }
 
-/// `x y dy -> dx`, multiplied by f'(x)
+/// `y m dy -> dx` of extremes, `x y dy -> dx` of the others, multiplied by f'(x)
 #[derive(Clone, Copy, Debug)]
 pub struct Backward {
     /// Input, window and places; its padding is zero.
@@ -56,6 +67,16 @@ fn output_len(window: &Window2d) -> usize {
     window.places() * window.channels
 }
 
+/// Numbers of `m` in a word.
+fn per_word(window: &Window2d) -> usize {
+    if window.area() <= 256 { 4 } else { 1 }
+}
+
+/// Words of `m`.
+pub fn m_len(window: &Window2d) -> usize {
+    output_len(window).div_ceil(per_word(window))
+}
+
 impl Op for Forward {
     fn name(&self) -> &'static str {
         "pool2d.forward"
@@ -64,7 +85,8 @@ impl Op for Forward {
         vec![("x", self.window.input_len())]
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("y", output_len(&self.window))]
+        let y = ("y", output_len(&self.window));
+        if self.keeps_m { vec![y, ("m", m_len(&self.window))] } else { vec![y] }
     }
 }
 
@@ -74,7 +96,11 @@ impl Op for Backward {
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
         let out = output_len(&self.window);
-        vec![("x", self.window.input_len()), ("y", out), ("dy", out)]
+        if self.kind.is_extreme() {
+            vec![("y", out), ("m", m_len(&self.window)), ("dy", out)]
+        } else {
+            vec![("x", self.window.input_len()), ("y", out), ("dy", out)]
+        }
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         vec![("dx", self.window.input_len())]

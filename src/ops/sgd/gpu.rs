@@ -1,7 +1,7 @@
 use super::Update;
 use crate::error::Result;
 use crate::gpu::KernelSpec;
-use crate::ops::{Record, Recorder};
+use crate::ops::{Record, Recorder, operand};
 use crate::wgsl;
 
 impl Record for Update {
@@ -16,7 +16,8 @@ impl Record for Update {
             KernelSpec::new([wgsl!("sgd/update.wgsl")])
         };
         let kernel = kernel.with([wgsl!("shared/step.wgsl")]).set("WEIGHT_DECAY", self.weight_decay);
-        to.for_each(self.len.div_ceil(4), kernel, vec![to.buffer("gradient")], writes);
+        let (kernel, pack) = operand::packs(kernel, self.len, to);
+        to.for_each(self.len.div_ceil(pack), kernel, vec![to.buffer("gradient")], writes);
         Ok(())
     }
 }

@@ -1,0 +1,58 @@
+// conv2d / pixels
+//   What the direct passes have in common: the shape, and the pixels below PLACES neighbouring places of the window.
+//   x [N,H,W,C] is read by `load_left`, four elements at a time.
+
+const HEIGHT = 8u;
+const WIDTH = 8u;
+const CHANNELS = 1u;
+const KERNEL_H = 3u;
+const KERNEL_W = 3u;
+const STRIDE_H = 1u;
+const STRIDE_W = 1u;
+const PAD_TOP = 0u;
+const PAD_LEFT = 0u;
+const OUT_HEIGHT = 6u;
+const OUT_WIDTH = 6u;
+const FILTERS4 = 1u;
+const PADDED = false;
+
+// Places of a block; the last block of a row may reach over its end.
+const PLACES = 4u;
+const BLOCKS = (OUT_WIDTH + PLACES - 1u) / PLACES;
+// Elements of x in a row of the window, and below a row of a block.
+const ROW_TAPS = KERNEL_W * CHANNELS;
+const SPAN = (PLACES - 1u) * STRIDE_W * CHANNELS + ROW_TAPS;
+
+// Where rows of x are whole vec4 long, a block begins SKIP elements behind the beginning of one, in every row.
+const ALIGNED = WIDTH * CHANNELS % 4u == 0u;
+const WIDTH4 = WIDTH * CHANNELS / 4u;
+const SKIP = (4u - PAD_LEFT * CHANNELS % 4u) % 4u;
+const SPAN4 = (SKIP + SPAN + 3u) / 4u;
+
+// The elements of x below the block from q0 on, in row h of image n; outside of the image zeros. Rows above it and
+// columns left of it wrap to huge numbers.
+fn pixels(n: u32, h: u32, q0: u32) -> array<f32, SPAN> {
+    let left = q0 * STRIDE_W - PAD_LEFT;
+    var found: array<f32, SPAN>;
+    if ALIGNED {
+        let first = (n * HEIGHT + h) * WIDTH4 + q0 * STRIDE_W * CHANNELS / 4u - (PAD_LEFT * CHANNELS + SKIP) / 4u;
+        var fours: array<vec4<f32>, SPAN4>;
+        for (var j = 0u; j < SPAN4; j++) {
+            fours[j] = load_left(first + j);
+        }
+        for (var j = 0u; j < SPAN; j++) {
+            found[j] = fours[(SKIP + j) / 4u][(SKIP + j) % 4u];
+        }
+    } else {
+        let first = ((n * HEIGHT + h) * WIDTH + left) * CHANNELS;
+        for (var j = 0u; j < SPAN; j++) {
+            found[j] = load_left((first + j) / 4u)[(first + j) % 4u];
+        }
+    }
+    if PADDED {
+        for (var j = 0u; j < SPAN; j++) {
+            found[j] = select(0.0, found[j], h < HEIGHT && left + j / CHANNELS < WIDTH);
+        }
+    }
+    return found;
+}

@@ -1,0 +1,49 @@
+// pool2d / forward_extreme, naive
+//   y[n,p,q,c] = the largest or the smallest, over r,s, of x[n, p*stride+r, q*stride+s, c]
+//   m[n,p,q,c] = r*S + s, the first place of the window where it lies
+//   x [N,H,W,C]   y [N,P,Q,C]   m the same, in words (kind.wgsl)
+//   an invocation computes a word of m and the y that belong to it
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> m: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = linear_index(group, local);
+    if i >= COUNT {
+        return;
+    }
+    var word = 0u;
+    for (var e = 0u; e < PER_WORD; e++) {
+        let o = i * PER_WORD + e;
+        if o < BATCH * OUT_HEIGHT * OUT_WIDTH * CHANNELS {
+            let place = first_extreme(o);
+            y[o] = x[at(o, place)];
+            word |= place << (e * BITS);
+        }
+    }
+    m[i] = word;
+}
+
+// The first extreme place of the window that y[o] belongs to.
+fn first_extreme(o: u32) -> u32 {
+    var first = 0u;
+    for (var rs = 1u; rs < KERNEL_H * KERNEL_W; rs++) {
+        let value = x[at(o, rs)];
+        let best = x[at(o, first)];
+        if (KIND == MAX && value > best) || (KIND == MIN && value < best) {
+            first = rs;
+        }
+    }
+    return first;
+}
+
+// Index in x of place `rs` of the window that y[o] belongs to.
+fn at(o: u32, rs: u32) -> u32 {
+    let c = o % CHANNELS;
+    let w = o / CHANNELS % OUT_WIDTH * STRIDE_W + rs % KERNEL_W;
+    let h = o / (CHANNELS * OUT_WIDTH) % OUT_HEIGHT * STRIDE_H + rs / KERNEL_W;
+    let n = o / (CHANNELS * OUT_WIDTH * OUT_HEIGHT);
+    return ((n * HEIGHT + h) * WIDTH + w) * CHANNELS + c;
+}
