@@ -169,9 +169,7 @@ impl Product<'_> {
             for k in 0..run {
                 let vectors = S::as_simd_f32s(&right[k * stride + column..][..V * S::F32_LANES]).0;
                 let mut right = [simd.splat_f32s(0.0); V];
-                for j in 0..V {
-                    right[j] = vectors[j];
-                }
+                right.copy_from_slice(&vectors[..V]);
                 for i in 0..R {
                     let left = simd.splat_f32s(left[i][k]);
                     for j in 0..V {
@@ -243,9 +241,7 @@ pub(crate) fn load<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; 
         return load_part(simd, from);
     }
     let mut vectors = [simd.splat_f32s(0.0); V];
-    for j in 0..V {
-        vectors[j] = whole[j];
-    }
+    vectors.copy_from_slice(&whole[..V]);
     vectors
 }
 
@@ -256,9 +252,7 @@ pub(crate) fn store<S: Simd, const V: usize>(simd: S, to: &mut [f32], vectors: [
     if whole.len() < V {
         return store_part(simd, to, vectors);
     }
-    for j in 0..V {
-        whole[j] = vectors[j];
-    }
+    whole[..V].copy_from_slice(&vectors);
 }
 
 /// Rare, and long.
@@ -291,8 +285,8 @@ pub(crate) fn add<S: Simd, const V: usize>(simd: S, mut a: [S::f32s; V], b: [S::
 #[inline(always)]
 fn relu<S: Simd, const V: usize>(simd: S, mut z: [S::f32s; V]) -> [S::f32s; V] {
     let zero = simd.splat_f32s(0.0);
-    for j in 0..V {
-        z[j] = simd.select_f32s(simd.less_than_f32s(z[j], zero), zero, z[j]);
+    for z in &mut z {
+        *z = simd.select_f32s(simd.less_than_f32s(*z, zero), zero, *z);
     }
     z
 }
