@@ -3,6 +3,10 @@
 //! The left operand is read where it lies: a row's terms are a few runs of neighbours ([`Left`]). So a convolution needs no
 //! matrix of windows, and a dense layer is the case of one run. The loops keep a tile of sums in registers, `R` rows by
 //! `V` vectors of columns, and add one product to each of them for every k, in the order of k: no sum depends on the tile.
+//!
+//! What it spared: the crate `gemm` on a matrix of windows, four to 24 rows of places at a time. On one Zen 4 core (AVX-512)
+//! and conv2 of case1, `gemm` alone runs at 107 to 116 GFLOP/s forward, these loops at 110 to 115; on top of it, writing
+//! that matrix takes a tenth of its time, and it needs `unsafe`.
 
 use super::vectorized;
 use crate::ops::Activation;
