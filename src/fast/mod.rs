@@ -1,7 +1,7 @@
 //! Walks a plan on the CPU, fast: the passes of [`mod@crate::reference`], by vector instructions and all cores.
 //!
 //! Each operation says in its `fast.rs` how it is computed here ([`Fast`]); what has no such file runs the reference.
-//! Nearly all arithmetic of a step is in two loops, [`product`] and [`outer`], which read their operands where they lie:
+//! Nearly all arithmetic of a step is in two loops, `product` and `outer`, which read their operands where they lie:
 //! no matrix of windows is written. Loops are compiled several times, for different vector instructions
 //! ([`Instructions`], by the crate `pulp`), and the program takes the widest that its CPU has.
 //!

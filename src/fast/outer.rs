@@ -75,9 +75,7 @@ impl Outer<'_> {
                     let x = &x[q * step..][..R];
                     let vectors = S::as_simd_f32s(&dy[column..][..V * S::F32_LANES]).0;
                     let mut dy = [simd.splat_f32s(0.0); V];
-                    for j in 0..V {
-                        dy[j] = vectors[j];
-                    }
+                    dy.copy_from_slice(&vectors[..V]);
                     for i in 0..R {
                         let x = simd.splat_f32s(x[i]);
                         for j in 0..V {

@@ -3,6 +3,10 @@
 //! The left operand is read where it lies: a row's terms are a few runs of neighbours ([`Left`]). So a convolution needs no
 //! matrix of windows, and a dense layer is the case of one run. The loops keep a tile of sums in registers, `R` rows by
 //! `V` vectors of columns, and add one product to each of them for every k, in the order of k: no sum depends on the tile.
+//!
+//! What it spared: the crate `gemm` on a matrix of windows, four to 24 rows of places at a time. On one Zen 4 core (AVX-512)
+//! and conv2 of case1, `gemm` alone runs at 107 to 116 GFLOP/s forward, these loops at 110 to 115; on top of it, writing
+//! that matrix takes a tenth of its time, and it needs `unsafe`.
 
 use super::vectorized;
 use crate::ops::Activation;
@@ -169,9 +173,7 @@ impl Product<'_> {
             for k in 0..run {
                 let vectors = S::as_simd_f32s(&right[k * stride + column..][..V * S::F32_LANES]).0;
                 let mut right = [simd.splat_f32s(0.0); V];
-                for j in 0..V {
-                    right[j] = vectors[j];
-                }
+                right.copy_from_slice(&vectors[..V]);
                 for i in 0..R {
                     let left = simd.splat_f32s(left[i][k]);
                     for j in 0..V {
@@ -243,9 +245,7 @@ pub(crate) fn load<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; 
         return load_part(simd, from);
     }
     let mut vectors = [simd.splat_f32s(0.0); V];
-    for j in 0..V {
-        vectors[j] = whole[j];
-    }
+    vectors.copy_from_slice(&whole[..V]);
     vectors
 }
 
@@ -256,9 +256,7 @@ pub(crate) fn store<S: Simd, const V: usize>(simd: S, to: &mut [f32], vectors: [
     if whole.len() < V {
         return store_part(simd, to, vectors);
     }
-    for j in 0..V {
-        whole[j] = vectors[j];
-    }
+    whole[..V].copy_from_slice(&vectors);
 }
 
 /// Rare, and long.
@@ -291,8 +289,8 @@ pub(crate) fn add<S: Simd, const V: usize>(simd: S, mut a: [S::f32s; V], b: [S::
 #[inline(always)]
 fn relu<S: Simd, const V: usize>(simd: S, mut z: [S::f32s; V]) -> [S::f32s; V] {
     let zero = simd.splat_f32s(0.0);
-    for j in 0..V {
-        z[j] = simd.select_f32s(simd.less_than_f32s(z[j], zero), zero, z[j]);
+    for z in &mut z {
+        *z = simd.select_f32s(simd.less_than_f32s(*z, zero), zero, *z);
     }
     z
 }

@@ -39,10 +39,12 @@ fn threefry(key: [u32; 4], first: u32) -> [Words; 4] {
 
 #[inline(always)]
 fn mix(x: &mut [Words; 4], i: usize, j: usize, by: u32) {
-    for lane in 0..TOGETHER {
-        x[i][lane] = x[i][lane].wrapping_add(x[j][lane]);
-        x[j][lane] = x[j][lane].rotate_left(by) ^ x[i][lane];
+    let (mut a, mut b) = (x[i], x[j]);
+    for (a, b) in a.iter_mut().zip(&mut b) {
+        *a = a.wrapping_add(*b);
+        *b = b.rotate_left(by) ^ *a;
     }
+    (x[i], x[j]) = (a, b);
 }
 
 /// What is kept of `from`, times `1 / (1 - rate)`; the elements are those from `first` on, a multiple of 4.
