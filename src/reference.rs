@@ -116,6 +116,28 @@ impl<'a, F> Tensors<'a, F> {
     }
 }
 
+/// The outputs of a pass, which lie in the `written` regions, as slices of the storages that it writes.
+pub(crate) fn outputs<'a, F>(
+    pass: &Pass,
+    written: &[Region],
+    storages: impl Iterator<Item = (StorageId, SliceMut<'a, F>)>,
+) -> Vec<(&'static str, Option<SliceMut<'a, F>>)> {
+    let mut outputs = Vec::new();
+    for (storage, mut rest) in storages {
+        let names = pass.op.outputs().into_iter().map(|(name, _)| name);
+        let mut within: Vec<_> = names.zip(written).filter(|(_, region)| region.storage == storage).collect();
+        // In the order in which they lie there: each is cut off the front of what is left.
+        within.sort_by_key(|(_, region)| region.offset);
+        let mut cut = 0;
+        for (name, region) in within {
+            let (slice, behind) = rest.skip(region.offset - cut).split(region.len);
+            outputs.push((name, Some(slice)));
+            (rest, cut) = (behind, region.offset + region.len);
+        }
+    }
+    outputs
+}
+
 /// A plan's storages in the CPU's memory.
 pub struct Machine<F> {
     storages: Vec<Data<F>>,
@@ -166,23 +188,11 @@ impl<F: Real> Machine<F> {
             };
             (name, slice)
         });
-        let mut outputs = Vec::new();
-        for (storage, data) in &mut taken {
-            let names = pass.op.outputs().into_iter().map(|(name, _)| name);
-            let mut within: Vec<_> = names.zip(&written).filter(|(_, region)| region.storage == *storage).collect();
-            // In the order in which they lie there: each is cut off the front of what is left.
-            within.sort_by_key(|(_, region)| region.offset);
-            let mut rest = match data {
-                Data::Real(values) => SliceMut::Real(values),
-                Data::Int(values) => SliceMut::Int(values),
-            };
-            let mut cut = 0;
-            for (name, region) in within {
-                let (slice, behind) = rest.skip(region.offset - cut).split(region.len);
-                outputs.push((name, Some(slice)));
-                (rest, cut) = (behind, region.offset + region.len);
-            }
-        }
+        let whole = taken.iter_mut().map(|(storage, data)| match data {
+            Data::Real(values) => (*storage, SliceMut::Real(values)),
+            Data::Int(values) => (*storage, SliceMut::Int(values)),
+        });
+        let outputs = outputs(pass, &written, whole);
         let mut tensors = Tensors { step, inputs: inputs.collect(), outputs };
         F::run(pass.op.as_reference(), &mut tensors);
         for (storage, data) in taken {

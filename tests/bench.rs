@@ -329,7 +329,7 @@ fn what_cannot_be_measured_is_named() {
         place.refuses(1, &format!("{bench} {option}"), &[says]);
     }
     let devices = "bench --model tiny.toml --devices";
-    place.refuses(1, &format!("{devices} cpu,nosuch"), &["no device `nosuch`; expected auto, cpu, or"]);
+    place.refuses(1, &format!("{devices} cpu,nosuch"), &["no device `nosuch`; expected auto, cpu, reference, or"]);
     place.refuses(1, &format!("{devices} 77"), &["no device `77`"]);
     place.refuses(1, &format!("{devices} cpu,,cpu"), &["--devices cpu,,cpu: a name is empty"]);
     place.refuses(2, &format!("{bench} --seconds many"), &["--seconds"]);

@@ -19,7 +19,8 @@ pub use team::{Instructions, Team};
 
 use crate::ops::Step;
 use crate::plan::{Element, Pass, Plan, Region};
-use crate::reference::{Slice, SliceMut, Tensors};
+use crate::reference::{self, Slice, SliceMut, Tensors};
+use crate::storage::StorageId;
 use buffer::Buffer;
 use std::sync::Arc;
 
@@ -69,15 +70,15 @@ impl Machine {
 }
 
 fn run(team: &Team, storages: &mut [(Element, Buffer)], plan: &Plan, pass: &Pass, step: Step) {
-    // A pass never reads a storage that it writes, nor writes one twice, so outputs can be taken out meanwhile.
+    // A pass never reads a storage that it writes, so what it writes can be taken out meanwhile.
     let written: Vec<Region> = pass.outputs.iter().map(|id| plan.get(*id).region).collect();
-    let mut taken: Vec<(Element, Buffer)> = written
-        .iter()
-        .map(|region| {
-            let (element, buffer) = &mut storages[region.storage.0];
-            (*element, std::mem::take(buffer))
-        })
-        .collect();
+    let mut taken: Vec<(StorageId, (Element, Buffer))> = Vec::new();
+    for Region { storage, .. } in &written {
+        if taken.iter().all(|(known, _)| known != storage) {
+            let (element, buffer) = &mut storages[storage.0];
+            taken.push((*storage, (*element, std::mem::take(buffer))));
+        }
+    }
     let range = |region: &Region| region.offset..region.offset + region.len;
     let inputs = pass.op.inputs().into_iter().zip(&pass.inputs).map(|((name, _), id)| {
         let region = plan.get(*id).region;
@@ -88,17 +89,14 @@ fn run(team: &Team, storages: &mut [(Element, Buffer)], plan: &Plan, pass: &Pass
         };
         (name, slice)
     });
-    let outputs = pass.op.outputs().into_iter().zip(&written).zip(&mut taken).map(|(((name, _), region), taken)| {
-        let (element, buffer) = taken;
-        let slice = match element {
-            Element::Real => SliceMut::Real(&mut buffer.reals_mut()[range(region)]),
-            Element::Int => SliceMut::Int(&mut buffer.ints_mut()[range(region)]),
-        };
-        (name, Some(slice))
+    let whole = taken.iter_mut().map(|(storage, (element, buffer))| match element {
+        Element::Real => (*storage, SliceMut::Real(buffer.reals_mut())),
+        Element::Int => (*storage, SliceMut::Int(buffer.ints_mut())),
     });
-    let mut tensors = Tensors { step, inputs: inputs.collect(), outputs: outputs.collect() };
+    let outputs = reference::outputs(pass, &written, whole);
+    let mut tensors = Tensors { step, inputs: inputs.collect(), outputs };
     pass.op.run_fast(&mut tensors, team);
-    for (region, (_, buffer)) in written.iter().zip(taken) {
-        storages[region.storage.0].1 = buffer;
+    for (storage, (_, buffer)) in taken {
+        storages[storage.0].1 = buffer;
     }
 }

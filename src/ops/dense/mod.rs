@@ -5,6 +5,9 @@
 //! - `dw[i,o] = sum over n of x[n,i] * dy[n,o]` (equation 10)
 //! - `db[o] = sum over n of dy[n,o]` (equation 9)
 //! - `dx[n,i] = f'(x[n,i]) * sum over o of dy[n,o] * w[i,o]` (equation 8)
+//!
+//! Outputs that are no multiple of four have kernels of their own (`_narrow`): the three passes of a layer of 128 x 10 take
+//! 0.5 ms together on lavapipe, 1.1 with the naive kernels.
 
 mod cpu;
 mod fast;

