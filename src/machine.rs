@@ -134,7 +134,7 @@ impl Device {
 /// What the user should know of a software driver.
 fn software_notice() -> String {
     "this is a software driver: the shaders run on the CPU, far slower than on a GPU; `--device cpu` runs native code \
-     instead, usually several times as fast"
+     instead, usually several times as fast (`shadegrad bench` compares them)"
         .to_string()
 }
 
