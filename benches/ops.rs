@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::{Bench, compile, gpu, settings};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use common::{Bench, compile, gpu, prepare, settings};
+use criterion::{Criterion, Throughput, criterion_group};
 use shadegrad::gpu::Recording;
 use shadegrad::network::Network;
 use shadegrad::ops::{self, Form, OperandSource, Settings};
@@ -64,4 +64,8 @@ fn passes(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, passes);
-criterion_main!(benches);
+fn main() {
+    prepare();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Bench, compile, gpu, settings};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use common::{Bench, compile, gpu, prepare, settings};
+use criterion::{Criterion, Throughput, criterion_group};
 use shadegrad::machine::recording;
 use shadegrad::network::{Network, PRESETS};
 use std::time::Duration;
@@ -31,4 +31,8 @@ fn steps(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, steps);
-criterion_main!(benches);
+fn main() {
+    prepare();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

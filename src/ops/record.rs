@@ -96,7 +96,8 @@ impl Settings {
             Some(lanes @ (8 | 16)) => Settings::subgroup(lanes),
             _ => Settings::software(),
         };
-        Settings { wide: gpu.has_64_bit(), ..settings }
+        // With 16 lanes lavapipe takes four times as long for 64-bit words as for 32-bit ones.
+        Settings { wide: gpu.has_64_bit() && gpu.lanes() != Some(16), ..settings }
     }
 
     /// For drivers that compute on the CPU (measured on lavapipe).
