@@ -121,7 +121,7 @@ impl Device {
     /// The same device, with these choices for every machine that is made on it.
     pub fn with_choices(&self, choices: Choices) -> Result<Device> {
         if let Some(gpu) = self.gpu() {
-            for (label, settings) in choices.passes.iter().chain([(&"others".to_string(), &choices.others)]) {
+            for (label, settings) in choices.all() {
                 settings.check_fit(gpu).map_err(|problem| {
                     Error::Usage(format!("the choice of {label} does not fit this device: {problem}; tune again"))
                 })?;
@@ -156,6 +156,17 @@ pub enum Section {
 
 /// Steps that a CPU takes at once: enough to make the wait between two runs of them short.
 const MOST_STEPS: usize = 64;
+
+impl Section {
+    /// Its passes.
+    pub fn of(self, compiled: &Compiled) -> &[Pass] {
+        match self {
+            Section::Train => &compiled.train,
+            Section::Evaluate => &compiled.evaluate,
+            Section::Predict => &compiled.predict,
+        }
+    }
+}
 
 /// A compiled network with its storages on a device.
 pub struct Machine {
@@ -211,11 +222,7 @@ impl Machine {
 
     /// Runs a section once for each step. On a GPU it has only been submitted when this returns.
     pub fn run(&mut self, section: Section, steps: &[Step]) -> Result<()> {
-        let passes = match section {
-            Section::Train => &self.compiled.train,
-            Section::Evaluate => &self.compiled.evaluate,
-            Section::Predict => &self.compiled.predict,
-        };
+        let passes = section.of(&self.compiled);
         match &mut self.backend {
             Backend::Gpu { gpu, memory, programs } => {
                 for chunk in steps.chunks(Memory::UNIFORMS) {

@@ -68,13 +68,14 @@ fn what_is_tuned_is_right_and_is_remembered() {
         cache.save().unwrap();
         again
     };
-    let (known, tuned, tried) = run(&mut cache(folder.path()), Effort::Known);
+    let (known, tuned, tried) = run(&mut cache(folder.path()), Effort::Within(Duration::ZERO));
     assert_eq!((known, tried), (saved.0, 0));
     assert!(tuned.iter().all(|tuned| tuned.cached));
     // Another shape is another pass.
     let options = CompileOptions { batch: 33, train_images: 64, slots: 2, ..CompileOptions::default() };
     let other = Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap();
-    let found = pollster::block_on(tune(gpu(), &other, &mut cache(folder.path()), Effort::Known, &mut |_| ()));
+    let found =
+        pollster::block_on(tune(gpu(), &other, &mut cache(folder.path()), Effort::Within(Duration::ZERO), &mut |_| ()));
     assert!(found.unwrap().1.is_empty());
 }
 

@@ -54,37 +54,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     let m0 = ((tile / TILES_ACROSS) % TILES_DOWN * LANES + lane) * TILE_ROWS;
     let n0 = tile % TILES_ACROSS * TILE_COLUMNS32 * 8u;
 
-    var rows: array<vec3<u32>, TILE_ROWS>;
-    for (var i = 0u; i < TILE_ROWS; i++) {
-        if LEFT_ALONG_M {
-            rows[i] = row_left(min(m0 / 4u + i, M / 4u - 1u));
-        } else {
-            rows[i] = row_left(min(m0 + i, M - 1u));
-        }
-    }
+    var rows = rows_from(m0);
     var acc: array<array<array<vec4<f32>, 8>, TILE_COLUMNS32>, TILE_ROWS>;
     let end = min((split + 1u) * CHUNK, K);
     for (var k = split * CHUNK; k < end; k += 4u) {
-        var a: array<vec4<f32>, TILE_ROWS>; // a[i]: row i, terms k to k + 3
-        if LEFT_ALONG_M {
-            for (var i = 0u; i < TILE_ROWS / 4u; i++) {
-                let t = transpose(mat4x4<f32>(
-                    left_term(rows[i], k),
-                    left_term(rows[i], k + 1u),
-                    left_term(rows[i], k + 2u),
-                    left_term(rows[i], k + 3u),
-                ));
-                a[4u * i] = t[0];
-                a[4u * i + 1u] = t[1];
-                a[4u * i + 2u] = t[2];
-                a[4u * i + 3u] = t[3];
-            }
-        } else {
-            let col = col_left(k / 4u);
-            for (var i = 0u; i < TILE_ROWS; i++) {
-                a[i] = left_at(rows[i], col);
-            }
-        }
+        var a = left_terms(&rows, k); // a[i]: row i, terms k to k + 3
         for (var c = 0u; c < TILE_COLUMNS32; c++) {
             var t: array<vec4<f32>, LOADS>;
             for (var q = 0u; q < LOADS; q++) {

@@ -9,10 +9,7 @@
 /// case1 take 71 ms instead of 81, but everything that loads from buffers takes longer, and Mesa's own cache of compiled
 /// kernels does not tell the widths apart. Case2 was slower as a whole.
 pub fn driver_environment() -> Vec<(&'static str, &'static str)> {
-    let mut variables = Vec::new();
-    if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        variables.push(("NODEVICE_SELECT", "1"));
-    }
-    variables.retain(|(name, _)| std::env::var_os(name).is_none());
-    variables
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    let headless = cfg!(target_os = "linux") && !is_set("XDG_RUNTIME_DIR") && !is_set("NODEVICE_SELECT");
+    if headless { vec![("NODEVICE_SELECT", "1")] } else { Vec::new() }
 }

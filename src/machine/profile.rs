@@ -57,11 +57,7 @@ impl Machine {
         replays: usize,
     ) -> Result<Profile> {
         let plan = &self.compiled.plan;
-        let passes = match section {
-            Section::Train => &self.compiled.train,
-            Section::Evaluate => &self.compiled.evaluate,
-            Section::Predict => &self.compiled.predict,
-        };
+        let passes = section.of(&self.compiled);
         let (timed_by, rows, seconds) = match &mut self.backend {
             Backend::Gpu { gpu, memory, programs } => {
                 let program = &programs[section as usize];

@@ -5,9 +5,8 @@
 //! split of the sum are put together. The forms are engine files under the same maps: `matrix_register` (any device),
 //! `matrix_subgroup` (drivers that compute on the CPU), `matrix_staged` (GPUs).
 
-use super::{Activation, Form, OperandSource, Recorder, Tile, operand};
+use super::{Activation, Form, Recorder, Tile, operand};
 use crate::gpu::{KernelSpec, Operand};
-use crate::plan::Region;
 use crate::wgsl;
 
 /// Terms of a sum below which splitting is not worth a second pass.
@@ -103,30 +102,19 @@ impl Product {
         let mut kernel = self.map.with([wgsl!("shared/left.wgsl"), wgsl!("shared/linear.wgsl")]);
         kernel = match form {
             Form::Subgroup => kernel
-                .with([wgsl!("shared/matrix_subgroup.wgsl")])
+                .with([wgsl!("shared/matrix_subgroup.wgsl"), wgsl!("shared/left_rows.wgsl")])
                 .set_all([("LANES", tile.down), ("TILE_COLUMNS32", tile.columns4 / 8)]),
             Form::Staged => kernel.with([wgsl!("shared/matrix_staged.wgsl")]).set("DEPTH", depth),
-            Form::Register | Form::Naive => kernel.with([wgsl!("shared/matrix_register.wgsl")]),
+            Form::Register | Form::Naive => {
+                kernel.with([wgsl!("shared/matrix_register.wgsl"), wgsl!("shared/left_rows.wgsl")])
+            }
         };
         if form != Form::Subgroup {
             let shape = [("TILE_COLUMNS4", tile.columns4), ("ACROSS", tile.across), ("DOWN", tile.down)];
             kernel = kernel.set_all(shape);
         }
-        let left = to.region(self.left);
-        let right = to.region(self.right);
-        kernel = match to.settings.operands {
-            OperandSource::Buffer => {
-                reads.extend([("left", Operand::Buffer(left)), ("right", Operand::Buffer(right))]);
-                kernel.with([wgsl!("shared/left_buffer.wgsl"), wgsl!("shared/right_buffer.wgsl")])
-            }
-            OperandSource::Texture => {
-                reads.extend([("left", Operand::Mirror(left)), ("right", Operand::Mirror(right))]);
-                let first = |region: Region| region.offset / 4;
-                kernel
-                    .with([wgsl!("shared/left_texture.wgsl"), wgsl!("shared/right_texture.wgsl")])
-                    .set_all([("LEFT_FIRST", first(left)), ("RIGHT_FIRST", first(right))])
-            }
-        };
+        kernel = operand::left(self.left, kernel, &mut reads, to);
+        kernel = operand::right(self.right, kernel, &mut reads, to);
         kernel = kernel.set_all([
             ("M", self.m),
             ("N4", self.n / 4),

@@ -56,10 +56,16 @@ impl Choices {
     pub fn read(path: &Path) -> Result<Choices> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         let choices: Choices = toml::from_str(&text).map_err(|error| Error::file(path, error.to_string()))?;
-        for (label, settings) in choices.passes.iter().chain([(&"others".to_string(), &choices.others)]) {
+        for (label, settings) in choices.all() {
             settings.validate().map_err(|problem| Error::file(path, format!("{label}: {problem}")))?;
         }
         Ok(choices)
+    }
+
+    /// Each, with the label that it stands under.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Settings)> {
+        let passes = self.passes.iter().map(|(label, settings)| (label.as_str(), settings));
+        passes.chain([("others", &self.others)])
     }
 
     /// Writes them as a `tune.toml`.
@@ -72,10 +78,8 @@ impl Choices {
 /// How much may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Nothing; what the cache knows is taken.
-    Known,
     /// Candidates that the cache does not know, until this time is over; then the best so far is kept, and the next time
-    /// goes on from there.
+    /// goes on from there. Without any time, what the cache knows is taken.
     Within(Duration),
     /// Every candidate of every pass, whatever the cache knows.
     Full,
@@ -183,7 +187,6 @@ pub async fn tune(
     let waiting = |contest: &Contest<'_>| candidates.iter().filter(|settings| !known(contest, settings)).count();
     let total = rounds * contests.iter().map(waiting).sum::<usize>();
     let over = |started: Instant| match effort {
-        Effort::Known => true,
         Effort::Within(limit) => started.elapsed() >= limit,
         Effort::Full => false,
     };
@@ -256,13 +259,15 @@ fn tunable<'a>(compiled: &'a Compiled, seed: &Settings) -> Result<Vec<&'a Pass>>
     Ok(found)
 }
 
-/// What distinguishes a pass in the cache: its shape, and the text of every kernel that could be chosen.
+/// What distinguishes a pass in the cache: its shape, and the text of every kernel that could be chosen. Not where its
+/// tensors lie: the same layer in another network is the same pass.
 fn key(compiled: &Compiled, pass: &Pass, candidates: &[Settings]) -> Result<String> {
+    let plan = trial::alone(&compiled.plan, pass);
     let mut hash = Sha256::new();
     hash.update(format!("{:?}", pass.op));
     for settings in candidates {
         let mut recording = Recording::new();
-        ops::record(&compiled.plan, pass, settings, &mut recording)?;
+        ops::record(&plan, pass, settings, &mut recording)?;
         for dispatch in recording.dispatches() {
             hash.update(dispatch.kernel.text()?);
             hash.update(format!("{:?}", dispatch.groups));

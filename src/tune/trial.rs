@@ -102,7 +102,7 @@ impl<'a> Trial<'a> {
 }
 
 /// The plan with the tensors of one pass alone, each in a storage of its own. All ids stay.
-fn alone(plan: &Plan, pass: &Pass) -> Plan {
+pub(super) fn alone(plan: &Plan, pass: &Pass) -> Plan {
     let mut alone = Plan { storages: Vec::new(), tensors: plan.tensors.clone() };
     for id in pass.inputs.iter().chain(&pass.outputs) {
         let tensor = &mut alone.tensors[id.0];

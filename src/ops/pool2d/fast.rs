@@ -42,13 +42,7 @@ fn reduce<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N])
     let area = g.area() as f32;
     let at = |tap: usize| -> [f32; N] { std::array::from_fn(|c| x[tap..][..N][c]) };
     match kind {
-        Kind::Max | Kind::Min => {
-            *y = at(0);
-            for tap in taps(g) {
-                let x = at(tap);
-                (0..N).for_each(|c| y[c] = if beats(kind, x[c], y[c]) { x[c] } else { y[c] });
-            }
-        }
+        Kind::Max | Kind::Min => extreme(g, kind, x, y, &mut [0; N]),
         Kind::Average | Kind::L2 => {
             *y = [0.0; N];
             for tap in taps(g) {
@@ -105,7 +99,8 @@ fn spread(g: &Window2d, kind: Kind, c: usize, x: &[f32], y: f32, dy: f32, dx: &m
         // A window of zeros has no direction.
         Kind::L2 if y == 0.0 => {}
         Kind::L2 => taps(g).for_each(|tap| dx[tap + c] += dy * x[tap + c] / y),
-        _ => taps(g).for_each(|tap| dx[tap + c] += dy / area),
+        Kind::Average => taps(g).for_each(|tap| dx[tap + c] += dy / area),
+        Kind::Max | Kind::Min => unreachable!("extremes are handed back to their places"),
     }
 }
 
