@@ -18,6 +18,7 @@ const FILTERS4 = 1u;
 const LEFT_ALONG_M = false;
 const RIGHT_ALONG_K = true;
 const PADDED = true;
+const BACKWARDS = true;
 const OUTSIDE = 0xffffffffu;
 
 // The address of the image's dy, and h + pad, w + pad.
@@ -39,6 +40,11 @@ fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
     let q = w / STRIDE_W;
     let inside = p < OUT_HEIGHT && q < OUT_WIDTH && p * STRIDE_H == h && q * STRIDE_W == w;
     return select(OUTSIDE, row.x + (p * OUT_WIDTH + q) * FILTERS4 + col.x, inside);
+}
+
+// j places to the right.
+fn slide_left(row: vec3<u32>, j: u32) -> vec3<u32> {
+    return vec3<u32>(row.xy, row.z + j);
 }
 
 fn row_right(k4: u32) -> u32 {

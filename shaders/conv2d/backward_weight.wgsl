@@ -18,6 +18,7 @@ const FILTERS4 = 1u;
 const LEFT_ALONG_M = true;
 const RIGHT_ALONG_K = false;
 const PADDED = false;
+const BACKWARDS = false;
 const OUTSIDE = 0xffffffffu;
 
 fn row_left(m4: u32) -> vec3<u32> {
@@ -36,6 +37,11 @@ fn col_left(k: u32) -> vec3<u32> {
 fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
     let inside = row.y + col.y < HEIGHT && row.z + col.z < WIDTH;
     return select(row.x + col.x, OUTSIDE, PADDED && !inside);
+}
+
+// j places to the right.
+fn slide_left(col: vec3<u32>, j: u32) -> vec3<u32> {
+    return col + vec3<u32>(j * CHANNELS4, 0u, j);
 }
 
 fn row_right(k: u32) -> u32 {

@@ -18,6 +18,7 @@ const FILTERS4 = 1u;
 const LEFT_ALONG_M = false;
 const RIGHT_ALONG_K = false;
 const PADDED = false;
+const BACKWARDS = false;
 const OUTSIDE = 0xffffffffu;
 
 // The window's top left corner: its address, row and column. Above or left of the image they wrap, and come back into
@@ -37,6 +38,11 @@ fn col_left(k4: u32) -> vec3<u32> {
 fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
     let inside = row.y + col.y < HEIGHT && row.z + col.z < WIDTH;
     return select(row.x + col.x, OUTSIDE, PADDED && !inside);
+}
+
+// j places to the right.
+fn slide_left(row: vec3<u32>, j: u32) -> vec3<u32> {
+    return row + vec3<u32>(j * CHANNELS4, 0u, j);
 }
 
 fn row_right(k: u32) -> u32 {

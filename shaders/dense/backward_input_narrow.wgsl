@@ -25,5 +25,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let weights = vec4<f32>(w[at], w[at + OUTPUTS], w[at + 2u * OUTPUTS], w[at + 3u * OUTPUTS]);
         sum += dy[n * OUTPUTS + o] * weights;
     }
-    dx[index] = finish(index, i4, sum);
+    dx[index] = finish(index, column_term(i4), sum);
 }

@@ -3,6 +3,10 @@
 
 @group(0) @binding(3) var<storage, read> b: array<vec4<f32>>;
 
-fn finish(at: u32, column4: u32, sum: vec4<f32>) -> vec4<f32> {
-    return activate(sum + b[column4]);
+fn column_term(column4: u32) -> vec4<f32> {
+    return b[column4];
+}
+
+fn finish(at: u32, column: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
+    return activate(sum + column);
 }

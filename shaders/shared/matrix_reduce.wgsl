@@ -18,5 +18,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var part = 0u; part < PARTS; part++) {
         sum += partial[part * COUNT + i];
     }
-    product[i] = finish(i, i % COLUMNS4, sum);
+    product[i] = finish(i, column_term(i % COLUMNS4), sum);
 }

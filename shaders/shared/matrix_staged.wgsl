@@ -146,13 +146,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    for (var i = 0u; i < TILE_ROWS; i++) {
-        let m = 4u * (m4 + i / 4u * DOWN + y) + i % 4u;
-        for (var j = 0u; j < TILE_COLUMNS4; j++) {
-            let n = n4 + j * ACROSS + x;
+    for (var j = 0u; j < TILE_COLUMNS4; j++) {
+        let n = n4 + j * ACROSS + x;
+        let column = column_term(min(n, N4 - 1u));
+        for (var i = 0u; i < TILE_ROWS; i++) {
+            let m = 4u * (m4 + i / 4u * DOWN + y) + i % 4u;
             if split < SPLIT && m < M && n < N4 {
                 let at = (split * M + m) * N4 + n;
-                product[at] = finish(at, n, acc[i][j]);
+                product[at] = finish(at, column, acc[i][j]);
             }
         }
     }

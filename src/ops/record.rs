@@ -18,6 +18,9 @@ pub enum Form {
     /// The same, the right operand handed round in a subgroup: for drivers that compute on the CPU. Wants a
     /// [`Tile`] of [`Tile::subgroup`].
     Subgroup,
+    /// The same in small tiles, and what neighbouring places of a convolution read is loaded once for all of them, where
+    /// its stride is 1. Every other product is computed as with [`Form::Subgroup`]. Wants a [`Tile`] of [`Tile::sliding`].
+    Sliding,
     /// A workgroup brings parts of both operands into its memory and multiplies from there: for GPUs.
     Staged,
 }
@@ -49,6 +52,12 @@ impl Tile {
     /// Of [`Form::Subgroup`]: one subgroup of `lanes` (8 or 16), each with `rows` rows of `columns32 * 32` columns.
     pub const fn subgroup(lanes: usize, rows: usize, columns32: usize) -> Tile {
         Tile { rows, columns4: 8 * columns32, across: 1, down: lanes }
+    }
+
+    /// Of [`Form::Sliding`]: one subgroup of `lanes` (8 or 16), each with at most `rows` neighbouring places of `columns4`
+    /// (1, 2, 4 or 8) vec4 of columns.
+    pub const fn sliding(lanes: usize, rows: usize, columns4: usize) -> Tile {
+        Tile { rows, columns4, across: 1, down: lanes }
     }
 
     /// The same number of invocations, fewer of them across where the product has too few columns for all; a workgroup
@@ -93,7 +102,7 @@ impl Settings {
     pub fn of(gpu: &Gpu) -> Self {
         let settings = match gpu.lanes() {
             _ if !gpu.is_software() => return Settings::hardware(),
-            Some(lanes @ (8 | 16)) => Settings::subgroup(lanes),
+            Some(lanes @ (8 | 16)) => Settings::sliding(lanes),
             _ => Settings::software(),
         };
         // With 16 lanes lavapipe takes four times as long for 64-bit words as for 32-bit ones.
@@ -115,6 +124,11 @@ impl Settings {
     /// For those of them whose subgroups have 8 or 16 lanes.
     pub fn subgroup(lanes: usize) -> Self {
         Settings { form: Form::Subgroup, tile: Tile::subgroup(lanes, 8, 1), ..Settings::software() }
+    }
+
+    /// For the same drivers; convolutions in small tiles.
+    pub fn sliding(lanes: usize) -> Self {
+        Settings { form: Form::Sliding, tile: Tile::sliding(lanes, 8, lanes / 4), ..Settings::software() }
     }
 
     /// For GPUs.
@@ -145,6 +159,10 @@ impl Settings {
                 expect(across == 1 && [8, 16].contains(&down), "a subgroup tile is 1 across and 8 or 16 down")?;
                 expect(columns4.is_multiple_of(8), "columns4 of a subgroup tile must be 8 or 16")
             }
+            Form::Sliding => {
+                expect(across == 1 && [8, 16].contains(&down), "a sliding tile is 1 across and 8 or 16 down")?;
+                expect([1, 2, 4, 8].contains(&columns4), "columns4 of a sliding tile must be 1, 2, 4 or 8")
+            }
             Form::Staged => expect(rows * down <= 512 && columns4 * across <= 64, "the staged tile is too large"),
             Form::Naive | Form::Register => Ok(()),
         }
@@ -157,7 +175,7 @@ impl Settings {
             return Err(format!("made for 64-bit integers, and {} has none", gpu.info.name));
         }
         let (wanted, lanes) = (self.tile.down, gpu.lanes());
-        if self.form == Form::Subgroup && lanes != Some(wanted) {
+        if matches!(self.form, Form::Subgroup | Form::Sliding) && lanes != Some(wanted) {
             let has = lanes.map_or("none of a fixed size".to_string(), |lanes| format!("{lanes}"));
             return Err(format!("made for subgroups of {wanted} lanes, and {} has {has}", gpu.info.name));
         }
@@ -186,6 +204,7 @@ impl fmt::Display for Settings {
             Form::Naive => return write!(f, "naive"),
             Form::Register => "register",
             Form::Subgroup => "subgroup",
+            Form::Sliding => "sliding",
             Form::Staged => "staged",
         };
         let operands = match self.operands {

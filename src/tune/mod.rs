@@ -115,13 +115,19 @@ pub struct Tuned {
 pub fn candidates(gpu: &Gpu) -> Vec<Settings> {
     let seed = Settings::of(gpu);
     let others: Vec<Settings> = match seed.form {
-        Form::Subgroup => {
+        Form::Subgroup | Form::Sliding => {
             let lanes = seed.tile.down;
+            let subgroup = |rows, columns32, busy_groups| {
+                let tile = Tile::subgroup(lanes, rows, columns32);
+                Settings { form: Form::Subgroup, tile, busy_groups, ..seed }
+            };
             vec![
-                Settings { tile: Tile::subgroup(lanes, 4, 2), ..seed },
-                Settings { tile: Tile::subgroup(lanes, 4, 2), busy_groups: 16, ..seed },
-                Settings { busy_groups: 16, ..seed },
-                Settings { tile: Tile::subgroup(lanes, 4, 1), ..seed },
+                Settings { tile: Tile::sliding(lanes, 16, lanes / 4), ..seed },
+                Settings { tile: Tile::sliding(lanes, 8, lanes / 2), ..seed },
+                subgroup(8, 1, 64),
+                subgroup(4, 2, 64),
+                subgroup(4, 2, 16),
+                subgroup(8, 1, 16),
             ]
         }
         Form::Register | Form::Naive => {

@@ -362,7 +362,19 @@ pub fn variants() -> Vec<(&'static str, Settings)> {
     ];
     if let Some(lanes @ (8 | 16)) = gpu().lanes() {
         let subgroup = Settings::subgroup(lanes);
+        let sliding = Settings::sliding(lanes);
         variants.extend([
+            ("sliding, textures", sliding),
+            (
+                "sliding, few rows, wide, buffers, much split",
+                Settings {
+                    operands: OperandSource::Buffer,
+                    tile: Tile::sliding(lanes, 4, 8),
+                    busy_groups: 1000,
+                    max_groups: 3,
+                    ..sliding
+                },
+            ),
             ("subgroup 4x32, textures", Settings { tile: Tile::subgroup(lanes, 4, 1), ..subgroup }),
             (
                 "subgroup 4x64, buffers, much split",

@@ -1,7 +1,7 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry, naive};
 use crate::error::Result;
 use crate::gpu::{KernelSpec, Operand, Source};
-use crate::ops::matrix::{self, Epilogue, Product};
+use crate::ops::matrix::{self, Epilogue, Places, Product, Slide};
 use crate::ops::operand;
 use crate::ops::{Form, Record, Recorder};
 use crate::wgsl;
@@ -56,6 +56,13 @@ impl Geometry {
             .set("FILTERS4", self.filters / 4)
     }
 
+    /// How neighbouring places of a row of `run` share what they read, `channels` a tap; nothing unless their windows lie a
+    /// column apart.
+    fn slide(&self, places: Places, run: usize, channels: usize) -> Option<Slide> {
+        let slide = Slide { places, run, taps: self.window.kernel[1], tap4: channels / 4 };
+        (self.window.stride[1] == 1).then_some(slide)
+    }
+
     /// A direct kernel: `pixels.wgsl` behind its own file.
     fn direct(&self, pass: &'static Source) -> KernelSpec {
         KernelSpec::new([pass, wgsl!("conv2d/pixels.wgsl")])
@@ -94,6 +101,7 @@ impl Record for Forward {
                 right: "w",
                 product: "y",
                 epilogue: Epilogue::Bias(self.activation),
+                slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
             }
             .record(to),
         }
@@ -115,6 +123,7 @@ impl Record for BackwardInput {
                 right: "w",
                 product: "dx",
                 epilogue: self.producer.into(),
+                slide: g.slide(Places::Rows, g.window.width, g.filters),
             }
             .record(to),
         }
@@ -154,6 +163,7 @@ impl Record for BackwardWeight {
                     right: "dy",
                     product: "dw",
                     epilogue: Epilogue::Nothing,
+                    slide: g.slide(Places::Terms, g.window.out_width, g.window.channels),
                 }
                 .record(to);
                 to.part("bias", |to| matrix::record_column_sums(to, g.window.places(), g.filters));

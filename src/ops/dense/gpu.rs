@@ -69,6 +69,7 @@ impl Record for Forward {
             right: "w",
             product: "y",
             epilogue: Epilogue::Bias(self.activation),
+            slide: None,
         }
         .record(to);
         Ok(())
@@ -98,6 +99,7 @@ impl Record for BackwardInput {
             right: "w",
             product: "dx",
             epilogue: self.producer.into(),
+            slide: None,
         }
         .record(to);
         Ok(())
@@ -126,6 +128,7 @@ impl Record for BackwardWeight {
             right: "dy",
             product: "dw",
             epilogue: Epilogue::Nothing,
+            slide: None,
         }
         .record(to);
         Ok(())
