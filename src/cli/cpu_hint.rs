@@ -52,6 +52,6 @@ mod tests {
         let beside = hint.beside(1_660.0);
         assert!(beside.contains("about 1,700 images/s here, and `--device cpu` about 4,100, 2.5 times as"), "{beside}");
         assert!(hint.beside(4_000.0).ends_with("about 4,100"));
-        assert_eq!([9.96, 99.6, 3.14, 885.0].map(about), ["10.0", "100", "3.1", "890"]);
+        assert_eq!([9.96, 99.6, 3.04, 885.0].map(about), ["10.0", "100", "3.0", "890"]);
     }
 }
