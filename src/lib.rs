@@ -34,7 +34,8 @@
 //! operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `fast.rs` computes it fast on the CPU, and
 //! `cpu.rs` readably. [`gpu`] speaks to wgpu and knows no neural network; [`mod@tune`] chooses among its kernels. [`fast`]
 //! runs the same passes on the CPU, and [`mod@reference`] runs their readable form. [`machine`] puts a compiled network on
-//! any of them. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs.
+//! any of them. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs,
+//! and [`mod@cpu_speed`] what the CPU would do in the place of a software driver.
 //!
 //! # Example
 //!
@@ -70,11 +71,13 @@
 
 #![warn(missing_docs)]
 
+pub mod cpu_speed;
 pub mod data;
 pub mod error;
 pub mod evaluate;
 pub mod fast;
 pub mod gpu;
+mod kept;
 pub mod machine;
 pub mod network;
 pub mod ops;
@@ -86,4 +89,5 @@ pub mod storage;
 pub mod table;
 pub mod train;
 pub mod tune;
+pub mod version;
 pub use error::{Error, Result};

@@ -15,12 +15,12 @@ const MODEL: &str = "name = 'tiny'\ninput = [12, 12, 1]\n[[layers]]\ntype = 'con
 const ONLY_CPU: &str = "name = 'wide'\ninput = [300, 300, 1]\n[[layers]]\ntype = 'max_pool2d'\nsize = 300\n\
                         [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 2\n";
 
-/// A folder with `tiny.toml` and `wide.toml`.
-struct Place(tempfile::TempDir);
+/// A folder with `tiny.toml` and `wide.toml`, and one for what programs keep.
+struct Place(tempfile::TempDir, tempfile::TempDir);
 
 impl Place {
     fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
+        let place = Place(tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(place.path("tiny.toml"), MODEL).unwrap();
         fs::write(place.path("wide.toml"), ONLY_CPU).unwrap();
         place
@@ -42,7 +42,8 @@ impl Place {
         let gpu = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
         let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
         let args = args.split_whitespace().map(|arg| arg.replace("GPU", &gpu));
-        command.args(args).current_dir(self.0.path()).env_remove("SHADEGRAD_DATA").env("SHADEGRAD_TUNE", "off");
+        command.args(args).current_dir(self.0.path()).env_remove("SHADEGRAD_DATA");
+        command.env("SHADEGRAD_CACHE", self.1.path()).env("SHADEGRAD_TUNE", "off");
         command
     }
 

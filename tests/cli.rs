@@ -15,12 +15,12 @@ const MODEL: &str = "name = 'tiny'\ninput = [28, 28, 1]\n[[layers]]\ntype = 'con
                      stride = 2\nactivation = 'relu'\n[[layers]]\ntype = 'max_pool2d'\nsize = 2\n\
                      [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
 
-/// A folder to work in: `data/` with a small data set and `tiny.toml`, a network.
-struct Place(tempfile::TempDir);
+/// A folder to work in: `data/` with a small data set and `tiny.toml`, a network. The other is for what programs keep.
+struct Place(tempfile::TempDir, tempfile::TempDir);
 
 impl Place {
     fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
+        let place = Place(tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(place.path("data")).unwrap();
         let write = |name: &str, count: usize, seed: u64| {
             let (images, labels) = builtin::digits(count, seed);
@@ -43,6 +43,7 @@ impl Place {
             .args(args.split_whitespace())
             .current_dir(self.0.path())
             .env_remove("SHADEGRAD_DATA")
+            .env("SHADEGRAD_CACHE", self.1.path())
             .env("SHADEGRAD_TUNE", "off");
         let takes_device = ["train", "evaluate", "predict"].contains(&args.split(' ').next().unwrap_or_default());
         if let Ok(device) = std::env::var("SHADEGRAD_TEST_DEVICE")
@@ -187,6 +188,67 @@ fn a_run_leaves_a_folder() {
     assert_eq!(counts.iter().flatten().sum::<u64>(), TEST_IMAGES as u64);
     let right: u64 = (0..10).map(|class| counts[class][class]).sum();
     assert_eq!(right as f64 / TEST_IMAGES as f64, number(&metrics[4], "val_accuracy"));
+}
+
+#[test]
+fn a_run_names_the_versions_that_it_was_built_with() {
+    let place = Place::trained();
+    let record: toml::Table = fs::read_to_string(place.path("run/run.toml")).unwrap().parse().unwrap();
+    let lock: toml::Table =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap().parse().unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    let locked = |name: &str| packages.iter().find(|package| package["name"].as_str() == Some(name)).unwrap();
+    assert_eq!(record["wgpu"], locked("wgpu")["version"], "{record}");
+    let naga = record.get("naga").unwrap_or(&record["wgpu"]);
+    assert_eq!(naga, &locked("naga")["version"], "{record}");
+}
+
+/// On a software driver the user hears what the CPU would give; a figure is measured once and never invented.
+#[test]
+fn the_cpu_is_compared_with_a_software_driver() {
+    let place = Place::new();
+    let kept = place.1.path().join("cpu-speed.json");
+    let said = |options: &str| {
+        let args = format!("train --model tiny.toml --data data --epochs 2 {options}");
+        let output = place.run(&args);
+        assert!(output.status.success(), "{args}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let notes: Vec<_> = stderr.lines().filter(|line| line.contains("images/s")).map(str::to_string).collect();
+        (stderr.contains("this is a software driver"), notes)
+    };
+    for silent in ["--quiet", "--json", "--device cpu", "--device reference"] {
+        assert_eq!(said(silent), (false, vec![]), "{silent}");
+    }
+    assert!(!kept.exists(), "measured for nobody");
+    let (software, notes) = said("");
+    if !software {
+        assert_eq!((notes.len(), kept.exists()), (0, false), "{notes:?}");
+        return;
+    }
+    let figure = |note: &str, before: &str| {
+        let (_, rest) = note.split_once(before).unwrap_or_else(|| panic!("no `{before}` in {note}"));
+        let digits: String = rest.chars().take_while(|c| "0123456789.,".contains(*c)).filter(|c| *c != ',').collect();
+        digits.parse::<f64>().unwrap_or_else(|error| panic!("{error}: {note}"))
+    };
+    let [start, epoch] = &notes[..] else { panic!("{notes:?}") };
+    let cpu = figure(start, "note: `--device cpu` does about ");
+    let text = fs::read_to_string(&kept).unwrap();
+    let mut entries: Value = serde_json::from_str(&text).unwrap();
+    let entry = entries.as_object_mut().unwrap().values_mut().next().unwrap();
+    let measured = number(entry, "images_per_second");
+    assert!((cpu / measured - 1.0).abs() < 0.06, "{start}, {measured}");
+    assert!(
+        epoch.starts_with("note: the shaders do about ") && figure(epoch, "the shaders do about ") > 0.0,
+        "{epoch}"
+    );
+    // The next run takes what is known.
+    entry["images_per_second"] = 123_456.0.into();
+    fs::write(&kept, entries.to_string()).unwrap();
+    assert_eq!(figure(&said("").1[0], "`--device cpu` does about "), 120_000.0);
+    // Damage does not matter.
+    fs::write(&kept, &text[..text.len() / 2]).unwrap();
+    assert_eq!(said("").1.len(), 2);
+    assert!(fs::read_to_string(&kept).unwrap().contains("images_per_second"));
 }
 
 #[test]
@@ -569,7 +631,8 @@ fn kernels_are_tuned_remembered_and_pinned() {
     let train = "train --model two.toml --data data --batch-size 60 --max-steps 2 --out";
     let (_, said) = run(&format!("{train} first"));
     assert!(said.contains("tuning: "), "{said}");
-    let files: Vec<_> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let files = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: Vec<_> = files.filter(|name| name.starts_with("tune-")).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     let choices = fs::read_to_string(place.path("first/tune.toml")).unwrap();
     assert!(choices.contains("conv2.forward"), "{choices}");

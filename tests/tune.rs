@@ -3,12 +3,14 @@
 mod common;
 
 use common::{gpu, mirrored, plain};
-use shadegrad::gpu::Command;
+use shadegrad::fast::{Instructions, Team};
+use shadegrad::gpu::{Command, Recording};
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::ops::{Choose, Form, Settings, Step, Tile};
-use shadegrad::tune::{Cache, Choices, Effort, Trial, Tuned, Verdict, candidates, table, tune};
+use shadegrad::ops::{self, Choose, Form, Settings, Step, Tile};
+use shadegrad::tune::{Cache, Choices, Effort, Trial, Tuned, Tuner, Verdict, candidates, table};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Three passes that are worth tuning, and a dense layer that is not.
@@ -28,10 +30,34 @@ fn compiled() -> Compiled {
 }
 
 fn run(cache: &mut Cache, effort: Effort) -> (Choices, Vec<Tuned>, usize) {
+    run_on(&compiled(), cache, effort)
+}
+
+fn run_on(compiled: &Compiled, cache: &mut Cache, effort: Effort) -> (Choices, Vec<Tuned>, usize) {
+    let mut tuner = Tuner::new(gpu(), compiled, cache).unwrap();
     let mut tried = 0;
-    let (choices, tuned) =
-        pollster::block_on(tune(gpu(), &compiled(), cache, effort, &mut |_| tried += 1)).expect("tuning");
-    (choices, tuned, tried)
+    let refused = pollster::block_on(tuner.go_on(gpu(), effort, &mut |_| tried += 1)).expect("tuning");
+    assert!(refused.is_empty(), "{refused:?}");
+    tuner.remember(cache);
+    (tuner.choices(), tuner.tuned(), tried)
+}
+
+const FOREVER: Effort = Effort::Within(Duration::from_secs(600));
+
+/// What a pass becomes under some settings, as text.
+fn kernels(compiled: &Compiled, label: &str, settings: &Settings) -> String {
+    let pass = compiled.train.iter().find(|pass| pass.label == label).unwrap();
+    let mut recording = Recording::new();
+    ops::record(&compiled.plan, pass, settings, &mut recording).unwrap();
+    recording.dispatches().map(|d| format!("{} {:?}", d.kernel.text().unwrap(), d.groups)).collect()
+}
+
+/// Settings of the candidates that come to different kernels.
+fn different(compiled: &Compiled, label: &str) -> usize {
+    let mut all: Vec<_> = candidates(gpu()).iter().map(|settings| kernels(compiled, label, settings)).collect();
+    all.sort();
+    all.dedup();
+    all.len()
 }
 
 fn cache(folder: &Path) -> Cache {
@@ -41,16 +67,16 @@ fn cache(folder: &Path) -> Cache {
 #[test]
 fn what_is_tuned_is_right_and_is_remembered() {
     let folder = tempfile::tempdir().unwrap();
-    let (choices, tuned, tried) = run(&mut cache(folder.path()), Effort::Within(Duration::from_secs(600)));
+    let (choices, tuned, tried) = run(&mut cache(folder.path()), FOREVER);
     let labels: Vec<&str> = tuned.iter().map(|tuned| tuned.label.as_str()).collect();
     for label in ["conv1.forward", "conv2.forward", "conv2.backward_input", "conv2.backward_weight"] {
         assert!(labels.contains(&label), "no {label} in {labels:?}");
     }
     assert!(!labels.iter().any(|label| label.contains("dense")), "{labels:?}");
-    assert_eq!(tried, labels.len() * candidates(gpu()).len());
+    assert_eq!(tried, labels.iter().map(|label| different(&compiled(), label)).sum::<usize>());
     for Tuned { label, entry, cached, .. } in &tuned {
         assert!(!cached && entry.refused.is_empty(), "{label}: {:?}", entry.refused);
-        assert_eq!(entry.tried.len(), candidates(gpu()).len(), "{label}");
+        assert_eq!(entry.tried.len(), different(&compiled(), label), "{label}");
         let best = entry.tried.iter().map(|(_, seconds)| *seconds).fold(f64::INFINITY, f64::min);
         let chosen = entry.tried.iter().find(|(settings, _)| *settings == entry.settings).unwrap().1;
         assert!(chosen <= best / 0.97 && entry.seconds == Some(chosen), "{label}: {entry:?}");
@@ -62,8 +88,8 @@ fn what_is_tuned_is_right_and_is_remembered() {
 
     let saved = {
         let mut cache = cache(folder.path());
-        // `tune` leaves the saving to its caller.
-        let again = run(&mut cache, Effort::Within(Duration::from_secs(600)));
+        // Saving is left to the caller.
+        let again = run(&mut cache, FOREVER);
         assert_eq!(again.2, tried);
         cache.save().unwrap();
         again
@@ -74,9 +100,8 @@ fn what_is_tuned_is_right_and_is_remembered() {
     // Another shape is another pass.
     let options = CompileOptions { batch: 33, train_images: 64, slots: 2, ..CompileOptions::default() };
     let other = Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap();
-    let found =
-        pollster::block_on(tune(gpu(), &other, &mut cache(folder.path()), Effort::Within(Duration::ZERO), &mut |_| ()));
-    assert!(found.unwrap().1.is_empty());
+    let (_, found, _) = run_on(&other, &mut cache(folder.path()), Effort::Within(Duration::ZERO));
+    assert!(found.is_empty());
 }
 
 #[test]
@@ -103,8 +128,77 @@ fn tuning_goes_on_where_it_stopped() {
     };
     // Each candidate once.
     assert!(tuned.len() >= 4 && tuned.iter().all(|tuned| tuned.cached));
-    assert_eq!(sum, tuned.len() * candidates(gpu()).len());
+    assert_eq!(sum, tuned.iter().map(|tuned| different(&compiled(), &tuned.label)).sum::<usize>());
     assert!(turns > 2, "all in {turns} turns");
+}
+
+/// A sum of ten products is not split, however many groups there may be.
+#[test]
+fn equal_kernels_are_tried_once() {
+    let wide = "input = [32, 32, 4]\nlayers = [{ type = \"conv2d\", filters = 32, kernel = 3 }, { type = \"flatten\" },\n\
+                { type = \"dense\", units = 4 }]";
+    let options = CompileOptions { batch: 64, train_images: 64, slots: 1, ..CompileOptions::default() };
+    let compiled = Network::from_toml("wide", wide).unwrap().compile(&options).unwrap();
+    let (_, tuned, tried) = run_on(&compiled, &mut Cache::open(None, gpu()), FOREVER);
+    assert_eq!(tried, tuned.iter().map(|tuned| different(&compiled, &tuned.label)).sum::<usize>());
+    assert!(tried < tuned.len() * candidates(gpu()).len(), "{tuned:?}");
+}
+
+/// Between epochs: on a device of its own, without a word to the run that goes on.
+#[test]
+fn another_device_goes_on_and_takes_no_longer_than_it_may() {
+    let compiled = compiled();
+    let mut tuner = Tuner::new(gpu(), &compiled, &Cache::open(None, gpu())).unwrap();
+    let go_on = |tuner: &mut Tuner<'_>, limit: Duration| {
+        let mut tried = 0;
+        pollster::block_on(async {
+            let other = gpu().open_again().await.unwrap();
+            tuner.go_on(&other, Effort::Within(limit), &mut |_| tried += 1).await.unwrap();
+        });
+        tried
+    };
+    let all = tuner.left();
+    let begun_with = tuner.choices();
+    // Of how long one takes nothing is known yet: it has to be tried.
+    assert!(tuner.can_go_on(Duration::from_millis(1)) && !tuner.can_go_on(Duration::ZERO));
+    assert_eq!(go_on(&mut tuner, Duration::from_millis(1)), 1);
+    assert_eq!(tuner.left(), all - 1);
+    // Now it is, and there is no time for another.
+    assert!(!tuner.can_go_on(Duration::from_millis(1)));
+    assert_eq!(go_on(&mut tuner, Duration::from_millis(1)), 0);
+    assert_eq!(tuner.gain_over(&begun_with), None, "most was never measured");
+    assert!(tuner.can_go_on(Duration::from_secs(600)));
+    assert_eq!(go_on(&mut tuner, Duration::from_secs(600)), all - 1);
+    assert_eq!((tuner.left(), tuner.can_go_on(Duration::from_secs(600))), (0, false));
+    assert_eq!(tuner.gain_over(&tuner.choices()), Some(0.0));
+    let gain = tuner.gain_over(&begun_with).unwrap();
+    let sum = |seconds: &dyn Fn(&Tuned) -> f64| tuner.tuned().iter().map(seconds).sum::<f64>();
+    let first = sum(&|tuned| tuned.entry.seconds_of(begun_with.settings(&tuned.label)).unwrap());
+    let best = sum(&|tuned| tuned.entry.seconds.unwrap());
+    assert!((gain - (1.0 - best / first)).abs() < 1e-9 && gain >= 0.0, "{gain}, from {first} to {best} s");
+}
+
+#[test]
+fn a_fault_of_another_device_is_its_own() {
+    let compiled = compiled();
+    let team = Arc::new(Team::new(None, Instructions::best()).unwrap());
+    let pass = compiled.train.iter().find(|pass| pass.label == "conv2.forward").unwrap();
+    pollster::block_on(async {
+        let other = gpu().open_again().await.unwrap();
+        let too_many_groups = |recording: &mut Recording| {
+            for command in &mut recording.commands {
+                if let Command::Dispatch(dispatch) = command {
+                    dispatch.groups[0] = u32::MAX;
+                }
+            }
+        };
+        let trial = Trial::new(&other, &team, &compiled, pass);
+        trial.run_tampered(&plain(), too_many_groups).await.unwrap_err();
+        assert!(other.check("now").is_err());
+        gpu().check("now").unwrap();
+        let verdict = Trial::new(gpu(), &team, &compiled, pass).run(&plain()).await.unwrap();
+        assert!(matches!(verdict, Verdict::Right(_)), "{verdict:?}");
+    });
 }
 
 #[test]
@@ -112,18 +206,19 @@ fn a_wrong_candidate_is_refused() {
     let compiled = compiled();
     let pass = compiled.train.iter().find(|pass| pass.label == "conv2.backward_weight").unwrap();
     pollster::block_on(async {
-        let trial = Trial::new(gpu(), &compiled, pass).await.unwrap();
+        let team = Arc::new(Team::new(None, Instructions::best()).unwrap());
+        let trial = Trial::new(gpu(), &team, &compiled, pass);
         for settings in [plain(), mirrored()] {
             let verdict = trial.run(&settings).await.unwrap();
             assert!(matches!(verdict, Verdict::Right(seconds) if seconds > 0.0), "{verdict:?}");
         }
         // Each is a mistake that a driver or a kernel could make.
-        let without_copies = |recording: &mut shadegrad::gpu::Recording| {
+        let without_copies = |recording: &mut Recording| {
             let copy = recording.commands.iter().position(|c| matches!(c, Command::Mirror { .. })).unwrap();
             let copy = recording.commands.remove(copy);
             recording.commands.push(copy);
         };
-        let too_few_groups = |recording: &mut shadegrad::gpu::Recording| {
+        let too_few_groups = |recording: &mut Recording| {
             for command in &mut recording.commands {
                 if let Command::Dispatch(dispatch) = command {
                     dispatch.groups[0] = 1;

@@ -1,5 +1,6 @@
 //! `shadegrad train`
 
+use super::cpu_hint::CpuHint;
 use super::output::{confusion_table, grouped, percent};
 use super::run_folder::RunFolder;
 use super::tune::TuneOption;
@@ -12,12 +13,13 @@ use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
 use shadegrad::ops::softmax::Cost;
 use shadegrad::train::{EpochReport, Event, Outcome, StepsReport, TrainOptions, Trainer};
-use shadegrad::{Error, Result};
+use shadegrad::{Error, Result, version};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
@@ -136,6 +138,8 @@ impl Options {
 struct Record<'a> {
     shadegrad: &'a str,
     wgpu: &'a str,
+    /// Where it is not wgpu's.
+    naga: Option<&'a str>,
     started: String,
     model: &'a str,
     data: &'a str,
@@ -169,7 +173,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         let (train, held_out) = data.train.hold_out(count, options.seed)?;
         (data.train, data.test) = (train, held_out);
     }
-    let device = options.device.open(silent)?;
+    let opened = options.device.open(silent)?;
     if !silent {
         eprintln!(
             "data: {}, {} training and {} validation images",
@@ -179,7 +183,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         );
         eprintln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
     }
-    let device = options.tune.apply(&device, &train_options.compile(&network, &data)?, silent)?;
+    let mut cpu_hint = if silent { None } else { CpuHint::find(&opened, &network, &train_options, &data) };
+    if let Some(hint) = &cpu_hint {
+        eprintln!("{}", hint.alone());
+    }
+    let compiled = train_options.compile(&network, &data)?;
+    let (device, mut untried) = options.tune.begin(&opened, &compiled, silent)?;
     let mut trainer = Trainer::new(&device, &network, &data, train_options.clone(), initial.as_ref())?;
     let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
     folder.write_record(&record(options, &network, &data, &device, &train_options)?)?;
@@ -208,6 +217,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 reporter.json_line(&line);
                 folder.write_weights(&network, weights)?;
                 reporter.epoch(report);
+                if let Some(hint) = cpu_hint.take() {
+                    reporter.note(&hint.beside(report.images_per_second));
+                }
+                let is_last =
+                    report.epoch == options.epochs || options.max_steps.is_some_and(|most| report.step >= most);
+                if let Some(untried) = untried.as_mut().filter(|_| !is_last && !stop.load(Ordering::Relaxed)) {
+                    untried.go_on(Duration::from_secs_f64(report.seconds), &mut |line| reporter.note(line));
+                }
             }
         }
         Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -260,7 +277,8 @@ fn record<'a>(
         network.to_toml().parse().map_err(|error| Error::Network(format!("network `{}`: {error}", network.name)))?;
     Ok(Record {
         shadegrad: env!("CARGO_PKG_VERSION"),
-        wgpu: "30",
+        wgpu: version::wgpu(),
+        naga: (version::naga() != version::wgpu()).then(version::naga),
         started: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         model: &options.model,
         data: &data.source,
@@ -377,6 +395,15 @@ impl Reporter {
         match &self.bar {
             Some(bar) => bar.suspend(|| println!("{line}")),
             None => println!("{line}"),
+        }
+    }
+
+    /// A line on stderr.
+    fn note(&self, line: &str) {
+        match &self.bar {
+            _ if self.quiet || self.json => {}
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
         }
     }
 

@@ -1,30 +1,33 @@
-//! `shadegrad tune`, and the `--tune` of other commands.
+//! `shadegrad tune`, the `--tune` of other commands, and what `train` goes on to tune between epochs.
 
 use super::DeviceOption;
 use clap::Args;
 use indicatif::ProgressBar;
+use shadegrad::gpu::Gpu;
 use shadegrad::machine::Device;
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::train::TrainOptions;
-use shadegrad::tune::{self, Cache, Choices, Effort, Progress, Tuned};
+use shadegrad::tune::{self, Cache, Choices, Effort, Progress, Tuner};
 use shadegrad::{Error, Result};
 use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a run may be kept waiting. The candidate that is being tried is finished, which takes another second or two
-/// on a driver that compiles slowly.
+/// How long a run may be kept waiting, before its first step and between two epochs.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Share of the time of training that may go into tuning between epochs.
+const SHARE: f64 = 0.1;
 
 /// `--tune`
 #[derive(Args)]
 pub struct TuneOption {
-    /// Which kernels are taken: the best guess for the device (off), what was found to be fastest here, and for what was
-    /// never tried some seconds of trying (cached), everything tried anew (full), or the choices in the tune.toml of
-    /// another run, for equal bits (FILE)
+    /// Which kernels are taken: the best guess for the device (off); what was found to be fastest here, after at most five
+    /// seconds of trying what was never tried, and `train` tries the rest between epochs, for the next run (cached);
+    /// everything tried anew (full); or the choices in the tune.toml of another run, for equal bits (FILE)
     #[arg(
         long,
         value_name = "off|cached|full|FILE",
@@ -71,38 +74,112 @@ impl fmt::Display for TuneOption {
 impl TuneOption {
     /// The device with the kernels of its choice for this network.
     pub fn apply(&self, device: &Device, compiled: &Compiled, silent: bool) -> Result<Device> {
+        Ok(self.begin(device, compiled, silent)?.0)
+    }
+
+    /// The same, with what there was no time for.
+    pub fn begin<'a>(
+        &self,
+        device: &'a Device,
+        compiled: &'a Compiled,
+        silent: bool,
+    ) -> Result<(Device, Option<Rest<'a>>)> {
         let effort = match &self.tune {
-            Tuning::Off => return Ok(device.clone()),
+            Tuning::Off => return Ok((device.clone(), None)),
             Tuning::Cached => Effort::Within(PATIENCE),
             Tuning::Full => Effort::Full,
             Tuning::File(path) => {
                 let path = if path.is_dir() { path.join(super::run_folder::TUNE_FILE) } else { path.clone() };
-                return device.with_choices(Choices::read(&path)?);
+                return Ok((device.with_choices(Choices::read(&path)?)?, None));
             }
         };
-        match run(device, compiled, effort, silent)? {
-            Some((choices, _)) => device.with_choices(choices),
-            None => Ok(device.clone()),
-        }
+        let Some(gpu) = device.gpu() else { return Ok((device.clone(), None)) };
+        let (tuner, cache) = run(gpu, compiled, effort, silent)?;
+        let choices = tuner.choices();
+        let device = device.with_choices(choices.clone())?;
+        let rest = (tuner.left() > 0).then(|| Rest::new(gpu, tuner, cache, choices));
+        Ok((device, rest))
     }
 }
 
-/// Tunes if the device has kernels to choose from. A cache that cannot be written is no reason to stop.
-fn run(device: &Device, compiled: &Compiled, effort: Effort, silent: bool) -> Result<Option<(Choices, Vec<Tuned>)>> {
-    let Some(gpu) = device.gpu() else { return Ok(None) };
+/// Tunes. A cache that cannot be written is no reason to stop.
+fn run<'a>(gpu: &Gpu, compiled: &'a Compiled, effort: Effort, silent: bool) -> Result<(Tuner<'a>, Cache)> {
     let mut cache = Cache::open(Cache::folder().as_deref(), gpu);
+    let mut tuner = Tuner::new(gpu, compiled, &cache)?;
     let mut reporter = Reporter { silent, bar: None };
-    let tuned = pollster::block_on(tune::tune(gpu, compiled, &mut cache, effort, &mut |p| reporter.show(p)))?;
+    let refused = pollster::block_on(tuner.go_on(gpu, effort, &mut |progress| reporter.show(progress)));
     reporter.clear();
-    for tuned in tuned.1.iter().filter(|tuned| !tuned.cached) {
-        for (settings, why) in &tuned.entry.refused {
-            eprintln!("warning: {}: the kernel {settings} is wrong on this device and was refused: {why}", tuned.label);
-        }
+    for refusal in refused? {
+        eprintln!("warning: {refusal}");
     }
+    tuner.remember(&mut cache);
     if let Err(error) = cache.save() {
         eprintln!("warning: what was tuned is not kept: {error}");
     }
-    Ok(Some(tuned))
+    Ok((tuner, cache))
+}
+
+/// What there was no time for before the first step. It is tried between epochs and kept for the next run; this one stays
+/// with the kernels that it began with, which its `tune.toml` names.
+pub struct Rest<'a> {
+    gpu: &'a Gpu,
+    tuner: Tuner<'a>,
+    cache: Cache,
+    /// Those of this run.
+    choices: Choices,
+    trained: Duration,
+    spent: Duration,
+    is_over: bool,
+}
+
+impl<'a> Rest<'a> {
+    fn new(gpu: &'a Gpu, tuner: Tuner<'a>, cache: Cache, choices: Choices) -> Rest<'a> {
+        Rest { gpu, tuner, cache, choices, trained: Duration::ZERO, spent: Duration::ZERO, is_over: false }
+    }
+
+    /// Goes on after an epoch that took so long, if enough of the time is left for another candidate. Nothing that goes
+    /// wrong here ends the run: it is said, and nothing more is tried.
+    pub fn go_on(&mut self, epoch: Duration, say: &mut dyn FnMut(&str)) {
+        self.trained += epoch;
+        let limit = self.trained.mul_f64(SHARE).saturating_sub(self.spent).min(PATIENCE);
+        if self.is_over || !self.tuner.can_go_on(limit) {
+            return;
+        }
+        let start = Instant::now();
+        let done = self.try_within(limit, say);
+        self.spent += start.elapsed();
+        if let Err(error) = &done {
+            say(&format!("warning: nothing more is tuned in this run: {error}"));
+        } else if self.tuner.left() == 0 {
+            say(&self.conclusion());
+        }
+        self.is_over = done.is_err() || self.tuner.left() == 0;
+    }
+
+    /// On a device of its own: a fault of this one would end the training. What it holds is freed with it.
+    fn try_within(&mut self, limit: Duration, say: &mut dyn FnMut(&str)) -> Result<()> {
+        let refused = pollster::block_on(async {
+            let gpu = self.gpu.open_again().await?;
+            self.tuner.go_on(&gpu, Effort::Within(limit), &mut |_| ()).await
+        });
+        self.tuner.remember(&mut self.cache);
+        self.cache.save()?;
+        for refusal in refused? {
+            say(&format!("warning: {refusal}"));
+        }
+        Ok(())
+    }
+
+    fn conclusion(&self) -> String {
+        let what = match self.tuner.gain_over(&self.choices).map(|gain| (100.0 * gain).round()) {
+            Some(percent) if percent >= 1.0 => {
+                format!("in the next run of this network the matrix passes take {percent} % less time")
+            }
+            Some(_) => "this run has the fastest kernels that were tried".to_string(),
+            None => "the next run of this network begins with what was found".to_string(),
+        };
+        format!("tuning is complete: {what}")
+    }
 }
 
 /// A line that changes on a terminal, one that does not elsewhere.
@@ -161,18 +238,129 @@ pub fn command(options: &Options) -> Result<ExitCode> {
         ..CompileOptions::default()
     })?;
     let device = options.device.open(false)?;
-    let Some((choices, tuned)) = run(&device, &compiled, Effort::Full, false)? else {
+    let Some(gpu) = device.gpu() else {
         return Err(Error::Usage(
             "only devices that run shaders can be tuned, not the CPU; see `shadegrad devices`".into(),
         ));
     };
+    let (tuner, _) = run(gpu, &compiled, Effort::Full, false)?;
+    let tuned = tuner.tuned();
     if tuned.is_empty() {
         println!("{}: no pass is large enough for a choice to matter", network.name);
     }
     print!("{}", tune::table(&tuned));
     if let Some(path) = &options.out {
-        choices.save(path)?;
+        tuner.choices().save(path)?;
         println!("\nthe choices are in {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const NETWORK: &str = "input = [14, 14, 8]\nlayers = [{ type = 'conv2d', filters = 16, kernel = 3 },\n\
+                           { type = 'conv2d', filters = 16, kernel = 3 }, { type = 'flatten' }, { type = 'dense', units = 4 }]";
+
+    fn compiled() -> Compiled {
+        let options = CompileOptions { batch: 32, train_images: 64, slots: 2, ..CompileOptions::default() };
+        Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
+    }
+
+    fn device() -> Device {
+        let asked = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
+        pollster::block_on(Device::open(&asked.parse().unwrap())).unwrap()
+    }
+
+    /// As after a start that had no time to try anything.
+    fn rest<'a>(gpu: &'a Gpu, compiled: &'a Compiled, folder: &Path) -> Rest<'a> {
+        let cache = Cache::open(Some(folder), gpu);
+        let tuner = Tuner::new(gpu, compiled, &cache).unwrap();
+        let choices = tuner.choices();
+        Rest::new(gpu, tuner, cache, choices)
+    }
+
+    #[test]
+    fn the_rest_is_tried_between_epochs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let gpu = device.gpu().unwrap();
+        let mut rest = rest(gpu, &compiled, folder.path());
+        let all = rest.tuner.left();
+        let mut said = Vec::new();
+        // No time for anything; then for as much as a user may be kept waiting, however long the epoch was.
+        rest.go_on(Duration::ZERO, &mut |line| said.push(line.to_string()));
+        assert_eq!((rest.tuner.left(), rest.spent), (all, Duration::ZERO));
+        let mut pauses = 0;
+        while !rest.is_over {
+            let before = rest.tuner.left();
+            rest.go_on(Duration::from_secs(10_000), &mut |line| said.push(line.to_string()));
+            assert!(rest.tuner.left() < before && pauses < all, "{} left", rest.tuner.left());
+            pauses += 1;
+            // What was found is there at once, for whoever starts next.
+            let known = Tuner::new(gpu, &compiled, &Cache::open(Some(folder.path()), gpu)).unwrap();
+            assert_eq!(known.left(), rest.tuner.left());
+        }
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with("tuning is complete: "), "{said:?}");
+        let spent = rest.spent;
+        rest.go_on(Duration::from_secs(10_000), &mut |line| panic!("{line}"));
+        assert_eq!(rest.spent, spent);
+    }
+
+    #[test]
+    fn a_tenth_of_the_time_is_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let mut rest = rest(device.gpu().unwrap(), &compiled, folder.path());
+        let all = rest.tuner.left();
+        // How long one takes is not known yet: one is tried, and is paid for by the epochs after it.
+        rest.go_on(Duration::from_millis(10), &mut |line| panic!("{line}"));
+        assert_eq!(rest.tuner.left(), all - 1);
+        rest.go_on(rest.spent, &mut |line| panic!("{line}"));
+        rest.go_on(rest.spent, &mut |line| panic!("{line}"));
+        assert_eq!(rest.tuner.left(), all - 1);
+        rest.go_on(rest.spent * 1000, &mut |_| ());
+        assert!(rest.tuner.left() < all - 1);
+    }
+
+    #[test]
+    fn what_goes_wrong_is_said_and_ends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "in the way").unwrap();
+        let (device, compiled) = (device(), compiled());
+        let mut rest = rest(device.gpu().unwrap(), &compiled, &file);
+        let mut said = Vec::new();
+        for _ in 0..2 {
+            rest.go_on(Duration::from_millis(10), &mut |line| said.push(line.to_string()));
+        }
+        assert!(rest.is_over && said.len() == 1, "{said:?}");
+        assert!(
+            said[0].starts_with("warning: nothing more is tuned in this run: ") && said[0].contains("file"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn the_last_line_claims_what_was_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let gpu = device.gpu().unwrap();
+        let mut rest = rest(gpu, &compiled, folder.path());
+        assert!(rest.conclusion().ends_with("begins with what was found"), "nothing was measured");
+        pollster::block_on(rest.tuner.go_on(gpu, Effort::Within(PATIENCE * 100), &mut |_| ())).unwrap();
+        rest.choices = rest.tuner.choices();
+        assert!(rest.conclusion().ends_with("this run has the fastest kernels that were tried"));
+        // Of one pass the slowest.
+        let tuned = rest.tuner.tuned().swap_remove(0);
+        let slowest = tuned.entry.tried.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        rest.choices.passes.insert(tuned.label, slowest.0);
+        let gain = 100.0 * rest.tuner.gain_over(&rest.choices).unwrap();
+        if gain >= 1.0 {
+            assert!(rest.conclusion().ends_with(&format!("take {gain:.0} % less time")), "{}", rest.conclusion());
+        }
+    }
 }

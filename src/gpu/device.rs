@@ -179,6 +179,8 @@ pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     pub(crate) uniform_layout: wgpu::BindGroupLayout,
+    /// Number of the adapter.
+    index: usize,
     uniform_fields: &'static [Field],
     kernels: Mutex<HashMap<String, Arc<Kernel>>>,
     fault: Fault,
@@ -195,6 +197,15 @@ impl Gpu {
         let software = record.is_software();
         let gpu = Gpu::from_adapter(record, uniform_fields).await?;
         Ok(Some(OpenedGpu { gpu, description, software }))
+    }
+
+    /// The same adapter, opened once more. What fails there is no fault of this device, and what it holds is freed with
+    /// it.
+    pub async fn open_again(&self) -> Result<Gpu> {
+        match adapter(&AdapterChoice::Index(self.index)).await? {
+            Some(record) if record.info.name == self.info.name => Gpu::from_adapter(record, self.uniform_fields).await,
+            _ => Err(Error::Device(format!("{} is not there any more", self.info.name))),
+        }
     }
 
     async fn from_adapter(record: AdapterRecord, uniform_fields: &'static [Field]) -> Result<Gpu> {
@@ -227,6 +238,7 @@ impl Gpu {
             device,
             queue,
             uniform_layout,
+            index: record.index,
             uniform_fields,
             kernels: Mutex::default(),
             fault,

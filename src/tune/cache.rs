@@ -1,16 +1,12 @@
 //! What was found on this machine, one JSON file for each device.
-//!
-//! A cache may be lost at any time: a file that cannot be read is set aside in silence and written anew.
 
 use super::trial::Verdict;
-use crate::data::replace_file;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::Gpu;
+use crate::kept::{self, Kept};
 use crate::ops::Settings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A gain of less than three in a hundred is noise.
@@ -35,6 +31,16 @@ impl Entry {
     /// Nothing but a guess.
     pub fn new(label: &str, guess: Settings) -> Entry {
         Entry { label: label.to_string(), settings: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
+    }
+
+    /// The fastest that is right, if anything is.
+    pub fn best(&self) -> Option<Settings> {
+        self.seconds.map(|_| self.settings)
+    }
+
+    /// What was measured of some settings, in seconds a pass.
+    pub fn seconds_of(&self, settings: &Settings) -> Option<f64> {
+        self.tried.iter().find(|(known, _)| known == settings).map(|(_, seconds)| *seconds)
     }
 
     /// Whether it has been tried.
@@ -67,20 +73,13 @@ impl Entry {
 }
 
 /// The entries of a device.
-#[derive(Debug, Default)]
-pub struct Cache {
-    path: Option<PathBuf>,
-    entries: BTreeMap<String, Entry>,
-    changed: bool,
-}
+#[derive(Debug)]
+pub struct Cache(Kept<Entry>);
 
 impl Cache {
     /// `$SHADEGRAD_CACHE`, else `shadegrad` in the system's folder for caches.
     pub fn folder() -> Option<PathBuf> {
-        match std::env::var_os("SHADEGRAD_CACHE") {
-            Some(folder) if !folder.is_empty() => Some(folder.into()),
-            _ => dirs::cache_dir().map(|folder| folder.join("shadegrad")),
-        }
+        kept::folder()
     }
 
     /// The cache of a device in a folder; empty where there is none, or a damaged one. Without a folder nothing is kept.
@@ -92,45 +91,28 @@ impl Cache {
     }
 
     fn open_file(path: Option<PathBuf>) -> Cache {
-        let entries = path.as_deref().and_then(read).unwrap_or_default();
-        Cache { path, entries, changed: false }
+        Cache(Kept::open(path, |entry| entry.settings.validate().is_ok()))
     }
 
     /// Where it lies.
     pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+        self.0.path()
     }
 
     /// What is known under a key.
     pub fn get(&self, key: &str) -> Option<&Entry> {
-        self.entries.get(key)
+        self.0.get(key)
     }
 
     /// Remembers.
     pub fn insert(&mut self, key: String, entry: Entry) {
-        self.entries.insert(key, entry);
-        self.changed = true;
+        self.0.insert(key, entry);
     }
 
     /// Writes what was learned; what another process wrote meanwhile stays.
     pub fn save(&mut self) -> Result<()> {
-        let Some(path) = self.path.as_deref().filter(|_| self.changed) else { return Ok(()) };
-        let mut all = read(path).unwrap_or_default();
-        all.extend(self.entries.clone());
-        let text = serde_json::to_string_pretty(&all).map_err(|error| Error::file(path, error.to_string()))?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        }
-        replace_file(path, |file| file.write_all(text.as_bytes()))?;
-        self.changed = false;
-        Ok(())
+        self.0.save()
     }
-}
-
-/// The entries of a file, if it is whole and all of them can be run.
-fn read(path: &Path) -> Option<BTreeMap<String, Entry>> {
-    let entries: BTreeMap<String, Entry> = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    entries.values().all(|entry| entry.settings.validate().is_ok()).then_some(entries)
 }
 
 #[cfg(test)]
@@ -151,30 +133,28 @@ mod tests {
         entry.add(other, Verdict::Right(1.0));
         assert_eq!((entry.settings, entry.seconds), (other, Some(1.0)));
         assert_eq!((entry.tried.len(), entry.refused.len()), (2, 1));
+        assert_eq!((entry.best(), entry.seconds_of(&guess)), (Some(other), Some(2.0)));
     }
 
     #[test]
-    fn entries_survive_and_damage_does_not_matter() {
+    fn a_guess_that_is_wrong_is_not_the_best() {
+        let guess = Settings::software();
+        let mut entry = Entry::new("conv1.forward", guess);
+        entry.add(guess, Verdict::Wrong("no".into()));
+        assert_eq!((entry.best(), entry.knows(&guess), entry.seconds_of(&guess)), (None, true, None));
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_run_is_damage() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/er/tune.json");
+        let path = folder.path().join("tune.json");
         let entry = Entry::new("conv1.forward", Settings::software());
         let mut cache = Cache::open_file(Some(path.clone()));
         cache.insert("a".into(), entry.clone());
         cache.save().unwrap();
-        // Another process's entries stay.
-        let mut other = Cache { path: Some(path.clone()), ..Cache::default() };
-        other.insert("b".into(), entry.clone());
-        other.save().unwrap();
-        let both = Cache::open_file(Some(path.clone()));
-        assert_eq!((both.get("a"), both.get("b")), (Some(&entry), Some(&entry)));
+        assert_eq!(Cache::open_file(Some(path.clone())).get("a"), Some(&entry));
         let text = std::fs::read_to_string(&path).unwrap();
-        for damage in [&text[..text.len() / 2], "", "[]", &text.replace("\"rows\": 12", "\"rows\": 0")] {
-            std::fs::write(&path, damage).unwrap();
-            let mut cache = Cache::open_file(Some(path.clone()));
-            assert_eq!(cache.get("a"), None, "{damage}");
-            cache.insert("c".into(), entry.clone());
-            cache.save().unwrap();
-            assert_eq!(Cache::open_file(Some(path.clone())).get("c"), Some(&entry));
-        }
+        std::fs::write(&path, text.replace("\"rows\": 12", "\"rows\": 0")).unwrap();
+        assert_eq!(Cache::open_file(Some(path)).get("a"), None);
     }
 }

@@ -1,9 +1,12 @@
 //! Which kernels are fastest here: a handful of candidates for each matrix pass, tried on the device itself.
 //!
 //! A candidate ([`Settings`]: form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
-//! order, and must give the bits of the naive kernel before its time counts. What was found is kept in the user's cache
-//! folder ([`Cache`]) by adapter, driver, shape and shader text; the choices of a run are a small file ([`Choices`]) that
-//! another run can be pinned to: other tiles add in another order, so equal bits need equal choices.
+//! order, and must give the bits that the CPU engine gives before its time counts. What was found is kept in the user's
+//! cache folder ([`Cache`]) by adapter, driver, shape and shader text; the choices of a run are a small file ([`Choices`])
+//! that another run can be pinned to: other tiles add in another order, so equal bits need equal choices.
+//!
+//! For the same reason a run keeps the kernels that it began with. A [`Tuner`] can go on between its epochs, on a device of
+//! its own, but what it finds there is for the next run.
 
 mod cache;
 mod trial;
@@ -13,6 +16,7 @@ pub use trial::{Trial, Verdict};
 
 use crate::data::replace_file;
 use crate::error::{Error, Result};
+use crate::fast::{Instructions, Team};
 use crate::gpu::{Gpu, Recording};
 use crate::network::Compiled;
 use crate::ops::{self, Choose, Form, OperandSource, Settings, Tile};
@@ -21,8 +25,10 @@ use crate::table::{Align, Table};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A pass with fewer multiplications and additions is over before a choice could matter.
@@ -78,10 +84,10 @@ impl Choices {
 /// How much may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Candidates that the cache does not know, until this time is over; then the best so far is kept, and the next time
-    /// goes on from there. Without any time, what the cache knows is taken.
+    /// Candidates of which nothing is known, as long as the next is expected to end within this time; the next call goes
+    /// on from there. Without any time nothing is tried.
     Within(Duration),
-    /// Every candidate of every pass, whatever the cache knows.
+    /// Every candidate of every pass, twice, whatever the cache knows.
     Full,
 }
 
@@ -107,7 +113,7 @@ pub struct Tuned {
     pub flops: u64,
     /// The choice, with all that was tried for it.
     pub entry: Entry,
-    /// Whether it was in the cache.
+    /// Whether the cache knew everything.
     pub cached: bool,
 }
 
@@ -159,75 +165,178 @@ pub fn candidates(gpu: &Gpu) -> Vec<Settings> {
 struct Contest<'a> {
     pass: &'a Pass,
     key: String,
-    trial: Option<Trial<'a>>,
+    /// Those that make different kernels of it.
+    candidates: Vec<Settings>,
     entry: Option<Entry>,
-    /// Whether nothing is left to be tried.
+    /// Whether the cache knew everything.
     cached: bool,
+    /// Longest that a candidate took, with compiling and comparing.
+    took: Option<Duration>,
 }
 
-/// Finds the choices for every tunable pass of a network: from the cache, and by trying. Wrong candidates are named in
-/// the entries and never chosen; passes of which nothing is known keep the best guess for the device.
-pub async fn tune(
-    gpu: &Gpu,
-    compiled: &Compiled,
-    cache: &mut Cache,
-    effort: Effort,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(Choices, Vec<Tuned>)> {
-    let started = Instant::now();
-    let candidates = candidates(gpu);
-    let mut contests = Vec::new();
-    for pass in tunable(compiled, &candidates[0])? {
-        let key = key(compiled, pass, &candidates)?;
-        let entry = if effort == Effort::Full { None } else { cache.get(&key).cloned() };
-        let cached = entry.as_ref().is_some_and(|entry| candidates.iter().all(|settings| entry.knows(settings)));
-        contests.push(Contest { pass, cached, key, trial: None, entry });
+impl Contest<'_> {
+    fn knows(&self, settings: &Settings) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.knows(settings))
     }
-    // The most expensive first, and one candidate of each before the next: whenever the time is over, the best was done.
-    contests.sort_by_key(|contest| std::cmp::Reverse(contest.pass.op.flops()));
-    // Twice where there is time: a machine that is busy for a moment must not decide.
-    let rounds = if effort == Effort::Full { 2 } else { 1 };
-    let known = |contest: &Contest<'_>, settings: &Settings| {
-        rounds == 1 && contest.entry.as_ref().is_some_and(|entry| entry.knows(settings))
-    };
-    let waiting = |contest: &Contest<'_>| candidates.iter().filter(|settings| !known(contest, settings)).count();
-    let total = rounds * contests.iter().map(waiting).sum::<usize>();
-    let over = |started: Instant| match effort {
-        Effort::Within(limit) => started.elapsed() >= limit,
-        Effort::Full => false,
-    };
-    let mut tried = 0;
-    'rounds: for settings in (0..rounds).flat_map(|_| &candidates) {
-        for contest in contests.iter_mut() {
-            if known(contest, settings) {
-                continue;
+
+    fn unknown(&self) -> usize {
+        self.candidates.iter().filter(|settings| !self.knows(settings)).count()
+    }
+}
+
+/// The passes of a network that there is a choice for, and what is known of them on a device: from the cache, and by
+/// trying.
+///
+/// Trying may stop and go on at any time, the most expensive passes first. Nothing is held on the device in between.
+pub struct Tuner<'a> {
+    compiled: &'a Compiled,
+    guess: Settings,
+    candidates: Vec<Settings>,
+    contests: Vec<Contest<'a>>,
+}
+
+/// A candidate that computed something else than it should.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The pass.
+    pub label: String,
+    /// The kernel.
+    pub settings: Settings,
+    /// Where it was wrong.
+    pub why: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusal { label, settings, why } = self;
+        write!(f, "{label}: the kernel {settings} is wrong on this device and was refused: {why}")
+    }
+}
+
+impl<'a> Tuner<'a> {
+    /// Finds the passes, and looks up what the cache knows of them.
+    pub fn new(gpu: &Gpu, compiled: &'a Compiled, cache: &Cache) -> Result<Tuner<'a>> {
+        let candidates = candidates(gpu);
+        let guess = candidates[0];
+        let mut contests = Vec::new();
+        for pass in tunable(compiled, &guess)? {
+            let (key, candidates) = distinct(compiled, pass, &candidates)?;
+            let entry = cache.get(&key).cloned();
+            let contest = Contest { pass, key, candidates, entry, cached: false, took: None };
+            contests.push(Contest { cached: contest.unknown() == 0, ..contest });
+        }
+        // The most expensive first, and one candidate of each before the next: whenever the time is over, the best was
+        // done.
+        contests.sort_by_key(|contest| std::cmp::Reverse(contest.pass.op.flops()));
+        Ok(Tuner { compiled, guess, candidates, contests })
+    }
+
+    /// How many candidates nothing is known of.
+    pub fn left(&self) -> usize {
+        self.contests.iter().map(Contest::unknown).sum()
+    }
+
+    /// Whether a candidate is left that is expected to end within a time.
+    pub fn can_go_on(&self, limit: Duration) -> bool {
+        let mut left = self.contests.iter().filter(|contest| contest.unknown() > 0);
+        !limit.is_zero() && left.any(|contest| self.expected_of(contest) < limit)
+    }
+
+    /// How long the next candidate of a pass may take: as long as the slowest of the pass so far, or of all.
+    fn expected_of(&self, contest: &Contest<'_>) -> Duration {
+        let slowest = || self.contests.iter().filter_map(|contest| contest.took).max();
+        contest.took.or_else(slowest).unwrap_or_default()
+    }
+
+    /// Tries candidates on a device, and returns those that were refused. The device must be of the same kind as the one
+    /// that the tuner was made for. What was found before an error is kept.
+    pub async fn go_on(
+        &mut self,
+        gpu: &Gpu,
+        effort: Effort,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<Refusal>> {
+        let started = Instant::now();
+        // Twice where there is time: a machine that is busy for a moment must not decide.
+        let (rounds, limit) = match effort {
+            Effort::Within(limit) => (1, limit),
+            Effort::Full => (2, Duration::MAX),
+        };
+        if effort == Effort::Full {
+            for contest in &mut self.contests {
+                (contest.entry, contest.cached) = (None, false);
             }
-            if over(started) {
-                break 'rounds;
+        }
+        let total = rounds * self.left();
+        let mut tried = 0;
+        let mut team = None;
+        let mut refused = Vec::new();
+        for (round, at) in (0..rounds).flat_map(|round| (0..self.candidates.len()).map(move |at| (round, at))) {
+            for index in 0..self.contests.len() {
+                let contest = &self.contests[index];
+                let Some(&settings) = contest.candidates.get(at) else { continue };
+                let is_done = round == 0 && contest.knows(&settings);
+                if is_done || started.elapsed().saturating_add(self.expected_of(contest)) >= limit {
+                    continue;
+                }
+                tried += 1;
+                let label = &contest.pass.label;
+                progress(Progress { candidate: tried, candidates: total, label, settings: &settings });
+                let start = Instant::now();
+                let team = match &mut team {
+                    Some(team) => team,
+                    none => none.insert(Arc::new(Team::new(None, Instructions::best())?)),
+                };
+                let verdict = Trial::new(gpu, team, self.compiled, contest.pass).run(&settings).await?;
+                if let Verdict::Wrong(why) = &verdict {
+                    refused.push(Refusal { label: label.clone(), settings, why: why.clone() });
+                }
+                let contest = &mut self.contests[index];
+                contest.took = contest.took.max(Some(start.elapsed()));
+                contest.entry.get_or_insert_with(|| Entry::new(&contest.pass.label, settings)).add(settings, verdict);
             }
-            tried += 1;
-            let label = &contest.pass.label;
-            progress(Progress { candidate: tried, candidates: total, label, settings });
-            let trial = match &mut contest.trial {
-                Some(trial) => trial,
-                none => none.insert(Trial::new(gpu, compiled, contest.pass).await?),
-            };
-            let verdict = trial.run(settings).await?;
-            contest.entry.get_or_insert_with(|| Entry::new(label, *settings)).add(*settings, verdict);
+        }
+        Ok(refused)
+    }
+
+    /// The best that is known of each pass. Wrong candidates are never chosen; passes of which nothing is known keep the
+    /// best guess for the device.
+    pub fn choices(&self) -> Choices {
+        let naive = Settings { form: Form::Naive, operands: OperandSource::Buffer, ..self.guess };
+        let known = self.contests.iter().filter_map(|contest| Some((contest, contest.entry.as_ref()?)));
+        let best = known.map(|(contest, entry)| (contest.pass.label.clone(), entry.best().unwrap_or(naive)));
+        Choices { others: self.guess, passes: best.collect() }
+    }
+
+    /// How much less time the passes take by the best that is known than by the choices of a run, as a share; nothing if
+    /// one of these was never measured.
+    pub fn gain_over(&self, choices: &Choices) -> Option<f64> {
+        let (mut now, mut then) = (0.0, 0.0);
+        for contest in &self.contests {
+            let entry = contest.entry.as_ref()?;
+            now += entry.seconds_of(choices.settings(&contest.pass.label))?;
+            then += entry.seconds?;
+        }
+        (now > 0.0).then(|| 1.0 - then / now)
+    }
+
+    /// What is known, pass by pass.
+    pub fn tuned(&self) -> Vec<Tuned> {
+        let tuned = |Contest { pass, entry, cached, .. }: &Contest<'_>| {
+            let entry = entry.clone()?;
+            Some(Tuned { label: pass.label.clone(), flops: pass.op.flops(), entry, cached: *cached })
+        };
+        self.contests.iter().filter_map(tuned).collect()
+    }
+
+    /// Puts what is known into a cache, which is not saved yet.
+    pub fn remember(&self, cache: &mut Cache) {
+        for contest in self.contests.iter().filter(|contest| !contest.cached) {
+            if let Some(entry) = &contest.entry {
+                cache.insert(contest.key.clone(), entry.clone());
+            }
         }
     }
-    let mut choices = Choices::from(candidates[0]);
-    let mut tuned = Vec::new();
-    for contest in contests {
-        let Some(entry) = contest.entry else { continue };
-        if !contest.cached {
-            cache.insert(contest.key, entry.clone());
-        }
-        choices.passes.insert(contest.pass.label.clone(), entry.settings);
-        let Contest { pass, cached, .. } = contest;
-        tuned.push(Tuned { label: pass.label.clone(), flops: pass.op.flops(), entry, cached });
-    }
-    Ok((choices, tuned))
 }
 
 /// Everything that was tried, a line each.
@@ -266,18 +375,29 @@ fn tunable<'a>(compiled: &'a Compiled, seed: &Settings) -> Result<Vec<&'a Pass>>
 }
 
 /// What distinguishes a pass in the cache: its shape, and the text of every kernel that could be chosen. Not where its
-/// tensors lie: the same layer in another network is the same pass.
-fn key(compiled: &Compiled, pass: &Pass, candidates: &[Settings]) -> Result<String> {
+/// tensors lie: the same layer in another network is the same pass. With it the candidates, without those that come to
+/// the same kernels as one before them: a sum that is short is not split, however many groups there may be.
+fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[Settings]) -> Result<(String, Vec<Settings>)> {
     let plan = trial::alone(&compiled.plan, pass);
-    let mut hash = Sha256::new();
-    hash.update(format!("{:?}", pass.op));
+    let mut key = Sha256::new();
+    key.update(format!("{:?}", pass.op));
+    let mut seen = Vec::new();
+    let mut distinct = Vec::new();
     for settings in candidates {
         let mut recording = Recording::new();
         ops::record(&plan, pass, settings, &mut recording)?;
+        let mut kernels = Sha256::new();
         for dispatch in recording.dispatches() {
-            hash.update(dispatch.kernel.text()?);
-            hash.update(format!("{:?}", dispatch.groups));
+            kernels.update(dispatch.kernel.text()?);
+            kernels.update(format!("{:?}", dispatch.groups));
+        }
+        let kernels = kernels.finalize();
+        key.update(kernels);
+        if !seen.contains(&kernels) {
+            seen.push(kernels);
+            distinct.push(*settings);
         }
     }
-    Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    let key = key.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Ok((key, distinct))
 }

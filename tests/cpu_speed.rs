@@ -1,0 +1,80 @@
+//! What `--device cpu` does here: measured once, remembered by what it depends on. No figure is expected large or small.
+
+use shadegrad::cpu_speed::{CpuSpeed, cpu_speed_in};
+use shadegrad::data::{DataPair, Dataset, builtin};
+use shadegrad::network::Network;
+use shadegrad::train::TrainOptions;
+use std::fs;
+use std::path::Path;
+
+const NETWORK: &str = "input = [28, 28, 1]\nlayers = [{ type = \"flatten\" }, { type = \"dense\", units = 10 }]";
+
+fn data() -> DataPair {
+    let set = |count: usize| {
+        let (images, labels) = builtin::digits(count, 1);
+        Dataset { name: "digits".into(), images, labels, image_shape: [28, 28, 1], classes: 10 }
+    };
+    DataPair { train: set(30), test: set(5), source: "digits".into() }
+}
+
+fn speed(folder: Option<&Path>, network: &str, batch_size: usize) -> CpuSpeed {
+    let network = Network::from_toml("small", network).unwrap();
+    let options = TrainOptions { batch_size, ..TrainOptions::default() };
+    let speed =
+        cpu_speed_in(folder, &network, &options, &data()).unwrap().expect("a step of this takes no half second");
+    assert!(speed.images_per_second.is_finite() && speed.images_per_second > 0.0, "{speed:?}");
+    speed
+}
+
+#[test]
+fn it_is_measured_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = Some(folder.path());
+    let first = speed(at, NETWORK, 10);
+    assert!(!first.remembered);
+    // A number read from JSON may differ in its last bit.
+    let same = |a: CpuSpeed, b: CpuSpeed| (a.images_per_second / b.images_per_second - 1.0).abs() < 1e-12;
+    let again = speed(at, NETWORK, 10);
+    assert!(again.remembered && same(again, first), "{again:?}, {first:?}");
+    // Another batch, and another network of the same name, are other figures.
+    assert!(!speed(at, NETWORK, 20).remembered);
+    assert!(!speed(at, &NETWORK.replace("flatten\" }", "flatten\" }, { type = \"dense\", units = 7 }"), 10).remembered);
+    // More images than there are: the batch is all of them.
+    let all = speed(at, NETWORK, 30);
+    let more = speed(at, NETWORK, 1000);
+    assert!(more.remembered && same(more, all), "{more:?}, {all:?}");
+    assert!(speed(at, NETWORK, 10).remembered && speed(at, NETWORK, 20).remembered);
+}
+
+#[test]
+fn a_damaged_file_is_measured_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cpu-speed.json");
+    speed(Some(folder.path()), NETWORK, 10);
+    let text = fs::read_to_string(&path).unwrap();
+    let negative = text.replace("\"images_per_second\": ", "\"images_per_second\": -");
+    assert!(negative != text);
+    for damage in [&text[..text.len() - 9], "", "null", &negative] {
+        fs::write(&path, damage).unwrap();
+        assert!(!speed(Some(folder.path()), NETWORK, 10).remembered, "{damage}");
+        assert!(speed(Some(folder.path()), NETWORK, 10).remembered);
+    }
+    // A figure that is in the file is taken.
+    let mut entries: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for entry in entries.as_object_mut().unwrap().values_mut() {
+        entry["images_per_second"] = 123_456.0.into();
+    }
+    fs::write(&path, entries.to_string()).unwrap();
+    assert_eq!(speed(Some(folder.path()), NETWORK, 10).images_per_second, 123_456.0);
+}
+
+#[test]
+fn nothing_is_kept_where_nothing_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    for at in [None, Some(file.as_path())] {
+        assert!(!speed(at, NETWORK, 10).remembered && !speed(at, NETWORK, 10).remembered);
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "in the way");
+}
