@@ -89,6 +89,8 @@ fn settings() -> Vec<(&'static str, Settings)> {
         ("hardware, textures", Settings { operands: OperandSource::Texture, ..Settings::hardware() }),
         ("subgroups of 8", Settings::subgroup(8)),
         ("subgroups of 16", Settings::subgroup(16)),
+        ("sliding, subgroups of 8", Settings::sliding(8)),
+        ("sliding, subgroups of 16", Settings::sliding(16)),
         ("naive", Settings { form: Form::Naive, operands: OperandSource::Buffer, ..software }),
     ]
 }

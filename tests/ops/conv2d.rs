@@ -9,7 +9,7 @@ const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation
 type Shape = (usize, [usize; 3], [usize; 2], [usize; 2], Padding, usize);
 
 /// Unkind shapes, by the kernels that they ask for.
-const SHAPES: [Shape; 25] = [
+const SHAPES: [Shape; 27] = [
     // Channels or filters that are no multiple of 4.
     (1, [1, 1, 1], [1, 1], [1, 1], Padding::Valid, 1),
     (1, [5, 5, 1], [3, 3], [1, 1], Padding::Valid, 3),
@@ -37,6 +37,9 @@ const SHAPES: [Shape; 25] = [
     (7, [9, 5, 12], [2, 3], [1, 1], Padding::Same, 20),
     (3, [11, 9, 8], [3, 3], [2, 1], Padding::Explicit([1, 1]), 12),
     (2, [12, 10, 16], [5, 5], [2, 2], Padding::Same, 8),
+    // Rows of three places, fewer than the four that a sum takes at once; the widest window that slides.
+    (2, [5, 4, 8], [3, 2], [1, 1], Padding::Valid, 12),
+    (1, [6, 11, 4], [1, 5], [1, 1], Padding::Same, 24),
     // Several tiles in every direction, and a rest: of places, of filters, of channels.
     (3, [17, 13, 12], [3, 3], [1, 1], Padding::Same, 68),
     (2, [7, 9, 68], [3, 3], [1, 1], Padding::Valid, 20),
