@@ -75,6 +75,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fast;
 pub mod gpu;
+mod lifetime;
 pub mod machine;
 pub mod network;
 pub mod ops;

@@ -17,7 +17,7 @@ pub(super) fn left(name: &str, kernel: KernelSpec, reads: &mut Reads, to: &Recor
         }
         OperandSource::Texture => {
             reads.push(("left", Operand::Mirror(region)));
-            kernel.with([wgsl!("shared/left_texture.wgsl")]).set("LEFT_FIRST", region.offset / 4)
+            kernel.with([wgsl!("shared/left_texture.wgsl")])
         }
     }
 }
@@ -32,7 +32,7 @@ pub(super) fn right(name: &str, kernel: KernelSpec, reads: &mut Reads, to: &Reco
         }
         OperandSource::Texture => {
             reads.push(("right", Operand::Mirror(region)));
-            kernel.with([wgsl!("shared/right_texture.wgsl")]).set("RIGHT_FIRST", region.offset / 4)
+            kernel.with([wgsl!("shared/right_texture.wgsl")])
         }
     }
 }
