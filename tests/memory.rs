@@ -191,16 +191,16 @@ fn no_section_needs_what_another_left_in_a_storage_of_turns() {
     let _alone = alone();
     let poison = |machine: &mut Machine| {
         let plan = &machine.compiled.plan;
-        let known = common::inspect::known(&machine.compiled);
-        let ids = (0..plan.tensors.len()).map(TensorId).filter(|id| !known.contains(id));
-        let (reals, ints): (Vec<_>, Vec<_>) =
-            ids.partition(|id| plan.storages[plan.get(*id).region.storage.0].element == Element::Real);
-        assert!(reals.len() > 10 && !ints.is_empty(), "hardly anything to poison");
-        for (id, len) in reals.iter().map(|id| (*id, plan.get(*id).region.len)).collect::<Vec<_>>() {
-            machine.write(id, &vec![f32::NAN; len]);
-        }
-        for (id, len) in ints.iter().map(|id| (*id, machine.compiled.plan.get(*id).region.len)).collect::<Vec<_>>() {
-            machine.write_int(id, &vec![u32::MAX; len]);
+        let storage = |id: &TensorId| plan.get(*id).region.storage;
+        let known: Vec<StorageId> = common::inspect::known(&machine.compiled).iter().map(storage).collect();
+        let ids = (0..plan.tensors.len()).map(TensorId).filter(|id| !known.contains(&storage(id)));
+        let all: Vec<_> = ids.map(|id| (id, plan.get(id).region.len, plan.storages[storage(&id).0].element)).collect();
+        assert!(all.len() > 10, "hardly anything to poison");
+        for (id, len, element) in all {
+            match element {
+                Element::Real => machine.write(id, &vec![f32::NAN; len]),
+                Element::Int => machine.write_int(id, &vec![u32::MAX; len]),
+            }
         }
     };
     for device in devices() {

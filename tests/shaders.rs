@@ -180,7 +180,10 @@ fn what_is_read_is_what_was_written_for_it() {
         in_turns += compiled.plan.storages.iter().filter(|storage| storage.in_turns).count();
         textures += (0..mirrors.textures().count()).filter(|texture| mirrors.regions(*texture).count() > 1).count();
     });
-    assert!(in_turns > 100 && textures > 100, "{in_turns} storages and {textures} textures in turns: nothing was tried");
+    assert!(
+        in_turns > 100 && textures > 100,
+        "{in_turns} storages and {textures} textures in turns: nothing was tried"
+    );
 }
 
 #[test]

@@ -59,7 +59,9 @@ pub fn tensors_survive(compiled: &Compiled, passes: &[Pass]) -> Result<(), Strin
     let mut there = known.clone();
     for pass in passes {
         for id in &pass.inputs {
-            expect(there.contains(id), || format!("{}: `{}` is not there any more, or not yet", pass.label, name(*id)))?;
+            expect(there.contains(id), || {
+                format!("{}: `{}` is not there any more, or not yet", pass.label, name(*id))
+            })?;
             let storage = plan.get(*id).region.storage;
             let written = pass.outputs.iter().find(|output| plan.get(**output).region.storage == storage);
             expect(written.is_none(), || format!("{}: reads and writes the storage of `{}`", pass.label, name(*id)))?;
@@ -95,13 +97,10 @@ fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
 }
 
 /// Dispatches touch nothing but the tensors of their pass, so that what is said of passes holds for them.
-pub fn operands_are_of_their_pass(
-    compiled: &Compiled,
-    passes: &[Pass],
-    recording: &Recording,
-) -> Result<(), String> {
+pub fn operands_are_of_their_pass(compiled: &Compiled, passes: &[Pass], recording: &Recording) -> Result<(), String> {
     for dispatch in recording.dispatches() {
-        let own = |pass: &&Pass| dispatch.label == pass.label || dispatch.label.starts_with(&format!("{}.", pass.label));
+        let own =
+            |pass: &&Pass| dispatch.label == pass.label || dispatch.label.starts_with(&format!("{}.", pass.label));
         let pass = passes.iter().find(own).ok_or_else(|| format!("{}: of no pass", dispatch.label))?;
         for (name, operand) in dispatch.reads.iter().chain(&dispatch.writes) {
             if let Operand::Buffer(region) | Operand::Mirror(region) = operand {
