@@ -16,9 +16,9 @@ pub struct Count {
 pub struct Objects {
     /// Buffers, those for reading back among them.
     pub buffers: Count,
-    /// Textures: mirrors.
+    /// One for several mirrors.
     pub textures: Count,
-    /// One a dispatch.
+    /// One a dispatch, and that of the per-step uniform.
     pub bind_groups: Count,
     /// One a kernel.
     pub pipelines: Count,
