@@ -30,7 +30,7 @@
 //!
 //! # The modules
 //!
-//! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [`plan::Pass`]es. [`ops`] holds the
+//! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [`plan::Pass`]es, whose tensors take turns in memory. [`ops`] holds the
 //! operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `fast.rs` computes it fast on the CPU, and
 //! `cpu.rs` readably. [`gpu`] speaks to wgpu and knows no neural network; [`mod@tune`] chooses among its kernels. [`fast`]
 //! runs the same passes on the CPU, and [`mod@reference`] runs their readable form. [`machine`] puts a compiled network on
@@ -78,6 +78,7 @@ pub mod evaluate;
 pub mod fast;
 pub mod gpu;
 mod kept;
+mod lifetime;
 pub mod machine;
 pub mod network;
 pub mod ops;

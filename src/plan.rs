@@ -1,7 +1,10 @@
 //! A network compiled to a list: tensors, and the passes over them in order.
 //!
 //! The plan knows no device. The CPU walks it as it stands ([`crate::fast`], [`crate::reference`]); for a GPU each pass is recorded as
-//! one or more dispatches ([`crate::ops::Record`]).
+//! one or more dispatches ([`crate::ops::Record`]). Once every section is recorded, tensors that are never alive at once
+//! are laid into the same storage ([`Plan::share`]).
+
+mod share;
 
 use crate::ops::Op;
 pub use crate::storage::{Region, StorageId};
@@ -28,6 +31,8 @@ pub struct Storage {
     pub len: usize,
     /// Of what.
     pub element: Element,
+    /// Whether its tensors are there one after the other ([`Plan::share`]); else side by side.
+    pub in_turns: bool,
 }
 
 /// A named view of a storage.
@@ -54,6 +59,14 @@ pub struct Pass {
     pub outputs: Vec<TensorId>,
 }
 
+impl Pass {
+    /// Whether a dispatch of this label is one of this pass: `conv1.forward.reduce` is of `conv1.forward`.
+    pub(crate) fn made(&self, dispatch: &str) -> bool {
+        let part = dispatch.strip_prefix(&self.label);
+        part.is_some_and(|part| part.is_empty() || part.starts_with('.'))
+    }
+}
+
 /// Storages and the tensors in them.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -69,7 +82,7 @@ const SLICE_ALIGNMENT: usize = 64;
 impl Plan {
     /// A new storage of `len` elements; zero means that [`Plan::slice`] will make it grow.
     pub fn storage(&mut self, name: impl Into<String>, len: usize, element: Element) -> StorageId {
-        self.storages.push(Storage { name: name.into(), len, element });
+        self.storages.push(Storage { name: name.into(), len, element, in_turns: false });
         StorageId(self.storages.len() - 1)
     }
 
@@ -99,6 +112,19 @@ impl Plan {
     /// The tensor of an id.
     pub fn get(&self, id: TensorId) -> &Tensor {
         &self.tensors[id.0]
+    }
+
+    /// What to call a region that a pass reads or writes: by its tensor there, else by any tensor there, else by its place in
+    /// the storage.
+    pub(crate) fn name(&self, pass: Option<&Pass>, region: &Region) -> String {
+        let own = pass.into_iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)).map(|id| self.get(*id));
+        match own.chain(&self.tensors).find(|tensor| tensor.region == *region) {
+            Some(tensor) => tensor.name.clone(),
+            None => {
+                let storage = &self.storages[region.storage.0].name;
+                format!("{storage}[{}..{}]", region.offset, region.offset + region.len)
+            }
+        }
     }
 
     /// A pass over tensors of this plan. Lengths are compared with what the operation says of itself.

@@ -2,15 +2,16 @@
 
 mod common;
 
-use common::inspect::Inspector;
+use common::inspect::{Inspector, mirrors_are_fresh, operands_are_of_their_pass, tensors_survive};
 use common::{Case, U, compare, dot_bound, gpu, integers, random, variants};
-use shadegrad::gpu::{Command, Constant, Dispatch, Memory, Operand, Program, Recording, Source};
+use shadegrad::gpu::{Command, Constant, Dispatch, Memory, Mirrors, Operand, Program, Recording, Source};
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{Activation, Settings, Step, activation, dense, pool2d, sgd};
-use shadegrad::plan::{Element, Plan};
+use shadegrad::plan::{Element, Plan, Region};
 use shadegrad::reference::Machine;
 use shadegrad::shape::{Padding, Window2d};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a check says when it fails; fails itself if it does not.
@@ -213,7 +214,9 @@ fn the_inspection_of_recordings_fails() {
     let expect = |says: &str, tamper: &dyn Fn(&mut Recording)| {
         let mut recording = fresh();
         tamper(&mut recording);
-        let problem = inspect(&recording).expect_err(says);
+        let inspected =
+            inspect(&recording).and_then(|()| operands_are_of_their_pass(&compiled, &compiled.train, &recording));
+        let problem = inspected.expect_err(says);
         assert!(problem.contains(says), "expected `{says}` in `{problem}`");
     };
     let update = |recording: &mut Recording, change: &dyn Fn(&mut Dispatch)| {
@@ -244,6 +247,15 @@ fn the_inspection_of_recordings_fails() {
     });
     expect("`WEIGHT_DECAYS`", &|r| update(r, &|d| d.kernel = d.kernel.clone().set("WEIGHT_DECAYS", 1.0f32)));
     expect("the uniform is", &|r| update(r, &|d| d.kernel.sources = changed_step(&d.kernel.sources)));
+
+    expect("`gradient` is no tensor", &|r| {
+        // Within the bank, but not the whole of it.
+        update(r, &|d| {
+            if let Operand::Buffer(region) = &mut d.reads[0].1 {
+                region.len -= 1;
+            }
+        });
+    });
 
     static LARGE: Source = Source {
         path: "shaders/broken/large.wgsl",
@@ -315,14 +327,50 @@ fn a_stale_mirror_is_noticed() {
     });
 }
 
-/// Without any one copy the inspection objects; without all copies of a storage the weights end elsewhere. (A copy brings
-/// whole rows of the texture along, and with them its neighbours, so a single one may be needed by no small network.)
+/// A tensor that is laid where another is alive, or known to the host, is noticed; so is a texture that two mirrors have at
+/// once.
+#[test]
+fn two_tensors_in_one_place_at_once_are_noticed() {
+    let notices = |from: &str, to: &str, says: &str| {
+        let mut compiled = compiled();
+        let plan = &mut compiled.plan;
+        let place = |name: &str| plan.tensors.iter().position(|tensor| tensor.name == name).unwrap();
+        let (from, to) = (place(from), place(to));
+        plan.tensors[from].region.storage = plan.tensors[to].region.storage;
+        let problem = tensors_survive(&compiled, &compiled.train).expect_err(says);
+        assert!(problem.contains(says), "expected `{says}` in `{problem}`");
+    };
+    tensors_survive(&compiled(), &compiled().train).unwrap();
+    // conv1.y is wanted on the way back.
+    notices("dense2.dx", "conv1.y", "dense1.backward_weight: `conv1.y` is not there any more, or not yet");
+    notices("conv1.y", "batch.x", "conv1.forward: reads and writes the storage of `batch.x`");
+    notices("dense2.dx", "dense2.y", "`dense2.y` is overwritten, though it is known");
+    notices("dense1.dx", "weights", "dense1.backward_input: reads and writes the storage of `dense1.w`");
+
+    let compiled = compiled();
+    let right = recording(&compiled, &compiled.train, &common::mirrored()).unwrap();
+    mirrors_are_fresh(&right, &Mirrors::new(&[&right])).unwrap();
+    // As if a mirror were read once only: its texture is given away too early.
+    let mut hasty = right.clone();
+    let mut read: Vec<Operand> = Vec::new();
+    for dispatch in dispatches(&mut hasty) {
+        dispatch.reads.retain(|(_, operand)| !read.contains(operand));
+        read.extend(dispatch.reads.iter().map(|(_, operand)| *operand));
+    }
+    let problem = mirrors_are_fresh(&right, &Mirrors::new(&[&hasty])).expect_err("a texture used twice");
+    assert!(problem.contains("is stale"), "{problem}");
+    // As if there were no mirrors at all.
+    let problem = mirrors_are_fresh(&right, &Mirrors::default()).expect_err("no texture");
+    assert!(problem.contains("a texture of 0 bytes is too small"), "{problem}");
+}
+
+/// Without any one copy the inspection objects; without all copies of a region the weights end elsewhere.
 #[test]
 fn the_copies_of_a_training_step_are_needed() {
     let compiled = compiled();
     let whole = recording(&compiled, &compiled.train, &common::mirrored()).unwrap();
     let copied = |command: &Command| match command {
-        Command::Mirror { region, .. } => Some(region.storage),
+        Command::Mirror { region, .. } => Some(*region),
         Command::Dispatch(_) => None,
     };
     let without = |unwanted: &dyn Fn(usize, &Command) -> bool| {
@@ -344,14 +392,15 @@ fn the_copies_of_a_training_step_are_needed() {
     }
     let right = two_steps(&compiled, &whole, &whole);
     assert!(right.iter().all(|weight| weight.is_finite()) && right == two_steps(&compiled, &whole, &whole));
-    for storage in whole.mirrored() {
-        let stale = without(&|_, command| copied(command) == Some(storage));
-        let name = &compiled.plan.storages[storage.0].name;
-        assert!(two_steps(&compiled, &stale, &whole) != right, "nobody needs the mirror of `{name}`");
+    let regions: HashSet<Region> = whole.commands.iter().filter_map(copied).collect();
+    for region in regions {
+        let stale = without(&|_, command| copied(command) == Some(region));
+        let name = &compiled.plan.storages[region.storage.0].name;
+        assert!(two_steps(&compiled, &stale, &whole) != right, "nobody needs the mirror of {region:?} in `{name}`");
     }
 }
 
-/// The weights after two steps. `whole` says which storages have mirrors.
+/// The weights after two steps. `whole` says which regions have mirrors.
 fn two_steps(compiled: &Compiled, recording: &Recording, whole: &Recording) -> Vec<f32> {
     let gpu = gpu();
     let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::inspect::Inspector;
-use shadegrad::gpu::{Command, KernelSpec, Memory, Module, Operand, Program, Recording, Source};
+use common::inspect::{Inspector, mirrors_are_fresh, operands_are_of_their_pass, tensors_survive};
+use shadegrad::gpu::{Command, KernelSpec, Memory, Mirrors, Module, Operand, Program, Recording, Source};
 use shadegrad::machine::recording;
-use shadegrad::network::{CompileOptions, Network, PRESETS};
+use shadegrad::network::{CompileOptions, Compiled, Network, PRESETS};
 use shadegrad::ops::softmax::Cost;
 use shadegrad::ops::{Form, OperandSource, Settings, Step};
 use shadegrad::profile::{copy, multiply_add};
@@ -73,7 +73,7 @@ units = 4
 activation = "tanh"
 "#;
 
-/// Layers of one width, whose gradients take turns in the same regions: their mirrors go stale within a step.
+/// Layers of one width, whose tensors take turns in the same regions: their mirrors go stale within a step.
 fn deep() -> String {
     let layer = "[[layers]]\ntype = 'dense'\nunits = 16\nactivation = 'tanh'\n";
     format!("input = [4, 4, 1]\n[[layers]]\ntype = 'flatten'\n{}", layer.repeat(6))
@@ -95,9 +95,9 @@ fn settings() -> Vec<(&'static str, Settings)> {
     ]
 }
 
-/// Hands over every recording of every preset, of [`RARE`] and of [`deep`]: three sections, all settings, small and
-/// usual batches; then those of the ceilings.
-fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
+/// Hands over every preset, [`RARE`] and [`deep`], compiled with three sections for small and usual batches, and with it
+/// the recordings of the sections for all settings.
+fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3])) {
     let mut networks: Vec<Network> = PRESETS.iter().map(|preset| Network::open(preset.name).unwrap()).collect();
     networks.push(Network::from_toml("rare", RARE).unwrap());
     networks.push(Network::from_toml("deep", &deep()).unwrap());
@@ -115,16 +115,22 @@ fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
             };
             let compiled = network.compile(&options).unwrap();
             for (how, settings) in settings() {
-                for (section, passes) in
-                    [("train", &compiled.train), ("evaluate", &compiled.evaluate), ("predict", &compiled.predict)]
-                {
-                    let recording = recording(&compiled, passes, &settings).unwrap();
-                    assert!(recording.dispatches().count() >= 2, "{} {section} {how}: hardly anything", network.name);
-                    visit(&format!("{} {section} {how}", network.name), &recording);
-                }
+                let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
+                let recordings = sections.map(|passes| recording(&compiled, passes, &settings).unwrap());
+                visit(&format!("{} {how}", network.name), &compiled, &recordings);
             }
         }
     }
+}
+
+/// Hands over all recordings of [`for_each_network`], then those of the ceilings.
+fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
+    for_each_network(|what, _, recordings| {
+        for (section, recording) in ["train", "evaluate", "predict"].iter().zip(recordings) {
+            assert!(recording.dispatches().count() >= 2, "{section} {what}: hardly anything");
+            visit(&format!("{section} {what}"), recording);
+        }
+    });
     visit("ceiling of arithmetic", &multiply_add(1000, 64).recording);
     visit("ceiling of memory", &copy(1000).recording);
 }
@@ -158,6 +164,28 @@ fn every_kernel_is_valid_portable_and_bound() {
     });
     println!("{} kernels", inspector.kernels());
     assert!(inspector.kernels() > 100, "only {} kernels: what has been looked at?", inspector.kernels());
+}
+
+#[test]
+fn what_is_read_is_what_was_written_for_it() {
+    let (mut in_turns, mut textures) = (0, 0);
+    for_each_network(|what, compiled, recordings| {
+        let right = |checked: Result<(), String>| checked.unwrap_or_else(|problem| panic!("{what}: {problem}"));
+        // As a machine has them: all sections in the same storages and textures.
+        let mirrors = Mirrors::new(&recordings.each_ref());
+        let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
+        for (passes, recording) in sections.into_iter().zip(recordings) {
+            right(tensors_survive(compiled, passes));
+            right(operands_are_of_their_pass(compiled, passes, recording));
+            right(mirrors_are_fresh(recording, &mirrors));
+        }
+        in_turns += compiled.plan.storages.iter().filter(|storage| storage.in_turns).count();
+        textures += (0..mirrors.textures().count()).filter(|texture| mirrors.regions(*texture).count() > 1).count();
+    });
+    assert!(
+        in_turns > 100 && textures > 100,
+        "{in_turns} storages and {textures} textures in turns: nothing was tried"
+    );
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub struct AdapterRecord {
     /// What it can do.
     pub features: wgpu::Features,
     adapter: wgpu::Adapter,
+    instance: wgpu::Instance,
 }
 
 impl AdapterRecord {
@@ -100,6 +101,7 @@ pub async fn adapters() -> Vec<AdapterRecord> {
             limits: adapter.limits(),
             features: adapter.features(),
             adapter,
+            instance: instance.clone(),
         })
         .collect()
 }
@@ -178,6 +180,8 @@ pub struct Gpu {
     pub limits: wgpu::Limits,
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
+    pub(super) instance: wgpu::Instance,
     pub(crate) uniform_layout: wgpu::BindGroupLayout,
     /// Number of the adapter.
     index: usize,
@@ -237,6 +241,7 @@ impl Gpu {
             limits: record.limits,
             device,
             queue,
+            instance: record.instance,
             uniform_layout,
             index: record.index,
             uniform_fields,

@@ -2,10 +2,12 @@
 //!
 //! [`adapters`] are listed and one is opened as a [`Gpu`]. A [`Recording`] is a plain list of dispatches over regions
 //! of storages, made without a device, so that it can be printed and tested. A [`Memory`] gives the storages their
-//! buffers, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
+//! buffers and its [`Mirrors`] their textures, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
 
 mod device;
 mod environment;
+mod mirror;
+mod objects;
 mod program;
 mod recording;
 mod shader;
@@ -13,6 +15,8 @@ mod timing;
 
 pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
 pub use environment::driver_environment;
+pub use mirror::Mirrors;
+pub use objects::{Count, Objects};
 pub use program::{Memory, Program};
 pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};

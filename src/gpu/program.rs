@@ -1,26 +1,23 @@
 //! A recording with its buffers, pipelines and bind groups: what is replayed, step after step.
 
 use super::device::{Gpu, Kernel};
+use super::mirror::{Mirrors, ROW_BYTES, TEXEL_BYTES, WIDTH, rows};
 use super::recording::{Command, Dispatch, Operand, Recording};
 use super::shader::BindingKind;
 use crate::error::{Error, Result};
 use crate::storage::{Region, StorageId};
 use std::sync::Arc;
 
-/// Texels in a row of a mirror.
-const MIRROR_WIDTH: u32 = 4096;
-const TEXEL_BYTES: u64 = 16;
-const MIRROR_ROW_BYTES: u64 = MIRROR_WIDTH as u64 * TEXEL_BYTES;
-
 struct Storage {
     name: String,
     buffer: wgpu::Buffer,
-    mirror: Option<(wgpu::Texture, wgpu::TextureView)>,
 }
 
 /// The device's side of the storages.
 pub struct Memory {
     storages: Vec<Storage>,
+    mirrors: Mirrors,
+    textures: Vec<(wgpu::Texture, wgpu::TextureView)>,
     scratch: wgpu::Buffer,
     uniform: wgpu::Buffer,
     uniform_group: wgpu::BindGroup,
@@ -41,19 +38,20 @@ impl Memory {
         uniform_bytes: usize,
     ) -> Result<Memory> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let mirrored: Vec<StorageId> = recordings.iter().flat_map(|recording| recording.mirrored()).collect();
+        let mirrors = Mirrors::new(recordings);
         let mut bytes = 0;
         let mut all = Vec::new();
         for (id, (name, len)) in storages.iter().enumerate() {
-            let mut size = (*len as u64 * 4).next_multiple_of(TEXEL_BYTES);
-            let is_mirrored = mirrored.contains(&StorageId(id));
-            if is_mirrored {
-                size = size.next_multiple_of(MIRROR_ROW_BYTES);
-            }
-            let buffer = gpu.buffer(name, size, usage)?;
-            let mirror = if is_mirrored { Some(mirror(gpu, name, size)?) } else { None };
-            bytes += size * if is_mirrored { 2 } else { 1 };
-            all.push(Storage { name: name.clone(), buffer, mirror });
+            let size = mirrors.buffer_bytes(StorageId(id), *len);
+            all.push(Storage { name: name.clone(), buffer: gpu.buffer(name, size, usage)? });
+            bytes += size;
+        }
+        let mut textures = Vec::new();
+        for (index, size) in mirrors.textures().enumerate() {
+            let largest = mirrors.regions(index).max_by_key(|region| region.len);
+            let name = largest.map_or("", |region| &all[region.storage.0].name);
+            textures.push(texture(gpu, name, size)?);
+            bytes += size;
         }
         let scratch_len = recordings.iter().map(|recording| recording.scratch_len()).max().unwrap_or(0);
         let scratch_bytes = (scratch_len as u64 * 4).next_multiple_of(TEXEL_BYTES);
@@ -74,7 +72,7 @@ impl Memory {
         });
         gpu.check("allocating device memory")?;
         bytes += scratch_bytes + uniform_stride * Memory::UNIFORMS as u64;
-        Ok(Memory { storages: all, scratch, uniform, uniform_group, uniform_stride, bytes })
+        Ok(Memory { storages: all, mirrors, textures, scratch, uniform, uniform_group, uniform_stride, bytes })
     }
 
     /// Bytes allocated on the device.
@@ -104,12 +102,10 @@ impl Memory {
             Operand::Buffer(region) => Ok(part(&self.storages[region.storage.0].buffer, region.offset, region.len)),
             Operand::Scratch(len) => Ok(part(&self.scratch, 0, *len)),
             Operand::Mirror(region) => {
-                let storage = &self.storages[region.storage.0];
-                let (_, view) = storage
-                    .mirror
-                    .as_ref()
-                    .ok_or_else(|| Error::Device(format!("storage `{}` has no mirror", storage.name)))?;
-                Ok(wgpu::BindingResource::TextureView(view))
+                let name = &self.storages[region.storage.0].name;
+                let texture = self.mirrors.texture(region);
+                let texture = texture.ok_or_else(|| Error::Device(format!("storage `{name}` has no mirror")))?;
+                Ok(wgpu::BindingResource::TextureView(&self.textures[texture].1))
             }
         }
     }
@@ -140,33 +136,30 @@ impl Memory {
     }
 
     pub(super) fn copy_to_mirror(&self, encoder: &mut wgpu::CommandEncoder, region: &Region) {
-        let storage = &self.storages[region.storage.0];
-        let Some((texture, _)) = &storage.mirror else { return };
-        let first = region.offset as u64 * 4 / MIRROR_ROW_BYTES;
-        let end = ((region.offset + region.len) as u64 * 4).div_ceil(MIRROR_ROW_BYTES);
+        let Some(texture) = self.mirrors.texture(region) else { return };
         let source = wgpu::TexelCopyBufferInfo {
-            buffer: &storage.buffer,
+            buffer: &self.storages[region.storage.0].buffer,
             layout: wgpu::TexelCopyBufferLayout {
-                offset: first * MIRROR_ROW_BYTES,
-                bytes_per_row: Some(MIRROR_ROW_BYTES as u32),
+                offset: region.offset as u64 * 4,
+                bytes_per_row: Some(ROW_BYTES as u32),
                 rows_per_image: None,
             },
         };
-        let mut target = texture.as_image_copy();
-        target.origin.y = first as u32;
-        let size = wgpu::Extent3d { width: MIRROR_WIDTH, height: (end - first) as u32, depth_or_array_layers: 1 };
+        let target = self.textures[texture].0.as_image_copy();
+        let size = wgpu::Extent3d { width: WIDTH, height: rows(region) as u32, depth_or_array_layers: 1 };
         encoder.copy_buffer_to_texture(source, target, size);
     }
 }
 
-fn mirror(gpu: &Gpu, name: &str, bytes: u64) -> Result<(wgpu::Texture, wgpu::TextureView)> {
-    let height = bytes.div_ceil(MIRROR_ROW_BYTES).max(1) as u32;
+/// For mirrors of at most `bytes`, of which the largest is in the storage `name`.
+fn texture(gpu: &Gpu, name: &str, bytes: u64) -> Result<(wgpu::Texture, wgpu::TextureView)> {
+    let height = bytes.div_ceil(ROW_BYTES) as u32;
     if height > gpu.limits.max_texture_dimension_2d {
         return Err(Error::Device(format!("storage `{name}` is too large for a mirror; use a smaller --batch-size")));
     }
     let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
         label: Some(name),
-        size: wgpu::Extent3d { width: MIRROR_WIDTH, height, depth_or_array_layers: 1 },
+        size: wgpu::Extent3d { width: WIDTH, height, depth_or_array_layers: 1 },
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,

@@ -1,11 +1,11 @@
 //! A list of dispatches as plain data: what will run, on which regions, in how many workgroups.
 //!
-//! A dispatch may read an operand through a *mirror*, a storage texture that holds a copy of the storage: on software
+//! A dispatch may read an operand through a *mirror*, a storage texture that holds a copy of the region: on software
 //! drivers texture loads are about three times as fast as buffer loads. The recording knows what has been written since,
 //! and inserts a copy exactly where a mirror is stale.
 
 use super::shader::KernelSpec;
-use crate::storage::{Region, StorageId};
+use crate::storage::Region;
 
 /// Most workgroups in one dimension that every WebGPU device takes.
 pub const MAX_GROUPS: u32 = 65_535;
@@ -15,7 +15,7 @@ pub const MAX_GROUPS: u32 = 65_535;
 pub enum Operand {
     /// A region of a storage, as a buffer.
     Buffer(Region),
-    /// The texture mirror of the region's storage; texel `i` holds elements `4i` to `4i + 3` of the whole storage.
+    /// The texture mirror of the region; texel `i` holds its elements `4i` to `4i + 3`.
     Mirror(Region),
     /// Room for partial results that live until the next dispatch that asks for scratch, in elements.
     Scratch(usize),
@@ -105,21 +105,6 @@ impl Recording {
     pub fn scratch_len(&self) -> usize {
         let operands = self.dispatches().flat_map(|d| d.reads.iter().chain(&d.writes));
         operands.map(|(_, operand)| if let Operand::Scratch(len) = operand { *len } else { 0 }).max().unwrap_or(0)
-    }
-
-    /// Storages that are read through a mirror.
-    pub fn mirrored(&self) -> Vec<StorageId> {
-        let mut storages: Vec<StorageId> = self
-            .commands
-            .iter()
-            .filter_map(|command| match command {
-                Command::Mirror { region, .. } => Some(region.storage),
-                Command::Dispatch(_) => None,
-            })
-            .collect();
-        storages.sort();
-        storages.dedup();
-        storages
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Backend, Machine, Section};
 use crate::error::Result;
 use crate::gpu::{Clock, Command, Dispatch};
 use crate::ops::Step;
-use crate::plan::{Pass, Plan, Region, TensorId};
+use crate::plan::{Pass, Plan, TensorId};
 use crate::profile::{Profile, Row, TimedBy};
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl Machine {
                     Clock::Repetition => TimedBy::Repetition,
                 };
                 let seconds = program.time(gpu, memory, &step, gpu.clock(), replays).await?;
-                let rows: Vec<Row> = program.commands().map(|command| row(plan, command)).collect();
+                let rows: Vec<Row> = program.commands().map(|command| row(plan, passes, command)).collect();
                 (timed_by, rows, seconds)
             }
             Backend::Cpu(machine) => {
@@ -100,7 +100,7 @@ impl Machine {
     }
 }
 
-fn row(plan: &Plan, command: &Command) -> Row {
+fn row(plan: &Plan, passes: &[Pass], command: &Command) -> Row {
     match command {
         Command::Dispatch(Dispatch { label, kernel, cost, .. }) => Row {
             label: label.clone(),
@@ -111,7 +111,7 @@ fn row(plan: &Plan, command: &Command) -> Row {
         },
         Command::Mirror { label, region } => Row {
             label: format!("{label}.copy"),
-            kernel: format!("copy of {}", name(plan, region)),
+            kernel: format!("copy of {}", plan.name(passes.iter().find(|pass| pass.made(label)), region)),
             seconds: 0.0,
             flops: 0,
             // Read once and written once.
@@ -141,11 +141,6 @@ fn cpu_row(pass: &Pass) -> Row {
     let elements: usize = pass.op.inputs().into_iter().chain(pass.op.outputs()).map(elements).sum();
     let (label, kernel) = (pass.label.clone(), pass.op.name().to_string());
     Row { label, kernel, seconds: 0.0, flops: pass.op.flops(), bytes: 4 * elements as u64 }
-}
-
-fn name<'a>(plan: &'a Plan, region: &Region) -> &'a str {
-    let found = plan.tensors.iter().find(|tensor| tensor.region == *region);
-    found.map_or(&plan.storages[region.storage.0].name, |tensor| &tensor.name)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

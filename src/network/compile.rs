@@ -3,7 +3,8 @@
 //! The forward walk records each layer; an activation behind a conv2d or dense layer goes into its epilogue. The
 //! backward walk follows the contract of [`crate::ops::Layer`] and ends at the first layer that learns: nobody asks for
 //! the gradient of the image. Weights, their gradients and their velocity are one storage each with equal layout, so
-//! that one pass updates them all; evaluation and prediction work in the activations of training.
+//! that one pass updates them all; evaluation and prediction work in the activations of training. At last the activations
+//! and their gradients are laid into as few storages as their lifetimes allow, all but what the host knows by name.
 
 use super::{Network, NetworkParameter};
 use crate::error::{Error, Result};
@@ -70,7 +71,8 @@ pub struct Compiled {
     pub tensors: KnownTensors,
 }
 
-/// Tensors that the host reads or writes.
+/// Tensors that the host reads or writes, and all that must survive from step to step. The others hold what they are named
+/// for only while a step needs it.
 #[derive(Clone, Debug)]
 pub struct KnownTensors {
     /// All weights: the whole storage, gaps between parameters included (they are zero, and stay so).
@@ -123,6 +125,36 @@ pub struct ScoreTensors {
     pub correct: TensorId,
     /// Class of each image, by place in the order; as many as the larger set has images, integers.
     pub predictions: TensorId,
+}
+
+impl KnownTensors {
+    /// Each of them.
+    fn all(&self) -> Vec<TensorId> {
+        // Without `..`, so that a new one cannot be forgotten here.
+        let KnownTensors {
+            weights,
+            parameters,
+            gradients,
+            parameter_gradients,
+            velocity,
+            x,
+            logits,
+            probabilities,
+            train,
+            test,
+            scores,
+        } = self;
+        let mut all = vec![*weights, *x, *logits];
+        all.extend(parameters.iter().chain(parameter_gradients));
+        all.extend([gradients, velocity, probabilities].into_iter().flatten());
+        for DataTensors { images, labels, order } in train.iter().chain(test) {
+            all.extend([images, labels, order]);
+        }
+        for ScoreTensors { targets, loss, prediction, losses, correct, predictions } in scores.iter() {
+            all.extend([targets, loss, prediction, losses, correct, predictions]);
+        }
+        all
+    }
 }
 
 impl Network {
@@ -200,6 +232,7 @@ impl Network {
             test: test_set,
             scores,
         };
+        plan.share(&[&train, &evaluate, &predict], &tensors.all());
         Ok(Compiled { plan, train, evaluate, predict, tensors })
     }
 }
@@ -306,7 +339,7 @@ impl Compiler<'_> {
         let classes = self.network.classes();
         let cost = self.options.cost.unwrap_or(self.network.loss);
         let logits = last(visits, score.targets);
-        let dy = tape.gradient("loss.dx", &[batch, classes], None);
+        let dy = tape.tensor("loss.dx", &[batch, classes], Element::Real);
         let label = match cost {
             Cost::CrossEntropy => "loss.cross_entropy",
             Cost::Quadratic => "loss.quadratic",
@@ -321,7 +354,7 @@ impl Compiler<'_> {
         if made == Activation::Identity || !tape.training() {
             return dy;
         }
-        let dz = tape.gradient("loss.dz", &[batch, classes], Some(dy));
+        let dz = tape.tensor("loss.dz", &[batch, classes], Element::Real);
         let op = activation::Backward { activation: made, len: batch * classes };
         tape.pass("loss.activation", op, &[logits, dy], &[dz]);
         dz

@@ -1,117 +1,97 @@
-//! `shadegrad plan`: a section of a plan as a device will run it, dispatch by dispatch.
+//! `shadegrad plan`: a section of a plan as a device will run it, dispatch by dispatch, and the memory that it takes.
 //!
 //! Each line reads like an assignment: what is written, an arrow, what is read. `*conv1.w` is the texture mirror of
-//! `conv1.w`; the copies that bring mirrors up to date stand where they happen.
+//! `conv1.w`; the copies that bring mirrors up to date stand where they happen. Below, `conv2.y #4-5` in the line of a
+//! storage or texture says that it holds `conv2.y` from dispatch 4 to dispatch 5.
 
 use super::compile::Compiled;
 use crate::error::Result;
-use crate::gpu::{Command, Dispatch, Operand, Recording};
+use crate::gpu::{Command, Dispatch, Mirrors, Operand, Recording};
 use crate::ops::{Choose, record};
-use crate::plan::{Pass, Plan, Tensor};
+use crate::plan::{Pass, Plan, Tensor, TensorId};
 use crate::storage::{Region, StorageId};
-use crate::table::{Align, Table, bytes, grouped};
+use crate::table::{
+    Align::{Left, Right},
+    Table, bytes, grouped,
+};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 impl Compiled {
-    /// The dispatches of a section, and the storages that they use.
+    /// The dispatches of a section, and the storages and textures that they use.
     pub fn listing(&self, passes: &[Pass], settings: &impl Choose) -> Result<String> {
-        use Align::{Left, Right};
-        let heading = ["#", "pass", "kernel", "grid", "workgroups", "writes", "", "reads"];
-        let mut table = Table::new(heading, [Right, Left, Left, Right, Right, Left, Left, Left]);
-        let mut recording = Recording::new();
-        let mut number = 0;
-        let mut copies = 0;
-        for pass in passes {
-            let before = recording.commands.len();
-            record(&self.plan, pass, settings.settings(&pass.label), &mut recording)?;
-            let names = Names { plan: &self.plan, pass };
-            for command in &recording.commands[before..] {
-                table.row(match command {
-                    Command::Dispatch(dispatch) => {
-                        number += 1;
-                        names.dispatch(number, dispatch)
-                    }
-                    Command::Mirror { region, .. } => {
-                        copies += 1;
-                        names.copy(region)
-                    }
-                });
-            }
+        let section = Section::new(&self.plan, passes, settings)?;
+        let mirrors = Mirrors::new(&[&section.recording]);
+        let mut text = section.dispatches();
+        text.push('\n');
+        text += &section.storages(&mirrors);
+        if mirrors.textures().count() > 0 {
+            text.push('\n');
+            text += &section.textures(&mirrors);
         }
-        let mut text = table.render();
-        text += &format!("\n{} passes, {number} dispatches", passes.len());
-        if copies > 0 {
-            text += &format!(", {copies} copies to texture mirrors (*)");
-        }
-        text += "\n\n";
-        text += &self.storages(passes, &recording);
+        text.push('\n');
+        text += &section.total(&mirrors);
         Ok(text)
     }
+}
 
-    /// The storages of a section, with the tensors that it uses of them.
-    fn storages(&self, passes: &[Pass], recording: &Recording) -> String {
-        use Align::{Left, Right};
-        let mut table = Table::new(["storage", "elements", "bytes", "", "holds"], [Left, Right, Right, Left, Left]);
-        let used: std::collections::BTreeSet<usize> =
-            passes.iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)).map(|id| id.0).collect();
-        let mirrored = recording.mirrored();
-        let (mut total, mut mirrors) = (0, 0);
-        for (index, storage) in self.plan.storages.iter().enumerate() {
-            let inside = |id: &&usize| self.plan.tensors[**id].region.storage == StorageId(index);
-            let tensors: Vec<&Tensor> = used.iter().filter(inside).map(|id| &self.plan.tensors[*id]).collect();
-            if tensors.is_empty() {
-                continue;
+/// A section as it was recorded.
+struct Section<'a> {
+    plan: &'a Plan,
+    passes: &'a [Pass],
+    recording: Recording,
+    /// By command: its pass, and the number of the dispatch, which for a copy is the next one.
+    places: Vec<(&'a Pass, usize)>,
+}
+
+impl<'a> Section<'a> {
+    fn new(plan: &'a Plan, passes: &'a [Pass], settings: &impl Choose) -> Result<Section<'a>> {
+        let mut recording = Recording::new();
+        let mut places = Vec::new();
+        let mut number = 1;
+        for pass in passes {
+            record(plan, pass, settings.settings(&pass.label), &mut recording)?;
+            for command in &recording.commands[places.len()..] {
+                places.push((pass, number));
+                number += usize::from(matches!(command, Command::Dispatch(_)));
             }
-            let size = 4 * storage.len as u64;
-            let is_mirrored = mirrored.contains(&StorageId(index));
-            total += size;
-            mirrors += if is_mirrored { size } else { 0 };
-            table.row([
-                storage.name.clone(),
-                grouped(storage.len as u64),
-                bytes(size),
-                if is_mirrored { "+ mirror".into() } else { String::new() },
-                holds(storage.name.as_str(), &tensors),
-            ]);
         }
+        Ok(Section { plan, passes, recording, places })
+    }
+
+    /// Commands with their passes and numbers.
+    fn commands(&self) -> impl Iterator<Item = (&Command, &'a Pass, usize)> {
+        self.recording.commands.iter().zip(&self.places).map(|(command, (pass, number))| (command, *pass, *number))
+    }
+
+    fn dispatches(&self) -> String {
+        let heading = ["#", "pass", "kernel", "grid", "workgroups", "writes", "", "reads"];
+        let mut table = Table::new(heading, [Right, Left, Left, Right, Right, Left, Left, Left]);
+        for (command, pass, number) in self.commands() {
+            table.row(match command {
+                Command::Dispatch(dispatch) => self.dispatch(number, pass, dispatch),
+                Command::Mirror { region, .. } => self.copy(pass, region),
+            });
+        }
+        let dispatches = self.recording.dispatches().count();
+        let copies = self.recording.commands.len() - dispatches;
         let mut text = table.render();
-        let scratch = 4 * recording.scratch_len() as u64;
-        text += &format!("\n{} in storages", bytes(total));
-        if mirrors > 0 {
-            text += &format!(", {} in mirrors", bytes(mirrors));
-        }
-        if scratch > 0 {
-            text += &format!(", {} of scratch", bytes(scratch));
+        text += &format!("\n{} passes, {dispatches} dispatches", self.passes.len());
+        if copies > 0 {
+            text += &format!(", {copies} copies to texture mirrors (*)");
         }
         text.push('\n');
         text
     }
-}
 
-/// The shape of a storage's one tensor, unless it is plain, or the tensors by name.
-fn holds(storage: &str, tensors: &[&Tensor]) -> String {
-    let shape = |tensor: &Tensor| tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
-    match tensors {
-        [only] if only.name == storage && only.shape.len() == 1 => String::new(),
-        [only] if only.name == storage => shape(only),
-        several => {
-            let parts = several.iter().filter(|tensor| tensor.name != storage);
-            parts.map(|tensor| format!("{} {}", tensor.name, shape(tensor))).collect::<Vec<_>>().join(", ")
-        }
-    }
-}
-
-/// Finds the names of what a pass reads and writes.
-struct Names<'a> {
-    plan: &'a Plan,
-    pass: &'a Pass,
-}
-
-impl Names<'_> {
-    fn dispatch(&self, number: usize, dispatch: &Dispatch) -> [String; 8] {
+    fn dispatch(&self, number: usize, pass: &Pass, dispatch: &Dispatch) -> [String; 8] {
         let [x, y] = dispatch.groups;
-        let list = |operands: &[(&'static str, Operand)]| {
-            operands.iter().map(|(_, operand)| self.operand(operand)).collect::<Vec<_>>().join(" ")
+        let operand = |(_, operand): &(&'static str, Operand)| match operand {
+            Operand::Buffer(region) => self.plan.name(Some(pass), region),
+            Operand::Mirror(region) => format!("*{}", self.plan.name(Some(pass), region)),
+            Operand::Scratch(len) => format!("scratch[{}]", grouped(*len as u64)),
         };
+        let list = |operands: &[_]| operands.iter().map(operand).collect::<Vec<_>>().join(" ");
         [
             number.to_string(),
             dispatch.label.clone(),
@@ -124,30 +104,132 @@ impl Names<'_> {
         ]
     }
 
-    fn copy(&self, region: &Region) -> [String; 8] {
-        let name = self.region(region);
+    fn copy(&self, pass: &Pass, region: &Region) -> [String; 8] {
+        let name = self.plan.name(Some(pass), region);
         let empty = String::new;
         [empty(), empty(), "copy".into(), empty(), empty(), format!("*{name}"), "←".into(), name]
     }
 
-    fn operand(&self, operand: &Operand) -> String {
-        match operand {
-            Operand::Buffer(region) => self.region(region),
-            Operand::Mirror(region) => format!("*{}", self.region(region)),
-            Operand::Scratch(len) => format!("scratch[{}]", grouped(*len as u64)),
+    /// The storages that the section uses, with the tensors that it uses of them.
+    fn storages(&self, mirrors: &Mirrors) -> String {
+        let mut table = Table::new(["storage", "elements", "bytes", "holds"], [Left, Right, Right, Left]);
+        for (id, tensors) in self.used() {
+            let storage = &self.plan.storages[id.0];
+            table.row([
+                storage.name.clone(),
+                grouped(storage.len as u64),
+                bytes(mirrors.buffer_bytes(id, storage.len)),
+                if storage.in_turns { self.in_turns(&tensors) } else { self.side_by_side(&storage.name, &tensors) },
+            ]);
         }
+        table.render()
     }
 
-    /// A tensor of the pass, else any tensor there, else the place in the storage.
-    fn region(&self, region: &Region) -> String {
-        let own = self.pass.inputs.iter().chain(&self.pass.outputs).map(|id| self.plan.get(*id));
-        let found = own.chain(&self.plan.tensors).find(|tensor| tensor.region == *region);
-        found.map_or_else(
-            || {
-                let storage = &self.plan.storages[region.storage.0].name;
-                format!("{storage}[{}..{}]", region.offset, region.offset + region.len)
-            },
-            |tensor| tensor.name.clone(),
-        )
+    /// The textures, with the mirrors in them.
+    fn textures(&self, mirrors: &Mirrors) -> String {
+        let mut held: Vec<Vec<(String, RangeInclusive<usize>)>> = mirrors.textures().map(|_| Vec::new()).collect();
+        // Where the mirror that a region has just now stands in `held`.
+        let mut current: Vec<(Region, usize, usize)> = Vec::new();
+        for (command, pass, number) in self.commands() {
+            match command {
+                Command::Mirror { region, .. } => {
+                    let Some(texture) = mirrors.texture(region) else { continue };
+                    current.retain(|(known, ..)| known != region);
+                    current.push((*region, texture, held[texture].len()));
+                    held[texture].push((format!("*{}", self.plan.name(Some(pass), region)), number..=number));
+                }
+                Command::Dispatch(dispatch) => {
+                    let is_read = |region: &Region| dispatch.reads.iter().any(|(_, o)| *o == Operand::Mirror(*region));
+                    for (_, texture, at) in current.iter().filter(|(region, ..)| is_read(region)) {
+                        let (_, alive) = &mut held[*texture][*at];
+                        *alive = *alive.start()..=number;
+                    }
+                }
+            }
+        }
+        let mut table = Table::new(["texture", "bytes", "holds"], [Left, Right, Left]);
+        for ((index, size), held) in mirrors.textures().enumerate().zip(held) {
+            let held: Vec<_> = held.into_iter().map(|(name, alive)| format!("{name} {}", numbers(&alive))).collect();
+            table.row([(index + 1).to_string(), bytes(size), held.join(", ")]);
+        }
+        table.render()
     }
+
+    /// What the device must have, and what it need not have.
+    fn total(&self, mirrors: &Mirrors) -> String {
+        let size = |id: StorageId| mirrors.buffer_bytes(id, self.plan.storages[id.0].len);
+        let used = self.used();
+        let storages: u64 = used.keys().map(|id| size(*id)).sum();
+        let apart = used.iter().map(|(id, tensors)| match self.plan.storages[id.0].in_turns {
+            true => tensors.iter().map(|id| 4 * self.plan.get(*id).region.len as u64).sum(),
+            false => size(*id),
+        });
+        let apart = apart.sum::<u64>() + mirrors.bytes_apart();
+        let textures: u64 = mirrors.textures().sum();
+        let scratch = 4 * self.recording.scratch_len() as u64;
+        let all = storages + textures + scratch;
+        let mut text = format!("{} of device memory: {} in storages", bytes(all), bytes(storages));
+        if textures > 0 {
+            text += &format!(", {} in textures", bytes(textures));
+        }
+        if scratch > 0 {
+            text += &format!(", {} of scratch", bytes(scratch));
+        }
+        let saved = apart.saturating_sub(storages + textures);
+        text += &format!("\n{} saved by turns: what is marked #4-5 has its place from dispatch 4 to 5\n", bytes(saved));
+        text
+    }
+
+    /// The tensors that the section uses, by storage.
+    fn used(&self) -> BTreeMap<StorageId, Vec<TensorId>> {
+        let mut used: BTreeMap<StorageId, Vec<TensorId>> = BTreeMap::new();
+        for id in self.passes.iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)) {
+            let tensors = used.entry(self.plan.get(*id).region.storage).or_default();
+            if !tensors.contains(id) {
+                tensors.push(*id);
+            }
+        }
+        used
+    }
+
+    /// Tensors in the order in which they are alive, and when.
+    fn in_turns(&self, tensors: &[TensorId]) -> String {
+        let one = |id: &TensorId| {
+            let uses = |pass: &Pass| pass.inputs.contains(id) || pass.outputs.contains(id);
+            let mut at = self.commands().filter(|(_, pass, _)| uses(pass)).map(|(.., number)| number);
+            let first = at.next().unwrap_or(0);
+            let alive = first..=at.last().unwrap_or(first);
+            format!("{} {}", described(self.plan.get(*id)), numbers(&alive))
+        };
+        tensors.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The shape of a storage's one tensor, unless it is plain, or the tensors by name.
+    fn side_by_side(&self, storage: &str, tensors: &[TensorId]) -> String {
+        let mut tensors: Vec<&Tensor> = tensors.iter().map(|id| self.plan.get(*id)).collect();
+        tensors.sort_by_key(|tensor| tensor.region.offset);
+        match tensors[..] {
+            [only] if only.name == storage && only.shape.len() == 1 => String::new(),
+            [only] if only.name == storage => shape(only),
+            _ => {
+                let parts = tensors.into_iter().filter(|tensor| tensor.name != storage);
+                parts.map(described).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+}
+
+/// `conv1.y 100x26x26x32`
+fn described(tensor: &Tensor) -> String {
+    format!("{} {}", tensor.name, shape(tensor))
+}
+
+fn shape(tensor: &Tensor) -> String {
+    tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// `#4-5`
+fn numbers(alive: &RangeInclusive<usize>) -> String {
+    let (first, last) = (alive.start(), alive.end());
+    if first == last { format!("#{first}") } else { format!("#{first}-{last}") }
 }

@@ -82,15 +82,13 @@ fn cost(compiled: &Compiled, batch: usize) -> String {
         storages.map(|storage| 4 * storage.len as u64).sum::<u64>()
     };
     let learned = size(&|name| matches!(name, "weights" | "gradients" | "velocity"));
-    let gradients = size(&|name| name.starts_with("gradient."));
     let data_set = size(&|name| name.starts_with("train.") || name.starts_with("score."));
     let all = size(&|_| true) - data_set;
     text += &format!(
-        "  keeps {}: {} for weights, gradients and velocity, {} for activations, {} for their gradients\n",
+        "  keeps {}: {} for weights, gradients and velocity, {} for activations and their gradients, by turns\n",
         bytes(all),
         bytes(learned),
-        bytes(all - learned - gradients),
-        bytes(gradients)
+        bytes(all - learned)
     );
     text += "  without the data set, and without the mirrors and scratch that some devices use (see `plan`)\n";
     text

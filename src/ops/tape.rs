@@ -1,11 +1,10 @@
 //! What layers record on: the passes of one section so far, and the plan whose tensors they use.
 //!
 //! Tensors are had by name, and made where there is none of that name: so the evaluation section works in the
-//! activations of the training section. Gradients of activations alternate between two storages, `gradient.a` and
-//! `gradient.b`: a pass may not read and write the same one.
+//! activations of the training section. Each has a storage of its own until [`Plan::share`] looks at all sections.
 
 use super::{Op, Site};
-use crate::plan::{Element, Pass, Plan, StorageId, TensorId};
+use crate::plan::{Element, Pass, Plan, TensorId};
 use crate::shape::Shape;
 
 /// A section of a plan while it is recorded.
@@ -40,8 +39,8 @@ impl<'a> Tape<'a> {
 
     /// The tensor of this name, which is made if there is none.
     pub fn tensor(&mut self, name: &str, shape: &[usize], element: Element) -> TensorId {
-        match self.find(name) {
-            Some(id) => id,
+        match self.plan.tensors.iter().position(|tensor| tensor.name == name) {
+            Some(index) => TensorId(index),
             None => self.plan.tensor(name, shape, element),
         }
     }
@@ -52,23 +51,10 @@ impl<'a> Tape<'a> {
         self.tensor(&at.label("y"), &shape, Element::Real)
     }
 
-    /// `<layer>.dx` of a layer, in the storage of activation gradients that does not hold `dy`.
-    pub fn input_gradient(&mut self, at: &Site<'_>, dy: TensorId) -> TensorId {
+    /// `<layer>.dx` of a layer, for a whole batch.
+    pub fn input_gradient(&mut self, at: &Site<'_>) -> TensorId {
         let shape = self.batched(at.input);
-        self.gradient(&at.label("dx"), &shape, Some(dy))
-    }
-
-    /// The gradient of an activation, in the storage that does not hold `beside`.
-    pub fn gradient(&mut self, name: &str, shape: &[usize], beside: Option<TensorId>) -> TensorId {
-        if let Some(id) = self.find(name) {
-            return id;
-        }
-        let a = self.storage("gradient.a");
-        let storage = match beside {
-            Some(id) if self.plan.get(id).region.storage == a => self.storage("gradient.b"),
-            _ => a,
-        };
-        self.plan.view(name, shape, storage, 0)
+        self.tensor(&at.label("dx"), &shape, Element::Real)
     }
 
     /// Appends a pass.
@@ -86,17 +72,6 @@ impl<'a> Tape<'a> {
         match shape {
             Shape::Image([height, width, channels]) => vec![self.batch, height, width, channels],
             Shape::Flat(features) => vec![self.batch, features],
-        }
-    }
-
-    fn find(&self, name: &str) -> Option<TensorId> {
-        self.plan.tensors.iter().position(|tensor| tensor.name == name).map(TensorId)
-    }
-
-    fn storage(&mut self, name: &str) -> StorageId {
-        match self.plan.storages.iter().position(|storage| storage.name == name) {
-            Some(index) => StorageId(index),
-            None => self.plan.storage(name, 0, Element::Real),
         }
     }
 }

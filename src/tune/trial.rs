@@ -115,7 +115,7 @@ pub(super) fn alone(plan: &Plan, pass: &Pass) -> Plan {
         let tensor = &mut alone.tensors[id.0];
         let len = tensor.region.len;
         let storage = StorageId(alone.storages.len());
-        alone.storages.push(Storage { name: tensor.name.clone(), len, element: Element::Real });
+        alone.storages.push(Storage { name: tensor.name.clone(), len, element: Element::Real, in_turns: false });
         tensor.region = Region { storage, offset: 0, len };
     }
     alone

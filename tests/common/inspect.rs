@@ -1,8 +1,11 @@
-//! What can be said of a recording without running it: every kernel is valid WGSL, stays below what any WebGPU device
-//! allows, and finds behind each of its bindings the operand of that name.
+//! What can be said of a plan and its recordings without running them: every kernel is valid WGSL, stays below what any
+//! WebGPU device allows, and finds behind each of its bindings the operand of that name; and whatever is read, from a
+//! storage or a texture, is what was last written for this reader, though others have their turns there.
 
-use shadegrad::gpu::{Binding, BindingKind, Command, Constant, Dispatch, Module, Operand, Recording};
+use shadegrad::gpu::{Binding, BindingKind, Command, Constant, Dispatch, Mirrors, Module, Operand, Recording};
+use shadegrad::network::Compiled;
 use shadegrad::ops::Step;
+use shadegrad::plan::{Pass, TensorId};
 use shadegrad::storage::Region;
 use std::collections::HashMap;
 
@@ -38,8 +41,76 @@ impl Inspector {
             let checked = check(dispatch, &self.modules[&key]);
             checked.map_err(|problem| format!("{} ({}): {problem}", dispatch.label, dispatch.kernel.name()))?;
         }
-        mirrors_are_fresh(recording)
+        mirrors_are_fresh(recording, &Mirrors::new(&[recording]))
     }
+}
+
+/// Whatever a pass of a section reads was written by a pass before it, or is something `known` to the host, and nothing
+/// else was written there since. What is known is there at the end, too. No pass reads and writes one storage.
+pub fn tensors_survive(compiled: &Compiled, passes: &[Pass]) -> Result<(), String> {
+    let plan = &compiled.plan;
+    let name = |id: TensorId| &plan.get(id).name;
+    let known = known(compiled);
+    let banks: Vec<TensorId> = banks(compiled).collect();
+    // Parameters are parts of their bank.
+    let clash = |a: TensorId, b: TensorId| {
+        a != b && plan.get(a).region.overlaps(&plan.get(b).region) && !banks.contains(&a) && !banks.contains(&b)
+    };
+    let mut there = known.clone();
+    for pass in passes {
+        for id in &pass.inputs {
+            expect(there.contains(id), || {
+                format!("{}: `{}` is not there any more, or not yet", pass.label, name(*id))
+            })?;
+            let storage = plan.get(*id).region.storage;
+            let written = pass.outputs.iter().find(|output| plan.get(**output).region.storage == storage);
+            expect(written.is_none(), || format!("{}: reads and writes the storage of `{}`", pass.label, name(*id)))?;
+        }
+        for id in &pass.outputs {
+            there.retain(|other| !clash(*id, *other));
+            there.push(*id);
+        }
+    }
+    match known.iter().find(|id| !there.contains(id)) {
+        Some(lost) => Err(format!("`{}` is overwritten, though it is known", name(*lost))),
+        None => Ok(()),
+    }
+}
+
+/// All that the host may read and write, and what survives from step to step.
+pub fn known(compiled: &Compiled) -> Vec<TensorId> {
+    let tensors = &compiled.tensors;
+    let sets = [tensors.train, tensors.test].into_iter().flatten();
+    let sets = sets.flat_map(|set| [set.images, set.labels, set.order]);
+    let scores = tensors.scores.into_iter().flat_map(|scores| {
+        [scores.targets, scores.loss, scores.prediction, scores.losses, scores.correct, scores.predictions]
+    });
+    let parameters = tensors.parameters.iter().chain(&tensors.parameter_gradients).copied();
+    let others = [tensors.x, tensors.logits].into_iter().chain(tensors.probabilities);
+    banks(compiled).chain(parameters).chain(others).chain(sets).chain(scores).collect()
+}
+
+/// The storages of parameters as wholes.
+fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
+    let tensors = &compiled.tensors;
+    [Some(tensors.weights), tensors.gradients, tensors.velocity].into_iter().flatten()
+}
+
+/// Dispatches touch nothing but the tensors of their pass, so that what is said of passes holds for them.
+pub fn operands_are_of_their_pass(compiled: &Compiled, passes: &[Pass], recording: &Recording) -> Result<(), String> {
+    for dispatch in recording.dispatches() {
+        let own =
+            |pass: &&Pass| dispatch.label == pass.label || dispatch.label.starts_with(&format!("{}.", pass.label));
+        let pass = passes.iter().find(own).ok_or_else(|| format!("{}: of no pass", dispatch.label))?;
+        for (name, operand) in dispatch.reads.iter().chain(&dispatch.writes) {
+            if let Operand::Buffer(region) | Operand::Mirror(region) = operand {
+                let mut tensors = pass.inputs.iter().chain(&pass.outputs).map(|id| compiled.plan.get(*id).region);
+                let found = tensors.any(|tensor| tensor == *region);
+                expect(found, || format!("{}: `{name}` is no tensor of the pass", dispatch.label))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn expect(fine: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
@@ -153,12 +224,18 @@ fn regions(dispatch: &Dispatch) -> Result<(), String> {
     Ok(())
 }
 
-/// A mirror that is read has been copied since its region was last written.
-fn mirrors_are_fresh(recording: &Recording) -> Result<(), String> {
+/// A mirror that is read has been copied since its region was last written, and no other into its texture since.
+pub fn mirrors_are_fresh(recording: &Recording, mirrors: &Mirrors) -> Result<(), String> {
     let mut fresh: Vec<Region> = Vec::new();
     for command in &recording.commands {
         match command {
-            Command::Mirror { region, .. } => fresh.push(*region),
+            Command::Mirror { region, label } => {
+                let texture = mirrors.texture(region);
+                let bytes = texture.and_then(|texture| mirrors.textures().nth(texture)).unwrap_or(0);
+                expect(bytes >= 4 * region.len as u64, || format!("{label}: a texture of {bytes} bytes is too small"))?;
+                fresh.retain(|other| mirrors.texture(other) != texture);
+                fresh.push(*region);
+            }
             Command::Dispatch(dispatch) => {
                 for (name, operand) in &dispatch.reads {
                     if let Operand::Mirror(region) = operand {

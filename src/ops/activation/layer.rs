@@ -43,7 +43,7 @@ impl Layer for ActivationLayer {
                 return flow.dy;
             }
             let op = Backward { activation: flow.producer, len: tape.batch() * at.input.len() };
-            let dx = tape.input_gradient(at, flow.dy);
+            let dx = tape.input_gradient(at);
             tape.pass(at.label("backward"), op, &[flow.x, flow.dy], &[dx]);
             dx
         })

@@ -105,7 +105,7 @@ impl Layer for Conv2d {
         let (dw, db) = (at.gradients[0], at.gradients[1]);
         tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw, db]);
         flow.wants_dx.then(|| {
-            let dx = tape.input_gradient(at, flow.dy);
+            let dx = tape.input_gradient(at);
             let op = BackwardInput { geometry, producer: flow.producer };
             tape.pass(at.label("backward_input"), op, &flow.with_producer(&[flow.dy, at.parameters[0]]), &[dx]);
             dx

@@ -76,7 +76,7 @@ impl Layer for Dense {
         tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw]);
         tape.pass(at.label("backward_bias"), BackwardBias { geometry }, &[flow.dy], &[db]);
         flow.wants_dx.then(|| {
-            let dx = tape.input_gradient(at, flow.dy);
+            let dx = tape.input_gradient(at);
             let op = BackwardInput { geometry, producer: flow.producer };
             tape.pass(at.label("backward_input"), op, &flow.with_producer(&[flow.dy, at.parameters[0]]), &[dx]);
             dx

@@ -43,7 +43,7 @@ impl Layer for Dropout {
         flow.wants_dx.then(|| {
             let len = tape.batch() * at.input.len();
             let op = Backward { len, rate: self.rate, layer: at.index as u32, producer: flow.producer };
-            let dx = tape.input_gradient(at, flow.dy);
+            let dx = tape.input_gradient(at);
             tape.pass(at.label("backward"), op, &flow.with_producer(&[flow.dy]), &[dx]);
             dx
         })

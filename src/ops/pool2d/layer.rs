@@ -92,7 +92,7 @@ impl Layer for Pool2d {
         flow.wants_dx.then(|| {
             let window = self.built(tape, at);
             let op = Backward { window, kind: self.kind, producer: flow.producer };
-            let dx = tape.input_gradient(at, flow.dy);
+            let dx = tape.input_gradient(at);
             let inputs = if self.kind.is_extreme() {
                 [flow.y, m(tape, at, &window), flow.dy]
             } else {

@@ -1,0 +1,163 @@
+//! Memory by turns: what is never alive at once needs memory for the largest of it only.
+//!
+//! A plan has two kinds of such things. An activation is alive from the pass that writes it to the last that reads it
+//! ([`crate::plan::Plan::share`]); a texture mirror from its copy to its last reader ([`crate::gpu::Mirrors`]). Both are
+//! given slots by one rule, the greedy one "by size" for shared objects of Pisarchyk and Lee (*Efficient Memory
+//! Management for Deep Neural Net Inference*, 2020): the largest first, each into the smallest slot that is free all its
+//! life, else into a new one. So no slot ever grows, and a small thing does not take the place of a large one.
+//!
+//! A slot is a buffer or a texture of its own, not a stretch of one large arena, because WebGPU forbids that a dispatch
+//! reads one part of a buffer and writes another.
+
+/// When something is alive, in lists of passes or commands: positions from a first to a last, both included. It may die and
+/// be born again, and live in several lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    spans: Vec<Span>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    list: usize,
+    first: usize,
+    last: usize,
+}
+
+impl Lifetime {
+    /// Born at position `at` of a list.
+    pub fn begin(&mut self, list: usize, at: usize) {
+        self.spans.push(Span { list, first: at, last: at });
+    }
+
+    /// Alive still at position `at`: since it was last born in this list, or from here on.
+    pub fn reach(&mut self, list: usize, at: usize) {
+        match self.spans.last_mut().filter(|span| span.list == list) {
+            Some(span) => span.last = at,
+            None => self.begin(list, at),
+        }
+    }
+
+    /// Whether it has been born in a list.
+    pub fn knows(&self, list: usize) -> bool {
+        self.spans.iter().any(|span| span.list == list)
+    }
+
+    /// Whether both are alive at some position. What dies where the other is born meets it: one pass reads the one and
+    /// writes the other.
+    pub fn meets(&self, other: &Lifetime) -> bool {
+        let meet = |a: &Span, b: &Span| a.list == b.list && a.first <= b.last && b.first <= a.last;
+        self.spans.iter().any(|own| other.spans.iter().any(|of_other| meet(own, of_other)))
+    }
+}
+
+/// The slot of each thing, by its size, numbered as they are made: a slot is as large as the first thing in it, and a later
+/// slot is no larger than one before. `may_share` is asked of two things.
+pub(crate) fn assign(sizes: &[usize], may_share: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let mut by_size: Vec<usize> = (0..sizes.len()).collect();
+    by_size.sort_by_key(|thing| std::cmp::Reverse(sizes[*thing]));
+    let mut slots: Vec<Vec<usize>> = Vec::new();
+    let mut slot_of = vec![0; sizes.len()];
+    for thing in by_size {
+        let free = |held: &Vec<usize>| held.iter().all(|other| may_share(thing, *other));
+        // The smallest that is large enough is the last: those made before hold larger things.
+        let slot = slots.iter().rposition(free).unwrap_or(slots.len());
+        if slot == slots.len() {
+            slots.push(Vec::new());
+        }
+        slots[slot].push(thing);
+        slot_of[thing] = slot;
+    }
+    slot_of
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn alive(spans: &[(usize, usize, usize)]) -> Lifetime {
+        Lifetime { spans: spans.iter().map(|&(list, first, last)| Span { list, first, last }).collect() }
+    }
+
+    fn slots(things: &[(usize, Lifetime)]) -> Vec<usize> {
+        let sizes: Vec<usize> = things.iter().map(|(size, _)| *size).collect();
+        assign(&sizes, |a, b| !things[a].1.meets(&things[b].1))
+    }
+
+    #[test]
+    fn lifetimes_meet_where_they_share_a_position() {
+        let life = alive(&[(0, 2, 5)]);
+        for (other, meets) in [((0, 0, 1), false), ((0, 0, 2), true), ((0, 5, 9), true), ((0, 6, 9), false)] {
+            assert_eq!(life.meets(&alive(&[other])), meets, "{other:?}");
+            assert_eq!(alive(&[other]).meets(&life), meets, "{other:?}");
+        }
+        assert!(!life.meets(&alive(&[(1, 2, 5)])), "another list");
+        assert!(alive(&[(0, 2, 5), (1, 0, 0)]).meets(&alive(&[(0, 7, 9), (1, 0, 3)])), "in one of the lists");
+        assert!(!life.meets(&Lifetime::default()), "never alive");
+    }
+
+    #[test]
+    fn a_life_goes_on_until_the_next_birth() {
+        let mut life = Lifetime::default();
+        life.begin(0, 1);
+        life.reach(0, 3);
+        life.begin(0, 6);
+        life.reach(0, 7);
+        life.reach(1, 2);
+        assert_eq!(life, alive(&[(0, 1, 3), (0, 6, 7), (1, 2, 2)]));
+        assert!(life.knows(0) && life.knows(1) && !life.knows(2));
+    }
+
+    #[test]
+    fn slots_are_used_again_as_soon_as_they_are_free() {
+        // A chain: each is read where the next is written, so two slots serve all.
+        let chain: Vec<_> = (0..5).map(|at| (10 - at, alive(&[(0, at, at + 1)]))).collect();
+        assert_eq!(slots(&chain), [0, 1, 0, 1, 0]);
+        // One that outlives all others keeps its own.
+        let chain = [(1, alive(&[(0, 0, 9)])), (5, alive(&[(0, 1, 2)])), (4, alive(&[(0, 3, 4)]))];
+        assert_eq!(slots(&chain), [1, 0, 0]);
+        // Dead while another is alive, and born again.
+        assert_eq!(slots(&[(3, alive(&[(0, 0, 1), (0, 6, 7)])), (2, alive(&[(0, 2, 5)]))]), [0, 0]);
+        // Never together in one list, but in the other.
+        let twice = [(2, alive(&[(0, 0, 1), (1, 0, 2)])), (1, alive(&[(0, 2, 3), (1, 1, 2)]))];
+        assert_eq!(slots(&twice), [0, 1]);
+    }
+
+    #[test]
+    fn a_small_thing_takes_the_smallest_slot() {
+        let things = [(9, alive(&[(0, 0, 1)])), (5, alive(&[(0, 0, 1)])), (4, alive(&[(0, 2, 2)]))];
+        assert_eq!(slots(&things), [0, 1, 1]);
+    }
+
+    proptest! {
+        /// No two things that are alive at once share a slot; no slot is larger than its largest thing; and all slots
+        /// together take no more than a slot for each thing would.
+        #[test]
+        fn what_is_alive_has_its_slot_alone(
+            things in prop::collection::vec(
+                (0..50usize, prop::collection::vec((0..3usize, 0..20usize, 0..6usize), 0..4)),
+                0..30,
+            )
+        ) {
+            let things: Vec<(usize, Lifetime)> = things.into_iter().map(|(size, spans)| {
+                let spans: Vec<_> = spans.into_iter().map(|(list, first, len)| (list, first, first + len)).collect();
+                (size, alive(&spans))
+            }).collect();
+            let slots = slots(&things);
+            for at in 0..60 {
+                let (list, at) = (at / 20, at % 20);
+                let here = |(_, life): &(usize, Lifetime)| life.meets(&alive(&[(list, at, at)]));
+                let mut taken: Vec<usize> = things.iter().zip(&slots).filter(|(t, _)| here(t)).map(|(_, s)| *s).collect();
+                let count = taken.len();
+                taken.sort();
+                taken.dedup();
+                prop_assert_eq!(taken.len(), count, "at {} of list {}", at, list);
+            }
+            let count = slots.iter().max().map_or(0, |last| last + 1);
+            let largest = |slot| things.iter().zip(&slots).filter(|(_, s)| **s == slot).map(|(t, _)| t.0).max();
+            let sizes: Vec<usize> = (0..count).map(|slot| largest(slot).unwrap()).collect();
+            prop_assert!(sizes.is_sorted_by(|a, b| a >= b), "{:?}", sizes);
+            prop_assert!(sizes.iter().sum::<usize>() <= things.iter().map(|t| t.0).sum());
+        }
+    }
+}
