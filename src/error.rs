@@ -30,6 +30,12 @@ pub enum Error {
         /// What is wrong with it, with expected and got.
         problem: String,
     },
+    /// A checkpoint that a run cannot go on from; names one that it can, if there is one.
+    #[error("{0}")]
+    Checkpoint(String),
+    /// A run that ended before its time; says how it can go on.
+    #[error("{0}")]
+    Run(String),
     /// A network that cannot be built; names the layer, and says expected and got.
     #[error("{0}")]
     Network(String),

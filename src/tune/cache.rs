@@ -3,7 +3,7 @@
 //! A cache may be lost at any time: a file that cannot be read is set aside in silence and written anew.
 
 use super::trial::Verdict;
-use crate::data::replace_file;
+use crate::data::{hex, replace_file};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::ops::Settings;
@@ -87,7 +87,7 @@ impl Cache {
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Cache {
         let device = (&gpu.info.name, gpu.info.vendor, gpu.info.device, gpu.driver(), gpu.info.backend, gpu.lanes());
         let hash = Sha256::digest(format!("{device:?}"));
-        let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&hash[..8]);
         Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))))
     }
 

@@ -11,7 +11,7 @@ mod trial;
 pub use cache::{Cache, Entry};
 pub use trial::{Trial, Verdict};
 
-use crate::data::replace_file;
+use crate::data::{hex, replace_file};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Recording};
 use crate::network::Compiled;
@@ -273,5 +273,5 @@ fn key(compiled: &Compiled, pass: &Pass, candidates: &[Settings]) -> Result<Stri
             hash.update(format!("{:?}", dispatch.groups));
         }
     }
-    Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()[..16]))
 }
