@@ -117,9 +117,9 @@ impl<'a> Trainer<'a> {
     fn go_back(&mut self) -> Result<()> {
         let State { weights, velocity, progress } = &self.saved.state;
         let expected = progress.epochs * self.epoch_steps() + progress.epoch.steps;
-        if progress.step != expected || progress.epoch.steps >= self.epoch_steps() {
+        if progress.step != expected || progress.epoch.steps > self.epoch_steps() {
             return Err(Error::Checkpoint(format!(
-                "a checkpoint after {} epochs and {} steps: expected step {expected}, got {}",
+                "a checkpoint after {} epochs and {} steps of the next: expected step {expected}, got {}",
                 progress.epochs, progress.epoch.steps, progress.step
             )));
         }
@@ -156,8 +156,9 @@ impl<'a> Trainer<'a> {
 
     /// Whether nothing is left to be done.
     pub fn is_finished(&self) -> bool {
+        let Progress { epochs, step, evaluated, .. } = self.progress;
         let most = self.options().max_steps.unwrap_or(usize::MAX);
-        self.progress.epochs >= self.options().epochs || self.progress.step >= most
+        epochs >= self.options().epochs || (step >= most && evaluated == step)
     }
 
     /// The weights as they are now.
@@ -295,7 +296,7 @@ impl<'a> Trainer<'a> {
     async fn close_epoch(&mut self) -> Result<(EpochReport, Evaluation)> {
         let evaluation = self.evaluate().await?;
         let (val_loss, val_accuracy) = (evaluation.loss, evaluation.accuracy());
-        let Progress { epochs, step, epoch: sums, best } = &self.progress;
+        let Progress { epochs, step, epoch: sums, best, .. } = &self.progress;
         let report = EpochReport {
             epoch: epochs + 1,
             step: *step,
@@ -310,6 +311,7 @@ impl<'a> Trainer<'a> {
         if best.is_none_or(|best| now.surpasses(&best)) {
             self.progress.best = Some(now);
         }
+        self.progress.evaluated = now.step;
         if self.progress.epoch.steps == self.epoch_steps() {
             self.progress.epochs += 1;
             self.progress.epoch = EpochSums::default();

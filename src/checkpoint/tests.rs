@@ -24,7 +24,7 @@ fn made(step: usize) -> Checkpoint {
         state: State {
             weights: network.initialize(1),
             velocity: Some(velocity),
-            progress: Progress { epochs: step / 4, step, epoch, best },
+            progress: Progress { epochs: step / 4, step, epoch, evaluated: 4, best },
         },
         network,
     }
@@ -43,7 +43,10 @@ fn what_is_saved_is_what_is_loaded() {
     let loaded = Checkpoint::load(&path).unwrap();
     assert_eq!(loaded.state, saved.state);
     assert_eq!((loaded.options, loaded.choices), (saved.options.clone(), saved.choices.clone()));
-    assert_eq!((loaded.data, loaded.device, loaded.program), (saved.data.clone(), saved.device.clone(), "0.1.0".into()));
+    assert_eq!(
+        (loaded.data, loaded.device, loaded.program),
+        (saved.data.clone(), saved.device.clone(), "0.1.0".into())
+    );
     // -0 equals 0 and the tiniest number may be flushed: the bytes tell.
     let again = Checkpoint::load(&path).unwrap().to_bytes();
     assert!(again == saved.to_bytes() && again == fs::read(&path).unwrap());
@@ -111,7 +114,7 @@ fn other_versions_and_nonsense_are_named() {
         ("\\\"momentum\\\":0.9", "\\\"momentum\\\":9.0", "--momentum must be at least 0 and below 1, got 9"),
         ("\\\"correct\\\":5", "\\\"correct\\\":-5", "not a checkpoint that can be read"),
         ("velocity.0.bias", "velocity.0.base", "velocity.0.bias"),
-        ("units = 2", "units = 3", "`2.bias`"),
+        ("units = 2", "units = 3", "`2.weight`"),
     ] {
         let message = refusal(&forged(from, to));
         assert!(message.contains("some/file") && message.contains(says), "{from}: {message}");

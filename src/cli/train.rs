@@ -15,7 +15,7 @@ use shadegrad::data::{DataPair, Share, Source};
 use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
 use shadegrad::ops::softmax::Cost;
-use shadegrad::train::{Event, Interval, Outcome, TrainOptions, Trainer};
+use shadegrad::train::{Event, Interval, Outcome, Progress, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -167,8 +167,18 @@ impl Options {
         Ok(options)
     }
 
-    /// What a run that goes on may be told anew.
-    fn change(&self, options: &mut TrainOptions, log_every: usize) -> Result<()> {
+    /// Tells a run that goes on what it may be told anew.
+    fn change(&self, checkpoint: &mut Checkpoint, log_every: usize) -> Result<()> {
+        let Checkpoint { options, state, .. } = checkpoint;
+        let Progress { epochs, step, .. } = state.progress;
+        let fits = |option: &str, given: Option<usize>, done: usize| match given {
+            Some(given) if given < done => {
+                Err(Error::Usage(format!("{option}: expected at least {done}, which the run has done, got {given}")))
+            }
+            _ => Ok(()),
+        };
+        fits("--epochs", self.epochs, epochs)?;
+        fits("--max-steps", self.max_steps, step)?;
         options.epochs = self.epochs.unwrap_or(options.epochs);
         options.max_steps = self.max_steps.or(options.max_steps);
         options.checkpoint_every = self.checkpoint_every.or(options.checkpoint_every);
@@ -237,7 +247,7 @@ fn resume(options: &Options, run: &Path) -> Result<ExitCode> {
     let same = record.check_same_run(&checkpoint.network, &checkpoint.options);
     same.map_err(|problem| Error::file(&restored.path, problem))?;
     let log_every = options.log_every.unwrap_or(record.command.log_every);
-    options.change(&mut checkpoint.options, log_every)?;
+    options.change(&mut checkpoint, log_every)?;
     let source = match &options.data.data {
         Some(_) => options.data.source(silent),
         None => Source::resolve(Some(&record.command.data), None).0,
@@ -249,9 +259,11 @@ fn resume(options: &Options, run: &Path) -> Result<ExitCode> {
     let step = checkpoint.state.progress.step;
     let train_options = checkpoint.options.clone();
     let trainer = Trainer::resume(&device, checkpoint, &data)?;
-    folder.cut_back(trainer.progress())?;
-    record.resume(step, &train_options, &device);
-    folder.write_record(&record)?;
+    if !trainer.is_finished() {
+        folder.cut_back(trainer.progress())?;
+        record.resume(step, &train_options, &device);
+        folder.write_record(&record)?;
+    }
     if !silent {
         eprintln!("resumed after step {step}, from {}", restored.path.display());
     }
@@ -267,7 +279,9 @@ fn pinned(options: &Options, checkpoint: &Checkpoint, device: &Device, data: &Da
     let (before, now) = (&checkpoint.device, device.identity());
     let (program, this) = (&checkpoint.program, env!("CARGO_PKG_VERSION"));
     if program != this && !options.quiet {
-        eprintln!("warning: the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits");
+        eprintln!(
+            "warning: the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
+        );
     }
     if *before == now {
         return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
@@ -325,7 +339,7 @@ fn train(
     reporter.clear();
     let outcome = outcome.map_err(|error| folder.explain(error))?;
     if let Some(evaluation) = &outcome.evaluation {
-        folder.write_confusion(evaluation)?;
+        folder.write_confusion(evaluation).map_err(|error| folder.explain(error))?;
     }
     if outcome.interrupted {
         let checkpoint = pollster::block_on(trainer.checkpoint())?;

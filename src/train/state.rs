@@ -31,6 +31,8 @@ pub struct Progress {
     pub step: usize,
     /// What is known of the epoch that is under way.
     pub epoch: EpochSums,
+    /// Steps that were done at the last evaluation.
+    pub evaluated: usize,
     /// The best evaluation so far.
     pub best: Option<Best>,
 }
