@@ -48,6 +48,9 @@ pub enum Error {
     /// The device refused or failed; names the kernel or buffer.
     #[error("{0}")]
     Device(String),
+    /// The device went away, ran out of memory or did not answer; opened anew, it may work again.
+    #[error("{0}")]
+    DeviceLost(String),
     /// Training ran into a loss that is not finite.
     #[error("{0}")]
     NotFinite(String),

@@ -7,7 +7,7 @@ mod profile;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::fast::{self, Instructions, Team};
-use crate::gpu::{AdapterChoice, Gpu, Memory, Program, Recording, missing_driver_remedy};
+use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Recording, missing_driver_remedy};
 use crate::network::{Compiled, DataTensors, Weights};
 use crate::ops::{self, Choose, Settings, Step};
 use crate::plan::{Pass, Region, TensorId};
@@ -107,16 +107,32 @@ impl Device {
             DeviceChoice::Adapter(adapter) => adapter,
         };
         match Gpu::open(adapter, Step::FIELDS).await? {
-            Some(opened) => Ok(Device {
-                notice: opened.software.then(software_notice),
-                description: opened.description,
-                choices: Arc::new(Settings::of(&opened.gpu).into()),
-                kind: Kind::Gpu(Arc::new(opened.gpu)),
-            }),
+            Some(opened) => Ok(Device::opened(opened)),
             None => {
                 let notice = format!("no GPU driver found, running on the CPU; {}", missing_driver_remedy());
                 Device::cpu(None, Instructions::best(), Some(notice))
             }
+        }
+    }
+
+    fn opened(opened: OpenedGpu) -> Device {
+        Device {
+            notice: opened.software.then(software_notice),
+            description: opened.description,
+            choices: Arc::new(Settings::of(&opened.gpu).into()),
+            kind: Kind::Gpu(Arc::new(opened.gpu)),
+        }
+    }
+
+    /// The same device opened anew, with the same choice of kernels. What was on it is lost, and its memory is given back.
+    pub async fn reopen(&self) -> Result<Device> {
+        let Some(gpu) = self.gpu() else { return Ok(self.clone()) };
+        gpu.destroy();
+        // What it has to say of that is known.
+        let _ = gpu.finish("giving the device back").await;
+        match gpu.reopen().await? {
+            Some(opened) => Device::opened(opened).with_choices(self.choices().clone()),
+            None => Err(Error::DeviceLost(format!("{} is there no more", self.description))),
         }
     }
 

@@ -8,11 +8,12 @@
 //! [`Trainer::resume`] goes on from there.
 
 mod options;
+mod recover;
 mod report;
 mod state;
 
 pub use options::{Interval, TrainOptions};
-pub use report::{EpochReport, Event, Outcome, StepsReport};
+pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
 pub use state::{Best, EpochSums, Progress, State};
 
 use crate::checkpoint::Checkpoint;
@@ -35,6 +36,7 @@ type Observer<'o> = dyn FnMut(Event<'_>) -> Result<ControlFlow<()>> + 'o;
 
 /// A network being trained on a device.
 pub struct Trainer<'a> {
+    device: Device,
     data: &'a DataPair,
     machine: Machine,
     scores: ScoreTensors,
@@ -46,6 +48,12 @@ pub struct Trainer<'a> {
     saved_at: Instant,
     /// Steps that the next run submits.
     run_length: usize,
+    /// Steps that it may submit.
+    most_steps: usize,
+    /// The last step that the observer has heard of.
+    heard: usize,
+    /// How often the device was opened anew.
+    recoveries: usize,
 }
 
 impl<'a> Trainer<'a> {
@@ -87,27 +95,22 @@ impl<'a> Trainer<'a> {
 
     fn from(device: &Device, saved: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
         let Checkpoint { network, options, state, .. } = &saved;
-        let mut machine = Machine::new(device, options.compile(network, data)?)?;
-        let tensors = &machine.compiled.tensors;
-        let (Some(train), Some(test), Some(scores)) = (tensors.train, tensors.test, tensors.scores) else {
-            return Err(Error::Usage("the training and validation sets must not be empty".into()));
-        };
-        machine.load_set(&train, &data.train);
-        machine.load_set(&test, &data.test);
-        let evaluator = Evaluator::new(&data.test, network.classes(), options.batch(data), scores);
+        let (machine, scores) = put(device, &saved, data)?;
         let len = data.train.len() as u32;
-        let order = if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) };
-        let progress = state.progress.clone();
         let mut trainer = Trainer {
+            device: device.clone(),
             data,
-            machine,
+            evaluator: Evaluator::new(&data.test, network.classes(), options.batch(data), scores),
             scores,
-            evaluator,
-            order,
-            progress,
+            order: if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) },
+            progress: state.progress.clone(),
+            run_length: 1,
+            most_steps: machine.most_steps(),
+            heard: state.progress.step,
+            recoveries: 0,
+            machine,
             saved,
             saved_at: Instant::now(),
-            run_length: 1,
         };
         trainer.go_back()?;
         Ok(trainer)
@@ -129,13 +132,27 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Trains to the end, or until the observer breaks; called again, it goes on.
+    /// Trains to the end, or until the observer breaks; called again, it goes on. A device that is lost meanwhile is
+    /// opened anew, three times at most.
     pub async fn run(&mut self, observer: &mut Observer<'_>) -> Result<Outcome> {
         let mut outcome = Outcome { epochs: Vec::new(), evaluation: None, interrupted: false };
+        loop {
+            let flow = match self.go_on(observer, &mut outcome).await {
+                Err(Error::DeviceLost(problem)) => self.recover(problem, observer).await?,
+                ended => return ended.map(|()| outcome),
+            };
+            if flow.is_break() {
+                outcome.interrupted = true;
+                return Ok(outcome);
+            }
+        }
+    }
+
+    async fn go_on(&mut self, observer: &mut Observer<'_>, outcome: &mut Outcome) -> Result<()> {
         while !self.is_finished() {
             if self.epoch(observer).await?.is_break() {
                 outcome.interrupted = true;
-                return Ok(outcome);
+                return Ok(());
             }
             let (report, evaluation) = self.close_epoch().await?;
             let checkpoint = self.checkpoint().await?;
@@ -145,13 +162,13 @@ impl<'a> Trainer<'a> {
             outcome.evaluation = Some(evaluation);
             if heard.is_break() || saved.is_break() {
                 outcome.interrupted = true;
-                return Ok(outcome);
+                return Ok(());
             }
         }
         if outcome.evaluation.is_none() {
             outcome.evaluation = Some(self.evaluate().await?);
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Whether nothing is left to be done.
@@ -203,6 +220,11 @@ impl<'a> Trainer<'a> {
         &self.progress
     }
 
+    /// On what: the device of [`Trainer::new`], or what it was opened anew as.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Images a step.
     fn batch(&self) -> usize {
         self.options().batch_size.min(self.data.train.len())
@@ -221,21 +243,13 @@ impl<'a> Trainer<'a> {
         let steps = self.steps();
         while self.progress.epoch.steps < steps.len() {
             let losses = self.run_steps(&steps).await?;
-            let Progress { epochs, step, epoch: sums, .. } = &self.progress;
-            let (last, done) = (*step, sums.steps);
-            let report = StepsReport {
-                epoch: epochs + 1,
-                first_step: last + 1 - losses.len(),
-                losses: &losses,
-                done,
-                steps: steps.len(),
-                epoch_loss: sums.mean_loss(),
-                images_per_second: sums.images_per_second(),
-            };
-            if observer(Event::Steps(report))?.is_break() {
-                return Ok(ControlFlow::Break(()));
+            if self.progress.step > self.heard {
+                self.heard = self.progress.step;
+                if observer(Event::Steps(self.steps_report(&losses, steps.len())))?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
-            if done < steps.len() && self.checkpoint_is_due() {
+            if self.progress.epoch.steps < steps.len() && self.checkpoint_is_due() {
                 let checkpoint = self.checkpoint().await?;
                 if self.save(checkpoint, observer)?.is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -243,6 +257,19 @@ impl<'a> Trainer<'a> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn steps_report<'r>(&self, losses: &'r [f64], steps: usize) -> StepsReport<'r> {
+        let Progress { epochs, step, epoch: sums, .. } = &self.progress;
+        StepsReport {
+            epoch: epochs + 1,
+            first_step: step + 1 - losses.len(),
+            losses,
+            done: sums.steps,
+            steps,
+            epoch_loss: sums.mean_loss(),
+            images_per_second: sums.images_per_second(),
+        }
     }
 
     /// All steps of this epoch, those that are done as well.
@@ -258,7 +285,9 @@ impl<'a> Trainer<'a> {
     async fn run_steps(&mut self, steps: &[Step]) -> Result<Vec<f64>> {
         let start = Instant::now();
         let done = self.progress.epoch.steps;
-        let run = done..(done + self.run_length.min(self.steps_to_checkpoint())).min(steps.len());
+        let to_checkpoint = self.options().checkpoint_every.map_or(usize::MAX, |every| every.left(self.progress.step));
+        let most = self.run_length.min(to_checkpoint).min(self.steps_to_news());
+        let run = done..(done + most).min(steps.len());
         self.machine.run(Section::Train, &steps[run.clone()])?;
         let (losses, correct) = self.read_scores(run.clone()).await?;
         let took = start.elapsed();
@@ -286,7 +315,7 @@ impl<'a> Trainer<'a> {
         if self.options().every_step {
             self.run_length = 1;
         } else if took < RUN_TARGET / 2 {
-            self.run_length = (self.run_length * 2).min(self.machine.most_steps());
+            self.run_length = (self.run_length * 2).min(self.most_steps);
         } else if took > RUN_TARGET * 2 {
             self.run_length = (self.run_length / 2).max(1);
         }
@@ -320,27 +349,24 @@ impl<'a> Trainer<'a> {
     }
 
     async fn evaluate(&mut self) -> Result<Evaluation> {
-        let evaluation = self.evaluator.run(&mut self.machine).await?;
+        let evaluation = self.evaluator.run(&mut self.machine, self.most_steps).await?;
         if evaluation.loss.is_finite() {
             return Ok(evaluation);
         }
         Err(self.not_finite("the validation loss after step", self.progress.step, evaluation.loss))
     }
 
-    /// Steps until the next checkpoint within an epoch is due.
-    fn steps_to_checkpoint(&self) -> usize {
-        match self.options().checkpoint_every {
-            Some(Interval::Steps(every)) => every - self.progress.step % every,
-            Some(Interval::Minutes(_)) | None => usize::MAX,
+    /// Steps until the first that the observer has not heard of.
+    fn steps_to_news(&self) -> usize {
+        match self.heard.saturating_sub(self.progress.step) {
+            0 => usize::MAX,
+            again => again,
         }
     }
 
     fn checkpoint_is_due(&self) -> bool {
-        match self.options().checkpoint_every {
-            Some(Interval::Steps(every)) => self.progress.step.is_multiple_of(every),
-            Some(Interval::Minutes(minutes)) => self.saved_at.elapsed().as_secs() / 60 >= minutes,
-            None => false,
-        }
+        let every = self.options().checkpoint_every;
+        every.is_some_and(|every| every.is_due(self.progress.step, self.saved_at.elapsed()))
     }
 
     /// From now on the run can go back to here.
@@ -357,4 +383,16 @@ impl<'a> Trainer<'a> {
             "{what} {step} is {value}, at learning rate {rate}; try a smaller --learning-rate, a tenth say"
         ))
     }
+}
+
+/// A machine with the data on it.
+fn put(device: &Device, what: &Checkpoint, data: &DataPair) -> Result<(Machine, ScoreTensors)> {
+    let mut machine = Machine::new(device, what.options.compile(&what.network, data)?)?;
+    let tensors = &machine.compiled.tensors;
+    let (Some(train), Some(test), Some(scores)) = (tensors.train, tensors.test, tensors.scores) else {
+        return Err(Error::Usage("the training and validation sets must not be empty".into()));
+    };
+    machine.load_set(&train, &data.train);
+    machine.load_set(&test, &data.test);
+    Ok((machine, scores))
 }

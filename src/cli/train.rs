@@ -235,7 +235,7 @@ fn start(options: &Options) -> Result<ExitCode> {
     let checkpoint = pollster::block_on(trainer.checkpoint())?;
     folder.write_weights(&network, &checkpoint.state.weights)?;
     folder.write_checkpoint(&checkpoint)?;
-    train(options, log_every, &device, trainer, folder)
+    train(options, log_every, trainer, folder)
 }
 
 /// A run that goes on.
@@ -267,7 +267,7 @@ fn resume(options: &Options, run: &Path) -> Result<ExitCode> {
     if !silent {
         eprintln!("resumed after step {step}, from {}", restored.path.display());
     }
-    train(options, log_every, &device, trainer, folder)
+    train(options, log_every, trainer, folder)
 }
 
 /// The device with the kernels of the checkpoint. On another one, with those of `--tune`; then equal bits are not promised.
@@ -306,13 +306,7 @@ fn introduce(options: &Options, network: &Network, data: &DataPair) {
 }
 
 /// Trains to the end, and says so.
-fn train(
-    options: &Options,
-    log_every: usize,
-    device: &Device,
-    mut trainer: Trainer<'_>,
-    mut folder: RunFolder,
-) -> Result<ExitCode> {
+fn train(options: &Options, log_every: usize, mut trainer: Trainer<'_>, mut folder: RunFolder) -> Result<ExitCode> {
     let stop = stop_on_ctrl_c();
     let mut reporter = Reporter::new(options, trainer.options().epochs);
     let network = trainer.network().clone();
@@ -333,6 +327,7 @@ fn train(
                 reporter.epoch(report);
             }
             Event::Checkpoint(checkpoint) => folder.write_checkpoint(checkpoint)?,
+            Event::Recovery(recovery) => reporter.recovery(&recovery),
         }
         Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }));
@@ -350,7 +345,7 @@ fn train(
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if options.profile {
-        profile(options, device, &mut trainer, &mut folder, &reporter)?;
+        profile(options, &mut trainer, &mut folder, &reporter)?;
     }
     if !options.silent() {
         conclude(options, &outcome, &trainer, &folder);
@@ -359,15 +354,9 @@ fn train(
 }
 
 /// `--profile`
-fn profile(
-    options: &Options,
-    device: &Device,
-    trainer: &mut Trainer<'_>,
-    folder: &mut RunFolder,
-    reporter: &Reporter,
-) -> Result<()> {
+fn profile(options: &Options, trainer: &mut Trainer<'_>, folder: &mut RunFolder, reporter: &Reporter) -> Result<()> {
     let profile = pollster::block_on(trainer.profile())?;
-    let ceilings = super::bench::ceilings(device)?;
+    let ceilings = super::bench::ceilings(trainer.device())?;
     let line = report::profile_line(profile.json(ceilings.as_ref()));
     folder.write_metric(&line)?;
     reporter.json_line(&line);

@@ -6,6 +6,7 @@
 
 mod device;
 mod environment;
+mod fault;
 mod program;
 mod recording;
 mod shader;
@@ -13,6 +14,7 @@ mod timing;
 
 pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
 pub use environment::driver_environment;
+pub use fault::is_polling;
 pub use program::{Memory, Program};
 pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};

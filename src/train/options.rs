@@ -7,6 +7,7 @@ use crate::ops::softmax::Cost;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,6 +121,24 @@ pub enum Interval {
     Steps(usize),
     /// A number of minutes: `10min`.
     Minutes(u64),
+}
+
+impl Interval {
+    /// Steps from `step` to the next checkpoint, as far as steps decide it.
+    pub(super) fn left(self, step: usize) -> usize {
+        match self {
+            Interval::Steps(every) => every - step % every,
+            Interval::Minutes(_) => usize::MAX,
+        }
+    }
+
+    /// Whether there is to be a checkpoint after `step`, some time after the last one.
+    pub(super) fn is_due(self, step: usize, since: Duration) -> bool {
+        match self {
+            Interval::Steps(every) => step.is_multiple_of(every),
+            Interval::Minutes(minutes) => since.as_secs() / 60 >= minutes,
+        }
+    }
 }
 
 impl FromStr for Interval {

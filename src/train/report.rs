@@ -2,11 +2,11 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::evaluate::Evaluation;
+use crate::machine::Device;
 use crate::network::Weights;
 use serde::Serialize;
 
 /// What the observer hears.
-#[derive(Debug)]
 pub enum Event<'a> {
     /// Some steps are done.
     Steps(StepsReport<'a>),
@@ -16,6 +16,23 @@ pub enum Event<'a> {
     ///
     /// [`TrainOptions::checkpoint_every`]: super::TrainOptions::checkpoint_every
     Checkpoint(&'a Checkpoint),
+    /// The device was lost and opened anew; the run goes on from the last checkpoint. Steps that the observer has heard of
+    /// are done again in silence.
+    Recovery(Recovery<'a>),
+}
+
+/// A device that was lost and opened anew.
+pub struct Recovery<'a> {
+    /// What happened to it.
+    pub problem: &'a str,
+    /// How often this has been done for this run, from 1.
+    pub times: usize,
+    /// The step of the last checkpoint.
+    pub step: usize,
+    /// Steps that are submitted at once from now on, at most.
+    pub most_steps: usize,
+    /// The device as it is now.
+    pub device: &'a Device,
 }
 
 /// A run of steps.

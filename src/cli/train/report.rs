@@ -5,7 +5,7 @@ use crate::cli::output::{confusion_table, grouped, percent};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shadegrad::evaluate::Evaluation;
-use shadegrad::train::{EpochReport, Progress, StepsReport};
+use shadegrad::train::{EpochReport, Progress, Recovery, StepsReport};
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -119,6 +119,20 @@ impl Reporter {
         match &self.bar {
             Some(bar) => bar.suspend(|| println!("{line}")),
             None => println!("{line}"),
+        }
+    }
+
+    /// A device that was lost.
+    pub fn recovery(&self, recovery: &Recovery<'_>) {
+        let Recovery { problem, times, step, most_steps, device } = recovery;
+        let warning = format!(
+            "warning: {problem}\nopened {} anew ({times} of 3); going on from step {step}, with at most {most_steps} steps \
+             a submit",
+            device.description
+        );
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{warning}")),
+            None => eprintln!("{warning}"),
         }
     }
 
