@@ -2,7 +2,10 @@
 //!
 //! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
 
+mod check;
 mod profile;
+
+pub use check::NotFinite;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};

@@ -7,6 +7,7 @@
 //! Between two runs of steps the whole of the training is a small [`State`]. A [`Checkpoint`] keeps it, and
 //! [`Trainer::resume`] goes on from there.
 
+mod find_nan;
 mod options;
 mod recover;
 mod report;
@@ -139,6 +140,10 @@ impl<'a> Trainer<'a> {
         loop {
             let flow = match self.go_on(observer, &mut outcome).await {
                 Err(Error::DeviceLost(problem)) => self.recover(problem, observer).await?,
+                Err(Error::NotFinite(problem)) if self.options().find_nan => {
+                    let origin = self.find_not_finite().await?;
+                    return Err(Error::NotFinite(format!("{problem}\n{origin}")));
+                }
                 ended => return ended.map(|()| outcome),
             };
             if flow.is_break() {
@@ -185,15 +190,18 @@ impl<'a> Trainer<'a> {
 
     /// The run as it is now, between two runs of steps. Fails if there is a weight that is not finite.
     pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let weights = self.machine.read_weights().await?;
-        let started = self.progress.step > 0;
-        let velocity = if started { self.machine.read_velocity().await? } else { None };
-        for value in weights.values.iter().chain(velocity.iter().flat_map(|velocity| &velocity.values)).flatten() {
-            if !value.is_finite() {
-                return Err(self.not_finite("a weight after step", self.progress.step, f64::from(*value)));
-            }
+        let state = self.state().await?;
+        match find_nan::not_finite(&state) {
+            None => Ok(Checkpoint { state, ..self.saved.clone() }),
+            Some(value) => Err(self.not_finite("a weight after step", self.progress.step, f64::from(value))),
         }
-        Ok(Checkpoint { state: State { weights, velocity, progress: self.progress.clone() }, ..self.saved.clone() })
+    }
+
+    async fn state(&mut self) -> Result<State> {
+        let weights = self.machine.read_weights().await?;
+        let moves = self.progress.step > 0;
+        let velocity = if moves { self.machine.read_velocity().await? } else { None };
+        Ok(State { weights, velocity, progress: self.progress.clone() })
     }
 
     /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and velocity

@@ -427,13 +427,16 @@ fn a_loss_that_is_not_finite_is_explained() {
     let text = "input = [28, 28, 1]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\n\
                 [[layers]]\ntype = 'dense'\nunits = 8\n[[layers]]\ntype = 'dense'\nunits = 10\n";
     fs::write(place.path("linear.toml"), text).unwrap();
-    let output =
-        place.run("train --model linear.toml --data data --batch-size 10 --learning-rate 1000 --out run --quiet");
+    let train = "train --model linear.toml --data data --batch-size 10 --learning-rate 1000 --find-nan --quiet";
+    let output = place.run(&format!("{train} --out run"));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    for says in
-        ["error: the loss of step ", "at learning rate 1000", "--learning-rate", "the last good weights are in run"]
-    {
+    for says in [
+        "error: the loss of step ",
+        "at learning rate 1000",
+        "--learning-rate",
+        "of finite numbers\nthe last good weights are in run",
+    ] {
         assert!(stderr.contains(says), "{stderr}");
     }
     Weights::open(&place.path("run/model.safetensors")).unwrap();

@@ -92,6 +92,10 @@ pub struct Options {
         "out", "init", "no_shuffle",
     ])]
     resume: Option<PathBuf>,
+    /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
+    /// first such number
+    #[arg(long)]
+    find_nan: bool,
     /// Time the dispatches of a step when the training is over, as `bench kernels` does; costs about two seconds, or
     /// seven steps where they are slow, and changes no weight
     #[arg(long)]
@@ -161,6 +165,7 @@ impl Options {
             max_steps: self.max_steps,
             every_step: self.log_every == Some(1),
             checkpoint_every: self.checkpoint_every,
+            find_nan: self.find_nan,
         };
         options.validate()?;
         self.check()?;
@@ -183,6 +188,7 @@ impl Options {
         options.max_steps = self.max_steps.or(options.max_steps);
         options.checkpoint_every = self.checkpoint_every.or(options.checkpoint_every);
         options.every_step = log_every == 1;
+        options.find_nan = self.find_nan;
         options.validate()?;
         self.check()
     }

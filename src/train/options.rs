@@ -36,6 +36,8 @@ pub struct TrainOptions {
     pub every_step: bool,
     /// When checkpoints are made within an epoch; the end of an epoch makes one anyway.
     pub checkpoint_every: Option<Interval>,
+    /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
+    pub find_nan: bool,
 }
 
 impl Default for TrainOptions {
@@ -53,6 +55,7 @@ impl Default for TrainOptions {
             max_steps: None,
             every_step: false,
             checkpoint_every: None,
+            find_nan: false,
         }
     }
 }
@@ -108,8 +111,8 @@ impl TrainOptions {
 impl TrainOptions {
     /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits.
     pub fn same_way(&self, other: &TrainOptions) -> bool {
-        let TrainOptions { epochs, max_steps, every_step, checkpoint_every, .. } = *other;
-        TrainOptions { epochs, max_steps, every_step, checkpoint_every, ..self.clone() } == *other
+        let TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, .. } = *other;
+        TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
     }
 }
 
