@@ -3,7 +3,7 @@
 //! Where the shaders run on a software driver anyway, the user should know what native code would give, and a figure of
 //! another machine says little about this one.
 
-use crate::data::{DataPair, Dataset};
+use crate::data::{DataPair, Dataset, hex};
 use crate::error::Result;
 use crate::fast::Instructions;
 use crate::kept::{self, Kept};
@@ -60,7 +60,7 @@ pub fn cpu_speed_in(
         entry.images_per_second.is_finite() && entry.images_per_second > 0.0
     });
     let key = Sha256::digest(format!("{} {cpu} {batch} {}", env!("CARGO_PKG_VERSION"), network.to_toml()));
-    let key: String = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let key = hex(&key[..16]);
     if let Some(Entry { images_per_second, .. }) = kept.get(&key) {
         return Ok(Some(CpuSpeed { images_per_second: *images_per_second, remembered: true }));
     }

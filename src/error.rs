@@ -30,6 +30,12 @@ pub enum Error {
         /// What is wrong with it, with expected and got.
         problem: String,
     },
+    /// A checkpoint that a run cannot go on from; names one that it can, if there is one.
+    #[error("{0}")]
+    Checkpoint(String),
+    /// A run that ended before its time; says how it can go on.
+    #[error("{0}")]
+    Run(String),
     /// A network that cannot be built; names the layer, and says expected and got.
     #[error("{0}")]
     Network(String),
@@ -42,6 +48,9 @@ pub enum Error {
     /// The device refused or failed; names the kernel or buffer.
     #[error("{0}")]
     Device(String),
+    /// The device went away, ran out of memory or did not answer; opened anew, it may work again.
+    #[error("{0}")]
+    DeviceLost(String),
     /// Training ran into a loss that is not finite.
     #[error("{0}")]
     NotFinite(String),

@@ -56,10 +56,11 @@ impl Evaluator {
         Evaluator { labels: set.labels.clone(), classes, batch, scores }
     }
 
-    pub(crate) async fn run(&self, machine: &mut Machine) -> Result<Evaluation> {
+    /// `most` steps in one submit, or fewer.
+    pub(crate) async fn run(&self, machine: &mut Machine, most: usize) -> Result<Evaluation> {
         let images = self.labels.len();
         let steps = Step::epoch(images, self.batch, 0, 0, 0.0);
-        for chunk in steps.chunks(STEPS_A_SUBMIT) {
+        for chunk in steps.chunks(most.min(STEPS_A_SUBMIT)) {
             machine.run(Section::Evaluate, chunk)?;
             machine.finish().await?;
         }
@@ -77,7 +78,7 @@ impl Evaluator {
 /// Evaluates weights on a set.
 pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
-    evaluator.run(&mut machine).await
+    evaluator.run(&mut machine, STEPS_A_SUBMIT).await
 }
 
 /// What the last layer says of each image, `[images, classes]`.

@@ -71,6 +71,7 @@
 
 #![warn(missing_docs)]
 
+pub mod checkpoint;
 pub mod cpu_speed;
 pub mod data;
 pub mod error;

@@ -2,17 +2,21 @@
 //!
 //! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
 
+mod check;
 mod profile;
+
+pub use check::NotFinite;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::fast::{self, Instructions, Team};
-use crate::gpu::{AdapterChoice, Gpu, Memory, Program, Recording, missing_driver_remedy};
+use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Recording, missing_driver_remedy};
 use crate::network::{Compiled, DataTensors, Weights};
 use crate::ops::{self, Choose, Settings, Step};
 use crate::plan::{Pass, Region, TensorId};
 use crate::reference;
 use crate::tune::Choices;
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -26,6 +30,27 @@ pub enum DeviceChoice {
     Reference,
     /// A GPU or a driver that acts as one; the CPU if `auto` finds none.
     Adapter(AdapterChoice),
+}
+
+impl Default for DeviceChoice {
+    /// `auto`
+    fn default() -> Self {
+        DeviceChoice::Adapter(AdapterChoice::Auto)
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    /// As `--device` takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Cpu(None) => f.write_str("cpu"),
+            DeviceChoice::Cpu(Some(threads)) => write!(f, "cpu:{threads}"),
+            DeviceChoice::Reference => f.write_str("reference"),
+            DeviceChoice::Adapter(AdapterChoice::Auto) => f.write_str("auto"),
+            DeviceChoice::Adapter(AdapterChoice::Index(index)) => index.fmt(f),
+            DeviceChoice::Adapter(AdapterChoice::Name(name)) => f.write_str(name),
+        }
+    }
 }
 
 impl FromStr for DeviceChoice {
@@ -85,16 +110,32 @@ impl Device {
             DeviceChoice::Adapter(adapter) => adapter,
         };
         match Gpu::open(adapter, Step::FIELDS).await? {
-            Some(opened) => Ok(Device {
-                notice: opened.software.then(software_notice),
-                description: opened.description,
-                choices: Arc::new(Settings::of(&opened.gpu).into()),
-                kind: Kind::Gpu(Arc::new(opened.gpu)),
-            }),
+            Some(opened) => Ok(Device::opened(opened)),
             None => {
                 let notice = format!("no GPU driver found, running on the CPU; {}", missing_driver_remedy());
                 Device::cpu(None, Instructions::best(), Some(notice))
             }
+        }
+    }
+
+    fn opened(opened: OpenedGpu) -> Device {
+        Device {
+            notice: opened.software.then(software_notice),
+            description: opened.description,
+            choices: Arc::new(Settings::of(&opened.gpu).into()),
+            kind: Kind::Gpu(Arc::new(opened.gpu)),
+        }
+    }
+
+    /// The same device opened anew, with the same choice of kernels. What was on it is lost, and its memory is given back.
+    pub async fn reopen(&self) -> Result<Device> {
+        let Some(gpu) = self.gpu() else { return Ok(self.clone()) };
+        gpu.destroy();
+        // What it has to say of that is known.
+        let _ = gpu.finish("giving the device back").await;
+        match gpu.reopen().await? {
+            Some(opened) => Device::opened(opened).with_choices(self.choices().clone()),
+            None => Err(Error::DeviceLost(format!("{} is there no more", self.description))),
         }
     }
 
@@ -110,6 +151,15 @@ impl Device {
         match &self.kind {
             Kind::Gpu(gpu) => Some(gpu),
             Kind::Cpu(_) | Kind::Reference => None,
+        }
+    }
+
+    /// What decides the bits of its results, as far as the program knows: the adapter with its driver, or the CPU's vector
+    /// instructions.
+    pub fn identity(&self) -> String {
+        match &self.kind {
+            Kind::Gpu(_) | Kind::Reference => self.description.clone(),
+            Kind::Cpu(team) => format!("CPU, {}", team.instructions.name()),
         }
     }
 
@@ -267,15 +317,43 @@ impl Machine {
 
     /// The weights as they are now.
     pub async fn read_weights(&mut self) -> Result<Weights> {
-        let whole = self.compiled.tensors.weights;
+        self.read_bank(self.compiled.tensors.weights).await
+    }
+
+    /// The velocity of each weight as it is now, if there is momentum.
+    pub async fn read_velocity(&mut self) -> Result<Option<Weights>> {
+        match self.compiled.tensors.velocity {
+            Some(velocity) => Ok(Some(self.read_bank(velocity).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Puts the velocity of each weight on the device; none stands for zeros. Nothing happens without momentum.
+    pub fn write_velocity(&mut self, velocity: Option<&Weights>) {
+        let Some(id) = self.compiled.tensors.velocity else { return };
+        let mut all = vec![0.0; self.compiled.plan.get(id).region.len];
+        for (part, values) in self.parts().into_iter().zip(velocity.iter().flat_map(|velocity| &velocity.values)) {
+            all[part].copy_from_slice(values);
+        }
+        self.write(id, &all);
+    }
+
+    /// The parameters of a tensor that is laid out like the weights.
+    async fn read_bank(&mut self, whole: TensorId) -> Result<Weights> {
         let len = self.compiled.plan.get(whole).region.len;
         let all = self.read(whole, 0..len).await?;
-        let parameters = self.compiled.tensors.parameters.iter();
-        let values = parameters.map(|id| {
-            let region = self.compiled.plan.get(*id).region;
-            all[region.offset..region.offset + region.len].to_vec()
-        });
-        Ok(Weights { values: values.collect() })
+        Ok(Weights { values: self.parts().into_iter().map(|part| all[part].to_vec()).collect() })
+    }
+
+    /// Where each parameter lies in the tensor of all weights.
+    fn parts(&self) -> Vec<Range<usize>> {
+        let Compiled { plan, tensors, .. } = &self.compiled;
+        let start = plan.get(tensors.weights).region.offset;
+        let part = |id: &TensorId| {
+            let region = plan.get(*id).region;
+            region.offset - start..region.offset - start + region.len
+        };
+        tensors.parameters.iter().map(part).collect()
     }
 
     fn region(&self, id: TensorId, part: Range<usize>) -> Region {

@@ -10,6 +10,12 @@ fn main() -> ExitCode {
         // SAFETY: the first statement of `main`; no other thread runs yet.
         unsafe { std::env::set_var(name, value) };
     }
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !shadegrad::gpu::is_polling() {
+            usual(info);
+        }
+    }));
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

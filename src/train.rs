@@ -2,17 +2,29 @@
 //!
 //! The data set lies on the device and a step is one replay of the plan; only a few numbers change from step to step.
 //! Steps are submitted in runs that take about a tenth of a second, measured while running; after each run its losses
-//! are read back, a few bytes, and the observer hears of them.
+//! are read back, a few bytes, and the observer hears of them. How many steps a run has changes no bit of anything.
+//!
+//! Between two runs of steps the whole of the training is a small [`State`]. A [`Checkpoint`] keeps it, and
+//! [`Trainer::resume`] goes on from there.
 
+mod find_nan;
+mod options;
+mod recover;
+mod report;
+mod state;
+
+pub use options::{Interval, TrainOptions};
+pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
+pub use state::{Best, EpochSums, Progress, State};
+
+use crate::checkpoint::Checkpoint;
 use crate::data::{DataPair, order::Order};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::machine::{Device, Machine, Section};
-use crate::network::{CompileOptions, Compiled, Network, ScoreTensors, Weights};
+use crate::network::{Network, ScoreTensors, Weights};
 use crate::ops::Step;
-use crate::ops::softmax::Cost;
 use crate::profile::Profile;
-use serde::Serialize;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
@@ -20,240 +32,155 @@ use std::time::{Duration, Instant};
 /// the two seconds after which some systems reset a GPU.
 const RUN_TARGET: Duration = Duration::from_millis(100);
 
-/// How to train.
-#[derive(Clone, Debug, Serialize)]
-pub struct TrainOptions {
-    /// Passes over the training set.
-    pub epochs: usize,
-    /// Images a step.
-    pub batch_size: usize,
-    /// eta of equations 4 and 5.
-    pub learning_rate: f32,
-    /// mu; 0 is plain gradient descent.
-    pub momentum: f32,
-    /// Whether to look ahead.
-    pub nesterov: bool,
-    /// Added to the gradient, times w.
-    pub weight_decay: f32,
-    /// What is minimised; the network's own if not given.
-    pub loss: Option<Cost>,
-    /// Of the initial weights, the data order and dropout.
-    pub seed: u64,
-    /// Whether each epoch draws the images in a new order.
-    pub shuffle: bool,
-    /// Ends the run after so many steps.
-    pub max_steps: Option<usize>,
-    /// Reads every loss back at once, step by step.
-    pub every_step: bool,
-}
-
-impl Default for TrainOptions {
-    fn default() -> Self {
-        TrainOptions {
-            epochs: 5,
-            batch_size: 100,
-            learning_rate: 0.03,
-            momentum: 0.9,
-            nesterov: false,
-            weight_decay: 0.0,
-            loss: None,
-            seed: 1,
-            shuffle: true,
-            max_steps: None,
-            every_step: false,
-        }
-    }
-}
-
-impl TrainOptions {
-    /// Every value inside its range; the message names the option.
-    pub fn validate(&self) -> Result<()> {
-        let expect = |fine: bool, what: &str, got: &dyn std::fmt::Display| {
-            if fine { Ok(()) } else { Err(Error::Usage(format!("{what}, got {got}"))) }
-        };
-        let rate = f64::from(self.learning_rate);
-        expect(self.epochs >= 1, "--epochs must be at least 1", &self.epochs)?;
-        expect((1..=65_536).contains(&self.batch_size), "--batch-size must be from 1 to 65536", &self.batch_size)?;
-        expect(rate > 0.0 && rate <= 1000.0, "--learning-rate must be above 0 and at most 1000", &rate)?;
-        expect((0.0..1.0).contains(&self.momentum), "--momentum must be at least 0 and below 1", &self.momentum)?;
-        let decay = self.weight_decay;
-        expect((0.0..=1.0).contains(&decay), "--weight-decay must be from 0 to 1", &decay)?;
-        expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
-        expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)
-    }
-}
-
-impl TrainOptions {
-    /// Images a step: no more than there are.
-    fn batch(&self, data: &DataPair) -> usize {
-        self.batch_size.min(data.train.len().max(data.test.len()))
-    }
-
-    /// The network as [`Trainer::new`] will run it: what there is to tune.
-    pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
-        self.validate()?;
-        network.check_fit(&data.train)?;
-        network.check_fit(&data.test)?;
-        let images = data.train.len();
-        let batch = self.batch(data);
-        let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
-        network.compile(&CompileOptions {
-            batch,
-            train_images: images,
-            test_images: data.test.len(),
-            momentum: self.momentum,
-            nesterov: self.nesterov,
-            weight_decay: self.weight_decay,
-            cost: self.loss,
-            slots,
-            ..CompileOptions::default()
-        })
-    }
-}
-
-/// What the observer hears.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// Some steps are done.
-    Steps(StepsReport<'a>),
-    /// An epoch is done and evaluated; the weights are those of its end.
-    Epoch(&'a EpochReport, &'a Weights),
-}
-
-/// A run of steps.
-#[derive(Debug)]
-pub struct StepsReport<'a> {
-    /// From 1.
-    pub epoch: usize,
-    /// Number of the first of these steps over the whole run, from 1.
-    pub first_step: usize,
-    /// Mean loss of each.
-    pub losses: &'a [f64],
-    /// Steps of this epoch that are done.
-    pub done: usize,
-    /// Steps of this epoch.
-    pub steps: usize,
-    /// Mean loss of this epoch so far.
-    pub epoch_loss: f64,
-    /// Images a second, in this epoch so far.
-    pub images_per_second: f64,
-}
-
-/// An epoch.
-#[derive(Clone, Debug, Serialize)]
-pub struct EpochReport {
-    /// From 1.
-    pub epoch: usize,
-    /// Steps done over the whole run.
-    pub step: usize,
-    /// Mean over the epoch's images, each seen with the weights of its step and with dropout.
-    pub train_loss: f64,
-    /// Share of the epoch's images, seen likewise.
-    pub train_accuracy: f64,
-    /// Mean over the validation set.
-    pub val_loss: f64,
-    /// Share of the validation set.
-    pub val_accuracy: f64,
-    /// Seconds of training, without the evaluation.
-    pub seconds: f64,
-    /// Images trained on a second.
-    pub images_per_second: f64,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Epochs done and evaluated.
-    pub epochs: Vec<EpochReport>,
-    /// The last evaluation, if there was one.
-    pub evaluation: Option<Evaluation>,
-    /// Whether the observer ended it.
-    pub interrupted: bool,
-}
+/// Who hears what a run does, and may end it.
+type Observer<'o> = dyn FnMut(Event<'_>) -> Result<ControlFlow<()>> + 'o;
 
 /// A network being trained on a device.
-pub struct Trainer {
+pub struct Trainer<'a> {
+    device: Device,
+    data: &'a DataPair,
     machine: Machine,
     scores: ScoreTensors,
     evaluator: Evaluator,
-    options: TrainOptions,
     order: Order,
-    images: usize,
-    /// Steps done.
-    step: usize,
+    progress: Progress,
+    /// What is trained and how, and the state to go back to.
+    saved: Checkpoint,
+    saved_at: Instant,
     /// Steps that the next run submits.
     run_length: usize,
+    /// Steps that it may submit.
+    most_steps: usize,
+    /// The last step that the observer has heard of.
+    heard: usize,
+    /// How often the device was opened anew.
+    recoveries: usize,
 }
 
-impl Trainer {
+impl<'a> Trainer<'a> {
     /// Puts the data on the device and compiles the plan. Starts from `initial`, or from weights drawn by the seed.
     pub fn new(
         device: &Device,
         network: &Network,
-        data: &DataPair,
+        data: &'a DataPair,
         options: TrainOptions,
         initial: Option<&Weights>,
-    ) -> Result<Trainer> {
-        let compiled = options.compile(network, data)?;
-        let images = data.train.len();
-        let batch = options.batch(data);
-        let mut machine = Machine::new(device, compiled)?;
-        let drawn;
-        let weights = match initial {
-            Some(weights) => weights,
-            None => {
-                drawn = network.initialize(options.seed);
-                &drawn
-            }
+    ) -> Result<Trainer<'a>> {
+        let weights = initial.cloned().unwrap_or_else(|| network.initialize(options.seed));
+        let start = Checkpoint {
+            program: env!("CARGO_PKG_VERSION").to_string(),
+            network: network.clone(),
+            options,
+            data: data.checksum(),
+            device: device.identity(),
+            choices: device.gpu().map(|_| device.choices().clone()),
+            state: State::new(weights),
         };
-        machine.write_weights(weights);
-        let Compiled { tensors, .. } = &machine.compiled;
-        let (Some(train), Some(test), Some(scores)) = (tensors.train, tensors.test, tensors.scores) else {
-            return Err(Error::Usage("the training and validation sets must not be empty".into()));
-        };
-        machine.load_set(&train, &data.train);
-        machine.load_set(&test, &data.test);
-        let evaluator = Evaluator::new(&data.test, network.classes(), batch, scores);
-        let len = images as u32;
-        let order = if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) };
-        Ok(Trainer { machine, scores, evaluator, options, order, images, step: 0, run_length: 1 })
+        Trainer::from(device, start, data)
     }
 
-    /// Trains to the end, or until the observer breaks.
-    pub async fn run(&mut self, observer: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>) -> Result<Outcome> {
+    /// Goes on from a checkpoint, to the very bits that a run without the interruption ends with, if the device and its
+    /// kernels are those of the checkpoint. Fails if the data are others. [`TrainOptions::epochs`] and `max_steps` of the
+    /// checkpoint may have been raised.
+    pub fn resume(device: &Device, checkpoint: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
+        let found = data.checksum();
+        if found != checkpoint.data {
+            return Err(Error::Checkpoint(format!(
+                "{} are not the data that the run was trained on: expected the checksum {}, got {found}",
+                data.source, checkpoint.data
+            )));
+        }
+        let (device_now, choices) = (device.identity(), device.gpu().map(|_| device.choices().clone()));
+        Trainer::from(device, Checkpoint { device: device_now, choices, ..checkpoint }, data)
+    }
+
+    fn from(device: &Device, saved: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
+        let Checkpoint { network, options, state, .. } = &saved;
+        let (machine, scores) = put(device, &saved, data)?;
+        let len = data.train.len() as u32;
+        let mut trainer = Trainer {
+            device: device.clone(),
+            data,
+            evaluator: Evaluator::new(&data.test, network.classes(), options.batch(data), scores),
+            scores,
+            order: if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) },
+            progress: state.progress.clone(),
+            run_length: 1,
+            most_steps: machine.most_steps(),
+            heard: state.progress.step,
+            recoveries: 0,
+            machine,
+            saved,
+            saved_at: Instant::now(),
+        };
+        trainer.go_back()?;
+        Ok(trainer)
+    }
+
+    /// Puts everything back to where it was at the last checkpoint.
+    fn go_back(&mut self) -> Result<()> {
+        let State { weights, velocity, progress } = &self.saved.state;
+        let expected = progress.epochs * self.epoch_steps() + progress.epoch.steps;
+        if progress.step != expected || progress.epoch.steps > self.epoch_steps() {
+            return Err(Error::Checkpoint(format!(
+                "a checkpoint after {} epochs and {} steps of the next: expected step {expected}, got {}",
+                progress.epochs, progress.epoch.steps, progress.step
+            )));
+        }
+        self.machine.write_weights(weights);
+        self.machine.write_velocity(velocity.as_ref());
+        self.progress = progress.clone();
+        Ok(())
+    }
+
+    /// Trains to the end, or until the observer breaks; called again, it goes on. A device that is lost meanwhile is
+    /// opened anew, three times at most.
+    pub async fn run(&mut self, observer: &mut Observer<'_>) -> Result<Outcome> {
         let mut outcome = Outcome { epochs: Vec::new(), evaluation: None, interrupted: false };
-        for epoch in 1..=self.options.epochs {
-            let Some(trained) = self.epoch(epoch, observer).await? else {
-                outcome.interrupted = true;
-                break;
+        loop {
+            let flow = match self.go_on(observer, &mut outcome).await {
+                Err(Error::DeviceLost(problem)) => self.recover(problem, observer).await?,
+                Err(Error::NotFinite(problem)) if self.options().find_nan => {
+                    let origin = self.find_not_finite().await?;
+                    return Err(Error::NotFinite(format!("{problem}\n{origin}")));
+                }
+                ended => return ended.map(|()| outcome),
             };
-            let evaluation = self.evaluator.run(&mut self.machine).await?;
-            if !evaluation.loss.is_finite() {
-                return Err(self.not_finite("the validation loss after step", self.step, evaluation.loss));
-            }
-            let report = EpochReport {
-                epoch,
-                step: self.step,
-                train_loss: trained.loss,
-                train_accuracy: trained.accuracy,
-                val_loss: evaluation.loss,
-                val_accuracy: evaluation.accuracy(),
-                seconds: trained.seconds,
-                images_per_second: trained.images as f64 / trained.seconds,
-            };
-            let weights = self.weights().await?;
-            let flow = observer(Event::Epoch(&report, &weights))?;
-            outcome.epochs.push(report);
-            outcome.evaluation = Some(evaluation);
             if flow.is_break() {
                 outcome.interrupted = true;
-                break;
-            }
-            if self.options.max_steps.is_some_and(|most| self.step >= most) {
-                break;
+                return Ok(outcome);
             }
         }
-        Ok(outcome)
+    }
+
+    async fn go_on(&mut self, observer: &mut Observer<'_>, outcome: &mut Outcome) -> Result<()> {
+        while !self.is_finished() {
+            if self.epoch(observer).await?.is_break() {
+                outcome.interrupted = true;
+                return Ok(());
+            }
+            let (report, evaluation) = self.close_epoch().await?;
+            let checkpoint = self.checkpoint().await?;
+            let heard = observer(Event::Epoch(&report, &checkpoint.state.weights))?;
+            let saved = self.save(checkpoint, observer)?;
+            outcome.epochs.push(report);
+            outcome.evaluation = Some(evaluation);
+            if heard.is_break() || saved.is_break() {
+                outcome.interrupted = true;
+                return Ok(());
+            }
+        }
+        if outcome.evaluation.is_none() {
+            outcome.evaluation = Some(self.evaluate().await?);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is left to be done.
+    pub fn is_finished(&self) -> bool {
+        let Progress { epochs, step, evaluated, .. } = self.progress;
+        let most = self.options().max_steps.unwrap_or(usize::MAX);
+        epochs >= self.options().epochs || (step >= most && evaluated == step)
     }
 
     /// The weights as they are now.
@@ -261,60 +188,128 @@ impl Trainer {
         self.machine.read_weights().await
     }
 
+    /// The run as it is now, between two runs of steps. Fails if there is a weight that is not finite.
+    pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
+        let state = self.state().await?;
+        match find_nan::not_finite(&state) {
+            None => Ok(Checkpoint { state, ..self.saved.clone() }),
+            Some(value) => Err(self.not_finite("a weight after step", self.progress.step, f64::from(value))),
+        }
+    }
+
+    async fn state(&mut self) -> Result<State> {
+        let weights = self.machine.read_weights().await?;
+        let moves = self.progress.step > 0;
+        let velocity = if moves { self.machine.read_velocity().await? } else { None };
+        Ok(State { weights, velocity, progress: self.progress.clone() })
+    }
+
     /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and velocity
     /// are as before when it returns, so training goes on as if nothing had been measured.
     pub async fn profile(&mut self) -> Result<Profile> {
-        let batch = self.options.batch_size.min(self.images);
-        let step = Step::epoch(batch, batch, self.step, self.options.seed, self.options.learning_rate)[0];
+        let batch = self.batch();
+        let TrainOptions { seed, learning_rate, .. } = *self.options();
+        let step = Step::epoch(batch, batch, self.progress.step, seed, learning_rate)[0];
         self.machine.profile(Section::Train, step).await
     }
 
-    /// One epoch, or what `max_steps` leaves of it. `None`: the observer has ended it.
-    async fn epoch(
-        &mut self,
-        epoch: usize,
-        observer: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
-    ) -> Result<Option<Trained>> {
+    /// What is trained.
+    pub fn network(&self) -> &Network {
+        &self.saved.network
+    }
+
+    /// How.
+    pub fn options(&self) -> &TrainOptions {
+        &self.saved.options
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// On what: the device of [`Trainer::new`], or what it was opened anew as.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Images a step.
+    fn batch(&self) -> usize {
+        self.options().batch_size.min(self.data.train.len())
+    }
+
+    /// Steps of a whole epoch.
+    fn epoch_steps(&self) -> usize {
+        self.data.train.len().div_ceil(self.batch())
+    }
+
+    /// What is left of the epoch, or of what `max_steps` allows of it.
+    async fn epoch(&mut self, observer: &mut Observer<'_>) -> Result<ControlFlow<()>> {
         if let Some(train) = self.machine.compiled.tensors.train {
-            self.machine.write_int(train.order, &self.order.epoch(epoch - 1));
+            self.machine.write_int(train.order, &self.order.epoch(self.progress.epochs));
         }
-        let batch = self.options.batch_size.min(self.images);
-        let mut steps = Step::epoch(self.images, batch, self.step, self.options.seed, self.options.learning_rate);
-        if let Some(most) = self.options.max_steps {
-            steps.truncate(most.saturating_sub(self.step));
-        }
-        let start = Instant::now();
-        let mut total = Trained::default();
-        let mut done = 0;
-        while done < steps.len() {
-            let run = done..(done + self.run_length).min(steps.len());
-            let before = Instant::now();
-            self.machine.run(Section::Train, &steps[run.clone()])?;
-            let (losses, correct) = self.read_scores(run.clone()).await?;
-            self.adapt(before.elapsed());
-            let counts = steps[run.clone()].iter().map(|step| f64::from(step.count));
-            let means: Vec<f64> = losses.iter().zip(counts).map(|(loss, count)| f64::from(*loss) / count).collect();
-            let first_step = self.step + 1;
-            self.check_finite(&means, first_step)?;
-            self.step += run.len();
-            total.images += steps[run.clone()].iter().map(|step| step.count as usize).sum::<usize>();
-            total.loss_sum += losses.iter().map(|loss| f64::from(*loss)).sum::<f64>();
-            total.correct += correct.iter().map(|count| u64::from(*count)).sum::<u64>();
-            done = run.end;
-            let report = StepsReport {
-                epoch,
-                first_step,
-                losses: &means,
-                done,
-                steps: steps.len(),
-                epoch_loss: total.loss_sum / total.images as f64,
-                images_per_second: total.images as f64 / start.elapsed().as_secs_f64(),
-            };
-            if observer(Event::Steps(report))?.is_break() {
-                return Ok(None);
+        let steps = self.steps();
+        while self.progress.epoch.steps < steps.len() {
+            let losses = self.run_steps(&steps).await?;
+            if self.progress.step > self.heard {
+                self.heard = self.progress.step;
+                if observer(Event::Steps(self.steps_report(&losses, steps.len())))?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if self.progress.epoch.steps < steps.len() && self.checkpoint_is_due() {
+                let checkpoint = self.checkpoint().await?;
+                if self.save(checkpoint, observer)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
-        Ok(Some(total.over(start.elapsed())))
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn steps_report<'r>(&self, losses: &'r [f64], steps: usize) -> StepsReport<'r> {
+        let Progress { epochs, step, epoch: sums, .. } = &self.progress;
+        StepsReport {
+            epoch: epochs + 1,
+            first_step: step + 1 - losses.len(),
+            losses,
+            done: sums.steps,
+            steps,
+            epoch_loss: sums.mean_loss(),
+            images_per_second: sums.images_per_second(),
+        }
+    }
+
+    /// All steps of this epoch, those that are done as well.
+    fn steps(&self) -> Vec<Step> {
+        let before = self.progress.step - self.progress.epoch.steps;
+        let TrainOptions { seed, learning_rate, max_steps, .. } = *self.options();
+        let mut steps = Step::epoch(self.data.train.len(), self.batch(), before, seed, learning_rate);
+        steps.truncate(max_steps.unwrap_or(usize::MAX).saturating_sub(before));
+        steps
+    }
+
+    /// The next steps in one submit; the mean loss of each.
+    async fn run_steps(&mut self, steps: &[Step]) -> Result<Vec<f64>> {
+        let start = Instant::now();
+        let done = self.progress.epoch.steps;
+        let to_checkpoint = self.options().checkpoint_every.map_or(usize::MAX, |every| every.left(self.progress.step));
+        let most = self.run_length.min(to_checkpoint).min(self.steps_to_news());
+        let run = done..(done + most).min(steps.len());
+        self.machine.run(Section::Train, &steps[run.clone()])?;
+        let (losses, correct) = self.read_scores(run.clone()).await?;
+        let took = start.elapsed();
+        self.adapt(took);
+        let steps = &steps[run];
+        let means: Vec<f64> =
+            losses.iter().zip(steps).map(|(loss, step)| f64::from(*loss) / f64::from(step.count)).collect();
+        if let Some(index) = means.iter().position(|loss| !loss.is_finite()) {
+            return Err(self.not_finite("the loss of step", self.progress.step + 1 + index, means[index]));
+        }
+        let images = steps.iter().map(|step| step.count as usize).sum();
+        self.progress.step += steps.len();
+        self.progress.epoch.add(images, &losses, &correct, took.as_secs_f64());
+        Ok(means)
     }
 
     async fn read_scores(&mut self, slots: Range<usize>) -> Result<(Vec<f32>, Vec<u32>)> {
@@ -325,45 +320,87 @@ impl Trainer {
 
     /// Doubles or halves the next run, to stay near the target.
     fn adapt(&mut self, took: Duration) {
-        if self.options.every_step {
+        if self.options().every_step {
             self.run_length = 1;
         } else if took < RUN_TARGET / 2 {
-            self.run_length = (self.run_length * 2).min(self.machine.most_steps());
+            self.run_length = (self.run_length * 2).min(self.most_steps);
         } else if took > RUN_TARGET * 2 {
             self.run_length = (self.run_length / 2).max(1);
         }
     }
 
-    fn check_finite(&self, losses: &[f64], first_step: usize) -> Result<()> {
-        match losses.iter().position(|loss| !loss.is_finite()) {
-            None => Ok(()),
-            Some(index) => Err(self.not_finite("the loss of step", first_step + index, losses[index])),
+    /// Evaluates what has been learned in this epoch; a whole one is counted.
+    async fn close_epoch(&mut self) -> Result<(EpochReport, Evaluation)> {
+        let evaluation = self.evaluate().await?;
+        let (val_loss, val_accuracy) = (evaluation.loss, evaluation.accuracy());
+        let Progress { epochs, step, epoch: sums, best, .. } = &self.progress;
+        let report = EpochReport {
+            epoch: epochs + 1,
+            step: *step,
+            train_loss: sums.mean_loss(),
+            train_accuracy: sums.accuracy(),
+            val_loss,
+            val_accuracy,
+            seconds: sums.seconds,
+            images_per_second: sums.images_per_second(),
+        };
+        let now = Best { step: *step, val_accuracy, val_loss };
+        if best.is_none_or(|best| now.surpasses(&best)) {
+            self.progress.best = Some(now);
+        }
+        self.progress.evaluated = now.step;
+        if self.progress.epoch.steps == self.epoch_steps() {
+            self.progress.epochs += 1;
+            self.progress.epoch = EpochSums::default();
+        }
+        Ok((report, evaluation))
+    }
+
+    async fn evaluate(&mut self) -> Result<Evaluation> {
+        let evaluation = self.evaluator.run(&mut self.machine, self.most_steps).await?;
+        if evaluation.loss.is_finite() {
+            return Ok(evaluation);
+        }
+        Err(self.not_finite("the validation loss after step", self.progress.step, evaluation.loss))
+    }
+
+    /// Steps until the first that the observer has not heard of.
+    fn steps_to_news(&self) -> usize {
+        match self.heard.saturating_sub(self.progress.step) {
+            0 => usize::MAX,
+            again => again,
         }
     }
 
-    fn not_finite(&self, what: &str, step: usize, loss: f64) -> Error {
-        let rate = self.options.learning_rate;
+    fn checkpoint_is_due(&self) -> bool {
+        let every = self.options().checkpoint_every;
+        every.is_some_and(|every| every.is_due(self.progress.step, self.saved_at.elapsed()))
+    }
+
+    /// From now on the run can go back to here.
+    fn save(&mut self, checkpoint: Checkpoint, observer: &mut Observer<'_>) -> Result<ControlFlow<()>> {
+        self.saved = checkpoint;
+        let flow = observer(Event::Checkpoint(&self.saved));
+        self.saved_at = Instant::now();
+        flow
+    }
+
+    fn not_finite(&self, what: &str, step: usize, value: f64) -> Error {
+        let rate = self.options().learning_rate;
         Error::NotFinite(format!(
-            "{what} {step} is {loss}, at learning rate {rate}; try a smaller --learning-rate, a tenth say"
+            "{what} {step} is {value}, at learning rate {rate}; try a smaller --learning-rate, a tenth say"
         ))
     }
 }
 
-#[derive(Default)]
-struct Trained {
-    images: usize,
-    loss_sum: f64,
-    correct: u64,
-    loss: f64,
-    accuracy: f64,
-    seconds: f64,
-}
-
-impl Trained {
-    fn over(mut self, time: Duration) -> Trained {
-        self.loss = self.loss_sum / self.images as f64;
-        self.accuracy = self.correct as f64 / self.images as f64;
-        self.seconds = time.as_secs_f64();
-        self
-    }
+/// A machine with the data on it.
+fn put(device: &Device, what: &Checkpoint, data: &DataPair) -> Result<(Machine, ScoreTensors)> {
+    let mut machine = Machine::new(device, what.options.compile(&what.network, data)?)?;
+    let tensors = &machine.compiled.tensors;
+    let (Some(train), Some(test), Some(scores)) = (tensors.train, tensors.test, tensors.scores) else {
+        return Err(Error::Usage("the training and validation sets must not be empty".into()));
+    };
+    machine.load_set(&train, &data.train);
+    machine.load_set(&test, &data.test);
+    Ok((machine, scores))
 }

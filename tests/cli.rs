@@ -1,127 +1,14 @@
 //! The program as a user meets it: what it prints and writes, and what it says when something is wrong.
 
-use serde_json::Value;
-use shadegrad::data::{builtin, idx};
+#[path = "common/place.rs"]
+mod place;
+
+use place::{Place, TEST_IMAGES, TRAIN_IMAGES, lines, number};
+use shadegrad::data::idx;
 use shadegrad::network::Weights;
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-const TRAIN_IMAGES: usize = 300;
-const TEST_IMAGES: usize = 60;
-
-const MODEL: &str = "name = 'tiny'\ninput = [28, 28, 1]\n[[layers]]\ntype = 'conv2d'\nfilters = 4\nkernel = 5\n\
-                     stride = 2\nactivation = 'relu'\n[[layers]]\ntype = 'max_pool2d'\nsize = 2\n\
-                     [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
-
-/// A folder to work in: `data/` with a small data set and `tiny.toml`, a network. The other is for what programs keep.
-struct Place(tempfile::TempDir, tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        fs::create_dir(place.path("data")).unwrap();
-        let write = |name: &str, count: usize, seed: u64| {
-            let (images, labels) = builtin::digits(count, seed);
-            idx::write_images(&place.path(&format!("data/{name}-images-idx3-ubyte")), &images, [28, 28, 1]).unwrap();
-            idx::write_labels(&place.path(&format!("data/{name}-labels-idx1-ubyte")), &labels).unwrap();
-        };
-        write("train", TRAIN_IMAGES, 1);
-        write("t10k", TEST_IMAGES, 2);
-        fs::write(place.path("tiny.toml"), MODEL).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
-        command
-            .args(args.split_whitespace())
-            .current_dir(self.0.path())
-            .env_remove("SHADEGRAD_DATA")
-            .env("SHADEGRAD_CACHE", self.1.path())
-            .env("SHADEGRAD_TUNE", "off");
-        let takes_device = ["train", "evaluate", "predict"].contains(&args.split(' ').next().unwrap_or_default());
-        if let Ok(device) = std::env::var("SHADEGRAD_TEST_DEVICE")
-            && takes_device
-            && !args.contains("--device")
-        {
-            command.args(["--device", &device]);
-        }
-        command
-    }
-
-    fn run(&self, args: &str) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// What it prints when it succeeds.
-    fn stdout(&self, args: &str) -> String {
-        let Output { status, stdout, stderr } = self.run(args);
-        assert!(status.success(), "{args}: {status}\n{}", String::from_utf8_lossy(&stderr));
-        String::from_utf8(stdout).unwrap()
-    }
-
-    /// Trains for two steps into the run folder `run`.
-    fn trained() -> Place {
-        let place = Place::new();
-        let args = "train --model tiny.toml --data data --max-steps 2 --epochs 1 --out run --quiet";
-        assert_eq!(place.stdout(args), "");
-        place
-    }
-
-    /// Everything below it, with content.
-    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let mut files = BTreeMap::new();
-        let mut folders = vec![self.0.path().to_path_buf()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    files.insert(path.clone(), Vec::new());
-                    folders.push(path);
-                } else {
-                    files.insert(path.clone(), fs::read(&path).unwrap());
-                }
-            }
-        }
-        files
-    }
-
-    /// It fails with this status and one error that says all of `says`, and changes no file.
-    fn refuses(&self, status: i32, args: &str, says: &[&str]) {
-        let before = self.files();
-        let output = self.run(args);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(status), "{args}: {stderr}");
-        // Some drivers complain of a desktop that is not there, in the same form.
-        let is_ours = |line: &&str| line.starts_with("error: ") && !line.contains("XDG_RUNTIME_DIR");
-        assert_eq!(stderr.lines().filter(is_ours).count(), 1, "{args}: {stderr}");
-        for text in says {
-            assert!(stderr.contains(text), "{args}: expected `{text}` in {stderr}");
-        }
-        for slip in ["panicked", "RUST_BACKTRACE", "Os {", "Error(", "Some("] {
-            assert!(!stderr.contains(slip), "{args}: {stderr}");
-        }
-        assert!(output.stdout.is_empty(), "{args}: printed {}", String::from_utf8_lossy(&output.stdout));
-        let after = self.files();
-        let changed: Vec<_> = after.iter().filter(|(path, content)| before.get(*path) != Some(content)).collect();
-        assert!(changed.is_empty(), "{args}: wrote {:?}", changed.iter().map(|(path, _)| path).collect::<Vec<_>>());
-        assert_eq!(before.len(), after.len(), "{args}: removed something");
-    }
-}
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
-}
-
-fn number(value: &Value, key: &str) -> f64 {
-    value[key].as_f64().unwrap_or_else(|| panic!("no number `{key}` in {value}"))
-}
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// The counts of a `confusion.csv`.
 fn confusion(path: &Path) -> Vec<Vec<u64>> {
@@ -148,7 +35,9 @@ fn a_run_leaves_a_folder() {
     let mut names: Vec<_> =
         fs::read_dir(place.path("deep/run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["confusion.csv", "metrics.jsonl", "model.safetensors", "run.toml", "tune.toml"]);
+    let expected =
+        [".lock", "checkpoints", "confusion.csv", "metrics.jsonl", "model.safetensors", "run.toml", "tune.toml"];
+    assert_eq!(names, expected);
 
     let record: toml::Table = fs::read_to_string(place.path("deep/run/run.toml")).unwrap().parse().unwrap();
     assert_eq!(record["train_images"].as_integer(), Some(TRAIN_IMAGES as i64));
@@ -207,7 +96,7 @@ fn a_run_names_the_versions_that_it_was_built_with() {
 #[test]
 fn the_cpu_is_compared_with_a_software_driver() {
     let place = Place::new();
-    let kept = place.1.path().join("cpu-speed.json");
+    let kept = place.cache().join("cpu-speed.json");
     let said = |options: &str| {
         let args = format!("train --model tiny.toml --data data --epochs 2 {options}");
         let output = place.run(&args);
@@ -599,13 +488,16 @@ fn a_loss_that_is_not_finite_is_explained() {
     let text = "input = [28, 28, 1]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\n\
                 [[layers]]\ntype = 'dense'\nunits = 8\n[[layers]]\ntype = 'dense'\nunits = 10\n";
     fs::write(place.path("linear.toml"), text).unwrap();
-    let output =
-        place.run("train --model linear.toml --data data --batch-size 10 --learning-rate 1000 --out run --quiet");
+    let train = "train --model linear.toml --data data --batch-size 10 --learning-rate 1000 --find-nan --quiet";
+    let output = place.run(&format!("{train} --out run"));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    for says in
-        ["error: the loss of step ", "at learning rate 1000", "--learning-rate", "the last good weights are in run"]
-    {
+    for says in [
+        "error: the loss of step ",
+        "at learning rate 1000",
+        "--learning-rate",
+        "of finite numbers\nthe last good weights are in run",
+    ] {
         assert!(stderr.contains(says), "{stderr}");
     }
     Weights::open(&place.path("run/model.safetensors")).unwrap();

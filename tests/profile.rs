@@ -10,7 +10,7 @@ use shadegrad::machine::{Device, recording};
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{Settings, Step};
 use shadegrad::profile::{Ceiling, Ceilings, Profile, Row, TimedBy, copy, multiply_add, roofline};
-use shadegrad::train::{TrainOptions, Trainer};
+use shadegrad::train::{Event, TrainOptions, Trainer};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -148,12 +148,16 @@ fn pair() -> DataPair {
 
 /// Trains two epochs with a profile in between, or without it.
 fn two_runs(device: &Device, profiled: bool) -> (Vec<Vec<f32>>, Option<Profile>) {
-    let options = TrainOptions { batch_size: BATCH, epochs: 1, ..TrainOptions::default() };
-    let mut trainer = Trainer::new(device, &network(), &pair(), options, None).unwrap();
-    let observe = &mut |_: shadegrad::train::Event<'_>| Ok(ControlFlow::Continue(()));
-    pollster::block_on(trainer.run(observe)).unwrap();
+    let options = TrainOptions { batch_size: BATCH, epochs: 2, ..TrainOptions::default() };
+    let data = pair();
+    let mut trainer = Trainer::new(device, &network(), &data, options, None).unwrap();
+    let pause = pollster::block_on(trainer.run(&mut |event| {
+        Ok(if matches!(event, Event::Epoch(..)) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }));
+    assert!(pause.unwrap().interrupted);
     let profile = profiled.then(|| pollster::block_on(trainer.profile()).unwrap());
-    pollster::block_on(trainer.run(observe)).unwrap();
+    let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
+    assert_eq!(outcome.epochs.len(), 1);
     (pollster::block_on(trainer.weights()).unwrap().values, profile)
 }
 

@@ -1,5 +1,8 @@
 //! Training as a whole: the GPU beside the CPU, the promises about seeds and steps, and how a run ends.
 
+#[path = "common/spots.rs"]
+mod spots;
+
 use shadegrad::data::{DataPair, Dataset};
 use shadegrad::evaluate::{Predictor, evaluate};
 use shadegrad::fast::Instructions;
@@ -9,102 +12,11 @@ use shadegrad::ops::Step;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::train::{Event, Outcome, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
+use spots::{MODEL, data, gpu, model, options, set};
 use std::ops::ControlFlow;
-use std::sync::OnceLock;
-
-/// A little of everything: two convolutions, two kinds of pool, two dropouts, three activations.
-const MODEL: &str = r#"
-input = [10, 9, 2]
-[[layers]]
-type = "conv2d"
-filters = 6
-kernel = 3
-padding = "same"
-activation = "relu"
-[[layers]]
-type = "max_pool2d"
-size = 2
-[[layers]]
-type = "conv2d"
-filters = 8
-kernel = 2
-activation = "tanh"
-[[layers]]
-type = "average_pool2d"
-size = 2
-stride = 1
-[[layers]]
-type = "dropout"
-rate = 0.1
-[[layers]]
-type = "flatten"
-[[layers]]
-type = "dense"
-units = 16
-activation = "sigmoid"
-[[layers]]
-type = "dropout"
-rate = 0.2
-[[layers]]
-type = "dense"
-units = 4
-"#;
-
-fn model() -> Network {
-    Network::from_toml("small", MODEL).unwrap()
-}
-
-/// The device of all tests: `$SHADEGRAD_TEST_DEVICE`, as `--device` takes it, else `auto`.
-fn gpu() -> &'static Device {
-    static DEVICE: OnceLock<Device> = OnceLock::new();
-    DEVICE.get_or_init(|| {
-        let name = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
-        let device = pollster::block_on(Device::open(&name.parse().unwrap())).unwrap();
-        assert!(device.gpu().is_some(), "no GPU driver: {}", shadegrad::gpu::missing_driver_remedy());
-        device
-    })
-}
 
 fn reference() -> Device {
     pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap()
-}
-
-/// A generator of numbers, the same in every run.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 40
-    }
-}
-
-/// Images of noise with a bright spot, whose place is the class.
-fn set(name: &str, count: usize, seed: u64) -> Dataset {
-    let [height, width, channels] = model().input;
-    let mut noise = Noise(seed);
-    let labels: Vec<u8> = (0..count).map(|_| (noise.next() % 4) as u8).collect();
-    let mut images = Vec::new();
-    for label in &labels {
-        let (top, left) = (usize::from(label / 2) * 5, usize::from(label % 2) * 4);
-        for y in 0..height {
-            for x in 0..width {
-                for _ in 0..channels {
-                    let spot = (top..top + 4).contains(&y) && (left..left + 4).contains(&x);
-                    images.push((noise.next() % 100) as u8 + if spot { 120 } else { 0 });
-                }
-            }
-        }
-    }
-    Dataset { name: name.into(), images, labels, image_shape: [height, width, channels], classes: 4 }
-}
-
-fn data(train: usize, test: usize) -> DataPair {
-    DataPair { train: set("train", train, 1), test: set("test", test, 2), source: "spots".into() }
-}
-
-fn options() -> TrainOptions {
-    TrainOptions { epochs: 1, batch_size: 20, learning_rate: 0.1, ..TrainOptions::default() }
 }
 
 /// A finished run.
@@ -247,9 +159,12 @@ fn steps_in_one_submit_are_the_same_steps() {
     let (network, data) = (model(), data(300, 10));
     let run = |every_step| {
         let run = train(gpu(), &data, TrainOptions { every_step, epochs: 2, ..options() });
-        (run.losses, run.weights.to_bytes(&network))
+        let epochs: Vec<_> =
+            run.outcome.epochs.iter().map(|e| (e.train_loss.to_bits(), e.val_loss.to_bits())).collect();
+        ((run.losses, epochs), run.weights.to_bytes(&network))
     };
     let (one_by_one, together) = (run(true), run(false));
+    assert_eq!((one_by_one.0.0.len(), one_by_one.0.1.len()), (30, 2));
     assert_eq!(one_by_one.0, together.0);
     assert!(one_by_one.1 == together.1, "the steps of a submit are not those that run alone");
 }

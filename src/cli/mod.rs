@@ -58,8 +58,9 @@ enum Command {
 struct DeviceOption {
     /// auto (discrete GPU before integrated before software), cpu (native code on all cores; cpu:4 on four threads),
     /// reference (the readable reference), or an adapter of `shadegrad devices` by its number or a part of its name
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    device: DeviceChoice,
+    /// [default: auto]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceChoice>,
 }
 
 /// `--data`
@@ -72,9 +73,19 @@ struct DataOption {
 }
 
 impl DeviceOption {
+    /// What was asked for.
+    fn choice(&self) -> DeviceChoice {
+        self.device.clone().unwrap_or_default()
+    }
+
     /// Opens the device and says on stderr what was taken.
     fn open(&self, quiet: bool) -> Result<Device> {
-        let device = pollster::block_on(Device::open(&self.device))?;
+        self.open_or(&DeviceChoice::default(), quiet)
+    }
+
+    /// The same with something else in place of `auto`, if nothing was asked for.
+    fn open_or(&self, usual: &DeviceChoice, quiet: bool) -> Result<Device> {
+        let device = pollster::block_on(Device::open(self.device.as_ref().unwrap_or(usual)))?;
         if !quiet {
             eprintln!("device: {}", device.description);
             if let Some(notice) = &device.notice {
@@ -88,11 +99,16 @@ impl DeviceOption {
 impl DataOption {
     /// Reads or makes the data, with the notice of a fallback on stderr.
     fn load(&self, quiet: bool) -> Result<DataPair> {
+        self.source(quiet).load()
+    }
+
+    /// Where the data comes from, with the notice of a fallback on stderr.
+    fn source(&self, quiet: bool) -> Source {
         let (source, notice) = Source::resolve(self.data.as_deref(), std::env::var_os("SHADEGRAD_DATA").as_deref());
         if let Some(notice) = notice.filter(|_| !quiet) {
             eprintln!("note: {notice}");
         }
-        source.load()
+        source
     }
 }
 

@@ -1,12 +1,14 @@
-//! The folder of a run: `run.toml`, `tune.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`.
+//! The folder of a run: `run.toml`, `tune.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`, `checkpoints/`.
 
 use super::output::confusion_csv;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
+use shadegrad::checkpoint::{Checkpoint, Checkpoints, Restored};
 use shadegrad::evaluate::Evaluation;
 use shadegrad::network::{Network, Weights};
+use shadegrad::train::Progress;
 use shadegrad::tune::Choices;
 use shadegrad::{Error, Result};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,10 +18,18 @@ pub const MODEL_FILE: &str = "model.safetensors";
 /// The name of the file with the choice of kernels.
 pub const TUNE_FILE: &str = "tune.toml";
 
+const RECORD_FILE: &str = "run.toml";
+const METRICS_FILE: &str = "metrics.jsonl";
+
+/// Held while somebody trains; the system lets go of it when the program ends, however it ends.
+const LOCK_FILE: &str = ".lock";
+
 /// A run folder being written.
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    checkpoints: Checkpoints,
+    _lock: File,
 }
 
 impl RunFolder {
@@ -47,9 +57,39 @@ impl RunFolder {
             }
             None => free_folder(Path::new("runs"), model)?,
         };
-        let metrics_path = path.join("metrics.jsonl");
-        let metrics = File::create_new(&metrics_path).map_err(Error::io("create", &metrics_path))?;
-        Ok(RunFolder { path, metrics })
+        RunFolder::open(path)
+    }
+
+    /// The folder of a run that is to go on, by its name or that of one of its checkpoints, and the checkpoint. Nothing
+    /// of it changes before [`RunFolder::cut_back`].
+    pub fn resume(run: &Path) -> Result<(RunFolder, Restored)> {
+        let of_checkpoint = run.is_file();
+        let path = if of_checkpoint { run.ancestors().nth(2).unwrap_or(run) } else { run };
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let record = path.join(RECORD_FILE);
+        if !record.is_file() {
+            fs::metadata(run).map_err(Error::io("read", run))?;
+            let problem = "expected a run folder, or a checkpoint in the folder of its run: there is no run.toml";
+            return Err(Error::file(path, problem));
+        }
+        let mut folder = RunFolder::open(path.to_path_buf())?;
+        let restored = if of_checkpoint { folder.checkpoints.load(run)? } else { folder.checkpoints.last()? };
+        Ok((folder, restored))
+    }
+
+    fn open(path: PathBuf) -> Result<RunFolder> {
+        let open = |name: &str| {
+            let file = path.join(name);
+            File::options().create(true).append(true).open(&file).map_err(Error::io("open", &file))
+        };
+        let lock = open(LOCK_FILE)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::file(&path, "another process is training this run"),
+            TryLockError::Error(error) => Error::io("lock", path.join(LOCK_FILE))(error),
+        })?;
+        let metrics = open(METRICS_FILE)?;
+        let checkpoints = Checkpoints::new(path.join("checkpoints"));
+        Ok(RunFolder { path, metrics, checkpoints, _lock: lock })
     }
 
     /// Where it lies.
@@ -57,11 +97,18 @@ impl RunFolder {
         &self.path
     }
 
-    /// `run.toml`: everything resolved.
+    /// `run.toml`
     pub fn write_record(&self, record: &impl Serialize) -> Result<()> {
-        let path = self.path.join("run.toml");
+        let path = self.path.join(RECORD_FILE);
         let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
-        fs::write(&path, text).map_err(Error::io("write", &path))
+        shadegrad::data::replace_file(&path, |file| file.write_all(text.as_bytes()))
+    }
+
+    /// What [`RunFolder::write_record`] has written.
+    pub fn read_record<T: DeserializeOwned>(&self) -> Result<T> {
+        let path = self.path.join(RECORD_FILE);
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        toml::from_str(&text).map_err(|error| Error::file(&path, format!("not the record of a run: {error}")))
     }
 
     /// `tune.toml`: which kernels the run was done with.
@@ -71,8 +118,27 @@ impl RunFolder {
 
     /// A line of `metrics.jsonl`.
     pub fn write_metric(&mut self, line: &str) -> Result<()> {
-        let written = self.metrics.write_all(line.as_bytes()).and_then(|()| self.metrics.write_all(b"\n"));
-        written.map_err(Error::io("write", self.path.join("metrics.jsonl")))
+        let line = format!("{line}\n");
+        self.metrics.write_all(line.as_bytes()).map_err(Error::io("write", self.path.join(METRICS_FILE)))
+    }
+
+    /// Removes from `metrics.jsonl` what a run that goes on from here will write again, and what writes that were cut
+    /// short have left.
+    pub fn cut_back(&mut self, to: &Progress) -> Result<()> {
+        let path = self.path.join(METRICS_FILE);
+        let text = fs::read(&path).map_err(Error::io("read", &path))?;
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        let kept: usize = lines.take_while(|line| lies_before(line, to)).map(<[u8]>::len).sum();
+        self.metrics.set_len(kept as u64).map_err(Error::io("cut", &path))?;
+        for folder in [&self.path, &self.path.join("checkpoints")] {
+            for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
+                let path = entry.map_err(Error::io("read", folder))?.path();
+                if path.extension().is_some_and(|extension| extension == "tmp") {
+                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// `model.safetensors`; the file of the former epoch stays until this one is whole.
@@ -80,15 +146,48 @@ impl RunFolder {
         weights.save(network, &self.path.join(MODEL_FILE))
     }
 
+    /// A file in `checkpoints/`, behind everything that it lets the run forget.
+    pub fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.metrics.sync_all().map_err(Error::io("write", self.path.join(METRICS_FILE)))?;
+        self.checkpoints.save(checkpoint)
+    }
+
     /// `confusion.csv`
     pub fn write_confusion(&self, evaluation: &Evaluation) -> Result<()> {
         let path = self.path.join("confusion.csv");
         fs::write(&path, confusion_csv(evaluation)).map_err(Error::io("write", &path))
     }
+
+    /// An error of the run, and how the run can go on all the same.
+    pub fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::NotFinite(problem) => {
+                let weights = self.path.join(MODEL_FILE);
+                Error::NotFinite(format!("{problem}\nthe last good weights are in {}", weights.display()))
+            }
+            error => {
+                let run = self.path.display();
+                Error::Run(format!("{error}\nthe last checkpoint is good: shadegrad train --resume {run}"))
+            }
+        }
+    }
+}
+
+/// Whether a line of `metrics.jsonl` is whole and tells of what was done by then.
+fn lies_before(line: &[u8], progress: &Progress) -> bool {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(line) else { return false };
+    let by = |key: &str, most: usize| value[key].as_u64().is_some_and(|number| number <= most as u64);
+    line.ends_with(b"\n")
+        && match value["kind"].as_str() {
+            Some("step") => by("step", progress.step),
+            Some("epoch") => by("epoch", progress.epochs),
+            _ => false,
+        }
 }
 
 fn taken(path: &Path) -> Error {
-    Error::file(path, "there is something of this name already; runs are never overwritten")
+    let problem = "there is something of this name already; runs are never overwritten, --resume continues one";
+    Error::file(path, problem)
 }
 
 fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {

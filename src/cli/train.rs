@@ -1,25 +1,32 @@
-//! `shadegrad train`
+//! `shadegrad train`: a new run, or with `--resume` one that goes on.
+
+mod record;
+mod report;
 
 use super::cpu_hint::CpuHint;
-use super::output::{confusion_table, grouped, percent};
 use super::run_folder::RunFolder;
-use super::tune::TuneOption;
+use super::tune::{Rest, TuneOption};
 use super::{DataOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
+use crate::cli::output::grouped;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
-use shadegrad::data::{DataPair, Share};
+use record::{Command, Origin, Record};
+use report::Reporter;
+use shadegrad::checkpoint::Checkpoint;
+use shadegrad::data::{DataPair, Share, Source};
 use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
 use shadegrad::ops::softmax::Cost;
-use shadegrad::train::{EpochReport, Event, Outcome, StepsReport, TrainOptions, Trainer};
-use shadegrad::{Error, Result, version};
-use std::io::IsTerminal;
+use shadegrad::train::{EpochReport, Event, Interval, Outcome, Progress, TrainOptions, Trainer};
+use shadegrad::{Error, Result};
+use std::fmt;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// `--log-every`, if it is not given.
+const LOG_EVERY: usize = 50;
 
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
@@ -29,9 +36,9 @@ pub struct Options {
     model: String,
     #[command(flatten)]
     data: DataOption,
-    /// Passes over the training set
-    #[arg(long, default_value_t = 5)]
-    epochs: usize,
+    /// Passes over the training set [default: 5]
+    #[arg(long)]
+    epochs: Option<usize>,
     /// Images a step
     #[arg(long, default_value_t = 100)]
     batch_size: usize,
@@ -73,9 +80,24 @@ pub struct Options {
     /// End after so many steps
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    log_every: usize,
+    /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next [default: 50]
+    #[arg(long, value_name = "N")]
+    log_every: Option<usize>,
+    /// Make a checkpoint every so many steps (500) or minutes (10min) too, not only at the end of each epoch
+    #[arg(long, value_name = "STEPS|MINUTES")]
+    checkpoint_every: Option<Interval>,
+    /// Go on with a run from its last checkpoint, or from the checkpoint that is given, to the very weights that it would
+    /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
+    /// raised
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "model", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "validation", "seed",
+        "out", "init", "no_shuffle",
+    ])]
+    resume: Option<PathBuf>,
+    /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
+    /// first such number
+    #[arg(long)]
+    find_nan: bool,
     /// Time the dispatches of a step when the training is over, as `bench kernels` does; costs about two seconds, or
     /// seven steps where they are slow, and changes no weight
     #[arg(long)]
@@ -94,7 +116,7 @@ enum LossOption {
     Quadratic,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Validation {
     Test,
     HeldOut(Share),
@@ -107,10 +129,30 @@ impl std::str::FromStr for Validation {
     }
 }
 
+impl fmt::Display for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Validation::Test => f.write_str("test"),
+            Validation::HeldOut(share) => share.fmt(f),
+        }
+    }
+}
+
+impl Validation {
+    /// The sets that a run trains on and is judged by.
+    fn divide(self, mut data: DataPair, seed: u64) -> Result<DataPair> {
+        if let Validation::HeldOut(share) = self {
+            let count = share.of(data.train.len());
+            (data.train, data.test) = data.train.hold_out(count, seed)?;
+        }
+        Ok(data)
+    }
+}
+
 impl Options {
     fn train_options(&self) -> Result<TrainOptions> {
         let options = TrainOptions {
-            epochs: self.epochs,
+            epochs: self.epochs.unwrap_or(TrainOptions::default().epochs),
             batch_size: self.batch_size,
             learning_rate: self.learning_rate,
             momentum: self.momentum,
@@ -123,313 +165,251 @@ impl Options {
             seed: self.seed,
             shuffle: !self.no_shuffle,
             max_steps: self.max_steps,
-            every_step: self.log_every == 1,
+            every_step: self.log_every == Some(1),
+            checkpoint_every: self.checkpoint_every,
+            find_nan: self.find_nan,
         };
         options.validate()?;
-        if self.log_every == 0 {
+        self.check()?;
+        Ok(options)
+    }
+
+    /// Tells a run that goes on what it may be told anew.
+    fn change(&self, checkpoint: &mut Checkpoint, log_every: usize) -> Result<()> {
+        let Checkpoint { options, state, .. } = checkpoint;
+        let Progress { epochs, step, .. } = state.progress;
+        let fits = |option: &str, given: Option<usize>, done: usize| match given {
+            Some(given) if given < done => {
+                Err(Error::Usage(format!("{option}: expected at least {done}, which the run has done, got {given}")))
+            }
+            _ => Ok(()),
+        };
+        fits("--epochs", self.epochs, epochs)?;
+        fits("--max-steps", self.max_steps, step)?;
+        options.epochs = self.epochs.unwrap_or(options.epochs);
+        options.max_steps = self.max_steps.or(options.max_steps);
+        options.checkpoint_every = self.checkpoint_every.or(options.checkpoint_every);
+        options.every_step = log_every == 1;
+        options.find_nan = self.find_nan;
+        options.validate()?;
+        self.check()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.log_every == Some(0) {
             return Err(Error::Usage("--log-every must be at least 1, got 0".into()));
         }
-        Ok(options)
+        Ok(())
+    }
+
+    fn silent(&self) -> bool {
+        self.quiet || self.json
     }
 }
 
-/// What `run.toml` holds.
-#[derive(Serialize)]
-struct Record<'a> {
-    shadegrad: &'a str,
-    wgpu: &'a str,
-    /// Where it is not wgpu's.
-    naga: Option<&'a str>,
-    started: String,
-    model: &'a str,
-    data: &'a str,
-    train_images: usize,
-    validation_images: usize,
-    validation: String,
-    device: &'a str,
-    adapter: Option<AdapterRecord>,
-    init: Option<String>,
-    options: &'a TrainOptions,
-    network: toml::Table,
-}
-
-#[derive(Serialize)]
-struct AdapterRecord {
-    name: String,
-    kind: String,
-    backend: String,
-    driver: String,
-}
-
 pub fn run(options: &Options) -> Result<ExitCode> {
+    match &options.resume {
+        None => start(options),
+        Some(run) => resume(options, run),
+    }
+}
+
+/// A new run.
+fn start(options: &Options) -> Result<ExitCode> {
     let train_options = options.train_options()?;
     RunFolder::check_free(options.out.as_deref())?;
     let network = Network::open(&options.model)?;
     let initial = options.init.as_ref().map(|path| Weights::load(path, &network)).transpose()?;
-    let silent = options.quiet || options.json;
-    let mut data = options.data.load(silent)?;
-    if let Validation::HeldOut(share) = options.validation {
-        let count = share.of(data.train.len());
-        let (train, held_out) = data.train.hold_out(count, options.seed)?;
-        (data.train, data.test) = (train, held_out);
-    }
+    let silent = options.silent();
+    let source = options.data.source(silent);
+    let data = options.validation.divide(source.load()?, options.seed)?;
     let opened = options.device.open(silent)?;
-    if !silent {
-        eprintln!(
-            "data: {}, {} training and {} validation images",
-            data.source,
-            grouped(data.train.len() as u64),
-            grouped(data.test.len() as u64)
-        );
-        eprintln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
-    }
-    let mut cpu_hint = if silent { None } else { CpuHint::find(&opened, &network, &train_options, &data) };
+    introduce(options, &network, &data);
+    let cpu_hint = if silent { None } else { CpuHint::find(&opened, &network, &train_options, &data) };
     if let Some(hint) = &cpu_hint {
         eprintln!("{}", hint.alone());
     }
     let compiled = train_options.compile(&network, &data)?;
-    let (device, mut untried) = options.tune.begin(&opened, &compiled, silent)?;
+    let (device, untried) = options.tune.begin(&opened, &compiled, silent)?;
     let mut trainer = Trainer::new(&device, &network, &data, train_options.clone(), initial.as_ref())?;
     let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
-    folder.write_record(&record(options, &network, &data, &device, &train_options)?)?;
+    let log_every = options.log_every.unwrap_or(LOG_EVERY);
+    let command = Command {
+        data: source.to_string(),
+        validation: options.validation,
+        device: options.device.choice(),
+        log_every,
+    };
+    let origin = Origin { model: &options.model, init: options.init.as_deref() };
+    folder.write_record(&Record::new(&origin, command, &train_options, &network, &data, &device)?)?;
     if device.gpu().is_some() {
         folder.write_choices(device.choices())?;
     }
-    // The images are on the device now.
-    drop(data);
-    let start = initial.unwrap_or_else(|| network.initialize(options.seed));
-    folder.write_weights(&network, &start)?;
+    let checkpoint = pollster::block_on(trainer.checkpoint())?;
+    folder.write_weights(&network, &checkpoint.state.weights)?;
+    folder.write_checkpoint(&checkpoint)?;
+    train(options, log_every, trainer, folder, Beside { cpu_hint, untried })
+}
 
+/// A run that goes on.
+fn resume(options: &Options, run: &Path) -> Result<ExitCode> {
+    let silent = options.silent();
+    let (mut folder, restored) = RunFolder::resume(run)?;
+    let mut record: Record = folder.read_record()?;
+    let mut checkpoint = restored.checkpoint;
+    let same = record.check_same_run(&checkpoint.network, &checkpoint.options);
+    same.map_err(|problem| Error::file(&restored.path, problem))?;
+    let log_every = options.log_every.unwrap_or(record.command.log_every);
+    options.change(&mut checkpoint, log_every)?;
+    let source = match &options.data.data {
+        Some(_) => options.data.source(silent),
+        None => Source::resolve(Some(&record.command.data), None).0,
+    };
+    let data = record.command.validation.divide(source.load()?, checkpoint.options.seed)?;
+    let device = options.device.open_or(&record.command.device, silent)?;
+    introduce(options, &checkpoint.network, &data);
+    let device = pinned(options, &checkpoint, &device, &data)?;
+    let step = checkpoint.state.progress.step;
+    let train_options = checkpoint.options.clone();
+    let trainer = Trainer::resume(&device, checkpoint, &data)?;
+    if !trainer.is_finished() {
+        folder.cut_back(trainer.progress())?;
+        record.resume(step, &train_options, &device);
+        folder.write_record(&record)?;
+    }
+    if !silent {
+        eprintln!("resumed after step {step}, from {}", restored.path.display());
+    }
+    // A run keeps its kernels, and what the CPU would do was said when it began.
+    train(options, log_every, trainer, folder, Beside::default())
+}
+
+/// The device with the kernels of the checkpoint. On another one, with those of `--tune`; then equal bits are not promised.
+fn pinned(options: &Options, checkpoint: &Checkpoint, device: &Device, data: &DataPair) -> Result<Device> {
+    if options.tune.is_file() {
+        let problem = "--tune FILE cannot be used with --resume: a run keeps the kernels that it was begun with";
+        return Err(Error::Usage(problem.into()));
+    }
+    let (before, now) = (&checkpoint.device, device.identity());
+    let (program, this) = (&checkpoint.program, env!("CARGO_PKG_VERSION"));
+    if program != this && !options.quiet {
+        eprintln!(
+            "warning: the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
+        );
+    }
+    if *before == now {
+        return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
+    }
+    if !options.quiet {
+        eprintln!("warning: the checkpoint was made on {before}, this is {now}: the weights may differ in some bits");
+    }
+    options.tune.apply(device, &checkpoint.options.compile(&checkpoint.network, data)?, options.silent())
+}
+
+fn introduce(options: &Options, network: &Network, data: &DataPair) {
+    if options.silent() {
+        return;
+    }
+    eprintln!(
+        "data: {}, {} training and {} validation images",
+        data.source,
+        grouped(data.train.len() as u64),
+        grouped(data.test.len() as u64)
+    );
+    eprintln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
+}
+
+/// What goes on between the epochs of a new run.
+#[derive(Default)]
+struct Beside<'a> {
+    cpu_hint: Option<CpuHint>,
+    untried: Option<Rest<'a>>,
+}
+
+impl Beside<'_> {
+    /// Compares with the CPU, once, and tries kernels if the training goes on.
+    fn after(&mut self, epoch: &EpochReport, goes_on: bool, reporter: &Reporter) {
+        if let Some(hint) = self.cpu_hint.take() {
+            reporter.note(&hint.beside(epoch.images_per_second));
+        }
+        if let Some(untried) = self.untried.as_mut().filter(|_| goes_on) {
+            untried.go_on(Duration::from_secs_f64(epoch.seconds), &mut |line| reporter.note(line));
+        }
+    }
+}
+
+/// Trains to the end, and says so.
+fn train(
+    options: &Options,
+    log_every: usize,
+    mut trainer: Trainer<'_>,
+    mut folder: RunFolder,
+    mut beside: Beside<'_>,
+) -> Result<ExitCode> {
     let stop = stop_on_ctrl_c();
-    let mut reporter = Reporter::new(options);
+    let TrainOptions { epochs, max_steps, .. } = *trainer.options();
+    let mut reporter = Reporter::new(options, epochs);
+    let network = trainer.network().clone();
     let outcome = pollster::block_on(trainer.run(&mut |event| {
         match event {
             Event::Steps(report) => {
-                for line in step_lines(&report, options.log_every) {
+                for line in report::step_lines(&report, log_every) {
                     folder.write_metric(&line)?;
                     reporter.json_line(&line);
                 }
                 reporter.steps(&report);
             }
             Event::Epoch(report, weights) => {
-                let line = epoch_line(report);
+                let line = report::epoch_line(report);
                 folder.write_metric(&line)?;
                 reporter.json_line(&line);
                 folder.write_weights(&network, weights)?;
                 reporter.epoch(report);
-                if let Some(hint) = cpu_hint.take() {
-                    reporter.note(&hint.beside(report.images_per_second));
-                }
-                let is_last =
-                    report.epoch == options.epochs || options.max_steps.is_some_and(|most| report.step >= most);
-                if let Some(untried) = untried.as_mut().filter(|_| !is_last && !stop.load(Ordering::Relaxed)) {
-                    untried.go_on(Duration::from_secs_f64(report.seconds), &mut |line| reporter.note(line));
-                }
+                let is_last = report.epoch == epochs || max_steps.is_some_and(|most| report.step >= most);
+                beside.after(report, !is_last && !stop.load(Ordering::Relaxed), &reporter);
             }
+            Event::Checkpoint(checkpoint) => folder.write_checkpoint(checkpoint)?,
+            Event::Recovery(recovery) => reporter.recovery(&recovery),
         }
         Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }));
     reporter.clear();
-    let outcome = outcome.map_err(|error| match error {
-        Error::NotFinite(problem) => Error::NotFinite(format!(
-            "{problem}\nthe last good weights are in {}",
-            folder.path().join(super::run_folder::MODEL_FILE).display()
-        )),
-        other => other,
-    })?;
+    let outcome = outcome.map_err(|error| folder.explain(error))?;
     if let Some(evaluation) = &outcome.evaluation {
-        folder.write_confusion(evaluation)?;
-    }
-    if options.profile && !outcome.interrupted {
-        let profile = pollster::block_on(trainer.profile())?;
-        let ceilings = super::bench::ceilings(&device)?;
-        let line = json(&ProfileLine { kind: "profile", profile: profile.json(ceilings.as_ref()) });
-        folder.write_metric(&line)?;
-        reporter.json_line(&line);
-        if !silent {
-            println!("\n{}", profile.table(ceilings.as_ref()));
-        }
+        folder.write_confusion(evaluation).map_err(|error| folder.explain(error))?;
     }
     if outcome.interrupted {
-        let weights = pollster::block_on(trainer.weights())?;
-        folder.write_weights(&network, &weights)?;
-        eprintln!("interrupted; the weights are saved in {}", folder.path().display());
+        let checkpoint = pollster::block_on(trainer.checkpoint())?;
+        folder.write_weights(&network, &checkpoint.state.weights)?;
+        folder.write_checkpoint(&checkpoint)?;
+        let run = folder.path().display();
+        eprintln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    if !silent {
-        conclude(options, &outcome, &folder);
+    if options.profile {
+        profile(options, &mut trainer, &mut folder, &reporter)?;
+    }
+    if !options.silent() {
+        conclude(options, &outcome, &trainer, &folder);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn record<'a>(
-    options: &'a Options,
-    network: &Network,
-    data: &'a DataPair,
-    device: &'a Device,
-    train_options: &'a TrainOptions,
-) -> Result<Record<'a>> {
-    let validation = match options.validation {
-        Validation::Test => "test set".to_string(),
-        Validation::HeldOut(_) => "held out of the training set".to_string(),
-    };
-    let network_table =
-        network.to_toml().parse().map_err(|error| Error::Network(format!("network `{}`: {error}", network.name)))?;
-    Ok(Record {
-        shadegrad: env!("CARGO_PKG_VERSION"),
-        wgpu: version::wgpu(),
-        naga: (version::naga() != version::wgpu()).then(version::naga),
-        started: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-        model: &options.model,
-        data: &data.source,
-        train_images: data.train.len(),
-        validation_images: data.test.len(),
-        validation,
-        device: &device.description,
-        adapter: device.gpu().map(|gpu| AdapterRecord {
-            name: gpu.info.name.clone(),
-            kind: gpu.type_name().to_string(),
-            backend: gpu.info.backend.to_string(),
-            driver: gpu.driver(),
-        }),
-        init: options.init.as_ref().map(|path| path.display().to_string()),
-        options: train_options,
-        network: network_table,
-    })
-}
-
-#[derive(Serialize)]
-struct StepLine {
-    kind: &'static str,
-    step: usize,
-    epoch: usize,
-    loss: f64,
-}
-
-fn step_lines(report: &StepsReport<'_>, every: usize) -> Vec<String> {
-    let numbered = report.losses.iter().enumerate().map(|(index, loss)| (report.first_step + index, *loss));
-    numbered
-        .filter(|(step, _)| step.is_multiple_of(every))
-        .map(|(step, loss)| json(&StepLine { kind: "step", step, epoch: report.epoch, loss }))
-        .collect()
-}
-
-#[derive(Serialize)]
-struct EpochLine<'a> {
-    kind: &'static str,
-    #[serde(flatten)]
-    report: &'a EpochReport,
-}
-
-fn epoch_line(report: &EpochReport) -> String {
-    json(&EpochLine { kind: "epoch", report })
-}
-
-#[derive(Serialize)]
-struct ProfileLine {
-    kind: &'static str,
-    #[serde(flatten)]
-    profile: serde_json::Value,
-}
-
-fn json(line: &impl Serialize) -> String {
-    match serde_json::to_string(line) {
-        Ok(text) => text,
-        Err(error) => unreachable!("numbers and words: {error}"),
+/// `--profile`
+fn profile(options: &Options, trainer: &mut Trainer<'_>, folder: &mut RunFolder, reporter: &Reporter) -> Result<()> {
+    let profile = pollster::block_on(trainer.profile())?;
+    let ceilings = super::bench::ceilings(trainer.device())?;
+    let line = report::profile_line(profile.json(ceilings.as_ref()));
+    folder.write_metric(&line)?;
+    reporter.json_line(&line);
+    if !options.silent() {
+        println!("\n{}", profile.table(ceilings.as_ref()));
     }
+    Ok(())
 }
 
-/// What the user sees meanwhile: a bar within the epoch on a terminal, a line an epoch anywhere.
-struct Reporter {
-    json: bool,
-    quiet: bool,
-    epochs: usize,
-    bar: Option<ProgressBar>,
-}
-
-impl Reporter {
-    fn new(options: &Options) -> Reporter {
-        let wanted = !options.quiet && !options.json && std::io::stderr().is_terminal();
-        let style = "epoch {prefix} {bar:28} {pos}/{len} steps  {msg}  {eta} left";
-        let bar = wanted.then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) = ProgressStyle::with_template(style) {
-                bar.set_style(style.progress_chars("━╸ "));
-            }
-            bar
-        });
-        Reporter { json: options.json, quiet: options.quiet, epochs: options.epochs, bar }
-    }
-
-    fn json_line(&self, line: &str) {
-        if self.json && !self.quiet {
-            println!("{line}");
-        }
-    }
-
-    fn steps(&mut self, report: &StepsReport<'_>) {
-        let Some(bar) = &self.bar else { return };
-        if report.done == report.losses.len() {
-            bar.reset();
-            bar.set_length(report.steps as u64);
-            bar.set_prefix(format!("{}/{}", report.epoch, self.epochs));
-        }
-        bar.set_position(report.done as u64);
-        bar.set_message(format!("loss {:.4}  {:.0} images/s", report.epoch_loss, report.images_per_second));
-    }
-
-    fn epoch(&mut self, report: &EpochReport) {
-        if self.quiet || self.json {
-            return;
-        }
-        let line = format!(
-            "epoch {:>2}/{}  train loss {:.4}  accuracy {}  val loss {:.4}  accuracy {}  {:.0} images/s",
-            report.epoch,
-            self.epochs,
-            report.train_loss,
-            percent(report.train_accuracy),
-            report.val_loss,
-            percent(report.val_accuracy),
-            report.images_per_second
-        );
-        match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
-        }
-    }
-
-    /// A line on stderr.
-    fn note(&self, line: &str) {
-        match &self.bar {
-            _ if self.quiet || self.json => {}
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
-    }
-
-    fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-fn conclude(options: &Options, outcome: &Outcome, folder: &RunFolder) {
-    let (Some(last), Some(evaluation)) = (outcome.epochs.last(), &outcome.evaluation) else { return };
-    let path = folder.path().display();
-    println!("\n{}", confusion_table(evaluation));
-    println!(
-        "reached {} of {} validation images after {} steps",
-        percent(last.val_accuracy),
-        grouped(evaluation.images()),
-        grouped(last.step as u64)
-    );
-    println!("the run is in {path}\n\nwhat to try next:");
-    println!("  shadegrad predict {path} assets/digits/seven.png");
-    println!("  shadegrad evaluate {path}");
-    if options.data.data.is_none() {
-        println!(
-            "  shadegrad data fetch mnist && shadegrad train --data data/mnist --epochs 15   (the paper's settings)"
-        );
-    }
+fn conclude(options: &Options, outcome: &Outcome, trainer: &Trainer<'_>, folder: &RunFolder) {
+    let Some(evaluation) = &outcome.evaluation else { return };
+    let builtin = options.resume.is_none() && options.data.data.is_none();
+    report::conclude(builtin, evaluation, trainer.progress(), folder.path());
 }

@@ -72,6 +72,11 @@ impl fmt::Display for TuneOption {
 }
 
 impl TuneOption {
+    /// Whether the choices of a file were asked for.
+    pub fn is_file(&self) -> bool {
+        matches!(self.tune, Tuning::File(_))
+    }
+
     /// The device with the kernels of its choice for this network.
     pub fn apply(&self, device: &Device, compiled: &Compiled, silent: bool) -> Result<Device> {
         Ok(self.begin(device, compiled, silent)?.0)

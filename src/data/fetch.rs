@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use ureq::Agent;
 use ureq::http::Response;
 
-use super::{beside, idx};
+use super::{beside, hex, idx, put_in_place};
 use crate::error::{Error, Result};
 
 /// A place that has all files of a data set, packed.
@@ -240,7 +240,9 @@ fn from_one(
     let part = beside(target, ".part");
     loop {
         let resumed = receive(agent, url, &part, most(file), progress)?;
-        let Some(problem) = fault(&part, file)? else { return Ok(put_in_place(&part, target)?) };
+        let Some(problem) = fault(&part, file)? else {
+            return Ok(put_in_place(&part, target).map_err(Error::io("create", target))?);
+        };
         remove(&part)?;
         if !resumed {
             return Err(Failure::Mirror(problem));
@@ -346,23 +348,13 @@ fn sum(source: impl Read) -> io::Result<(u64, String)> {
     loop {
         let chunk = source.fill_buf()?;
         if chunk.is_empty() {
-            let hex = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok((bytes, hex));
+            return Ok((bytes, hex(&digest.finalize())));
         }
         digest.update(chunk);
         let read = chunk.len();
         bytes += read as u64;
         source.consume(read);
     }
-}
-
-/// Gives a synced file its name. The folder is synced too where that can be done, so that the name survives as well.
-fn put_in_place(part: &Path, target: &Path) -> Result<()> {
-    fs::rename(part, target).map_err(Error::io("create", target))?;
-    if let Some(Ok(folder)) = target.parent().map(File::open) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
 }
 
 fn remove(path: &Path) -> Result<()> {

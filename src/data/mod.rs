@@ -12,6 +12,7 @@ pub mod prepare;
 pub mod sheet;
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use order::{Order, mix};
+use sha2::{Digest, Sha256};
 
 /// Images of one size, with their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +123,15 @@ impl Share {
     }
 }
 
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Share::Fraction(fraction) => fraction.fmt(f),
+            Share::Count(count) => count.fmt(f),
+        }
+    }
+}
+
 impl FromStr for Share {
     type Err = String;
 
@@ -146,6 +157,24 @@ pub struct DataPair {
     pub source: String,
 }
 
+impl DataPair {
+    /// SHA-256 of both sets: pixels, labels and shapes. What a resumed run must find again.
+    pub fn checksum(&self) -> String {
+        let mut hash = Sha256::new();
+        for set in [&self.train, &self.test] {
+            hash.update(format!("{:?} {} {};", set.image_shape, set.classes, set.len()));
+            hash.update(&set.images);
+            hash.update(&set.labels);
+        }
+        hex(&hash.finalize())
+    }
+}
+
+/// A checksum's digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Where data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -164,6 +193,16 @@ pub const MNIST_FOLDER: &str = "data/mnist";
 const BUILTIN_SEED: u64 = 1;
 const BUILTIN_TRAIN: usize = 20_000;
 const BUILTIN_TEST: usize = 4_000;
+
+impl fmt::Display for Source {
+    /// As `--data` takes it, from whatever folder the program is started.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Builtin { .. } => f.write_str("builtin"),
+            Source::Folder(folder) => std::path::absolute(folder).unwrap_or(folder.clone()).display().fmt(f),
+        }
+    }
+}
 
 impl Source {
     /// Decides between `--data`, `$SHADEGRAD_DATA`, [`MNIST_FOLDER`] if it is there, and the built-in digits, in this
@@ -215,10 +254,11 @@ fn digits(name: &str, count: usize, seed: u64) -> Dataset {
     Dataset { name: name.into(), images, labels, image_shape: [28, 28, 1], classes: 10 }
 }
 
-/// Writes a file whole or not at all: into a temporary file beside it, which then takes its place.
-pub(crate) fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
+/// Writes a file whole or not at all: into a temporary file beside it, which then takes its place. When this returns, both
+/// the file and its name are on the disk.
+pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let temporary = beside(path, &format!(".{}.tmp", std::process::id()));
-    let written = write_synced(&temporary, write).and_then(|()| fs::rename(&temporary, path));
+    let written = write_synced(&temporary, write).and_then(|()| put_in_place(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -229,6 +269,20 @@ fn write_synced(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Res
     let mut file = BufWriter::new(File::create(path)?);
     write(&mut file)?;
     file.into_inner()?.sync_all()
+}
+
+/// Gives a synced file its name, which is safe from a loss of power only when the folder is on the disk too. Windows opens
+/// no folders, and some file systems have nothing to sync.
+pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(temporary, path)?;
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match File::open(folder)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// The path with something added to its file name.

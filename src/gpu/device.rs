@@ -1,9 +1,10 @@
 //! Listing adapters, choosing one, opening it; kernels are created and shared here.
 
+use super::fault::{self, Faults};
 use super::shader::{Binding, BindingKind, Field, KernelSpec};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What `--device` asks for, the CPU aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +149,14 @@ pub struct OpenedGpu {
     pub software: bool,
 }
 
+impl OpenedGpu {
+    async fn open(record: AdapterRecord, uniform_fields: &'static [Field]) -> Result<OpenedGpu> {
+        let (description, software) = (record.describe(), record.is_software());
+        let gpu = Gpu::from_adapter(record, uniform_fields).await?;
+        Ok(OpenedGpu { gpu, description, software })
+    }
+}
+
 /// A compiled kernel with its layout.
 pub(crate) struct Kernel {
     pub pipeline: wgpu::ComputePipeline,
@@ -156,20 +165,6 @@ pub(crate) struct Kernel {
     pub bindings: Vec<Binding>,
     /// Whether it reads the per-step uniform in group 1.
     pub uses_uniform: bool,
-}
-
-/// The first error that the device reported outside a call that could return it.
-#[derive(Clone, Default)]
-struct Fault(Arc<Mutex<Option<String>>>);
-
-impl Fault {
-    fn lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn report(&self, message: String) {
-        self.lock().get_or_insert(message);
-    }
 }
 
 /// An open device with its queue and its kernels.
@@ -187,7 +182,7 @@ pub struct Gpu {
     index: usize,
     uniform_fields: &'static [Field],
     kernels: Mutex<HashMap<String, Arc<Kernel>>>,
-    fault: Fault,
+    faults: Faults,
 }
 
 impl Gpu {
@@ -196,11 +191,10 @@ impl Gpu {
     /// `uniform_fields` are the members of the uniform struct that kernels may declare in group 1; every kernel's
     /// declaration is compared with it.
     pub async fn open(choice: &AdapterChoice, uniform_fields: &'static [Field]) -> Result<Option<OpenedGpu>> {
-        let Some(record) = adapter(choice).await? else { return Ok(None) };
-        let description = record.describe();
-        let software = record.is_software();
-        let gpu = Gpu::from_adapter(record, uniform_fields).await?;
-        Ok(Some(OpenedGpu { gpu, description, software }))
+        match adapter(choice).await? {
+            Some(record) => Ok(Some(OpenedGpu::open(record, uniform_fields).await?)),
+            None => Ok(None),
+        }
     }
 
     /// The same adapter, opened once more. What fails there is no fault of this device, and what it holds is freed with
@@ -223,15 +217,11 @@ impl Gpu {
         let (device, queue) = record.adapter.request_device(&descriptor).await.map_err(|error| {
             Error::Device(format!("cannot open {}: {error}; try another --device", record.describe()))
         })?;
-        let fault = Fault::default();
-        let uncaptured = fault.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured.report(explain(&error))));
-        let lost = fault.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed || !message.is_empty() {
-                lost.report(format!("the device was lost ({reason:?}): {message}"));
-            }
-        });
+        let faults = Faults::default();
+        let uncaptured = faults.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured.report(&error)));
+        let lost = faults.clone();
+        device.set_device_lost_callback(move |reason, message| lost.report_loss(reason, &message));
         let uniform_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("per-step uniform"),
             entries: &[layout_entry(0, BindingKind::Uniform)],
@@ -246,7 +236,7 @@ impl Gpu {
             index: record.index,
             uniform_fields,
             kernels: Mutex::default(),
-            fault,
+            faults,
         };
         gpu.check("opening the device")?;
         Ok(gpu)
@@ -279,12 +269,30 @@ impl Gpu {
         driver(&self.info)
     }
 
-    /// Fails with the first error that the device reported since it was opened. `during` says at what.
+    /// Fails with what the device has reported since it was opened. `during` says at what.
     pub fn check(&self, during: &str) -> Result<()> {
-        match &*self.fault.lock() {
-            None => Ok(()),
-            Some(fault) => Err(Error::Device(format!("{during}: {fault}"))),
+        if self.faults.any() && cfg!(not(target_arch = "wasm32")) {
+            // Of a loss, only the errors that follow from it may have been heard yet.
+            fault::look(&self.device, during)?;
         }
+        self.faults.check(during)
+    }
+
+    /// The same adapter opened anew, after this device was lost. Its driver may be another by now.
+    pub async fn reopen(&self) -> Result<Option<OpenedGpu>> {
+        let place = |info: &wgpu::AdapterInfo| {
+            (info.name.clone(), info.vendor, info.device, info.device_pci_bus_id.clone(), info.backend)
+        };
+        let found = adapters().await.into_iter().find(|record| place(&record.info) == place(&self.info));
+        match found {
+            Some(record) => Ok(Some(OpenedGpu::open(record, self.uniform_fields).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Ends the device, as a reset would: all that uses it fails from now on. For tests of what follows then.
+    pub fn destroy(&self) {
+        self.device.destroy();
     }
 
     /// The kernel of a specification; compiled once.
@@ -378,6 +386,8 @@ impl Gpu {
             let _ = sender.send(());
         });
         self.drive(during)?;
+        // A lost device calls nobody back.
+        self.check(during)?;
         receiver.receive().await;
         self.check(during)
     }
@@ -396,6 +406,7 @@ impl Gpu {
             let _ = sender.send(mapped);
         });
         self.drive(&during)?;
+        self.check(&during)?;
         let mapped = receiver.receive().await;
         self.check(&during)?;
         match mapped {
@@ -408,11 +419,7 @@ impl Gpu {
 
     /// Callbacks run only while somebody polls. A browser does that by itself; elsewhere we do, and block.
     fn drive(&self, during: &str) -> Result<()> {
-        if cfg!(not(target_arch = "wasm32")) {
-            let poll = wgpu::PollType::wait_indefinitely();
-            self.device.poll(poll).map_err(|error| Error::Device(format!("{during}: {error}")))?;
-        }
-        Ok(())
+        if cfg!(target_arch = "wasm32") { Ok(()) } else { fault::wait(&self.device, during) }
     }
 }
 
@@ -425,22 +432,6 @@ fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {
     }
     let list: Vec<String> = found.iter().map(|record| format!("{}: {}", record.index, record.info.name)).collect();
     Error::Device(format!("no device `{asked}`; expected auto, cpu, reference, or one of: {}", list.join(", ")))
-}
-
-/// The error with all its causes in one line; wgpu puts the label of the kernel or buffer into them.
-fn explain(error: &wgpu::Error) -> String {
-    let mut message = match error {
-        wgpu::Error::OutOfMemory { .. } => "out of memory".to_string(),
-        wgpu::Error::Validation { .. } => "validation error".to_string(),
-        wgpu::Error::Internal { .. } => "internal error".to_string(),
-    };
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        message.push_str(": ");
-        message.push_str(inner.to_string().trim());
-        cause = inner.source();
-    }
-    message
 }
 
 fn check_fields(kernel: &str, declared: &[(String, usize, String)], expected: &[Field]) -> Result<()> {

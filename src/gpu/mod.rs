@@ -6,6 +6,7 @@
 
 mod device;
 mod environment;
+mod fault;
 mod mirror;
 mod objects;
 mod program;
@@ -15,6 +16,7 @@ mod timing;
 
 pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
 pub use environment::driver_environment;
+pub use fault::is_polling;
 pub use mirror::Mirrors;
 pub use objects::{Count, Objects};
 pub use program::{Memory, Program};

@@ -92,6 +92,11 @@ impl Memory {
         gpu.read(&storage.name, &storage.buffer, region.offset as u64 * 4, region.len as u64 * 4).await
     }
 
+    /// Reads the first elements of the scratch back.
+    pub async fn read_scratch(&self, gpu: &Gpu, len: usize) -> Result<Vec<u8>> {
+        gpu.read("scratch", &self.scratch, 0, len as u64 * 4).await
+    }
+
     fn resource(&self, operand: &Operand) -> Result<wgpu::BindingResource<'_>> {
         let part = |buffer, offset: usize, len: usize| {
             // vec4 kernels may touch the rest of the last vec4.
@@ -203,26 +208,41 @@ impl Program {
         memory.write_uniforms(gpu, uniforms);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         for slot in 0..uniforms.len() {
-            self.encode(memory, &mut encoder, (slot as u64 * memory.uniform_stride) as u32);
+            encode(&self.commands, memory, &mut encoder, (slot as u64 * memory.uniform_stride) as u32);
         }
         gpu.queue.submit([encoder.finish()]);
         gpu.check("submitting work")
     }
 
-    /// One replay: runs of dispatches share a compute pass, which only a mirror copy interrupts.
-    fn encode(&self, memory: &Memory, encoder: &mut wgpu::CommandEncoder, uniform_offset: u32) {
-        let mut pass: Option<wgpu::ComputePass<'static>> = None;
-        for (_, command) in &self.commands {
-            match command {
-                Prepared::Mirror(region) => {
-                    pass = None;
-                    memory.copy_to_mirror(encoder, region);
-                }
-                Prepared::Dispatch { kernel, group, groups } => {
-                    let pass =
-                        pass.get_or_insert_with(|| encoder.begin_compute_pass(&Default::default()).forget_lifetime());
-                    memory.dispatch(pass, kernel, group, *groups, uniform_offset);
-                }
+    /// Submits one command alone: the `index`-th of [`Program::commands`].
+    pub fn submit_command<U: bytemuck::Pod>(
+        &self,
+        gpu: &Gpu,
+        memory: &Memory,
+        uniform: &U,
+        index: usize,
+    ) -> Result<()> {
+        memory.write_uniforms(gpu, std::slice::from_ref(uniform));
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        encode(&self.commands[index..=index], memory, &mut encoder, 0);
+        gpu.queue.submit([encoder.finish()]);
+        gpu.check("submitting a command")
+    }
+}
+
+/// One replay: runs of dispatches share a compute pass, which only a mirror copy interrupts.
+fn encode(commands: &[(Command, Prepared)], memory: &Memory, encoder: &mut wgpu::CommandEncoder, uniform_offset: u32) {
+    let mut pass: Option<wgpu::ComputePass<'static>> = None;
+    for (_, command) in commands {
+        match command {
+            Prepared::Mirror(region) => {
+                pass = None;
+                memory.copy_to_mirror(encoder, region);
+            }
+            Prepared::Dispatch { kernel, group, groups } => {
+                let pass =
+                    pass.get_or_insert_with(|| encoder.begin_compute_pass(&Default::default()).forget_lifetime());
+                memory.dispatch(pass, kernel, group, *groups, uniform_offset);
             }
         }
     }

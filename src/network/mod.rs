@@ -10,7 +10,8 @@ mod initialize;
 mod listing;
 mod presets;
 mod summary;
-mod weights;
+pub(crate) mod tensors;
+pub(crate) mod weights;
 
 pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;

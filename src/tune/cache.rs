@@ -1,6 +1,7 @@
 //! What was found on this machine, one JSON file for each device.
 
 use super::trial::Verdict;
+use crate::data::hex;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::kept::{self, Kept};
@@ -86,7 +87,7 @@ impl Cache {
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Cache {
         let device = (&gpu.info.name, gpu.info.vendor, gpu.info.device, gpu.driver(), gpu.info.backend, gpu.lanes());
         let hash = Sha256::digest(format!("{device:?}"));
-        let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&hash[..8]);
         Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))))
     }
 

@@ -14,7 +14,7 @@ mod trial;
 pub use cache::{Cache, Entry};
 pub use trial::{Trial, Verdict};
 
-use crate::data::replace_file;
+use crate::data::{hex, replace_file};
 use crate::error::{Error, Result};
 use crate::fast::{Instructions, Team};
 use crate::gpu::{Gpu, Recording};
@@ -398,6 +398,5 @@ fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[Settings]) -> Result
             distinct.push(*settings);
         }
     }
-    let key = key.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    Ok((key, distinct))
+    Ok((hex(&key.finalize()[..16]), distinct))
 }

@@ -68,7 +68,6 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let tune_seconds = device.gpu().map(|_| start.elapsed().as_secs_f64());
     let start = Instant::now();
     let mut trainer = Trainer::new(&device, &network, &data, train_options, None)?;
-    drop(data);
     let compile_seconds = start.elapsed().as_secs_f64();
 
     let mut watch = Watch::new(options);

@@ -1,5 +1,7 @@
+use super::super::NetworkParameter;
 use super::*;
 use crate::shape::Shape;
+use safetensors::SafeTensors;
 
 /// One conv2d of 2 channels, a flattened 2x1 image of 2 channels, 2 scores: every permutation that there is.
 fn small() -> Network {

@@ -1,0 +1,140 @@
+//! Checkpoints: a run in one file, from which it goes on as if it had never stopped.
+//!
+//! A checkpoint is a safetensors file with the weights, the optimizer's velocity beside them, and in its header the network
+//! and everything else that the next step depends on. `evaluate` and `predict` take it for a weights file, and so does
+//! PyTorch. The header also holds a checksum of the whole file: one that was cut short, or has a bit flipped, is refused.
+//! [`Checkpoints`] keeps those of a run.
+
+mod folder;
+
+pub use folder::{Checkpoints, Restored};
+
+use crate::data::replace_file;
+use crate::error::{Error, Result};
+use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
+use crate::network::{Network, weights};
+use crate::train::{Progress, State, TrainOptions};
+use crate::tune::Choices;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+/// Of the format below, and of what it implies: how the order of the images and dropout are drawn.
+const VERSION: u32 = 1;
+
+/// The key of the header's metadata under which a [`Header`] stands.
+const CHECKPOINT: &str = "shadegrad.checkpoint";
+
+/// Everything that a run needs to go on, except for its data.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The version of shadegrad that made it. Another may compute the same to other bits.
+    pub program: String,
+    /// What is trained.
+    pub network: Network,
+    /// How.
+    pub options: TrainOptions,
+    /// The checksum of the data, [`crate::data::DataPair::checksum`].
+    pub data: String,
+    /// The device, [`crate::machine::Device::identity`]. Another may compute the same to other bits.
+    pub device: String,
+    /// The kernels that the run is pinned to, on devices that have kernels.
+    pub choices: Option<Choices>,
+    /// How far it has come.
+    pub state: State,
+}
+
+/// Everything but the tensors and the network, as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    version: u32,
+    program: String,
+    options: TrainOptions,
+    data: String,
+    device: String,
+    choices: Option<Choices>,
+    progress: Progress,
+}
+
+/// What can be read of a header of any version.
+#[derive(Deserialize)]
+struct AnyHeader {
+    version: u32,
+    program: String,
+}
+
+impl Checkpoint {
+    /// Whether no evaluation of the run so far was better than that of these weights.
+    pub fn is_best(&self) -> bool {
+        let Progress { best, step, .. } = &self.state.progress;
+        best.is_some_and(|best| best.step == *step)
+    }
+
+    /// Writes a file. One of that name stays whole until the new one is complete and on the disk.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let bytes = self.to_bytes();
+        replace_file(path, |file| file.write_all(&bytes))
+    }
+
+    /// Reads a file that [`Checkpoint::save`] has written.
+    pub fn load(path: &Path) -> Result<Checkpoint> {
+        Checkpoint::from_bytes(path, &weights::read(path)?)
+    }
+
+    /// From a file's bytes; `path` is where they are from.
+    fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint> {
+        let said = |problem| Error::file(path, problem);
+        let file = tensors::parse(bytes).map_err(said)?;
+        let header = header(&file).map_err(said)?;
+        let network = weights::network_of(path, &file)?;
+        Checkpoint::assemble(header, network, &file).map_err(said)
+    }
+
+    /// The file's bytes: the same for the same checkpoint.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Checkpoint { program, network, options, data, device, choices, state } = self.clone();
+        let header = Header { version: VERSION, program, options, data, device, choices, progress: state.progress };
+        let mut file = TensorFile::new(&network);
+        match serde_json::to_string(&header) {
+            Ok(text) => file.note(CHECKPOINT, text),
+            Err(error) => unreachable!("numbers and words: {error}"),
+        }
+        file.push("", &network, &state.weights);
+        if let Some(velocity) = &state.velocity {
+            file.push(tensors::VELOCITY, &network, velocity);
+        }
+        file.to_sealed_bytes()
+    }
+
+    fn assemble(header: Header, network: Network, file: &Parsed<'_>) -> Result<Checkpoint, String> {
+        let Header { program, options, data, device, choices, progress, .. } = header;
+        options.validate().map_err(|error| error.to_string())?;
+        for (label, settings) in choices.iter().flat_map(|choices| choices.all()) {
+            settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
+        }
+        let weights = file.weights(&network)?;
+        let has_velocity = options.momentum > 0.0 && progress.step > 0;
+        let velocity = if has_velocity { Some(file.velocity(&network)?) } else { None };
+        let state = State { weights, velocity, progress };
+        Ok(Checkpoint { program, network, options, data, device, choices, state })
+    }
+}
+
+/// The header of a file that is whole.
+fn header(file: &Parsed<'_>) -> Result<Header, String> {
+    let (Some(text), Some(_)) = (file.note(CHECKPOINT), file.note(SEAL)) else {
+        return Err("not a checkpoint: weights alone cannot be resumed; start a run from them by --init".into());
+    };
+    let problem = |error: serde_json::Error| format!("not a checkpoint that can be read: {error}");
+    let AnyHeader { version, program } = serde_json::from_str(text).map_err(problem)?;
+    if version != VERSION {
+        return Err(format!(
+            "a checkpoint of shadegrad {program}, in format {version}; this program reads format {VERSION}"
+        ));
+    }
+    serde_json::from_str(text).map_err(problem)
+}
+
+#[cfg(test)]
+mod tests;

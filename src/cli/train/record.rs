@@ -1,0 +1,152 @@
+//! `run.toml`: what was run, for people, and what `--resume` needs to find the same data and device again.
+
+use super::Validation;
+use serde::{Deserialize, Serialize};
+use shadegrad::data::DataPair;
+use shadegrad::machine::{Device, DeviceChoice};
+use shadegrad::network::Network;
+use shadegrad::train::TrainOptions;
+use shadegrad::{Error, Result, version};
+use std::path::Path;
+
+/// What `run.toml` holds.
+#[derive(Serialize, Deserialize)]
+pub struct Record {
+    shadegrad: String,
+    wgpu: String,
+    /// Where it is not wgpu's.
+    naga: Option<String>,
+    started: String,
+    model: String,
+    data: String,
+    train_images: usize,
+    validation_images: usize,
+    validation: String,
+    device: String,
+    adapter: Option<AdapterRecord>,
+    init: Option<String>,
+    /// What `--resume` does again.
+    pub command: Command,
+    /// As the run began.
+    pub options: TrainOptions,
+    network: toml::Table,
+    /// Each time that it was resumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resumed: Vec<Resumption>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AdapterRecord {
+    name: String,
+    kind: String,
+    backend: String,
+    driver: String,
+}
+
+/// Options as they were given, or what stood for them.
+#[derive(Serialize, Deserialize)]
+pub struct Command {
+    /// A folder or `builtin`.
+    pub data: String,
+    /// `test` or a share.
+    #[serde(with = "as_text")]
+    pub validation: Validation,
+    #[serde(with = "as_text")]
+    pub device: DeviceChoice,
+    pub log_every: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Resumption {
+    at: String,
+    from_step: usize,
+    epochs: usize,
+    device: String,
+}
+
+/// What `--model` and `--init` were.
+pub struct Origin<'a> {
+    pub model: &'a str,
+    pub init: Option<&'a Path>,
+}
+
+impl Record {
+    /// Of a run that is about to begin.
+    pub fn new(
+        origin: &Origin<'_>,
+        command: Command,
+        options: &TrainOptions,
+        network: &Network,
+        data: &DataPair,
+        device: &Device,
+    ) -> Result<Record> {
+        let validation = match command.validation {
+            Validation::Test => "test set".to_string(),
+            Validation::HeldOut(_) => "held out of the training set".to_string(),
+        };
+        Ok(Record {
+            shadegrad: env!("CARGO_PKG_VERSION").to_string(),
+            wgpu: version::wgpu().to_string(),
+            naga: (version::naga() != version::wgpu()).then(|| version::naga().to_string()),
+            started: now(),
+            model: origin.model.to_string(),
+            data: data.source.clone(),
+            train_images: data.train.len(),
+            validation_images: data.test.len(),
+            validation,
+            device: device.description.clone(),
+            adapter: device.gpu().map(|gpu| AdapterRecord {
+                name: gpu.info.name.clone(),
+                kind: gpu.type_name().to_string(),
+                backend: gpu.info.backend.to_string(),
+                driver: gpu.driver(),
+            }),
+            init: origin.init.map(|path| path.display().to_string()),
+            command,
+            options: options.clone(),
+            network: table(network)?,
+            resumed: Vec::new(),
+        })
+    }
+
+    /// Fails unless a checkpoint's network and options are those of this run.
+    pub fn check_same_run(&self, network: &Network, options: &TrainOptions) -> Result<(), String> {
+        if table(network).ok().as_ref() != Some(&self.network) {
+            let own = self.network.get("name").and_then(|name| name.as_str()).unwrap_or("another network");
+            return Err(format!("a checkpoint of the network `{}`, the run trains `{own}`", network.name));
+        }
+        if !options.same_way(&self.options) {
+            return Err("a checkpoint of a run with other options, as its header and run.toml say".to_string());
+        }
+        Ok(())
+    }
+
+    /// Adds that the run goes on.
+    pub fn resume(&mut self, from_step: usize, options: &TrainOptions, device: &Device) {
+        let (epochs, device) = (options.epochs, device.description.clone());
+        self.resumed.push(Resumption { at: now(), from_step, epochs, device });
+    }
+}
+
+fn now() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+fn table(network: &Network) -> Result<toml::Table> {
+    network.to_toml().parse().map_err(|error| Error::Network(format!("network `{}`: {error}", network.name)))
+}
+
+/// Values as options write them.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    pub fn serialize<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,207 @@
+//! Tensors under names in a file: safetensors, written here and read by the crate of that name.
+//!
+//! Written here because the crate keeps metadata in a hash map, in random order, and the same weights should be the same
+//! bytes. The format: length of the header as a `u64`, the header as JSON, the tensors one behind the other, all
+//! little-endian. A file may be sealed: its metadata then holds the SHA-256 of the whole file, taken with 64 zeros where
+//! the checksum stands.
+
+use super::{Network, NetworkParameter, Weights};
+use crate::data::hex;
+use crate::ops::Parameter;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Keys of the header's metadata.
+pub(crate) const FORMAT: &str = "format";
+pub(crate) const NAME: &str = "shadegrad.name";
+pub(crate) const NETWORK: &str = "shadegrad.network";
+pub(crate) const SEAL: &str = "shadegrad.sha256";
+
+/// Before the keys of the velocity's tensors, which lie beside the weights in a checkpoint.
+pub(crate) const VELOCITY: &str = "velocity.";
+
+/// What stands in the place of the checksum while it is taken.
+pub(crate) const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A file being put together.
+pub(crate) struct TensorFile {
+    metadata: BTreeMap<&'static str, String>,
+    tensors: serde_json::Map<String, serde_json::Value>,
+    data: Vec<u8>,
+}
+
+impl TensorFile {
+    /// A file that holds a network, and no tensor yet.
+    pub fn new(network: &Network) -> TensorFile {
+        let metadata =
+            BTreeMap::from([(FORMAT, "pt".into()), (NAME, network.name.clone()), (NETWORK, network.to_toml())]);
+        TensorFile { metadata, tensors: serde_json::Map::new(), data: Vec::new() }
+    }
+
+    /// More metadata.
+    pub fn note(&mut self, key: &'static str, text: String) {
+        self.metadata.insert(key, text);
+    }
+
+    /// A tensor for each parameter, in PyTorch's layout; `prefix` stands before its key.
+    pub fn push(&mut self, prefix: &str, network: &Network, weights: &Weights) {
+        for (NetworkParameter { key, parameter, .. }, values) in network.parameters().iter().zip(&weights.values) {
+            let start = self.data.len();
+            self.data.extend(to_torch(parameter, values).iter().flat_map(|value| value.to_le_bytes()));
+            let entry =
+                json!({"dtype": "F32", "shape": parameter.torch_shape, "data_offsets": [start, self.data.len()]});
+            self.tensors.insert(format!("{prefix}{key}"), entry);
+        }
+    }
+
+    /// The file: the same bytes for the same content.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut header = self.tensors.clone();
+        header.insert("__metadata__".into(), json!(self.metadata));
+        let mut text = json!(header).to_string().into_bytes();
+        text.resize(text.len().next_multiple_of(8), b' ');
+        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(text);
+        bytes.extend(&self.data);
+        bytes
+    }
+
+    /// The file with a checksum of all of it.
+    pub fn to_sealed_bytes(mut self) -> Vec<u8> {
+        self.note(SEAL, UNSEALED.into());
+        seal(self.to_bytes())
+    }
+}
+
+/// Puts the checksum in the place of zeros.
+pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let seal = checksum(&bytes);
+    match seal_place(&bytes) {
+        Some(at) => bytes[at..at + seal.len()].copy_from_slice(seal.as_bytes()),
+        None => unreachable!("the header of a file to be sealed has a place for it"),
+    }
+    bytes
+}
+
+/// What a file holds: its tensors, and its metadata.
+pub(crate) struct Parsed<'a> {
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+}
+
+impl Parsed<'_> {
+    /// A text of the metadata.
+    pub fn note(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// The values of a network's parameters; there must be no others.
+    pub fn weights(&self, network: &Network) -> Result<Weights, String> {
+        let parameters = network.parameters();
+        let known: BTreeSet<&str> = parameters.iter().map(|of| of.key.as_str()).collect();
+        let names = self.tensors.names().into_iter().filter(|name| !name.starts_with(VELOCITY));
+        let found: BTreeSet<&str> = names.collect();
+        let list = |names: Vec<&&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let missing: Vec<_> = known.difference(&found).collect();
+        let surplus: Vec<_> = found.difference(&known).collect();
+        if !missing.is_empty() || !surplus.is_empty() {
+            let mut problem =
+                format!("not weights of `{}`: expected {} tensors, got {}", network.name, known.len(), found.len());
+            if !missing.is_empty() {
+                problem += &format!("; missing {}", list(missing));
+            }
+            if !surplus.is_empty() {
+                problem += &format!("; surplus {}", list(surplus));
+            }
+            return Err(problem);
+        }
+        self.prefixed("", network)
+    }
+
+    /// The velocity of a network's parameters.
+    pub fn velocity(&self, network: &Network) -> Result<Weights, String> {
+        self.prefixed(VELOCITY, network)
+    }
+
+    fn prefixed(&self, prefix: &str, network: &Network) -> Result<Weights, String> {
+        let read = |of: &NetworkParameter| read_parameter(&self.tensors, &format!("{prefix}{}", of.key), of);
+        Ok(Weights { values: network.parameters().iter().map(read).collect::<Result<_, String>>()? })
+    }
+}
+
+/// Reads a file's bytes; a seal must be right if there is one. The message of an error says expected and got.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, String> {
+    let whole = |error| format!("not a whole safetensors file: {error}");
+    let tensors = SafeTensors::deserialize(bytes).map_err(whole)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(whole)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    if let Some(seal) = metadata.get(SEAL) {
+        check_seal(bytes, seal)?;
+    }
+    Ok(Parsed { tensors, metadata })
+}
+
+fn check_seal(bytes: &[u8], seal: &str) -> Result<(), String> {
+    let found = seal_place(bytes).filter(|at| bytes.get(*at..at + UNSEALED.len()) == Some(seal.as_bytes()));
+    let Some(at) = found else {
+        return Err(format!("damaged: expected a checksum of 64 digits, got {seal:?}"));
+    };
+    let mut unsealed = bytes.to_vec();
+    unsealed[at..at + UNSEALED.len()].copy_from_slice(UNSEALED.as_bytes());
+    let got = checksum(&unsealed);
+    if got == seal { Ok(()) } else { Err(format!("damaged: expected the checksum {seal}, got {got}")) }
+}
+
+/// Where the digits of the checksum begin. Quotes within texts of the header are escaped, so nothing else reads like it.
+fn seal_place(bytes: &[u8]) -> Option<usize> {
+    let key = format!("\"{SEAL}\":\"");
+    bytes.windows(key.len()).position(|window| window == key.as_bytes()).map(|at| at + key.len())
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn read_parameter(tensors: &SafeTensors<'_>, key: &str, of: &NetworkParameter) -> Result<Vec<f32>, String> {
+    let NetworkParameter { tensor, parameter, .. } = of;
+    let place = format!("tensor `{key}` ({tensor})");
+    let found = tensors.tensor(key).map_err(|error| format!("{place}: {error}"))?;
+    if found.dtype() != Dtype::F32 {
+        return Err(format!("{place}: expected dtype F32, got {:?}", found.dtype()));
+    }
+    if found.shape() != parameter.torch_shape {
+        return Err(format!("{place}: expected shape {:?}, got {:?}", parameter.torch_shape, found.shape()));
+    }
+    let (numbers, _) = found.data().as_chunks::<4>();
+    let values: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        return Err(format!("{place}: expected finite weights, got {} at index {index}", values[index]));
+    }
+    Ok(from_torch(parameter, &values))
+}
+
+/// For each value in PyTorch's order, where it lies in ours.
+fn torch_order(parameter: &Parameter) -> Vec<usize> {
+    let Parameter { axes, order, .. } = parameter;
+    let stride = |axis: usize| axes[axis + 1..].iter().product::<usize>();
+    let mut places = vec![0];
+    for axis in order {
+        let steps = (0..axes[*axis]).map(|i| i * stride(*axis));
+        places = places.iter().flat_map(|place| steps.clone().map(move |step| place + step)).collect();
+    }
+    places
+}
+
+fn to_torch(parameter: &Parameter, ours: &[f32]) -> Vec<f32> {
+    torch_order(parameter).into_iter().map(|place| ours[place]).collect()
+}
+
+fn from_torch(parameter: &Parameter, theirs: &[f32]) -> Vec<f32> {
+    let mut ours = vec![0.0; theirs.len()];
+    for (place, value) in torch_order(parameter).into_iter().zip(theirs) {
+        ours[place] = *value;
+    }
+    ours
+}

@@ -1,0 +1,65 @@
+//! Which pass made the first number that is not finite: the steps since the last checkpoint are done again, one by one,
+//! until one of them spoils loss, weights or velocity; that one is done once more, pass by pass.
+
+use super::{State, Trainer};
+use crate::error::Result;
+use crate::machine::{NotFinite, Section};
+use crate::network::Weights;
+use crate::ops::Step;
+
+impl Trainer<'_> {
+    /// What is known of where it began, as a line to follow the error.
+    pub(super) async fn find_not_finite(&mut self) -> Result<String> {
+        self.go_back()?;
+        if let Some(train) = self.machine.compiled.tensors.train {
+            self.machine.write_int(train.order, &self.order.epoch(self.progress.epochs));
+        }
+        let first = self.progress.step + 1;
+        let steps = self.steps();
+        // The losses of the steps that went wrong are still there.
+        self.machine.write(self.scores.losses, &vec![0.0; steps.len()]);
+        let mut before = self.saved.state.clone();
+        for step in &steps[self.progress.epoch.steps..] {
+            self.machine.run(Section::Train, std::slice::from_ref(step))?;
+            let slot = step.slot as usize;
+            let loss = self.machine.read(self.scores.losses, slot..slot + 1).await?[0];
+            self.progress.step += 1;
+            self.progress.epoch.steps += 1;
+            let after = self.state().await?;
+            if loss.is_finite() && is_finite(&after) {
+                before = after;
+                continue;
+            }
+            self.machine.write_weights(&before.weights);
+            self.machine.write_velocity(before.velocity.as_ref());
+            if let Some(found) = self.machine.first_not_finite(Section::Train, *step).await? {
+                return Ok(format!("step {}: {found}", step.step + 1));
+            }
+            break;
+        }
+        if let Some(found) = self.find_in_evaluation().await? {
+            return Ok(format!("evaluation: {found}"));
+        }
+        Ok(format!("steps done again from step {first} on stayed finite: this device does not repeat itself"))
+    }
+
+    async fn find_in_evaluation(&mut self) -> Result<Option<NotFinite>> {
+        for step in Step::epoch(self.data.test.len(), self.options().batch(self.data), 0, 0, 0.0) {
+            let found = self.machine.first_not_finite(Section::Evaluate, step).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first number of weights and velocity that is not finite.
+pub(super) fn not_finite(state: &State) -> Option<f32> {
+    let of = |weights: &Weights| weights.values.iter().flatten().copied().find(|value| !value.is_finite());
+    of(&state.weights).or_else(|| state.velocity.as_ref().and_then(of))
+}
+
+fn is_finite(state: &State) -> bool {
+    not_finite(state).is_none()
+}

@@ -1,0 +1,182 @@
+//! How to train: what a run is told, and what of it decides the bits of its weights.
+
+use crate::data::DataPair;
+use crate::error::{Error, Result};
+use crate::network::{CompileOptions, Compiled, Network};
+use crate::ops::softmax::Cost;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// eta of equations 4 and 5.
+    pub learning_rate: f32,
+    /// mu; 0 is plain gradient descent.
+    pub momentum: f32,
+    /// Whether to look ahead.
+    pub nesterov: bool,
+    /// Added to the gradient, times w.
+    pub weight_decay: f32,
+    /// What is minimised; the network's own if not given.
+    pub loss: Option<Cost>,
+    /// Of the initial weights, the data order and dropout.
+    pub seed: u64,
+    /// Whether each epoch draws the images in a new order.
+    pub shuffle: bool,
+    /// Ends the run after so many steps.
+    pub max_steps: Option<usize>,
+    /// Reads every loss back at once, step by step.
+    pub every_step: bool,
+    /// When checkpoints are made within an epoch; the end of an epoch makes one anyway.
+    pub checkpoint_every: Option<Interval>,
+    /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
+    pub find_nan: bool,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            epochs: 5,
+            batch_size: 100,
+            learning_rate: 0.03,
+            momentum: 0.9,
+            nesterov: false,
+            weight_decay: 0.0,
+            loss: None,
+            seed: 1,
+            shuffle: true,
+            max_steps: None,
+            every_step: false,
+            checkpoint_every: None,
+            find_nan: false,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// Every value inside its range; the message names the option.
+    pub fn validate(&self) -> Result<()> {
+        let expect = |fine: bool, what: &str, got: &dyn std::fmt::Display| {
+            if fine { Ok(()) } else { Err(Error::Usage(format!("{what}, got {got}"))) }
+        };
+        let rate = f64::from(self.learning_rate);
+        expect(self.epochs >= 1, "--epochs must be at least 1", &self.epochs)?;
+        expect((1..=65_536).contains(&self.batch_size), "--batch-size must be from 1 to 65536", &self.batch_size)?;
+        expect(rate > 0.0 && rate <= 1000.0, "--learning-rate must be above 0 and at most 1000", &rate)?;
+        expect((0.0..1.0).contains(&self.momentum), "--momentum must be at least 0 and below 1", &self.momentum)?;
+        let decay = self.weight_decay;
+        expect((0.0..=1.0).contains(&decay), "--weight-decay must be from 0 to 1", &decay)?;
+        expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
+        expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
+        let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
+        expect(!never, "--checkpoint-every must be at least 1", &0)
+    }
+}
+
+impl TrainOptions {
+    /// Images a step: no more than there are.
+    pub(super) fn batch(&self, data: &DataPair) -> usize {
+        self.batch_size.min(data.train.len().max(data.test.len()))
+    }
+
+    /// The network as [`Trainer::new`] will run it: what there is to tune.
+    pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
+        self.validate()?;
+        network.check_fit(&data.train)?;
+        network.check_fit(&data.test)?;
+        let images = data.train.len();
+        let batch = self.batch(data);
+        let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
+        network.compile(&CompileOptions {
+            batch,
+            train_images: images,
+            test_images: data.test.len(),
+            momentum: self.momentum,
+            nesterov: self.nesterov,
+            weight_decay: self.weight_decay,
+            cost: self.loss,
+            slots,
+            ..CompileOptions::default()
+        })
+    }
+}
+
+impl TrainOptions {
+    /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits.
+    pub fn same_way(&self, other: &TrainOptions) -> bool {
+        let TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, .. } = *other;
+        TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
+    }
+}
+
+/// Time between two checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Interval {
+    /// A number of steps: `500`, `500steps`.
+    Steps(usize),
+    /// A number of minutes: `10min`.
+    Minutes(u64),
+}
+
+impl Interval {
+    /// Steps from `step` to the next checkpoint, as far as steps decide it.
+    pub(super) fn left(self, step: usize) -> usize {
+        match self {
+            Interval::Steps(every) => every - step % every,
+            Interval::Minutes(_) => usize::MAX,
+        }
+    }
+
+    /// Whether there is to be a checkpoint after `step`, some time after the last one.
+    pub(super) fn is_due(self, step: usize, since: Duration) -> bool {
+        match self {
+            Interval::Steps(every) => step.is_multiple_of(every),
+            Interval::Minutes(minutes) => since.as_secs() / 60 >= minutes,
+        }
+    }
+}
+
+impl FromStr for Interval {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Interval, String> {
+        let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+        let number = digits.parse().ok().filter(|number| *number > 0);
+        match (number, &text[digits.len()..]) {
+            (Some(steps), "" | "step" | "steps") => Ok(Interval::Steps(steps)),
+            (Some(minutes), "min") => Ok(Interval::Minutes(minutes as u64)),
+            _ => Err("expected a number of steps or of minutes, at least 1: 500, 500steps, 10min".into()),
+        }
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Interval::Steps(steps) => write!(f, "{steps}steps"),
+            Interval::Minutes(minutes) => write!(f, "{minutes}min"),
+        }
+    }
+}
+
+impl From<Interval> for String {
+    fn from(interval: Interval) -> String {
+        interval.to_string()
+    }
+}
+
+impl TryFrom<String> for Interval {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Interval, String> {
+        text.parse()
+    }
+}

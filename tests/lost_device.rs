@@ -1,0 +1,169 @@
+//! A device that goes away in the middle of a run costs time and no bit.
+//!
+//! `SHADEGRAD_TEST_LOSSES` sets how often a device is destroyed: 10 for the record, 4 otherwise.
+
+#[path = "common/spots.rs"]
+mod spots;
+
+use shadegrad::Error;
+use shadegrad::data::DataPair;
+use shadegrad::machine::Device;
+use shadegrad::train::{Event, Interval, TrainOptions, Trainer};
+use spots::{Noise, data, model, options};
+use std::ops::ControlFlow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// 20 steps an epoch.
+const STEPS: usize = 60;
+
+fn three_epochs() -> TrainOptions {
+    TrainOptions { epochs: 3, checkpoint_every: Some(Interval::Steps(7)), ..options() }
+}
+
+/// A device of its own, which can be destroyed without harm to others.
+fn open() -> Device {
+    let name = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
+    pollster::block_on(Device::open(&name.parse().unwrap())).unwrap()
+}
+
+fn destroy(device: &Device) {
+    device.gpu().expect("no GPU driver").destroy();
+}
+
+/// What is left of a run: losses, what was said of epochs, weights. And how often the device was lost.
+type End = ((Vec<f64>, Vec<[u64; 3]>, Vec<u8>), usize);
+
+/// Trains to the end; `meanwhile` hears everything together with the device as it is.
+fn run(
+    device: Device,
+    data: &DataPair,
+    options: TrainOptions,
+    mut meanwhile: impl FnMut(&Event<'_>, &Device),
+) -> Result<End, Error> {
+    let mut trainer = Trainer::new(&device, &model(), data, options, None)?;
+    let (mut losses, mut epochs, mut lost, mut now) = (Vec::new(), Vec::new(), 0, device);
+    pollster::block_on(trainer.run(&mut |event| {
+        match &event {
+            Event::Steps(report) => {
+                assert_eq!(report.first_step, losses.len() + 1, "a step is told of twice, or not at all");
+                losses.extend(report.losses);
+            }
+            Event::Epoch(report, _) => {
+                epochs.push([report.train_loss, report.val_loss, report.val_accuracy].map(f64::to_bits));
+            }
+            Event::Recovery(recovery) => {
+                println!("{} (steps a submit: {})", recovery.problem, recovery.most_steps);
+                lost += 1;
+                assert_eq!(recovery.times, lost);
+                assert!(recovery.step <= losses.len());
+                now = recovery.device.clone();
+            }
+            Event::Checkpoint(_) => {}
+        }
+        meanwhile(&event, &now);
+        Ok(ControlFlow::Continue(()))
+    }))?;
+    let weights = pollster::block_on(trainer.weights())?.to_bytes(&model());
+    Ok(((losses, epochs, weights), lost))
+}
+
+fn losses() -> usize {
+    std::env::var("SHADEGRAD_TEST_LOSSES").map_or(4, |text| text.parse().unwrap())
+}
+
+fn random() -> impl FnMut(usize) -> usize {
+    let mut noise = Noise(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
+    move |below| noise.next() as usize % below
+}
+
+#[test]
+fn a_device_destroyed_after_a_step_changes_nothing() {
+    let data = data(400, 30);
+    let (expected, _) = run(open(), &data, three_epochs(), |_, _| ()).unwrap();
+    assert_eq!((expected.0.len(), expected.1.len()), (STEPS, 3));
+    let mut random = random();
+    for _ in 0..losses() {
+        let (at, mut done) = (1 + random(STEPS), false);
+        let (got, lost) = run(open(), &data, three_epochs(), |event, device| {
+            if let Event::Recovery(recovery) = event {
+                assert!(recovery.step + 7 >= at, "from step {} on, destroyed after {at}", recovery.step);
+            }
+            if let Event::Steps(report) = event
+                && !done
+                && report.first_step + report.losses.len() > at
+            {
+                done = true;
+                destroy(device);
+            }
+        })
+        .unwrap();
+        println!("destroyed after step {at}");
+        assert_eq!(lost, 1, "destroyed after step {at}");
+        assert!(got == expected, "destroyed after step {at}: the run ends elsewhere");
+    }
+}
+
+/// At any moment: while work is submitted, waited for, read back, or compiled.
+#[test]
+fn a_device_destroyed_at_any_time_changes_nothing() {
+    let data = data(400, 30);
+    let (expected, _) = run(open(), &data, three_epochs(), |_, _| ()).unwrap();
+    let mut random = random();
+    let mut struck = 0;
+    for _ in 0..losses() {
+        let (device, pause) = (open(), Duration::from_micros(random(400_000) as u64));
+        let doomed = device.clone();
+        let mut began = None;
+        let got = run(device, &data, three_epochs(), |_, _| {
+            let doomed = doomed.clone();
+            began.get_or_insert_with(|| {
+                std::thread::spawn(move || {
+                    std::thread::sleep(pause);
+                    destroy(&doomed);
+                })
+            });
+        });
+        began.unwrap().join().unwrap();
+        // After the end nobody can recover any more, when the weights are read.
+        match got {
+            Ok((got, lost)) => {
+                struck += lost;
+                println!("destroyed after {pause:?}, lost {lost} times");
+                assert!(got == expected, "destroyed after {pause:?}: the run ends elsewhere");
+            }
+            Err(Error::DeviceLost(problem)) => println!("destroyed after {pause:?}, at the end: {problem}"),
+            Err(other) => panic!("destroyed after {pause:?}: {other}"),
+        }
+    }
+    println!("{struck} times within the run");
+}
+
+#[test]
+fn the_work_of_a_submit_is_halved_and_the_fourth_loss_is_the_last() {
+    let data = data(400, 30);
+    let (mut told, mut most) = (0, Vec::new());
+    let options = TrainOptions { epochs: 100, checkpoint_every: None, ..three_epochs() };
+    let error = run(open(), &data, options, |event, device| {
+        match event {
+            // Long enough for submits to have grown.
+            Event::Steps(report) => {
+                told += 1;
+                assert!(
+                    most.last().is_none_or(|most| report.losses.len() <= *most),
+                    "{} of {most:?}",
+                    report.losses.len()
+                );
+                if told % 20 == 0 {
+                    destroy(device);
+                }
+            }
+            Event::Recovery(recovery) => most.push(recovery.most_steps),
+            _ => {}
+        }
+    });
+    let message = error.err().unwrap().to_string();
+    assert!(message.contains("was lost") && message.ends_with("opened anew 3 times in this run"), "{message}");
+    assert_eq!(most.len(), 3);
+    assert!(most[0] > most[1] || most[0] == 1, "{most:?}");
+    assert!(most.is_sorted_by(|a, b| a >= b) && most[2] >= 1, "{most:?}");
+}

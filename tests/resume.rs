@@ -1,0 +1,251 @@
+//! A run that was interrupted and goes on is the same run, to the bit.
+
+#[path = "common/spots.rs"]
+mod spots;
+
+use shadegrad::checkpoint::Checkpoint;
+use shadegrad::data::DataPair;
+use shadegrad::fast::Instructions;
+use shadegrad::machine::{Device, DeviceChoice};
+use shadegrad::network::Weights;
+use shadegrad::train::{EpochReport, Event, Interval, Outcome, TrainOptions, Trainer};
+use spots::{data, gpu, model, options};
+use std::ops::ControlFlow;
+
+/// 95 images in batches of 20: five steps an epoch, of which the last is partial. Momentum, dropout, decay.
+const STEPS: usize = 15;
+
+fn three_epochs() -> TrainOptions {
+    TrainOptions { epochs: 3, weight_decay: 1e-3, ..options() }
+}
+
+/// What two runs must have in common: everything but the time that they took.
+#[derive(Debug, PartialEq)]
+struct Trace {
+    losses: Vec<f64>,
+    epochs: Vec<(usize, usize, [u64; 4])>,
+}
+
+impl Trace {
+    fn new() -> Trace {
+        Trace { losses: Vec::new(), epochs: Vec::new() }
+    }
+
+    fn hear(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Steps(report) => {
+                assert_eq!(report.first_step, self.losses.len() + 1);
+                self.losses.extend(report.losses);
+            }
+            Event::Epoch(report, _) => {
+                let EpochReport { epoch, step, train_loss, train_accuracy, val_loss, val_accuracy, .. } = **report;
+                let bits = [train_loss, train_accuracy, val_loss, val_accuracy].map(f64::to_bits);
+                self.epochs.push((epoch, step, bits));
+            }
+            Event::Checkpoint(_) => {}
+        }
+    }
+}
+
+/// Trains until the observer has heard of step `until`, or to the end.
+fn go(trainer: &mut Trainer<'_>, trace: &mut Trace, until: usize) -> Outcome {
+    pollster::block_on(trainer.run(&mut |event| {
+        trace.hear(&event);
+        let ends = matches!(&event, Event::Steps(report) if report.first_step + report.losses.len() > until);
+        Ok(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }))
+    .unwrap()
+}
+
+/// Everything that is left of a run, in bytes.
+fn end(trainer: &mut Trainer<'_>) -> Vec<u8> {
+    let mut checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
+    checkpoint.state.progress.epoch.seconds = 0.0;
+    checkpoint.options = TrainOptions { every_step: false, checkpoint_every: None, ..checkpoint.options };
+    checkpoint.to_bytes()
+}
+
+/// A run without interruption.
+fn undisturbed(device: &Device, data: &DataPair, options: TrainOptions) -> (Trace, Vec<u8>) {
+    let mut trainer = Trainer::new(device, &model(), data, options, None).unwrap();
+    let mut trace = Trace::new();
+    let outcome = go(&mut trainer, &mut trace, usize::MAX);
+    assert!(!outcome.interrupted);
+    (trace, end(&mut trainer))
+}
+
+#[test]
+fn a_resumed_run_is_the_same_run() {
+    let data = data(95, 30);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let cpu = Device::cpu(Some(2), Instructions::best(), None).unwrap();
+    let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
+    let everywhere: Vec<usize> = (0..=STEPS).collect();
+    for (device, ends) in [(gpu(), &[0, 1, 5, 8, 15][..]), (&cpu, &everywhere), (&reference, &[4, 11])] {
+        let name = &device.description;
+        for nesterov in [false, true] {
+            let options = TrainOptions { nesterov, every_step: true, ..three_epochs() };
+            let (expected, expected_end) = undisturbed(device, &data, options.clone());
+            assert_eq!((expected.losses.len(), expected.epochs.len()), (STEPS, 3));
+            for until in ends {
+                let mut first = Trainer::new(device, &model(), &data, options.clone(), None).unwrap();
+                let mut trace = Trace::new();
+                if *until > 0 {
+                    assert!(go(&mut first, &mut trace, *until).interrupted);
+                }
+                pollster::block_on(first.checkpoint()).unwrap().save(&path).unwrap();
+                drop(first);
+                let restored = Checkpoint::load(&path).unwrap();
+                assert_eq!(restored.state.progress.step, *until);
+                let mut second = Trainer::resume(device, restored, &data).unwrap();
+                go(&mut second, &mut trace, usize::MAX);
+                assert_eq!(trace, expected, "{name}, after step {until}");
+                assert!(end(&mut second) == expected_end, "{name}, after step {until}: the run ends elsewhere");
+            }
+        }
+    }
+}
+
+/// Where checkpoints are made, and how many steps a submit has, is nobody's business but theirs.
+#[test]
+fn checkpoints_change_no_bit() {
+    let data = data(400, 30);
+    let options = TrainOptions { epochs: 2, ..three_epochs() };
+    let (expected, expected_end) = undisturbed(gpu(), &data, options.clone());
+    for every in [1, 3, 7, 20, 1000] {
+        let checkpoint_every = Some(Interval::Steps(every));
+        let mut trainer =
+            Trainer::new(gpu(), &model(), &data, TrainOptions { checkpoint_every, ..options.clone() }, None).unwrap();
+        let (mut trace, mut made) = (Trace::new(), Vec::new());
+        pollster::block_on(trainer.run(&mut |event| {
+            trace.hear(&event);
+            if let Event::Checkpoint(checkpoint) = event {
+                made.push(checkpoint.state.progress.step);
+            }
+            Ok(ControlFlow::Continue(()))
+        }))
+        .unwrap();
+        assert_eq!(trace, expected, "every {every}");
+        assert!(end(&mut trainer) == expected_end, "every {every}: the run ends elsewhere");
+        let due: Vec<usize> = (1..=40).filter(|step| step % every == 0 || step % 20 == 0).collect();
+        assert_eq!(made, due, "every {every}");
+    }
+}
+
+#[test]
+fn a_run_can_be_made_longer() {
+    let data = data(95, 30);
+    let (expected, expected_end) = undisturbed(gpu(), &data, three_epochs());
+    // In the middle of an epoch, which is evaluated there, and at the end of one.
+    for shorter in [
+        TrainOptions { max_steps: Some(7), ..three_epochs() },
+        TrainOptions { epochs: 1, ..three_epochs() },
+        TrainOptions { max_steps: Some(10), ..three_epochs() },
+    ] {
+        let mut first = Trainer::new(gpu(), &model(), &data, shorter.clone(), None).unwrap();
+        let mut trace = Trace::new();
+        assert!(!go(&mut first, &mut trace, usize::MAX).interrupted);
+        assert!(first.is_finished());
+        let mut checkpoint = pollster::block_on(first.checkpoint()).unwrap();
+        // An epoch that was cut short is told of again when it is whole.
+        trace.epochs.truncate(checkpoint.state.progress.epochs);
+        checkpoint.options = three_epochs();
+        // The short epoch's evaluation may have been the best so far; that is remembered.
+        let mut second = Trainer::resume(gpu(), checkpoint, &data).unwrap();
+        go(&mut second, &mut trace, usize::MAX);
+        assert_eq!(trace, expected, "{shorter:?}");
+        let ends = [&end(&mut second), &expected_end].map(|bytes| Weights::from_bytes(bytes, &model()).unwrap());
+        assert!(ends[0] == ends[1], "{shorter:?}: the run ends elsewhere");
+    }
+}
+
+/// All steps are done, but the epoch has not been evaluated.
+#[test]
+fn the_evaluation_at_the_end_is_not_forgotten() {
+    let data = data(95, 30);
+    for options in [options(), TrainOptions { max_steps: Some(3), ..options() }] {
+        let (expected, expected_end) = undisturbed(gpu(), &data, options.clone());
+        let mut first = Trainer::new(gpu(), &model(), &data, options, None).unwrap();
+        let mut trace = Trace::new();
+        assert!(go(&mut first, &mut trace, expected.losses.len()).interrupted && trace.epochs.is_empty());
+        let checkpoint = pollster::block_on(first.checkpoint()).unwrap();
+        let mut second = Trainer::resume(gpu(), checkpoint, &data).unwrap();
+        go(&mut second, &mut trace, usize::MAX);
+        assert_eq!(trace, expected);
+        assert!(end(&mut second) == expected_end);
+    }
+}
+
+/// A finished run has nothing left to do but to say what it is worth.
+#[test]
+fn a_finished_run_is_evaluated_again() {
+    let data = data(95, 30);
+    let mut trainer = Trainer::new(gpu(), &model(), &data, options(), None).unwrap();
+    let first = go(&mut trainer, &mut Trace::new(), usize::MAX);
+    let checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
+    let mut again = Trainer::resume(gpu(), checkpoint, &data).unwrap();
+    let mut trace = Trace::new();
+    let second = go(&mut again, &mut trace, usize::MAX);
+    assert_eq!(trace, Trace::new());
+    assert_eq!(second.epochs.len(), 0);
+    let worth = |outcome: &Outcome| outcome.evaluation.as_ref().map(|e| (e.loss.to_bits(), e.confusion.clone()));
+    assert!(worth(&second).is_some() && worth(&first) == worth(&second));
+}
+
+#[test]
+fn the_best_evaluation_is_remembered() {
+    let data = data(95, 30);
+    let options = TrainOptions { epochs: 8, learning_rate: 0.3, ..options() };
+    let mut trainer = Trainer::new(gpu(), &model(), &data, options, None).unwrap();
+    let (mut best, mut marked) = (Vec::new(), 0);
+    let outcome = pollster::block_on(trainer.run(&mut |event| {
+        if let Event::Checkpoint(checkpoint) = event {
+            best.push(checkpoint.state.progress.best.unwrap());
+            marked = if checkpoint.is_best() { checkpoint.state.progress.step } else { marked };
+        }
+        Ok(ControlFlow::Continue(()))
+    }))
+    .unwrap();
+    let worth = |report: &&EpochReport| (report.val_accuracy, -report.val_loss);
+    let expected = outcome.epochs.iter().max_by(|a, b| worth(a).partial_cmp(&worth(b)).unwrap()).unwrap();
+    let last = best.last().unwrap();
+    assert_eq!((last.step, last.val_loss), (expected.step, expected.val_loss));
+    assert_eq!(marked, last.step);
+}
+
+#[test]
+fn other_data_and_impossible_places_are_refused() {
+    let (data, mut other) = (data(95, 30), data(95, 30));
+    let mut trainer = Trainer::new(gpu(), &model(), &data, options(), None).unwrap();
+    go(&mut trainer, &mut Trace::new(), 3);
+    let checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
+    let refusal = |checkpoint: &Checkpoint, data: &DataPair| match Trainer::resume(gpu(), checkpoint.clone(), data) {
+        Ok(_) => panic!("taken"),
+        Err(error) => error.to_string(),
+    };
+    other.test.labels[29] ^= 1;
+    let message = refusal(&checkpoint, &other);
+    assert!(message.starts_with("spots are not the data that the run was trained on"), "{message}");
+    let mut moved = checkpoint.clone();
+    moved.state.progress.step += 1;
+    let message = refusal(&moved, &data);
+    let step = checkpoint.state.progress.step;
+    assert!(message.contains(&format!("expected step {step}, got {}", step + 1)), "{message}");
+}
+
+#[test]
+fn intervals_are_steps_or_minutes() {
+    for (text, expected) in [
+        ("500", Interval::Steps(500)),
+        ("1step", Interval::Steps(1)),
+        ("20steps", Interval::Steps(20)),
+        ("10min", Interval::Minutes(10)),
+    ] {
+        assert_eq!(text.parse(), Ok(expected));
+        assert_eq!(expected.to_string().parse(), Ok(expected));
+    }
+    for wrong in ["", "0", "0min", "-1", "min", "1.5min", "10h", "ten", "1 0", "99999999999999999999999", "5stepss"] {
+        assert!(wrong.parse::<Interval>().is_err(), "{wrong}");
+    }
+}
