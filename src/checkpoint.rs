@@ -104,7 +104,7 @@ impl Checkpoint {
         if let Some(velocity) = &state.velocity {
             file.push(tensors::VELOCITY, &network, velocity);
         }
-        file.to_sealed_bytes()
+        file.into_sealed_bytes()
     }
 
     fn assemble(header: Header, network: Network, file: &Parsed<'_>) -> Result<Checkpoint, String> {

@@ -42,7 +42,7 @@ impl Trace {
                 let bits = [train_loss, train_accuracy, val_loss, val_accuracy].map(f64::to_bits);
                 self.epochs.push((epoch, step, bits));
             }
-            Event::Checkpoint(_) => {}
+            Event::Checkpoint(_) | Event::Recovery(_) => {}
         }
     }
 }

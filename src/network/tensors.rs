@@ -69,7 +69,7 @@ impl TensorFile {
     }
 
     /// The file with a checksum of all of it.
-    pub fn to_sealed_bytes(mut self) -> Vec<u8> {
+    pub fn into_sealed_bytes(mut self) -> Vec<u8> {
         self.note(SEAL, UNSEALED.into());
         seal(self.to_bytes())
     }
