@@ -13,6 +13,7 @@ use crate::ops::{self, Choose, Settings, Step};
 use crate::plan::{Pass, Region, TensorId};
 use crate::reference;
 use crate::tune::Choices;
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -52,6 +53,20 @@ impl FromStr for DeviceChoice {
                 Err(_) => AdapterChoice::Name(other.to_string()),
             }),
         })
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    /// As `--device` takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Cpu(None) => f.write_str("cpu"),
+            DeviceChoice::Cpu(Some(threads)) => write!(f, "cpu:{threads}"),
+            DeviceChoice::Reference => f.write_str("reference"),
+            DeviceChoice::Adapter(AdapterChoice::Auto) => f.write_str("auto"),
+            DeviceChoice::Adapter(AdapterChoice::Index(index)) => write!(f, "{index}"),
+            DeviceChoice::Adapter(AdapterChoice::Name(part)) => f.write_str(part),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use shadegrad::network::{CompileOptions, Network, PRESETS};
 use shadegrad::ops::softmax::Cost;
 use shadegrad::ops::{Form, OperandSource, Settings, Step};
 use shadegrad::profile::{copy, multiply_add};
+use shadegrad::verify::{self, functions::functions};
 use shadegrad::wgsl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -94,7 +95,7 @@ fn settings() -> Vec<(&'static str, Settings)> {
 }
 
 /// Hands over every recording of every preset, of [`RARE`] and of [`deep`]: three sections, all settings, small and
-/// usual batches; then those of the ceilings.
+/// usual batches; then those of the ceilings and of `verify`.
 fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
     let mut networks: Vec<Network> = PRESETS.iter().map(|preset| Network::open(preset.name).unwrap()).collect();
     networks.push(Network::from_toml("rare", RARE).unwrap());
@@ -125,6 +126,8 @@ fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
     }
     visit("ceiling of arithmetic", &multiply_add(1000, 64).recording);
     visit("ceiling of memory", &copy(1000).recording);
+    functions().iter().for_each(|function| visit(function.name, &function.recording(1024).2));
+    verify::recordings().iter().for_each(|recording| visit("breaks", recording));
 }
 
 /// `conv2d/forward.wgsl` and so on, with their text.

@@ -8,50 +8,13 @@ use shadegrad::network::{CompileOptions, Network, Weights};
 use shadegrad::ops::Step;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::train::{Event, Outcome, TrainOptions, Trainer};
+use shadegrad::verify::training::{NETWORK, spots};
 use shadegrad::{Error, Result};
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-/// A little of everything: two convolutions, two kinds of pool, two dropouts, three activations.
-const MODEL: &str = r#"
-input = [10, 9, 2]
-[[layers]]
-type = "conv2d"
-filters = 6
-kernel = 3
-padding = "same"
-activation = "relu"
-[[layers]]
-type = "max_pool2d"
-size = 2
-[[layers]]
-type = "conv2d"
-filters = 8
-kernel = 2
-activation = "tanh"
-[[layers]]
-type = "average_pool2d"
-size = 2
-stride = 1
-[[layers]]
-type = "dropout"
-rate = 0.1
-[[layers]]
-type = "flatten"
-[[layers]]
-type = "dense"
-units = 16
-activation = "sigmoid"
-[[layers]]
-type = "dropout"
-rate = 0.2
-[[layers]]
-type = "dense"
-units = 4
-"#;
-
 fn model() -> Network {
-    Network::from_toml("small", MODEL).unwrap()
+    Network::from_toml("small", NETWORK).unwrap()
 }
 
 /// The device of all tests: `$SHADEGRAD_TEST_DEVICE`, as `--device` takes it, else `auto`.
@@ -69,38 +32,8 @@ fn reference() -> Device {
     pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap()
 }
 
-/// A generator of numbers, the same in every run.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 40
-    }
-}
-
-/// Images of noise with a bright spot, whose place is the class.
-fn set(name: &str, count: usize, seed: u64) -> Dataset {
-    let [height, width, channels] = model().input;
-    let mut noise = Noise(seed);
-    let labels: Vec<u8> = (0..count).map(|_| (noise.next() % 4) as u8).collect();
-    let mut images = Vec::new();
-    for label in &labels {
-        let (top, left) = (usize::from(label / 2) * 5, usize::from(label % 2) * 4);
-        for y in 0..height {
-            for x in 0..width {
-                for _ in 0..channels {
-                    let spot = (top..top + 4).contains(&y) && (left..left + 4).contains(&x);
-                    images.push((noise.next() % 100) as u8 + if spot { 120 } else { 0 });
-                }
-            }
-        }
-    }
-    Dataset { name: name.into(), images, labels, image_shape: [height, width, channels], classes: 4 }
-}
-
 fn data(train: usize, test: usize) -> DataPair {
-    DataPair { train: set("train", train, 1), test: set("test", test, 2), source: "spots".into() }
+    DataPair { train: spots("train", train, 1), test: spots("test", test, 2), source: "spots".into() }
 }
 
 fn options() -> TrainOptions {
@@ -214,7 +147,7 @@ fn a_network_overfits_one_batch() {
         let mut data = data(12, 4);
         // Labels that say nothing of the images, so they can only be learned by heart.
         data.train.labels = (0..12).map(|i| (i * 7 % 12 / 3) as u8).collect();
-        let text: Vec<&str> = MODEL.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
+        let text: Vec<&str> = NETWORK.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
         let network = Network::from_toml("small", &text.join("[[layers]]").replace("sigmoid", "relu")).unwrap();
         let options = TrainOptions {
             epochs: 140,
@@ -296,7 +229,7 @@ fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Ve
 /// Sums of at most 3 x 90 terms, of less than 1 together, in another order: 2 u.
 #[test]
 fn a_partial_batch_has_the_gradient_of_its_images() {
-    let (network, set) = (model(), set("train", 12, 3));
+    let (network, set) = (model(), spots("train", 12, 3));
     let (partial, partial_loss) = gradient(&network, &set, 7, 3);
     let (exact, exact_loss) = gradient(&network, &set, 3, 3);
     let (full, _) = gradient(&network, &set, 7, 7);

@@ -6,7 +6,8 @@ use super::trial::Verdict;
 use crate::data::replace_file;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::ops::Settings;
+use crate::known_bad::KnownBad;
+use crate::ops::{Form, OperandSource, Settings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -48,6 +49,13 @@ impl Entry {
     pub fn add(&mut self, settings: Settings, verdict: Verdict) {
         match verdict {
             Verdict::Wrong(why) => {
+                // It may have been right once: another verification knows better.
+                self.tried.retain(|(known, _)| *known != settings);
+                if self.settings == settings {
+                    let naive =
+                        Settings { form: Form::Naive, operands: OperandSource::Buffer, wide: false, ..settings };
+                    (self.settings, self.seconds) = (naive, None);
+                }
                 if !self.refused.iter().any(|(known, _)| *known == settings) {
                     self.refused.push((settings, why));
                 }
@@ -72,6 +80,7 @@ pub struct Cache {
     path: Option<PathBuf>,
     entries: BTreeMap<String, Entry>,
     changed: bool,
+    known_bad: KnownBad,
 }
 
 impl Cache {
@@ -88,17 +97,25 @@ impl Cache {
         let device = (&gpu.info.name, gpu.info.vendor, gpu.info.device, gpu.driver(), gpu.info.backend, gpu.lanes());
         let hash = Sha256::digest(format!("{device:?}"));
         let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))))
+        let cache = Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))));
+        // Of a damaged list of the user's, `verify` says so; the one of the program is left.
+        let known_bad = KnownBad::open(folder, gpu).or_else(|_| KnownBad::open(None, gpu)).unwrap_or_default();
+        Cache { known_bad, ..cache }
     }
 
     fn open_file(path: Option<PathBuf>) -> Cache {
         let entries = path.as_deref().and_then(read).unwrap_or_default();
-        Cache { path, entries, changed: false }
+        Cache { path, entries, changed: false, known_bad: KnownBad::default() }
     }
 
     /// Where it lies.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// What is known to be wrong on this device.
+    pub fn known_bad(&self) -> &KnownBad {
+        &self.known_bad
     }
 
     /// What is known under a key.
@@ -151,6 +168,20 @@ mod tests {
         entry.add(other, Verdict::Right(1.0));
         assert_eq!((entry.settings, entry.seconds), (other, Some(1.0)));
         assert_eq!((entry.tried.len(), entry.refused.len()), (2, 1));
+    }
+
+    #[test]
+    fn what_turns_out_wrong_is_chosen_no_more() {
+        let guess = Settings::software();
+        let other = Settings { tile: Tile { rows: 8, ..guess.tile }, ..guess };
+        let mut entry = Entry::new("conv1.forward", guess);
+        entry.add(guess, Verdict::Right(2.0));
+        entry.add(other, Verdict::Right(1.0));
+        entry.add(other, Verdict::Wrong("no".into()));
+        assert_eq!((entry.settings, entry.seconds), (guess, Some(2.0)));
+        entry.add(guess, Verdict::Wrong("no".into()));
+        assert_eq!((entry.settings.form, entry.seconds), (Form::Naive, None));
+        assert_eq!((entry.tried.len(), entry.refused.len()), (0, 2));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Which kernels are fastest here: a handful of candidates for each matrix pass, tried on the device itself.
 //!
 //! A candidate ([`Settings`]: form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
-//! order, and must give the bits of the naive kernel before its time counts. What was found is kept in the user's cache
+//! order, and must give the bits of the naive kernel before its time counts. One that is known to be wrong here
+//! ([`KnownBad`](crate::known_bad::KnownBad)) is not even tried. What was found is kept in the user's cache
 //! folder ([`Cache`]) by adapter, driver, shape and shader text; the choices of a run are a small file ([`Choices`]) that
 //! another run can be pinned to: other tiles add in another order, so equal bits need equal choices.
 
 mod cache;
+mod refuse;
 mod trial;
 
 pub use cache::{Cache, Entry};
@@ -173,7 +175,14 @@ pub async fn tune(
     let mut contests = Vec::new();
     for pass in tunable(compiled, &candidates[0])? {
         let key = key(compiled, pass, &candidates)?;
-        let entry = if effort == Effort::Full { None } else { cache.get(&key).cloned() };
+        let mut entry = if effort == Effort::Full { None } else { cache.get(&key).cloned() };
+        if let Some(entry) = &mut entry {
+            for settings in &candidates {
+                if let Some(why) = refuse::refusal(cache.known_bad(), compiled, pass, settings)? {
+                    entry.add(*settings, Verdict::Wrong(why));
+                }
+            }
+        }
         let cached = entry.as_ref().is_some_and(|entry| candidates.iter().all(|settings| entry.knows(settings)));
         contests.push(Contest { pass, cached, key, trial: None, entry });
     }
@@ -202,11 +211,16 @@ pub async fn tune(
             tried += 1;
             let label = &contest.pass.label;
             progress(Progress { candidate: tried, candidates: total, label, settings });
-            let trial = match &mut contest.trial {
-                Some(trial) => trial,
-                none => none.insert(Trial::new(gpu, compiled, contest.pass).await?),
+            let verdict = match refuse::refusal(cache.known_bad(), compiled, contest.pass, settings)? {
+                Some(why) => Verdict::Wrong(why),
+                None => {
+                    let trial = match &mut contest.trial {
+                        Some(trial) => trial,
+                        none => none.insert(Trial::new(gpu, compiled, contest.pass).await?),
+                    };
+                    trial.run(settings).await?
+                }
             };
-            let verdict = trial.run(settings).await?;
             contest.entry.get_or_insert_with(|| Entry::new(label, *settings)).add(*settings, verdict);
         }
     }
@@ -221,6 +235,7 @@ pub async fn tune(
         let Contest { pass, cached, .. } = contest;
         tuned.push(Tuned { label: pass.label.clone(), flops: pass.op.flops(), entry, cached });
     }
+    refuse::avoid(cache.known_bad(), compiled, &candidates, &mut choices)?;
     Ok((choices, tuned))
 }
 
