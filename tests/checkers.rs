@@ -310,8 +310,10 @@ fn a_stale_mirror_is_noticed() {
             recording.commands.push(copy);
             inspect(recording).expect_err("the inspection must see it too");
         };
-        let got = case.run_tampered(&settings, late);
-        expect_red("a late copy", "y[", || judge_exact(&case, "late", &got));
+        // The first run reads zeros, the second what the first has copied.
+        expect_red("a late copy", "another run gave other bits", || {
+            case.run_tampered(&settings, late);
+        });
     }
     expect_red("no copy at all", "has no mirror", || {
         case.run_tampered(&settings, |recording| {

@@ -12,6 +12,7 @@ use crate::known_bad::{Entry, KnownBad};
 use crate::machine::{Device, DeviceChoice};
 use crate::network::{CompileOptions, Network};
 use crate::ops::{Op, Settings, unkind};
+use crate::plan::Pass;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -106,7 +107,7 @@ pub struct Options {
 pub struct Progress<'a> {
     /// Of [`Progress::total`], from 0.
     pub done: usize,
-    /// Operations with a shape, and the two that come after them.
+    /// Operations with a shape, the training, functions.
     pub total: usize,
     /// What is next.
     pub name: &'a str,
@@ -138,6 +139,8 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
         return Err(Error::Usage(format!("nothing to verify on this device is called `{only}`")));
     }
     let device = DeviceRecord::of(&side.device);
+    // That there is no GPU, and this is the CPU.
+    notes.extend(side.device.notice.clone().filter(|_| side.device.gpu().is_none()));
     let mut book = Book { options, known: side.known.clone(), rows: Vec::new(), launches: BTreeMap::new() };
     let mut sweeps = Vec::new();
     let total = items.len() + usize::from(trains) + functions.len();
@@ -224,14 +227,14 @@ fn items(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
         if taken < *batch {
             notes.push(format!("{} with batches of {taken} only, to be quick", network.name));
         }
-        let of = |(label, op)| Item { name: format!("{}/{label}", network.name), shape: 0, op };
+        let of = |pass: Pass| Item { name: format!("{}/{}", network.name, pass.label), shape: 0, op: pass.op };
         items.extend(passes.into_iter().map(of));
     }
     Ok((items, notes))
 }
 
 /// The passes of a training step, and the batch that they are for.
-fn passes(network: &Network, batch: usize, extent: Extent) -> Result<(Vec<(String, Box<dyn Op>)>, usize)> {
+fn passes(network: &Network, batch: usize, extent: Extent) -> Result<(Vec<Pass>, usize)> {
     let compile = |batch| {
         let options = CompileOptions { batch, train_images: 2 * batch, momentum: 0.9, ..CompileOptions::default() };
         network.compile(&options)
@@ -243,7 +246,7 @@ fn passes(network: &Network, batch: usize, extent: Extent) -> Result<(Vec<(Strin
         taken = ((batch as u64 * QUICK_FLOPS / most) as usize).max(1);
         compiled = compile(taken)?;
     }
-    Ok((compiled.train.into_iter().map(|pass| (pass.label, pass.op)).collect(), taken))
+    Ok((compiled.train, taken))
 }
 
 /// What runs the cases.

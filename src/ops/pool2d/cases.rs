@@ -7,9 +7,12 @@ const KINDS: [Kind; 4] = [Kind::Max, Kind::L2, Kind::Average, Kind::Min];
 
 const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
-/// N, [H, W, C], size, stride. Apart and overlapping, covering and not, with rows and columns left over; C for the scalar
+/// N, [H, W, C], size, stride
+type Shape = (usize, [usize; 3], [usize; 2], [usize; 2]);
+
+/// Apart and overlapping, covering and not, with rows and columns left over; C for the scalar
 /// and the vec4 kernels.
-const WINDOWS: [(usize, [usize; 3], [usize; 2], [usize; 2]); 25] = [
+const WINDOWS: [Shape; 25] = [
     (3, [7, 5, 4], [2, 2], [2, 2]),
     (2, [7, 8, 4], [3, 3], [2, 2]),
     (2, [7, 7, 5], [3, 3], [1, 1]),
@@ -91,16 +94,14 @@ impl Verify for Forward {
     fn checks(&self) -> Vec<Check> {
         let Forward { window, kind, .. } = *self;
         let x = random(window.input_len(), 1);
-        let bound: Box<dyn Fn(&[f64]) -> Vec<f64>> = match kind {
-            Kind::Max | Kind::Min => Box::new(|values| vec![0.0; values.len()]),
+        let magnitude = self.case(absolute(&x)).reference::<f64>().remove(0).1;
+        let bound = |values: &[f64]| match kind {
+            Kind::Max | Kind::Min => vec![0.0; values.len()],
             // The sum is rounded as a dot product's, the factor once and its product once.
-            Kind::Average => {
-                let magnitude = self.case(absolute(&x)).reference::<f64>().remove(0).1;
-                Box::new(move |_| dot_bound(window.area() + 2, &magnitude))
-            }
+            Kind::Average => dot_bound(window.area() + 2, &magnitude),
             // A square and each addition round by u/2 of a sum of positive terms, and the root halves that; WGSL gives
             // it the error of 1 / inverseSqrt, 2.5 + 2 ULP. Squares of multiples of 2^-23 do not underflow.
-            Kind::L2 => Box::new(move |y| y.iter().map(|y| (window.area() as f64 / 2.0 + 5.0) * U * y).collect()),
+            Kind::L2 => values.iter().map(|y| (window.area() as f64 / 2.0 + 5.0) * U * y).collect(),
         };
         let mut checks = vec![Check::within("random", self.case(x), |_, values| bound(values))];
         if is_exact(kind, &window) {
