@@ -1,7 +1,7 @@
 //! The functions that a driver brings, swept for their error on it: `exp`, `log`, `tanh`, `sqrt` and division.
 //!
 //! Kernels call them, and the bounds of cases grant them what WGSL grants a driver. Here each is called alone, on many
-//! numbers of its range, and compared with f64 ([`sweep`]): in ULP, the spacing of f32 at the exact value, and as a share
+//! numbers of its range, and compared with f64: in ULP, the spacing of f32 at the exact value, and as a share
 //! of what is granted.
 
 use super::bounds::{TINY, U};

@@ -24,7 +24,7 @@ use std::time::Instant;
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// The first [`QUICK`] shapes of each pass, in the variants that the tuner may choose.
+    /// The first three shapes of each pass, in the variants that the tuner may choose.
     Quick,
     /// All shapes, in those and in every form with small tiles.
     Full,
