@@ -35,7 +35,8 @@
 //! `cpu.rs` readably. [`gpu`] speaks to wgpu and knows no neural network; [`mod@tune`] chooses among its kernels. [`fast`]
 //! runs the same passes on the CPU, and [`mod@reference`] runs their readable form. [`machine`] puts a compiled network on
 //! any of them. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs,
-//! and [`mod@cpu_speed`] what the CPU would do in the place of a software driver.
+//! [`mod@cpu_speed`] what the CPU would do in the place of a software driver, and [`mod@verify`] whether the kernels are
+//! right on this device; what is known to be wrong is in [`known_bad`].
 //!
 //! # Example
 //!
@@ -79,6 +80,7 @@ pub mod evaluate;
 pub mod fast;
 pub mod gpu;
 mod kept;
+pub mod known_bad;
 mod lifetime;
 pub mod machine;
 pub mod network;
@@ -91,5 +93,6 @@ pub mod storage;
 pub mod table;
 pub mod train;
 pub mod tune;
+pub mod verify;
 pub mod version;
 pub use error::{Error, Result};

@@ -4,6 +4,7 @@
 mod place;
 
 use place::{Place, TEST_IMAGES, TRAIN_IMAGES, lines, number};
+use serde_json::Value;
 use shadegrad::data::idx;
 use shadegrad::network::Weights;
 use std::fs;

@@ -9,7 +9,7 @@ use shadegrad::Error;
 use shadegrad::data::DataPair;
 use shadegrad::machine::Device;
 use shadegrad::train::{Event, Interval, TrainOptions, Trainer};
-use spots::{Noise, data, model, options};
+use spots::{data, model, options};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -72,8 +72,11 @@ fn losses() -> usize {
 }
 
 fn random() -> impl FnMut(usize) -> usize {
-    let mut noise = Noise(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
-    move |below| noise.next() as usize % below
+    let mut state = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as usize % below
+    }
 }
 
 #[test]

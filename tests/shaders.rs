@@ -10,6 +10,7 @@ use shadegrad::network::{CompileOptions, Compiled, Network, PRESETS};
 use shadegrad::ops::softmax::Cost;
 use shadegrad::ops::{Form, OperandSource, Settings, Step};
 use shadegrad::profile::{copy, multiply_add};
+use shadegrad::verify::{self, functions::functions};
 use shadegrad::wgsl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -123,7 +124,7 @@ fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3])) {
     }
 }
 
-/// Hands over all recordings of [`for_each_network`], then those of the ceilings.
+/// Hands over all recordings of [`for_each_network`], then those of the ceilings and of `verify`.
 fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
     for_each_network(|what, _, recordings| {
         for (section, recording) in ["train", "evaluate", "predict"].iter().zip(recordings) {
@@ -133,6 +134,8 @@ fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
     });
     visit("ceiling of arithmetic", &multiply_add(1000, 64).recording);
     visit("ceiling of memory", &copy(1000).recording);
+    functions().iter().for_each(|function| visit(function.name, &function.recording(1024).2));
+    verify::recordings().iter().for_each(|recording| visit("breaks", recording));
 }
 
 /// `conv2d/forward.wgsl` and so on, with their text.

@@ -11,6 +11,7 @@ mod predict;
 mod run_folder;
 mod train;
 mod tune;
+mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use shadegrad::Result;
@@ -47,6 +48,8 @@ enum Command {
     Tune(tune::Options),
     /// Train networks on several devices in turn, and compare; `bench kernels`: what each dispatch of a step costs
     Bench(bench::Options),
+    /// Check every kernel on a device against the reference: what to run first on a new GPU or driver
+    Verify(verify::Options),
     /// List the GPUs, drivers and CPU that can be trained on
     Devices,
     /// Show, export or download data sets
@@ -135,6 +138,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Plan(options) => inspect::plan(&options),
         Command::Tune(options) => tune::command(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Verify(options) => verify::run(&options),
         Command::Devices => devices::run(),
         Command::Data(options) => data::run(&options),
     }

@@ -100,7 +100,7 @@ impl TuneOption {
         };
         let Some(gpu) = device.gpu() else { return Ok((device.clone(), None)) };
         let (tuner, cache) = run(gpu, compiled, effort, silent)?;
-        let choices = tuner.choices();
+        let choices = tuner.choices()?;
         let device = device.with_choices(choices.clone())?;
         let rest = (tuner.left() > 0).then(|| Rest::new(gpu, tuner, cache, choices));
         Ok((device, rest))
@@ -255,7 +255,7 @@ pub fn command(options: &Options) -> Result<ExitCode> {
     }
     print!("{}", tune::table(&tuned));
     if let Some(path) = &options.out {
-        tuner.choices().save(path)?;
+        tuner.choices()?.save(path)?;
         println!("\nthe choices are in {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -283,7 +283,7 @@ mod tests {
     fn rest<'a>(gpu: &'a Gpu, compiled: &'a Compiled, folder: &Path) -> Rest<'a> {
         let cache = Cache::open(Some(folder), gpu);
         let tuner = Tuner::new(gpu, compiled, &cache).unwrap();
-        let choices = tuner.choices();
+        let choices = tuner.choices().unwrap();
         Rest::new(gpu, tuner, cache, choices)
     }
 

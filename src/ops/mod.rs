@@ -1,5 +1,5 @@
-//! The operations: one room each, with `mod.rs` (what it is), `gpu.rs` (how it is launched), `cpu.rs` (what it computes) and
-//! `fast.rs` (how a CPU computes it fast).
+//! The operations: one room each, with `mod.rs` (what it is), `gpu.rs` (how it is launched), `cpu.rs` (what it computes),
+//! `fast.rs` (how a CPU computes it fast) and `cases.rs` (what all of them are verified on).
 //!
 //! An [`Op`] is one pass with its shapes, the entry of a [`crate::plan::Plan`]. A room has one for each of its passes. A
 //! [`Layer`] (`layer.rs`) is what networks are made of; it records the passes on a [`Tape`].
@@ -31,6 +31,7 @@ pub use tape::Tape;
 use crate::error::Result;
 use crate::fast::Fast;
 use crate::reference::{Real, Tensors};
+use crate::verify::Verify;
 use std::fmt::Debug;
 
 /// What changes from step to step: `struct Step` in `shaders/shared/step.wgsl`, which is compared with this one when a
@@ -90,7 +91,7 @@ impl Step {
 }
 
 /// One pass of an operation, with its shapes.
-pub trait Op: Debug + Send + Sync + Record + Reference + Fast {
+pub trait Op: Debug + Send + Sync + Record + Reference + Fast + Verify {
     /// `conv2d.backward_weight`
     fn name(&self) -> &'static str;
     /// Names, as the formulas have them, and lengths of what is read.
@@ -140,6 +141,23 @@ impl<T: Compute> Reference for T {
     fn as_reference(&self) -> &dyn Reference {
         self
     }
+}
+
+/// Every pass at shapes that kernels are likely to get wrong; of each pass the most telling first. A room's share is in its
+/// `cases.rs`.
+pub fn unkind() -> Vec<Box<dyn Op>> {
+    let rooms = [
+        conv2d::unkind(),
+        dense::unkind(),
+        pool2d::unkind(),
+        activation::unkind(),
+        dropout::unkind(),
+        softmax::unkind(),
+        score::unkind(),
+        gather_batch::unkind(),
+        sgd::unkind(),
+    ];
+    rooms.into_iter().flatten().collect()
 }
 
 /// The inputs of a backward pass that multiplies by f'(x): `x` is among them unless f is the identity.

@@ -5,6 +5,7 @@ use crate::data::hex;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::kept::{self, Kept};
+use crate::known_bad::KnownBad;
 use crate::ops::Settings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -55,6 +56,8 @@ impl Entry {
     pub fn add(&mut self, settings: Settings, verdict: Verdict) {
         match verdict {
             Verdict::Wrong(why) => {
+                // It may have been right once: another verification knows better.
+                self.tried.retain(|(known, _)| *known != settings);
                 if !self.refused.iter().any(|(known, _)| *known == settings) {
                     self.refused.push((settings, why));
                 }
@@ -64,7 +67,10 @@ impl Entry {
                 None => self.tried.push((settings, seconds)),
             },
         }
-        let Some(first) = self.tried.first() else { return };
+        let Some(first) = self.tried.first() else {
+            self.seconds = None;
+            return;
+        };
         let best = self.tried.iter().fold(first, |best, other| {
             let needed = if best == first { NOISE } else { 1.0 };
             if other.1 < needed * best.1 { other } else { best }
@@ -75,7 +81,10 @@ impl Entry {
 
 /// The entries of a device.
 #[derive(Debug)]
-pub struct Cache(Kept<Entry>);
+pub struct Cache {
+    kept: Kept<Entry>,
+    known_bad: KnownBad,
+}
 
 impl Cache {
     /// `$SHADEGRAD_CACHE`, else `shadegrad` in the system's folder for caches.
@@ -88,31 +97,40 @@ impl Cache {
         let device = (&gpu.info.name, gpu.info.vendor, gpu.info.device, gpu.driver(), gpu.info.backend, gpu.lanes());
         let hash = Sha256::digest(format!("{device:?}"));
         let name = hex(&hash[..8]);
-        Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))))
+        let cache = Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))));
+        // Of a damaged list of the user's, `verify` says so; the one of the program is left.
+        let known_bad = KnownBad::open(folder, gpu).or_else(|_| KnownBad::open(None, gpu)).unwrap_or_default();
+        Cache { known_bad, ..cache }
     }
 
     fn open_file(path: Option<PathBuf>) -> Cache {
-        Cache(Kept::open(path, |entry| entry.settings.validate().is_ok()))
+        let kept = Kept::open(path, |entry: &Entry| entry.settings.validate().is_ok());
+        Cache { kept, known_bad: KnownBad::default() }
     }
 
     /// Where it lies.
     pub fn path(&self) -> Option<&Path> {
-        self.0.path()
+        self.kept.path()
+    }
+
+    /// What is known to be wrong on this device.
+    pub fn known_bad(&self) -> &KnownBad {
+        &self.known_bad
     }
 
     /// What is known under a key.
     pub fn get(&self, key: &str) -> Option<&Entry> {
-        self.0.get(key)
+        self.kept.get(key)
     }
 
     /// Remembers.
     pub fn insert(&mut self, key: String, entry: Entry) {
-        self.0.insert(key, entry);
+        self.kept.insert(key, entry);
     }
 
     /// Writes what was learned; what another process wrote meanwhile stays.
     pub fn save(&mut self) -> Result<()> {
-        self.0.save()
+        self.kept.save()
     }
 }
 
@@ -138,11 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_that_is_wrong_is_not_the_best() {
+    fn what_turns_out_wrong_is_chosen_no_more() {
         let guess = Settings::software();
+        let other = Settings { tile: Tile { rows: 8, ..guess.tile }, ..guess };
         let mut entry = Entry::new("conv1.forward", guess);
+        entry.add(guess, Verdict::Right(2.0));
+        entry.add(other, Verdict::Right(1.0));
+        entry.add(other, Verdict::Wrong("no".into()));
+        assert_eq!((entry.best(), entry.seconds), (Some(guess), Some(2.0)));
         entry.add(guess, Verdict::Wrong("no".into()));
         assert_eq!((entry.best(), entry.knows(&guess), entry.seconds_of(&guess)), (None, true, None));
+        assert_eq!((entry.tried.len(), entry.refused.len()), (0, 2));
     }
 
     #[test]

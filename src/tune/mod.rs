@@ -1,14 +1,16 @@
 //! Which kernels are fastest here: a handful of candidates for each matrix pass, tried on the device itself.
 //!
 //! A candidate ([`Settings`]: form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
-//! order, and must give the bits that the CPU engine gives before its time counts. What was found is kept in the user's
-//! cache folder ([`Cache`]) by adapter, driver, shape and shader text; the choices of a run are a small file ([`Choices`])
-//! that another run can be pinned to: other tiles add in another order, so equal bits need equal choices.
+//! order, and must give the bits that the CPU engine gives before its time counts. One that is known to be wrong here
+//! ([`KnownBad`]) is not even tried. What was found is kept in the user's cache folder ([`Cache`]) by adapter, driver,
+//! shape and shader text; the choices of a run are a small file ([`Choices`]) that another run can be pinned to: other
+//! tiles add in another order, so equal bits need equal choices.
 //!
 //! For the same reason a run keeps the kernels that it began with. A [`Tuner`] can go on between its epochs, on a device of
 //! its own, but what it finds there is for the next run.
 
 mod cache;
+mod refuse;
 mod trial;
 
 pub use cache::{Cache, Entry};
@@ -18,6 +20,7 @@ use crate::data::{hex, replace_file};
 use crate::error::{Error, Result};
 use crate::fast::{Instructions, Team};
 use crate::gpu::{Gpu, Recording};
+use crate::known_bad::KnownBad;
 use crate::network::Compiled;
 use crate::ops::{self, Choose, Form, OperandSource, Settings, Tile};
 use crate::plan::Pass;
@@ -172,11 +175,19 @@ struct Contest<'a> {
     cached: bool,
     /// Longest that a candidate took, with compiling and comparing.
     took: Option<Duration>,
+    /// Candidates that are known to be wrong on this device, and why.
+    known_bad: Vec<(Settings, String)>,
 }
 
 impl Contest<'_> {
     fn knows(&self, settings: &Settings) -> bool {
         self.entry.as_ref().is_some_and(|entry| entry.knows(settings))
+    }
+
+    /// Why a candidate is not even tried, if it is not.
+    fn refusal(&self, settings: &Settings) -> Option<Verdict> {
+        let known = self.known_bad.iter().find(|(known, _)| known == settings);
+        known.map(|(_, why)| Verdict::Wrong(why.clone()))
     }
 
     fn unknown(&self) -> usize {
@@ -193,6 +204,7 @@ pub struct Tuner<'a> {
     guess: Settings,
     candidates: Vec<Settings>,
     contests: Vec<Contest<'a>>,
+    known_bad: KnownBad,
 }
 
 /// A candidate that computed something else than it should.
@@ -221,14 +233,20 @@ impl<'a> Tuner<'a> {
         let mut contests = Vec::new();
         for pass in tunable(compiled, &guess)? {
             let (key, candidates) = distinct(compiled, pass, &candidates)?;
-            let entry = cache.get(&key).cloned();
-            let contest = Contest { pass, key, candidates, entry, cached: false, took: None };
+            let known_bad = refuse::known(cache.known_bad(), compiled, pass, &candidates)?;
+            let mut entry = cache.get(&key).cloned();
+            for (settings, why) in &known_bad {
+                if let Some(entry) = &mut entry {
+                    entry.add(*settings, Verdict::Wrong(why.clone()));
+                }
+            }
+            let contest = Contest { pass, key, candidates, entry, cached: false, took: None, known_bad };
             contests.push(Contest { cached: contest.unknown() == 0, ..contest });
         }
         // The most expensive first, and one candidate of each before the next: whenever the time is over, the best was
         // done.
         contests.sort_by_key(|contest| std::cmp::Reverse(contest.pass.op.flops()));
-        Ok(Tuner { compiled, guess, candidates, contests })
+        Ok(Tuner { compiled, guess, candidates, contests, known_bad: cache.known_bad().clone() })
     }
 
     /// How many candidates nothing is known of.
@@ -287,7 +305,10 @@ impl<'a> Tuner<'a> {
                     Some(team) => team,
                     none => none.insert(Arc::new(Team::new(None, Instructions::best())?)),
                 };
-                let verdict = Trial::new(gpu, team, self.compiled, contest.pass).run(&settings).await?;
+                let verdict = match contest.refusal(&settings) {
+                    Some(refusal) => refusal,
+                    None => Trial::new(gpu, team, self.compiled, contest.pass).run(&settings).await?,
+                };
                 if let Verdict::Wrong(why) = &verdict {
                     refused.push(Refusal { label: label.clone(), settings, why: why.clone() });
                 }
@@ -300,12 +321,14 @@ impl<'a> Tuner<'a> {
     }
 
     /// The best that is known of each pass. Wrong candidates are never chosen; passes of which nothing is known keep the
-    /// best guess for the device.
-    pub fn choices(&self) -> Choices {
+    /// best guess for the device, unless it is known to be wrong there.
+    pub fn choices(&self) -> Result<Choices> {
         let naive = Settings { form: Form::Naive, operands: OperandSource::Buffer, ..self.guess };
         let known = self.contests.iter().filter_map(|contest| Some((contest, contest.entry.as_ref()?)));
         let best = known.map(|(contest, entry)| (contest.pass.label.clone(), entry.best().unwrap_or(naive)));
-        Choices { others: self.guess, passes: best.collect() }
+        let mut choices = Choices { others: self.guess, passes: best.collect() };
+        refuse::avoid(&self.known_bad, self.compiled, &self.candidates, &mut choices)?;
+        Ok(choices)
     }
 
     /// How much less time the passes take by the best that is known than by the choices of a run, as a share; nothing if

@@ -1,114 +1,26 @@
-use crate::common::{Case, U, Values, dot_bound, integers, random};
+use crate::common::{Case, Values, agrees, integers};
 use shadegrad::ops::Activation;
 use shadegrad::ops::conv2d::{BackwardInput, BackwardWeight, Forward, Geometry};
 use shadegrad::shape::{Padding, Window2d};
-
-const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
+use shadegrad::verify::Operands;
 
 /// N, [H, W, C], [R, S], stride, padding, K
 type Shape = (usize, [usize; 3], [usize; 2], [usize; 2], Padding, usize);
-
-/// Unkind shapes, by the kernels that they ask for.
-const SHAPES: [Shape; 27] = [
-    // Channels or filters that are no multiple of 4.
-    (1, [1, 1, 1], [1, 1], [1, 1], Padding::Valid, 1),
-    (1, [5, 5, 1], [3, 3], [1, 1], Padding::Valid, 3),
-    (2, [7, 5, 3], [1, 1], [1, 1], Padding::Valid, 5),
-    (3, [7, 11, 5], [3, 3], [2, 2], Padding::Same, 3),
-    (2, [6, 7, 3], [5, 5], [1, 1], Padding::Same, 4),
-    (2, [5, 6, 4], [2, 3], [1, 2], Padding::Explicit([1, 2]), 5),
-    // Few channels: 1, 2 or 3 below a window of at most 32 taps.
-    (1, [13, 7, 1], [5, 5], [1, 1], Padding::Same, 8),
-    (5, [11, 13, 1], [3, 3], [1, 1], Padding::Valid, 20),
-    (2, [9, 8, 2], [2, 3], [2, 1], Padding::Explicit([1, 2]), 12),
-    (3, [10, 7, 3], [3, 3], [3, 3], Padding::Same, 16),
-    // The same with rows that are whole vec4, and windows that begin 0 to 3 elements behind one; rows of one place below,
-    // at and above a block of four.
-    (2, [6, 8, 1], [3, 3], [1, 1], Padding::Same, 8),
-    (3, [7, 12, 1], [3, 3], [1, 2], Padding::Valid, 4),
-    (2, [5, 4, 3], [2, 2], [1, 1], Padding::Explicit([1, 1]), 12),
-    (1, [9, 4, 2], [3, 3], [2, 1], Padding::Explicit([0, 1]), 20),
-    (2, [4, 12, 3], [2, 4], [1, 3], Padding::Valid, 4),
-    // Both multiples of 4: an image as large as the kernel, windows that skip pixels, pixels that no window reaches.
-    (2, [6, 6, 4], [6, 6], [1, 1], Padding::Valid, 12),
-    (1, [8, 8, 4], [3, 3], [2, 2], Padding::Valid, 4),
-    (2, [7, 7, 4], [1, 1], [3, 3], Padding::Valid, 4),
-    (1, [3, 2, 8], [3, 3], [1, 1], Padding::Explicit([2, 2]), 4),
-    (7, [9, 5, 12], [2, 3], [1, 1], Padding::Same, 20),
-    (3, [11, 9, 8], [3, 3], [2, 1], Padding::Explicit([1, 1]), 12),
-    (2, [12, 10, 16], [5, 5], [2, 2], Padding::Same, 8),
-    // Rows of three places, fewer than the four that a sum takes at once; the widest window that slides.
-    (2, [5, 4, 8], [3, 2], [1, 1], Padding::Valid, 12),
-    (1, [6, 11, 4], [1, 5], [1, 1], Padding::Same, 24),
-    // Several tiles in every direction, and a rest: of places, of filters, of channels.
-    (3, [17, 13, 12], [3, 3], [1, 1], Padding::Same, 68),
-    (2, [7, 9, 68], [3, 3], [1, 1], Padding::Valid, 20),
-    (1, [31, 37, 20], [3, 3], [1, 1], Padding::Same, 12),
-];
 
 fn geometry((batch, shape, kernel, stride, padding, filters): Shape) -> Geometry {
     Geometry { window: Window2d::new(batch, shape, kernel, stride, padding).unwrap(), filters }
 }
 
-/// Operands of all passes.
-struct Operands {
-    x: Vec<f32>,
-    w: Vec<f32>,
-    b: Vec<f32>,
-    dy: Vec<f32>,
+fn forward(operands: &Operands, geometry: Geometry, activation: Activation) -> Case {
+    Case::new(Forward { geometry, activation }, operands.given(&["x", "w", "b"]))
 }
 
-impl Operands {
-    fn new(g: &Geometry, values: impl Fn(usize, u64) -> Vec<f32>) -> Operands {
-        Operands {
-            x: values(g.window.input_len(), 1),
-            w: values(g.weight_len(), 2),
-            b: values(g.filters, 3),
-            dy: values(g.output_len(), 4),
-        }
-    }
+fn backward_input(operands: &Operands, geometry: Geometry, producer: Activation) -> Case {
+    Case::new(BackwardInput { geometry, producer }, operands.given_behind(producer))
+}
 
-    /// Products of at most 9, so that sums of up to a million terms are exact in any order.
-    fn integers(g: &Geometry) -> Operands {
-        Operands::new(g, |len, seed| integers(len, 3, seed))
-    }
-
-    /// Weights as a network starts with, so that sums stay where activations are curved.
-    fn random(g: &Geometry) -> Operands {
-        let scale = 1.0 / ((g.window.area() * g.window.channels) as f32).sqrt();
-        let mut operands = Operands::new(g, random);
-        operands.w.iter_mut().for_each(|w| *w *= scale);
-        operands
-    }
-
-    fn absolute(&self) -> Operands {
-        let abs = |values: &Vec<f32>| values.iter().map(|v| v.abs()).collect();
-        Operands { x: abs(&self.x), w: abs(&self.w), b: abs(&self.b), dy: abs(&self.dy) }
-    }
-
-    fn forward(&self, geometry: Geometry, activation: Activation) -> Case {
-        let given = vec![("x", real(&self.x)), ("w", real(&self.w)), ("b", real(&self.b))];
-        Case::new(Forward { geometry, activation }, given)
-    }
-
-    /// The producer's output is made of x, whose values it must be able to have.
-    fn backward_input(&self, geometry: Geometry, producer: Activation) -> Case {
-        let output = |x: f32| match producer {
-            Activation::Identity | Activation::Relu => x.max(0.0),
-            Activation::Sigmoid => (x + 3.0) / 6.0,
-            Activation::Tanh => x / 3.0,
-        };
-        let given = vec![
-            ("dy", real(&self.dy)),
-            ("w", real(&self.w)),
-            ("x", Values::Real(self.x.iter().map(|x| output(*x)).collect())),
-        ];
-        Case::new(BackwardInput { geometry, producer }, given)
-    }
-
-    fn backward_weight(&self, geometry: Geometry) -> Case {
-        Case::new(BackwardWeight { geometry }, vec![("x", real(&self.x)), ("dy", real(&self.dy))])
-    }
+fn backward_weight(operands: &Operands, geometry: Geometry) -> Case {
+    Case::new(BackwardWeight { geometry }, operands.given(&["x", "dy"]))
 }
 
 fn real(values: &[f32]) -> Values {
@@ -117,12 +29,12 @@ fn real(values: &[f32]) -> Values {
 
 /// The only output, or that of the weights, as the f64 reference has it.
 fn expected(case: &Case) -> Vec<f64> {
-    case.expected().remove(0).1
+    case.reference::<f64>().remove(0).1
 }
 
 /// The gradient of the biases.
 fn expected_bias(case: &Case) -> Vec<f64> {
-    case.expected().remove(1).1
+    case.reference::<f64>().remove(1).1
 }
 
 fn dot(a: &[f32], b: &[f64]) -> f64 {
@@ -176,108 +88,33 @@ fn reference_gradients_by_hand() {
 /// the gradients are those of the forward pass. All numbers are whole, so they must be equal.
 #[test]
 fn reference_gradients_belong_to_the_forward_pass() {
-    for shape in SHAPES {
-        let g = geometry(shape);
-        let mut operands = Operands::integers(&g);
+    for g in Geometry::unkind() {
+        let mut operands = g.whole();
         operands.b.fill(0.0);
-        let y = dot(&operands.dy, &expected(&operands.forward(g, Activation::Identity)));
-        let dx = dot(&operands.x, &expected(&operands.backward_input(g, Activation::Identity)));
-        let dw = dot(&operands.w, &expected(&operands.backward_weight(g)));
-        assert_eq!((y, y), (dx, dw), "{shape:?}");
+        let y = dot(&operands.dy, &expected(&forward(&operands, g, Activation::Identity)));
+        let dx = dot(&operands.x, &expected(&backward_input(&operands, g, Activation::Identity)));
+        let dw = dot(&operands.w, &expected(&backward_weight(&operands, g)));
+        assert_eq!((y, y), (dx, dw), "{g:?}");
         // y = b where x is zero.
         operands.x.fill(0.0);
         operands.b = integers(g.filters, 3, 5);
-        let y = dot(&operands.dy, &expected(&operands.forward(g, Activation::Identity)));
-        let db = dot(&operands.b, &expected_bias(&operands.backward_weight(g)));
-        assert_eq!(y, db, "{shape:?}");
+        let y = dot(&operands.dy, &expected(&forward(&operands, g, Activation::Identity)));
+        let db = dot(&operands.b, &expected_bias(&backward_weight(&operands, g)));
+        assert_eq!(y, db, "{g:?}");
     }
-}
-
-/// No activation here has a slope above 1, so it does not enlarge the sum's error; it adds its own, which the test of
-/// activation derives.
-fn check_forward(operands: &Operands, g: Geometry, activation: Activation) {
-    let terms = g.window.area() * g.window.channels + 1;
-    let magnitude = expected(&operands.absolute().forward(g, Activation::Identity));
-    let own = if matches!(activation, Activation::Sigmoid | Activation::Tanh) { 40.0 * U } else { 0.0 };
-    let bound: Vec<f64> = dot_bound(terms, &magnitude).iter().map(|bound| bound + own).collect();
-    operands.forward(g, activation).check(|_, _| bound.clone());
-}
-
-/// f' is at most 1, so it does not enlarge the sum's error. It is off by at most 2 u itself, and its product with the sum
-/// is rounded: no more than four terms more would be.
-fn check_backward_input(operands: &Operands, g: Geometry, producer: Activation) {
-    let terms = g.window.area() * g.filters + 4;
-    let magnitude = expected(&operands.absolute().backward_input(g, Activation::Identity));
-    operands.backward_input(g, producer).check(|_, _| dot_bound(terms, &magnitude));
 }
 
 #[test]
 fn forward_agrees_with_the_reference() {
-    for (i, shape) in SHAPES.into_iter().enumerate() {
-        let g = geometry(shape);
-        println!("{shape:?}");
-        Operands::integers(&g).forward(g, ALL[i % 2]).check_exact();
-        check_forward(&Operands::random(&g), g, ALL[i % 2]);
-    }
+    agrees("conv2d.forward");
 }
 
 #[test]
 fn backward_input_agrees_with_the_reference() {
-    for (i, shape) in SHAPES.into_iter().enumerate() {
-        let g = geometry(shape);
-        println!("{shape:?}");
-        Operands::integers(&g).backward_input(g, ALL[i % 2]).check_exact();
-        check_backward_input(&Operands::random(&g), g, ALL[i % 2]);
-    }
+    agrees("conv2d.backward_input");
 }
 
 #[test]
 fn backward_weight_agrees_with_the_reference() {
-    for shape in SHAPES {
-        let g = geometry(shape);
-        println!("{shape:?}");
-        Operands::integers(&g).backward_weight(g).check_exact();
-        let operands = Operands::random(&g);
-        let magnitude = operands.absolute().backward_weight(g).expected();
-        operands.backward_weight(g).check(|output, _| {
-            let (_, magnitude) = magnitude.iter().find(|(name, _)| *name == output).unwrap();
-            dot_bound(g.window.places(), magnitude)
-        });
-    }
-}
-
-/// One shape for each kind of kernel.
-#[test]
-fn every_activation_stands_in_the_epilogue() {
-    for shape in [SHAPES[2], SHAPES[8], SHAPES[20]] {
-        let g = geometry(shape);
-        let operands = Operands::random(&g);
-        for activation in ALL {
-            check_forward(&operands, g, activation);
-            check_backward_input(&operands, g, activation);
-        }
-    }
-}
-
-/// Sums longer than llvmpipe's loops, which end silently after 65,535 turns: places, and taps of a window as large as its
-/// image.
-#[test]
-fn long_sums_are_complete() {
-    for (channels, filters) in [(1, 3), (1, 4), (4, 4)] {
-        let g = geometry((17, [64, 64, channels], [1, 1], [1, 1], Padding::Valid, filters));
-        assert!(g.window.places() > 65_535);
-        let operands = Operands::integers(&g);
-        operands.backward_weight(g).check_exact();
-    }
-    for (channels, filters) in [(3, 3), (4, 4)] {
-        let g = geometry((2, [150, 150, channels], [150, 150], [1, 1], Padding::Valid, filters));
-        assert!(g.weight_len() / filters > 65_535);
-        Operands::integers(&g).forward(g, Activation::Relu).check_exact();
-    }
-    // Every tap of a wide window reaches every pixel.
-    for channels in [3, 4] {
-        let g = geometry((1, [1, 150, channels], [1, 150], [1, 1], Padding::Explicit([0, 149]), 440));
-        assert!(g.weight_len() / channels > 65_535);
-        Operands::integers(&g).backward_input(g, Activation::Relu).check_exact();
-    }
+    agrees("conv2d.backward_weight");
 }

@@ -1,21 +1,12 @@
-use crate::common::{Case, U, gpu, random};
+use crate::common::{Asserts, Case, agrees, gpu, random};
 use shadegrad::gpu::{Cost, Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source};
 use shadegrad::ops::dropout::{Backward, Forward};
 use shadegrad::ops::{Activation, Settings, Step};
 use shadegrad::plan::{Element, Plan, TensorId};
 use shadegrad::wgsl;
 
-/// One below, at and above the workgroup of 64 vec4; a lone element; a prime.
-const LENGTHS: [usize; 6] = [1, 3, 255, 256, 257, 1009];
-
-const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
-
 fn step(seed_low: u32, seed_high: u32, step: u32) -> Step {
     Step { seed_low, seed_high, step, ..Step::default() }
-}
-
-fn forward(len: usize, rate: f64, layer: u32, step: Step) -> Case {
-    Case::new(Forward { len, rate, layer }, vec![("x", random(len, 1).into())]).with_step(step)
 }
 
 /// Which of the elements the GPU keeps.
@@ -24,45 +15,15 @@ fn kept(len: usize, rate: f64, layer: u32, step: Step) -> Vec<bool> {
     case.run(&Settings::software())[0].real().iter().map(|y| *y != 0.0).collect()
 }
 
-/// Every variant gives the bits of the reference in f32.
-fn check_bits(case: &Case) {
-    let expected: Vec<u32> = case.expected_f32()[0].1.iter().map(|v| v.to_bits()).collect();
-    for (variant, got) in case.run_everywhere() {
-        assert_eq!(got[0].bits, expected, "{variant}");
-    }
-}
-
 /// The same set is dropped, and what stays is one product of the same two f32 numbers.
 #[test]
-fn forward_gives_the_bits_of_the_reference() {
-    for len in LENGTHS {
-        for (rate, layer, step) in [(0.5, 0, step(0, 0, 0)), (0.25, 7, step(1, 2, 3)), (0.3, 1, step(!0, !0, !0))] {
-            check_bits(&forward(len, rate, layer, step));
-        }
-    }
-    // Thresholds from one end of the words to the other.
-    for rate in [1e-3, 0.1, 0.37, 0.62, 0.9, 0.999] {
-        check_bits(&forward(1009, rate, 2, step(3, 5, 7)));
-    }
+fn forward_gives_the_numbers_of_the_reference() {
+    agrees("dropout.forward");
 }
 
 #[test]
 fn backward_agrees_with_the_reference() {
-    for len in LENGTHS {
-        for producer in PRODUCERS {
-            let op = Backward { len, rate: 0.4, layer: 3, producer };
-            let mut given = vec![("dy", random(len, 2).into())];
-            if producer != Activation::Identity {
-                given.push(("x", random(len, 3).into()));
-            }
-            let case = Case::new(op, given).with_step(step(9, 8, 7));
-            // |dy / (1 - rate)| and f' are below 2; the scale, up to three products and 1 - x are rounded.
-            case.check(|_, dx| vec![8.0 * U; dx.len()]);
-            if matches!(producer, Activation::Identity | Activation::Relu) {
-                case.check_exact();
-            }
-        }
-    }
+    agrees("dropout.backward");
 }
 
 /// Backward keeps what forward kept, with the same factor: with x = dy = 1 they are the same.
@@ -81,8 +42,9 @@ fn backward_draws_what_forward_drew() {
 fn rate_zero_keeps_everything() {
     let x = random(257, 1);
     let case = Case::new(Forward { len: 257, rate: 0.0, layer: 0 }, vec![("x", x.clone().into())]);
-    assert_eq!(case.run(&Settings::software())[0].real(), x);
-    check_bits(&case);
+    for (variant, got) in case.run_everywhere() {
+        assert_eq!(got[0].real(), x, "{variant}");
+    }
 }
 
 /// The number kept is binomial: six standard deviations around the mean, which chance leaves once in 500 million.

@@ -3,11 +3,13 @@
 //! The layer before usually applies `f` itself in its epilogue, and the layer behind multiplies by `f'` (equation 8) in
 //! its own. The passes here serve where neither can.
 
+mod cases;
 mod cpu;
 mod fast;
 mod gpu;
 mod layer;
 
+pub(crate) use cases::unkind;
 pub use layer::ActivationLayer;
 
 use super::Op;

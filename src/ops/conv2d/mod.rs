@@ -16,12 +16,14 @@
 //! matrix epilogue does, 2.2. Weight gradient, 1.5 from vec4 and 1.1 from packs: blocks of 8 to 28 places 1.5 to 1.8; `dy`
 //! from a texture mirror 0.9, and 0.35 to 0.6 for the copy.
 
+mod cases;
 mod cpu;
 mod fast;
 mod gpu;
 mod layer;
 mod naive;
 
+pub(crate) use cases::unkind;
 pub use layer::Conv2d;
 
 use super::{Activation, Op};

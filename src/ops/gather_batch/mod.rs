@@ -4,9 +4,12 @@
 //! `count` rows of the batch; rows behind them are zero. Bytes lie four to a word, the first in the lowest bits. `first` and
 //! `count` come from [`Step`](super::Step).
 
+mod cases;
 mod cpu;
 mod fast;
 mod gpu;
+
+pub(crate) use cases::unkind;
 
 use super::Op;
 

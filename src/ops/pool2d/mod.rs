@@ -14,11 +14,13 @@
 //! Reading `x` of the forward pass from a texture mirror did not pay on lavapipe: pool1 of `case1` took 2.6 ms by vec4 from
 //! the buffer, and 2.7 from a mirror with 0.8 more for the copy. In packs of 64-bit words it is a quarter faster.
 
+mod cases;
 mod cpu;
 mod fast;
 mod gpu;
 mod layer;
 
+pub(crate) use cases::unkind;
 pub use layer::{Pool2d, Settings, Stride};
 
 use super::{Activation, Op};

@@ -4,8 +4,11 @@
 //! batch's `count` rows, and `predictions[first + row] = prediction[row]`. `slot`, `first` and `count` come from
 //! [`Step`](super::Step). One workgroup adds in a fixed order.
 
+mod cases;
 mod cpu;
 mod gpu;
+
+pub(crate) use cases::unkind;
 
 use super::Op;
 use crate::fast::Fast;

@@ -12,8 +12,11 @@
 //! (equations 4 and 5). Rows behind it are padding: loss 0, gradient 0, prediction `NO_PREDICTION`. The prediction is the
 //! class of the largest logit, the first of several.
 
+mod cases;
 mod cpu;
 mod gpu;
+
+pub(crate) use cases::unkind;
 
 use super::Op;
 use crate::fast::Fast;

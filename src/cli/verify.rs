@@ -1,0 +1,153 @@
+//! `shadegrad verify`
+
+use super::{DeviceOption, INTERRUPTED, stop_on_ctrl_c};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use shadegrad::machine::DeviceChoice;
+use shadegrad::network::Network;
+use shadegrad::tune::Cache;
+use shadegrad::verify::{self, Extent, Only, injected_table};
+use shadegrad::{Error, Result};
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    device: DeviceOption,
+    /// Also the passes of this network at its own shapes: a preset (case1 … case6, lenet5, mlp) or a file in .toml
+    #[arg(long)]
+    model: Option<String>,
+    /// Images a step of --model
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    batch_size: usize,
+    /// A few shapes of each pass, smaller batches of --model
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Every shape, and every form of each kernel (the default)
+    #[arg(long)]
+    full: bool,
+    /// Nothing but this pass, shape or variant: conv2d, conv2d.forward, conv2d.forward:17, conv2d.forward:17:3, training,
+    /// exp
+    #[arg(long, value_name = "PASS[:SHAPE[:VARIANT]]")]
+    only: Option<Only>,
+    /// Write what was found, for a driver's bug report: FILE.json and FILE.md
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Break kernels on purpose, and succeed if every break is noticed
+    #[arg(long, conflicts_with_all = ["model", "quick", "full", "only", "report"])]
+    inject: bool,
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    if options.inject {
+        return inject(&options.device.choice());
+    }
+    let model = options.model.as_deref().map(Network::open).transpose()?;
+    let verification = verify::Options {
+        device: options.device.choice(),
+        extent: if options.quick { Extent::Quick } else { Extent::Full },
+        model: model.map(|network| (network, options.batch_size)),
+        only: options.only.clone(),
+        command: command(options),
+        repeat: repeat(options),
+        cache: Cache::folder(),
+        tamper: None,
+    };
+    let stop = stop_on_ctrl_c();
+    let mut bar = Bar::new();
+    let report = pollster::block_on(verify::verify(&verification, &mut |progress| {
+        bar.show(progress.done, progress.total, progress.name);
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }))?;
+    bar.clear();
+    println!("{}\n", report.device.description);
+    print!("{}", report.text());
+    match &options.report {
+        Some(path) => {
+            let [json, markdown] = report.save(path)?;
+            println!("the report is in {} and {}", json.display(), markdown.display());
+        }
+        None if report.failed() => println!("--report FILE writes what a bug report to the driver's makers needs"),
+        None => {}
+    }
+    Ok(match (report.interrupted, report.failed()) {
+        (true, _) => ExitCode::from(INTERRUPTED),
+        (false, true) => ExitCode::FAILURE,
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// The command.
+fn command(options: &Options) -> String {
+    let quick = if options.quick && options.model.is_none() { " --quick" } else { "" };
+    let only = options.only.as_ref().map_or(String::new(), |only| format!(" --only {}", quoted(&only.to_string())));
+    format!("{}{quick}{only}", repeat(options))
+}
+
+/// The command without what narrows it down.
+fn repeat(options: &Options) -> String {
+    let mut words = vec!["shadegrad verify --device".to_string(), quoted(&options.device.choice().to_string())];
+    if let Some(model) = &options.model {
+        words.extend(["--model".into(), quoted(model), "--batch-size".into(), options.batch_size.to_string()]);
+    }
+    if options.quick && options.model.is_some() {
+        // The quick batches have shapes of their own.
+        words.push("--quick".into());
+    }
+    words.join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
+    if word.chars().all(plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+fn inject(device: &DeviceChoice) -> Result<ExitCode> {
+    let mut bar = Bar::new();
+    let injected = pollster::block_on(verify::inject(device, &mut |done, total, what| bar.show(done, total, what)))?;
+    bar.clear();
+    print!("{}", injected_table(&injected));
+    let unseen = injected.iter().filter(|injected| injected.seen.is_none()).count();
+    if unseen > 0 {
+        return Err(Error::Device(format!("{unseen} of {} breaks went unseen", injected.len())));
+    }
+    println!("\nall {} breaks were seen", injected.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A bar on a terminal, one line elsewhere.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new() -> Bar {
+        Bar(None)
+    }
+
+    fn show(&mut self, done: usize, total: usize, what: &str) {
+        let begins = done == 0;
+        if begins && std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new(total as u64);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}") {
+                bar.set_style(style);
+            }
+            self.0 = Some(bar);
+        } else if begins {
+            eprintln!("verifying: {total} parts");
+        }
+        if let Some(bar) = &self.0 {
+            bar.set_position(done as u64);
+            bar.set_message(what.to_string());
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

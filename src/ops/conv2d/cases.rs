@@ -1,0 +1,149 @@
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::ops::{Activation, Op};
+use crate::shape::{Padding, Window2d};
+use crate::verify::{Case, Check, Operands, Verify, activation_error, dot_bound};
+
+const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
+
+/// N, [H, W, C], [R, S], stride, padding, K
+type Shape = (usize, [usize; 3], [usize; 2], [usize; 2], Padding, usize);
+
+/// The most telling first, one for each kind of kernel: the matrix engine with a rest in every direction, few channels,
+/// anything.
+const SHAPES: [Shape; 27] = [
+    (3, [11, 9, 8], [3, 3], [2, 1], Padding::Explicit([1, 1]), 12),
+    (3, [10, 7, 3], [3, 3], [3, 3], Padding::Same, 16),
+    (2, [7, 5, 3], [1, 1], [1, 1], Padding::Valid, 5),
+    // Channels or filters that are no multiple of 4.
+    (1, [1, 1, 1], [1, 1], [1, 1], Padding::Valid, 1),
+    (1, [5, 5, 1], [3, 3], [1, 1], Padding::Valid, 3),
+    (3, [7, 11, 5], [3, 3], [2, 2], Padding::Same, 3),
+    (2, [6, 7, 3], [5, 5], [1, 1], Padding::Same, 4),
+    (2, [5, 6, 4], [2, 3], [1, 2], Padding::Explicit([1, 2]), 5),
+    // Few channels: 1, 2 or 3 below a window of at most 32 taps.
+    (1, [13, 7, 1], [5, 5], [1, 1], Padding::Same, 8),
+    (5, [11, 13, 1], [3, 3], [1, 1], Padding::Valid, 20),
+    (2, [9, 8, 2], [2, 3], [2, 1], Padding::Explicit([1, 2]), 12),
+    // The same with rows that are whole vec4, and windows that begin 0 to 3 elements behind one; rows of one place below,
+    // at and above a block of four.
+    (2, [6, 8, 1], [3, 3], [1, 1], Padding::Same, 8),
+    (3, [7, 12, 1], [3, 3], [1, 2], Padding::Valid, 4),
+    (2, [5, 4, 3], [2, 2], [1, 1], Padding::Explicit([1, 1]), 12),
+    (1, [9, 4, 2], [3, 3], [2, 1], Padding::Explicit([0, 1]), 20),
+    (2, [4, 12, 3], [2, 4], [1, 3], Padding::Valid, 4),
+    // Both multiples of 4: an image as large as the kernel, windows that skip pixels, pixels that no window reaches.
+    (2, [6, 6, 4], [6, 6], [1, 1], Padding::Valid, 12),
+    (1, [8, 8, 4], [3, 3], [2, 2], Padding::Valid, 4),
+    (2, [7, 7, 4], [1, 1], [3, 3], Padding::Valid, 4),
+    (1, [3, 2, 8], [3, 3], [1, 1], Padding::Explicit([2, 2]), 4),
+    (7, [9, 5, 12], [2, 3], [1, 1], Padding::Same, 20),
+    (2, [12, 10, 16], [5, 5], [2, 2], Padding::Same, 8),
+    // Rows of three places, fewer than the four that a sum takes at once; the widest window that slides.
+    (2, [5, 4, 8], [3, 2], [1, 1], Padding::Valid, 12),
+    (1, [6, 11, 4], [1, 5], [1, 1], Padding::Same, 24),
+    // Several tiles in every direction, and a rest: of places, of filters, of channels.
+    (3, [17, 13, 12], [3, 3], [1, 1], Padding::Same, 68),
+    (2, [7, 9, 68], [3, 3], [1, 1], Padding::Valid, 20),
+    (1, [31, 37, 20], [3, 3], [1, 1], Padding::Same, 12),
+];
+
+fn geometry((batch, shape, kernel, stride, padding, filters): Shape) -> Option<Geometry> {
+    let window = Window2d::new(batch, shape, kernel, stride, padding).ok()?;
+    Some(Geometry { window, filters })
+}
+
+/// All passes at every shape, activations in turn; every activation once in each kind of kernel; sums longer than
+/// llvmpipe's loops, which end silently after 65,535 turns: of places, and of taps of windows as large as their image.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let mut ops: Vec<Box<dyn Op>> = Vec::new();
+    for (i, geometry) in Geometry::unkind().enumerate() {
+        let activation = ALL[i % 2];
+        ops.push(Box::new(Forward { geometry, activation }));
+        ops.push(Box::new(BackwardInput { geometry, producer: activation }));
+        ops.push(Box::new(BackwardWeight { geometry }));
+    }
+    for geometry in Geometry::unkind().take(3) {
+        for activation in ALL {
+            ops.push(Box::new(Forward { geometry, activation }));
+            ops.push(Box::new(BackwardInput { geometry, producer: activation }));
+        }
+    }
+    for (channels, filters) in [(1, 3), (1, 4), (4, 4)] {
+        let long = geometry((17, [64, 64, channels], [1, 1], [1, 1], Padding::Valid, filters));
+        ops.extend(long.map(|geometry| Box::new(BackwardWeight { geometry }) as Box<dyn Op>));
+    }
+    for (channels, filters) in [(3, 3), (4, 4)] {
+        let long = geometry((2, [150, 150, channels], [150, 150], [1, 1], Padding::Valid, filters));
+        ops.extend(long.map(|geometry| Box::new(Forward { geometry, activation: Activation::Relu }) as Box<dyn Op>));
+    }
+    // Every tap of a wide window reaches every pixel.
+    for channels in [3, 4] {
+        let long = geometry((1, [1, 150, channels], [1, 150], [1, 1], Padding::Explicit([0, 149]), 440));
+        ops.extend(
+            long.map(|geometry| Box::new(BackwardInput { geometry, producer: Activation::Relu }) as Box<dyn Op>),
+        );
+    }
+    ops
+}
+
+impl Geometry {
+    /// Shapes that kernels are likely to get wrong.
+    pub fn unkind() -> impl Iterator<Item = Geometry> {
+        SHAPES.into_iter().filter_map(geometry)
+    }
+
+    fn lens(&self) -> [usize; 4] {
+        [self.window.input_len(), self.weight_len(), self.filters, self.output_len()]
+    }
+
+    /// Operands of small whole numbers, for all passes.
+    pub fn whole(&self) -> Operands {
+        Operands::integers(self.lens())
+    }
+
+    fn random(&self) -> Operands {
+        Operands::random(self.lens(), self.window.area() * self.window.channels)
+    }
+}
+
+impl Verify for Forward {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.geometry;
+        let case = |op: Forward, operands: &Operands| Case::new(op, operands.given(&["x", "w", "b"]));
+        let random = g.random();
+        let magnitude = case(Forward { activation: Activation::Identity, ..*self }, &random.absolute());
+        let magnitude = magnitude.reference::<f64>().remove(0).1;
+        // No activation here has a slope above 1, so it does not enlarge the sum's error; it adds its own.
+        let (terms, own) = (g.window.area() * g.window.channels + 1, activation_error(self.activation));
+        let bound: Vec<f64> = dot_bound(terms, &magnitude).iter().map(|bound| bound + own).collect();
+        Check::sums(self.activation, case(*self, &g.whole()), case(*self, &random), |_| bound.clone())
+    }
+}
+
+impl Verify for BackwardInput {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.geometry;
+        let case = |op: BackwardInput, operands: &Operands| Case::new(op, operands.given_behind(op.producer));
+        let random = g.random();
+        let magnitude = case(BackwardInput { producer: Activation::Identity, ..*self }, &random.absolute());
+        let magnitude = magnitude.reference::<f64>().remove(0).1;
+        // f' is at most 1, so it does not enlarge the sum's error. It is off by at most 2 u itself, and its product with
+        // the sum is rounded: no more than four terms more would be.
+        let bound = |_: &str| dot_bound(g.window.area() * g.filters + 4, &magnitude);
+        Check::sums(self.producer, case(*self, &g.whole()), case(*self, &random), bound)
+    }
+}
+
+impl Verify for BackwardWeight {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.geometry;
+        let case = |operands: &Operands| Case::new(*self, operands.given(&["x", "dy"]));
+        let random = g.random();
+        let magnitude = case(&random.absolute()).reference::<f64>();
+        let bound = |output: &str| {
+            let magnitude = magnitude.iter().find(|(name, _)| *name == output);
+            magnitude.map_or(Vec::new(), |(_, magnitude)| dot_bound(g.window.places(), magnitude))
+        };
+        Check::sums(Activation::Identity, case(&g.whole()), case(&random), bound)
+    }
+}

@@ -1,0 +1,127 @@
+use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::ops::{Activation, Op};
+use crate::verify::{Case, Check, Operands, Verify, activation_error, dot_bound};
+
+const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
+
+/// N, I, O, the most telling first: several tiles and a rest in every direction, primes, outputs that are no multiple of
+/// 4; then multiples of 4 on one side or that are none of a tile, lone elements.
+const SHAPES: [[usize; 3]; 19] = [
+    [29, 36, 68],
+    [13, 17, 10],
+    [3, 12, 10],
+    [1, 1, 1],
+    [1, 7, 3],
+    [2, 3, 5],
+    [64, 65, 1],
+    [4, 4, 1],
+    [5, 128, 3],
+    [101, 20, 7],
+    [5, 10, 8],
+    [1, 4, 4],
+    [1, 128, 12],
+    [4, 4, 20],
+    [7, 20, 12],
+    [16, 64, 64],
+    [53, 132, 16],
+    [100, 16, 140],
+    [127, 260, 36],
+];
+
+/// All passes at every shape, activations in turn; every activation once with outputs of a tile and once with none; sums
+/// longer than llvmpipe's loops, which end silently after 65,535 turns.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let geometry = |[batch, inputs, outputs]: [usize; 3]| Geometry { batch, inputs, outputs };
+    let mut ops: Vec<Box<dyn Op>> = Vec::new();
+    for (i, geometry) in Geometry::unkind().enumerate() {
+        let activation = ALL[i % 2];
+        ops.push(Box::new(Forward { geometry, activation }));
+        ops.push(Box::new(BackwardInput { geometry, producer: activation }));
+        ops.push(Box::new(BackwardWeight { geometry }));
+        ops.push(Box::new(BackwardBias { geometry }));
+    }
+    for geometry in Geometry::unkind().take(2) {
+        for activation in ALL {
+            ops.push(Box::new(Forward { geometry, activation }));
+            ops.push(Box::new(BackwardInput { geometry, producer: activation }));
+        }
+    }
+    for few in [3, 4] {
+        let activation = Activation::Relu;
+        ops.push(Box::new(Forward { geometry: geometry([2, 70_000, few]), activation }));
+        ops.push(Box::new(BackwardInput { geometry: geometry([2, few, 70_000]), producer: activation }));
+        ops.push(Box::new(BackwardWeight { geometry: geometry([70_000, few, few]) }));
+        ops.push(Box::new(BackwardBias { geometry: geometry([70_000, few, few]) }));
+    }
+    ops
+}
+
+impl Geometry {
+    /// Shapes that kernels are likely to get wrong.
+    pub fn unkind() -> impl Iterator<Item = Geometry> {
+        SHAPES.into_iter().map(|[batch, inputs, outputs]| Geometry { batch, inputs, outputs })
+    }
+
+    fn lens(&self) -> [usize; 4] {
+        [self.batch * self.inputs, self.inputs * self.outputs, self.outputs, self.batch * self.outputs]
+    }
+
+    /// Operands of small whole numbers, for all passes.
+    pub fn whole(&self) -> Operands {
+        Operands::integers(self.lens())
+    }
+
+    fn random(&self) -> Operands {
+        Operands::random(self.lens(), self.inputs)
+    }
+}
+
+impl Verify for Forward {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.geometry;
+        let case = |op: Forward, operands: &Operands| Case::new(op, operands.given(&["x", "w", "b"]));
+        let random = g.random();
+        let magnitude = case(Forward { activation: Activation::Identity, ..*self }, &random.absolute());
+        let magnitude = magnitude.reference::<f64>().remove(0).1;
+        // No activation here has a slope above 1, so it does not enlarge the sum's error; it adds its own.
+        let own = activation_error(self.activation);
+        let bound: Vec<f64> = dot_bound(g.inputs + 1, &magnitude).iter().map(|bound| bound + own).collect();
+        Check::sums(self.activation, case(*self, &g.whole()), case(*self, &random), |_| bound.clone())
+    }
+}
+
+impl Verify for BackwardInput {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.geometry;
+        let case = |op: BackwardInput, operands: &Operands| Case::new(op, operands.given_behind(op.producer));
+        let random = g.random();
+        let magnitude = case(BackwardInput { producer: Activation::Identity, ..*self }, &random.absolute());
+        let magnitude = magnitude.reference::<f64>().remove(0).1;
+        // f' is at most 1, so it does not enlarge the sum's error. It is off by at most 2 u itself, and its product with
+        // the sum is rounded: no more than four terms more would be.
+        let bound = |_: &str| dot_bound(g.outputs + 4, &magnitude);
+        Check::sums(self.producer, case(*self, &g.whole()), case(*self, &random), bound)
+    }
+}
+
+impl Verify for BackwardWeight {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.geometry;
+        let case = |operands: &Operands| Case::new(*self, operands.given(&["x", "dy"]));
+        let random = g.random();
+        let magnitude = case(&random.absolute()).reference::<f64>().remove(0).1;
+        let bound = |_: &str| dot_bound(g.batch, &magnitude);
+        Check::sums(Activation::Identity, case(&g.whole()), case(&random), bound)
+    }
+}
+
+impl Verify for BackwardBias {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.geometry;
+        let case = |operands: &Operands| Case::new(*self, operands.given(&["dy"]));
+        let random = g.random();
+        let magnitude = case(&random.absolute()).reference::<f64>().remove(0).1;
+        let bound = |_: &str| dot_bound(g.batch, &magnitude);
+        Check::sums(Activation::Identity, case(&g.whole()), case(&random), bound)
+    }
+}

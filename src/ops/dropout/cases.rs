@@ -1,0 +1,55 @@
+use super::{Backward, Forward};
+use crate::ops::{Activation, Op, Step};
+use crate::verify::{Case, Check, Given, U, Verify, random};
+
+/// One above, one below and at the workgroup of 64 vec4; a lone element; a prime.
+const LENGTHS: [usize; 6] = [257, 255, 256, 1, 3, 1009];
+
+const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
+
+/// Every length, with rates from one end of the words to the other and every activation before it.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let mut ops: Vec<Box<dyn Op>> = Vec::new();
+    for (i, len) in LENGTHS.into_iter().enumerate() {
+        for (j, producer) in PRODUCERS.into_iter().enumerate() {
+            let (rate, layer) = ([0.4, 0.5, 0.25, 0.3][j], (i * j) as u32);
+            ops.push(Box::new(Forward { len, rate, layer }));
+            ops.push(Box::new(Backward { len, rate, layer, producer }));
+        }
+    }
+    for rate in [0.0, 1e-3, 0.1, 0.37, 0.62, 0.9, 0.999] {
+        ops.push(Box::new(Forward { len: 1009, rate, layer: 2 }));
+        ops.push(Box::new(Backward { len: 1009, rate, layer: 2, producer: Activation::Tanh }));
+    }
+    ops
+}
+
+const STEPS: [[u32; 3]; 3] = [[0, 0, 0], [1, 2, 3], [!0, !0, !0]];
+
+fn step([seed_low, seed_high, step]: [u32; 3]) -> Step {
+    Step { seed_low, seed_high, step, ..Step::default() }
+}
+
+impl Verify for Forward {
+    /// The same set is dropped, and what stays is one product of the same two f32 numbers.
+    fn checks(&self) -> Vec<Check> {
+        let case = |key| Case::new(*self, vec![("x", random(self.len, 1).into())]).with_step(step(key));
+        STEPS.into_iter().map(|key| Check::exact("random", case(key))).collect()
+    }
+}
+
+impl Verify for Backward {
+    fn checks(&self) -> Vec<Check> {
+        let case = |key| {
+            let given: Vec<Given> = vec![("dy", random(self.len, 2).into()), ("x", random(self.len, 3).into())];
+            Case::new(*self, given).with_step(step(key))
+        };
+        // |dy| is at most 1, the scale s and f' <= 2; s, up to three products and 1 - x are rounded, each by U / 2.
+        let bound = 5.0 * U / (1.0 - self.rate);
+        let check = |key| match self.producer {
+            Activation::Identity | Activation::Relu => Check::exact("random", case(key)),
+            Activation::Sigmoid | Activation::Tanh => Check::within("random", case(key), |_, dx| vec![bound; dx.len()]),
+        };
+        STEPS.into_iter().map(check).collect()
+    }
+}

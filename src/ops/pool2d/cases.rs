@@ -1,0 +1,160 @@
+use super::{Backward, Forward, Kind, m_len, output_len};
+use crate::ops::{Activation, Op};
+use crate::shape::{Padding, Window2d};
+use crate::verify::{Case, Check, Given, U, Verify, dot_bound, integers, random};
+
+const KINDS: [Kind; 4] = [Kind::Max, Kind::L2, Kind::Average, Kind::Min];
+
+const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
+
+/// N, [H, W, C], size, stride
+type Shape = (usize, [usize; 3], [usize; 2], [usize; 2]);
+
+/// Apart and overlapping, covering and not, with rows and columns left over; C for the scalar
+/// and the vec4 kernels.
+const WINDOWS: [Shape; 25] = [
+    (3, [7, 5, 4], [2, 2], [2, 2]),
+    (2, [7, 8, 4], [3, 3], [2, 2]),
+    (2, [7, 7, 5], [3, 3], [1, 1]),
+    (1, [1, 1, 1], [1, 1], [1, 1]),
+    (1, [1, 1, 4], [1, 1], [1, 1]),
+    (3, [7, 5, 3], [2, 2], [2, 2]),
+    (2, [6, 8, 8], [2, 2], [2, 2]),
+    (2, [11, 7, 8], [3, 3], [3, 3]),
+    (1, [5, 7, 4], [2, 3], [2, 3]),
+    (1, [5, 7, 4], [2, 3], [1, 2]),
+    (2, [8, 7, 4], [2, 2], [3, 3]),
+    (2, [8, 7, 3], [2, 2], [3, 3]),
+    (1, [5, 9, 4], [1, 1], [2, 4]),
+    (1, [7, 5, 4], [1, 2], [3, 2]),
+    (3, [5, 3, 4], [5, 3], [5, 3]),
+    (2, [4, 6, 8], [4, 6], [1, 1]),
+    // 256 and 257 places in a window: the most that a byte can number, and one more.
+    (1, [16, 18, 4], [16, 16], [16, 1]),
+    (2, [1, 257, 3], [1, 257], [1, 1]),
+    (2, [1, 257, 4], [1, 257], [1, 257]),
+    // 63, 64 and 65 places of four channels: around the workgroup of 64.
+    (1, [18, 14, 4], [2, 2], [2, 2]),
+    (1, [16, 16, 4], [2, 2], [2, 2]),
+    (1, [10, 26, 4], [2, 2], [2, 2]),
+    // and of one.
+    (1, [9, 7, 1], [1, 1], [1, 1]),
+    (1, [8, 8, 1], [1, 1], [1, 1]),
+    (1, [5, 13, 1], [1, 1], [1, 1]),
+];
+
+/// Every kind with every window, the activation before it in turns.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let mut ops: Vec<Box<dyn Op>> = Vec::new();
+    let window = |(batch, shape, size, stride)| Window2d::new(batch, shape, size, stride, Padding::Valid).ok();
+    for (i, window) in WINDOWS.into_iter().filter_map(window).enumerate() {
+        for (j, kind) in KINDS.into_iter().enumerate() {
+            if kind.is_extreme() {
+                ops.push(Box::new(Forward { window, kind, keeps_m: true }));
+            }
+            ops.push(Box::new(Forward { window, kind, keeps_m: false }));
+            ops.push(Box::new(Backward { window, kind, producer: PRODUCERS[(i + j) % 4] }));
+        }
+    }
+    ops
+}
+
+fn absolute(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|v| v.abs()).collect()
+}
+
+/// What `producer` might have made, away from the ends of sigmoid and tanh, where 1 - y and 1 - y^2 cancel.
+fn produced(producer: Activation, len: usize) -> Vec<f32> {
+    let values = random(len, 5).into_iter();
+    match producer {
+        Activation::Identity => values.collect(),
+        Activation::Relu => values.map(|v| v.max(0.0)).collect(),
+        Activation::Sigmoid => values.map(|v| 0.5 + 0.4 * v).collect(),
+        Activation::Tanh => values.map(|v| 0.7 * v).collect(),
+    }
+}
+
+/// Whether a mean of small whole numbers is exact.
+fn is_exact(kind: Kind, window: &Window2d) -> bool {
+    match kind {
+        Kind::Max | Kind::Min => true,
+        Kind::Average => window.area().is_power_of_two(),
+        Kind::L2 => false,
+    }
+}
+
+impl Forward {
+    /// A case of given values; `m` starts as no place.
+    pub fn case(&self, x: Vec<f32>) -> Case {
+        Case::new(*self, vec![("x", x.into()), ("m", vec![0xaaaa_aaaa; m_len(&self.window)].into())])
+    }
+}
+
+impl Verify for Forward {
+    fn checks(&self) -> Vec<Check> {
+        let Forward { window, kind, .. } = *self;
+        let x = random(window.input_len(), 1);
+        let magnitude = self.case(absolute(&x)).reference::<f64>().remove(0).1;
+        let bound = |values: &[f64]| match kind {
+            Kind::Max | Kind::Min => vec![0.0; values.len()],
+            // The sum is rounded as a dot product's, the factor once and its product once.
+            Kind::Average => dot_bound(window.area() + 2, &magnitude),
+            // A square and each addition round by u/2 of a sum of positive terms, and the root halves that; WGSL gives
+            // it the error of 1 / inverseSqrt, 2.5 + 2 ULP. Squares of multiples of 2^-23 do not underflow.
+            Kind::L2 => values.iter().map(|y| (window.area() as f64 / 2.0 + 5.0) * U * y).collect(),
+        };
+        let mut checks = vec![Check::within("random", self.case(x), |_, values| bound(values))];
+        if is_exact(kind, &window) {
+            // With many ties.
+            checks.push(Check::exact("whole", self.case(integers(window.input_len(), 2, 3))));
+        }
+        checks
+    }
+}
+
+impl Backward {
+    /// A case with the y and the m that belong to x.
+    pub fn case(&self, x: Vec<f32>, dy: Vec<f32>) -> Case {
+        let Backward { window, kind, .. } = *self;
+        let forward = Forward { window, kind, keeps_m: kind.is_extreme() }.case(x.clone()).reference::<f32>();
+        let mut given: Vec<Given> = vec![("dy", dy.into()), ("x", x.into())];
+        for (name, values) in forward {
+            given.push(match name {
+                "m" => (name, values.into_iter().map(|word| word as u32).collect::<Vec<_>>().into()),
+                _ => (name, values.into_iter().map(|value| value as f32).collect::<Vec<_>>().into()),
+            });
+        }
+        Case::new(*self, given)
+    }
+}
+
+impl Verify for Backward {
+    fn checks(&self) -> Vec<Check> {
+        let Backward { window, kind, producer } = *self;
+        let x = produced(producer, window.input_len());
+        let dy = random(output_len(&window), 2);
+        // The sum of absolute terms. |x| would change which place is extreme; elsewhere f' is the same for it.
+        let x_absolute = if kind.is_extreme() { x.clone() } else { absolute(&x) };
+        let magnitude = self.case(x_absolute, absolute(&dy)).reference::<f64>().remove(0).1;
+        // One term for each window around a place, of a quotient (2.5 u) and a product; then f' with up to four
+        // roundings, one of them as large again where 1 - y^2 is half of y^2.
+        let around = window.kernel[0].div_ceil(window.stride[0]) * window.kernel[1].div_ceil(window.stride[1]);
+        let bound = dot_bound(around + 7, &magnitude);
+        let mut checks = vec![Check::within("random", self.case(x, dy), |_, _| bound.clone())];
+        let whole = |most, seed| integers(window.input_len(), most, seed);
+        let gradients = integers(output_len(&window), 8, 4);
+        match (kind, producer) {
+            // The gradient of the norm of nothing is taken as 0, not as 0 / 0.
+            (Kind::L2, _) => checks.push(Check::exact("zeros", self.case(vec![0.0; window.input_len()], gradients))),
+            (_, Activation::Identity) if is_exact(kind, &window) => {
+                checks.push(Check::exact("whole", self.case(whole(2, 3), gradients)));
+            }
+            (_, Activation::Relu) if is_exact(kind, &window) => {
+                let x = whole(2, 3).iter().map(|v| v.max(0.0)).collect();
+                checks.push(Check::exact("whole", self.case(x, gradients)));
+            }
+            _ => {}
+        }
+        checks
+    }
+}

@@ -1,0 +1,81 @@
+use super::Update;
+use crate::ops::{Op, Step};
+use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
+
+/// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
+const LENGTHS: [usize; 8] = [5000, 257, 3, 1, 5, 255, 256, 1009];
+
+/// mu, Nesterov, weight decay: powers of 1/2, whose products with small whole numbers are exact.
+const RULES: [(f32, bool, f32); 6] =
+    [(0.5, true, 0.25), (0.0, false, 0.25), (0.5, false, 0.0), (0.0, false, 0.0), (0.5, false, 0.25), (0.5, true, 0.0)];
+
+/// Every length with every rule, exact and as they are used.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let mut ops: Vec<Box<dyn Op>> = Vec::new();
+    for len in LENGTHS {
+        for (momentum, nesterov, weight_decay) in RULES {
+            ops.push(Box::new(Update { len, momentum, nesterov, weight_decay }));
+            let (momentum, weight_decay) = (momentum * 1.8, weight_decay * 0.02);
+            ops.push(Box::new(Update { len, momentum, nesterov, weight_decay }));
+        }
+    }
+    ops
+}
+
+/// What the pass reads.
+struct Operands {
+    gradient: Vec<f32>,
+    weights: Vec<f32>,
+    velocity: Vec<f32>,
+}
+
+impl Operands {
+    fn new(len: usize, values: impl Fn(usize, u64) -> Vec<f32>) -> Operands {
+        Operands { gradient: values(len, 1), weights: values(len, 2), velocity: values(len, 3) }
+    }
+}
+
+impl Update {
+    /// A case of given values at a learning rate.
+    pub fn case(&self, gradient: &[f32], weights: &[f32], velocity: &[f32], learning_rate: f32) -> Case {
+        let given = vec![
+            ("gradient", Values::Real(gradient.to_vec())),
+            ("weights", Values::Real(weights.to_vec())),
+            ("velocity", Values::Real(velocity.to_vec())),
+        ];
+        Case::new(*self, given).with_step(Step { learning_rate, ..Step::default() })
+    }
+
+    fn of(&self, operands: &Operands, learning_rate: f32) -> Case {
+        self.case(&operands.gradient, &operands.weights, &operands.velocity, learning_rate)
+    }
+}
+
+impl Verify for Update {
+    fn checks(&self) -> Vec<Check> {
+        let operands = Operands::new(self.len, random);
+        let (mu, decay) = (f64::from(self.momentum), f64::from(self.weight_decay));
+        let abs = |values: &[f32], i: usize| f64::from(values[i].abs());
+        let mut checks = Vec::new();
+        if [self.momentum, self.weight_decay].iter().all(|value| (4.0 * value).fract() == 0.0) {
+            // Nothing is rounded, fused or not.
+            let whole = Operands::new(self.len, |len, seed| integers(len, 100, seed));
+            checks.push(Check::exact("whole", self.of(&whole, 0.125)));
+        }
+        // v is a sum of three products, w one of v's terms twice (Nesterov) and of itself, all behind at most six
+        // roundings; each is at most U / 2 of the sum of absolute terms.
+        for eta in [0.3, 1e-5] {
+            let rate = f64::from(eta);
+            checks.push(Check::within("random", self.of(&operands, eta), |name, values| {
+                let bound = |i: usize| {
+                    let g = abs(&operands.gradient, i) + decay * abs(&operands.weights, i);
+                    let v = mu * abs(&operands.velocity, i) + g;
+                    let terms = if name == "velocity" { v } else { abs(&operands.weights, i) + rate * (g + v) };
+                    3.0 * U * terms + TINY
+                };
+                (0..values.len()).map(bound).collect()
+            }));
+        }
+        checks
+    }
+}

@@ -1,0 +1,131 @@
+use super::{Cost, Forward, Loss};
+use crate::ops::{Op, Step};
+use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
+
+const COSTS: [Cost; 2] = [Cost::CrossEntropy, Cost::Quadratic];
+
+/// N, number of classes: one row, one class, one below, at and above a workgroup, classes by the thousand.
+const SHAPES: [(usize, usize); 10] =
+    [(65, 17), (257, 10), (2, 3), (1, 1), (1, 2), (1, 10), (63, 10), (64, 5), (2, 1009), (3, 4096)];
+
+/// Probabilities and both costs at every shape.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let mut ops: Vec<Box<dyn Op>> = Vec::new();
+    for (batch, classes) in SHAPES {
+        ops.push(Box::new(Forward { batch, classes }));
+        ops.extend(COSTS.map(|cost| Box::new(Loss { batch, classes, cost }) as Box<dyn Op>));
+    }
+    ops
+}
+
+/// Error of the probability a, in u. With t = x - max: the subtraction, rounded, and exp, granted 3 + 2 |t| ULP, make each
+/// power wrong by (3 + 2.5 |t|) u of itself, and |t| exp(t) < 0.4; so their sum, which is at least 1, is wrong by less than
+/// (3 + C) u for that and C u for adding C of them; the division takes 2.5 ULP. As a <= exp(t), a |t| < 0.4 as well.
+fn probability_error(classes: usize, a: f64) -> f64 {
+    (2.0 * classes as f64 + 9.0) * a + 1.0
+}
+
+/// Logits out of the range of exp, though their differences are not, and some far beyond.
+fn large(len: usize) -> Vec<f32> {
+    const PATTERN: [f32; 15] =
+        [1e4, -1e4, 0.0, -1e4, -1.1e4, -1.2e4, 9999.0, 1e4, 1e4, 1e30, -1e30, 1e30, -1e30, -1e30, -1e30];
+    PATTERN.into_iter().cycle().take(len).collect()
+}
+
+impl Forward {
+    /// A case of given logits.
+    pub fn case(&self, x: &[f32]) -> Case {
+        Case::new(*self, vec![("x", Values::Real(x.to_vec()))])
+    }
+}
+
+impl Verify for Forward {
+    fn checks(&self) -> Vec<Check> {
+        let len = self.batch * self.classes;
+        let bound = |_: &str, values: &[f64]| -> Vec<f64> {
+            values.iter().map(|a| probability_error(self.classes, *a) * U + TINY).collect()
+        };
+        let random: Vec<f32> = random(len, 1).iter().map(|v| v * 8.0).collect();
+        vec![Check::within("random", self.case(&random), bound), Check::within("large", self.case(&large(len)), bound)]
+    }
+}
+
+impl Loss {
+    /// A case of given logits and targets, of which the first `count` rows are images. Predictions start as a class that
+    /// does not exist, so that one left out shows.
+    pub fn case(&self, x: &[f32], targets: &[u32], count: usize) -> Case {
+        let given = vec![
+            ("x", Values::Real(x.to_vec())),
+            ("targets", Values::Int(targets.to_vec())),
+            ("prediction", Values::Int(vec![12_345; self.batch])),
+        ];
+        Case::new(*self, given).with_step(Step { first: 3, count: count as u32, ..Step::default() })
+    }
+
+    /// Bounds of dx: padding is exactly zero.
+    pub fn gradient_bound(&self, x: &[f32], count: usize) -> Vec<f64> {
+        let classes = self.classes;
+        let a = Forward { batch: self.batch, classes }.case(x).reference::<f64>().remove(0).1;
+        let c = classes as f64;
+        let error = |a: f64| match self.cost {
+            // e = a - 1 or a, divided by count: three more roundings of what is at most 1.
+            Cost::CrossEntropy => probability_error(classes, a) + 4.0,
+            // a (e - inner): the probability's error twice, for |e - inner| <= 2, and once more in e; inner, a sum of C
+            // terms with sum |a e| <= 1, is wrong by (5 C + 23) u; seven roundings.
+            Cost::Quadratic => {
+                2.0 * probability_error(classes, a) + a * (probability_error(classes, a) + 5.0 * c + 32.0)
+            }
+        };
+        let bound = |(i, a): (usize, &f64)| {
+            if i < count * classes { error(*a) * U / count as f64 + c * TINY } else { 0.0 }
+        };
+        a.iter().enumerate().map(bound).collect()
+    }
+
+    /// Bounds of the loss.
+    fn loss_bound(&self, loss: &[f64], count: usize) -> Vec<f64> {
+        let c = self.classes as f64;
+        let error = |loss: f64| match self.cost {
+            // The sum's relative error is the logarithm's absolute one; log itself is granted 2^-21 or 3 ULP, and neither
+            // summand is above the loss.
+            Cost::CrossEntropy => 2.0 * c + 7.0 + 4.0 * loss,
+            // Each e by its own error, weighted by |e|, of which sum |e| <= 2; then a sum of C terms, at most 1 together.
+            Cost::Quadratic => 3.0 * c + 15.0,
+        };
+        let bound = |(n, loss): (usize, &f64)| if n < count { error(*loss) * U + c * TINY } else { 0.0 };
+        loss.iter().enumerate().map(bound).collect()
+    }
+
+    /// Gradients and losses within their bounds, predictions exactly.
+    fn check(&self, what: &'static str, x: &[f32], targets: &[u32], count: usize) -> Check {
+        let gradient = self.gradient_bound(x, count);
+        Check::within(what, self.case(x, targets, count), |name, values| match name {
+            "dx" => gradient.clone(),
+            "loss" => self.loss_bound(values, count),
+            _ => vec![0.0; values.len()],
+        })
+    }
+}
+
+impl Verify for Loss {
+    fn checks(&self) -> Vec<Check> {
+        let Loss { batch, classes, .. } = *self;
+        let x: Vec<f32> = random(batch * classes, 1).iter().map(|v| v * 8.0).collect();
+        let targets: Vec<u32> = (0..batch).map(|n| (n * 7 % classes) as u32).collect();
+        // Small whole numbers: nearly every row has its largest logit more than once.
+        let ties = integers(batch * classes, 1, 5);
+        let mut checks = vec![
+            self.check("random", &x, &targets, batch),
+            self.check("ties", &ties, &targets, batch),
+            self.check("large", &large(batch * classes), &targets, batch),
+        ];
+        for count in [0, batch / 2] {
+            // Whatever stands behind the count.
+            let mut x = x.clone();
+            x[count * classes..].fill(1e30);
+            x[batch * classes - 1] = f32::NAN;
+            checks.push(self.check("padding", &x, &targets, count));
+        }
+        checks
+    }
+}

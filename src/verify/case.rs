@@ -1,0 +1,255 @@
+//! One pass by itself: on the device, on the CPU, and on the reference, from the same f32 inputs.
+//!
+//! Outputs start poisoned with NaN and every storage has a guard tail that must survive, because a driver's robustness
+//! hides stray indices. On the device everything runs twice, and must give the same bits.
+
+use super::expected::Finding;
+use crate::error::Result;
+use crate::fast::{self, Team};
+use crate::gpu::{Command, Gpu, Memory, Operand, Program, Recording};
+use crate::ops::{self, Op, Settings, Step};
+use crate::plan::{Element, Pass, Plan, Region, TensorId};
+use crate::reference::{Machine, Real};
+use std::sync::Arc;
+
+const GUARD: usize = 64;
+const GUARD_BITS: u32 = 0xdead_beef;
+const POISON_BITS: u32 = 0x7fc0_dead;
+
+/// The content of a tensor.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Numbers.
+    Real(Vec<f32>),
+    /// Counts, labels, packed bytes.
+    Int(Vec<u32>),
+}
+
+impl From<Vec<f32>> for Values {
+    fn from(values: Vec<f32>) -> Self {
+        Values::Real(values)
+    }
+}
+impl From<Vec<u32>> for Values {
+    fn from(values: Vec<u32>) -> Self {
+        Values::Int(values)
+    }
+}
+
+impl Values {
+    fn bits(&self) -> Vec<u32> {
+        match self {
+            Values::Real(values) => values.iter().map(|v| v.to_bits()).collect(),
+            Values::Int(values) => values.clone(),
+        }
+    }
+    fn element(&self) -> Element {
+        match self {
+            Values::Real(_) => Element::Real,
+            Values::Int(_) => Element::Int,
+        }
+    }
+    fn len(&self) -> usize {
+        match self {
+            Values::Real(values) => values.len(),
+            Values::Int(values) => values.len(),
+        }
+    }
+}
+
+/// A tensor of a case: its name in the operation and its content before the pass. An output that the pass only writes
+/// is left out, or listed as integers if it holds such.
+pub type Given = (&'static str, Values);
+
+/// What came out for one output tensor.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// As the operation has it.
+    pub name: &'static str,
+    /// What its elements are.
+    pub element: Element,
+    /// Element by element.
+    pub bits: Vec<u32>,
+}
+
+impl Output {
+    /// As floats.
+    pub fn real(&self) -> Vec<f32> {
+        self.bits.iter().map(|bits| f32::from_bits(*bits)).collect()
+    }
+}
+
+/// One pass with its operands, ready to run anywhere.
+pub struct Case {
+    plan: Plan,
+    pass: Pass,
+    given: Vec<(TensorId, Values)>,
+    outputs: Vec<(&'static str, TensorId, Element)>,
+    /// The per-step uniform.
+    pub step: Step,
+}
+
+impl Case {
+    /// A pass with the content of its tensors; those of names that it does not have are ignored.
+    ///
+    /// # Panics
+    /// If an input is missing, and in debug builds if a length is wrong: mistakes in the case, not something a user can
+    /// bring about.
+    pub fn new(op: impl Op + 'static, given: Vec<Given>) -> Case {
+        let mut plan = Plan::default();
+        let mut bound = Vec::new();
+        let find = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, values)| values.clone());
+        let mut tensor = |plan: &mut Plan, name: &'static str, len: usize, values: Values| {
+            debug_assert_eq!(values.len(), len, "{}: length of {name}", op.name());
+            let id = plan.tensor(name, &[len], values.element());
+            bound.push((id, values));
+            id
+        };
+        let mut inputs = Vec::new();
+        for (name, len) in op.inputs() {
+            let values = find(name).unwrap_or_else(|| unreachable!("{}: no values for {name}", op.name()));
+            inputs.push(tensor(&mut plan, name, len, values));
+        }
+        let mut outputs = Vec::new();
+        for (name, len) in op.outputs() {
+            let values = find(name).unwrap_or_else(|| Values::Real(vec![f32::from_bits(POISON_BITS); len]));
+            let element = values.element();
+            outputs.push((name, tensor(&mut plan, name, len, values), element));
+        }
+        let written: Vec<TensorId> = outputs.iter().map(|(_, id, _)| *id).collect();
+        let pass = plan.pass(op.name(), op, &inputs, &written);
+        let step = Step { seed_low: 7, seed_high: 11, step: 3, count: u32::MAX, learning_rate: 0.1, ..Step::default() };
+        Case { plan, pass, given: bound, outputs, step }
+    }
+
+    /// The same in another step.
+    pub fn with_step(mut self, step: Step) -> Case {
+        self.step = step;
+        self
+    }
+
+    /// `conv2d.backward_weight`
+    pub fn name(&self) -> &str {
+        &self.pass.label
+    }
+
+    /// What the reference makes of it, as numbers.
+    pub fn reference<F: Real>(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let mut machine = Machine::<F>::new(&self.plan);
+        for (id, values) in &self.given {
+            let region = self.plan.get(*id).region;
+            match values {
+                Values::Real(values) => {
+                    let to = machine.real(region).iter_mut();
+                    to.zip(values).for_each(|(to, from)| *to = F::of(f64::from(*from)));
+                }
+                Values::Int(values) => machine.int(region).copy_from_slice(values),
+            }
+        }
+        machine.run(&self.plan, &self.pass, self.step);
+        let mut read = |(name, id, element): &(&'static str, TensorId, Element)| {
+            let region = self.plan.get(*id).region;
+            let values = match element {
+                // f32 and f64 have a value in f64.
+                Element::Real => machine.real(region).iter().map(|v| v.to_f64().unwrap_or(f64::NAN)).collect(),
+                Element::Int => machine.int(region).iter().map(|v| f64::from(*v)).collect(),
+            };
+            (*name, values)
+        };
+        self.outputs.iter().map(&mut read).collect()
+    }
+
+    /// Its dispatches in a variant.
+    pub fn recording(&self, settings: &Settings) -> Result<Recording> {
+        let mut recording = Recording::new();
+        ops::record(&self.plan, &self.pass, settings, &mut recording)?;
+        Ok(recording)
+    }
+
+    /// Runs a recording of it, twice. Finds a guard or an input that has changed, and bits that differ between the runs.
+    pub async fn on_gpu(&self, gpu: &Gpu, mut recording: Recording) -> Result<Vec<Output>, Finding> {
+        widen(&mut recording);
+        let storages: Vec<(String, usize)> =
+            self.plan.storages.iter().map(|s| (s.name.clone(), with_guard(s.len))).collect();
+        let memory = Memory::new(gpu, &storages, &[&recording], size_of::<Step>())?;
+        let program = Program::new(gpu, &memory, &recording)?;
+        let first = self.replay(gpu, &memory, &program).await?;
+        let second = self.replay(gpu, &memory, &program).await?;
+        for (first, second) in first.iter().zip(&second) {
+            let mut bits = first.bits.iter().zip(&second.bits);
+            if let Some(index) = bits.position(|(first, second)| first != second) {
+                let (output, first, second) = (first.name.to_string(), first.bits[index], second.bits[index]);
+                return Err(Finding::Unsteady { output, index, first, second });
+            }
+        }
+        Ok(first)
+    }
+
+    async fn replay(&self, gpu: &Gpu, memory: &Memory, program: &Program) -> Result<Vec<Output>, Finding> {
+        let whole = |region: Region| Region { len: with_guard(region.len), ..region };
+        for (id, values) in &self.given {
+            let region = self.plan.get(*id).region;
+            let mut bits = values.bits();
+            // What rounds up to a whole vec4 is nobody's: it may be written.
+            bits.resize(region.len.next_multiple_of(4), 0);
+            bits.resize(with_guard(region.len), GUARD_BITS);
+            memory.write(gpu, whole(region), bytemuck::cast_slice(&bits));
+        }
+        program.submit(gpu, memory, &[self.step])?;
+        let mut outputs = Vec::new();
+        for (id, values) in &self.given {
+            let tensor = self.plan.get(*id);
+            let bytes = memory.read(gpu, whole(tensor.region)).await?;
+            let mut bits: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+            if bits[tensor.region.len.next_multiple_of(4)..].iter().any(|bits| *bits != GUARD_BITS) {
+                return Err(Finding::Guard(tensor.name.clone()));
+            }
+            bits.truncate(tensor.region.len);
+            match self.outputs.iter().find(|(_, output, _)| output == id) {
+                Some((name, _, element)) => outputs.push(Output { name, element: *element, bits }),
+                None if bits == values.bits() => {}
+                None => return Err(Finding::Input(tensor.name.clone())),
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Runs on the CPU. Inputs cannot change there, and nothing outside of an output can be reached.
+    pub fn on_cpu(&self, team: &Arc<Team>) -> Vec<Output> {
+        let mut machine = fast::Machine::new(team.clone(), &self.plan);
+        for (id, values) in &self.given {
+            let region = self.plan.get(*id).region;
+            match values {
+                Values::Real(values) => machine.real(region).copy_from_slice(values),
+                Values::Int(values) => machine.int(region).copy_from_slice(values),
+            }
+        }
+        machine.run(&self.plan, std::slice::from_ref(&self.pass), &[self.step]);
+        let mut read = |(name, id, element): &(&'static str, TensorId, Element)| {
+            let region = self.plan.get(*id).region;
+            let bits = match element {
+                Element::Real => machine.real(region).iter().map(|v| v.to_bits()).collect(),
+                Element::Int => machine.int(region).to_vec(),
+            };
+            Output { name, element: *element, bits }
+        };
+        self.outputs.iter().map(&mut read).collect()
+    }
+}
+
+fn with_guard(len: usize) -> usize {
+    len.next_multiple_of(4) + GUARD
+}
+
+/// Lets every buffer operand reach into its storage's guard, so that a stray store lands there instead of being clamped.
+fn widen(recording: &mut Recording) {
+    for command in &mut recording.commands {
+        if let Command::Dispatch(dispatch) = command {
+            for (_, operand) in dispatch.reads.iter_mut().chain(&mut dispatch.writes) {
+                if let Operand::Buffer(region) = operand {
+                    region.len = with_guard(region.len);
+                }
+            }
+        }
+    }
+}

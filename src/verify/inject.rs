@@ -1,0 +1,270 @@
+//! The verifier's own test: kernels are broken on purpose, one mistake at a time, and each must be noticed.
+//!
+//! A break changes the dispatches of a pass as a wrong kernel or a wrong driver would: an element, a constant, an operand,
+//! the order of commands. What is checked is first seen to pass without it, so that red means the break.
+
+use super::functions::Function;
+use super::launch::{mirrored, plain};
+use super::{Check, Finding, training};
+use crate::error::{Error, Result};
+use crate::gpu::{Command, Constant, Cost, Dispatch, Gpu, KernelSpec, Operand, Recording, Source};
+use crate::machine::{Device, DeviceChoice};
+use crate::ops::{Activation, Form, Op, Settings, Tile, activation, conv2d, dense, dropout, pool2d, sgd};
+use crate::plan::{Element, Plan};
+use crate::shape::{Padding, Window2d};
+use crate::table::{Align, Table};
+use crate::wgsl;
+
+/// What came of a break.
+#[derive(Clone, Debug)]
+pub struct Injected {
+    /// What was broken.
+    pub what: &'static str,
+    /// In which pass.
+    pub pass: String,
+    /// What was noticed: if nothing, the verifier is blind to it.
+    pub seen: Option<String>,
+}
+
+/// One mistake.
+struct Break {
+    what: &'static str,
+    op: Box<dyn Op>,
+    /// What the operands are, as [`Check::what`] has it.
+    operands: &'static str,
+    settings: Settings,
+    /// Changes the dispatches; `Check` tells where the largest element is. Says whether it found what it wants to change.
+    apply: fn(&mut Recording, &Check) -> bool,
+}
+
+/// Breaks everything there is to break, one thing at a time. `observer` is told what is next.
+pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize, &str)) -> Result<Vec<Injected>> {
+    let mut device = Device::open(choice).await?;
+    let breaks = breaks()?;
+    let total = breaks.len() + 2;
+    let mut injected = Vec::new();
+    for (index, broken) in breaks.iter().enumerate() {
+        observer(index, total, broken.what);
+        let Some(gpu) = device.gpu() else {
+            return Err(Error::Usage("--inject breaks shaders; give a --device that runs them".into()));
+        };
+        let finding = broken.run(gpu).await?;
+        // A device reports its first error for ever after.
+        if matches!(finding, Some(Finding::Device(_))) {
+            device = Device::open(choice).await?;
+        }
+        let seen = finding.map(|finding| finding.to_string());
+        injected.push(Injected { what: broken.what, pass: broken.op.name().to_string(), seen });
+    }
+    let what = "a function with too few digits";
+    observer(breaks.len(), total, what);
+    if let Some(gpu) = device.gpu() {
+        let seen = Function::coarse().sweep(gpu, 1 << 12).await?.finding;
+        injected.push(Injected { what, pass: "exp".into(), seen });
+    }
+    let what = "one step of ten, by a hundredth of its learning rate";
+    observer(breaks.len() + 1, total, what);
+    let mut steps = training::steps();
+    steps[4].learning_rate *= 1.01;
+    let seen = training::check(&device, &steps).await.err().map(|finding| finding.to_string());
+    injected.push(Injected { what, pass: "training".into(), seen });
+    Ok(injected)
+}
+
+/// A line for each break.
+pub fn injected_table(injected: &[Injected]) -> String {
+    let mut table = Table::new(["break", "pass", "", ""], [Align::Left; 4]);
+    for Injected { what, pass, seen } in injected {
+        let [result, finding] = match seen {
+            Some(finding) => ["seen", finding.lines().next().unwrap_or_default()],
+            None => ["UNSEEN", ""],
+        };
+        table.row([what.to_string(), pass.clone(), result.to_string(), finding.to_string()]);
+    }
+    table.render()
+}
+
+impl Break {
+    /// What is noticed.
+    async fn run(&self, gpu: &Gpu) -> Result<Option<Finding>> {
+        let problem = |why: String| Error::Device(format!("{}: {}: {why}", self.op.name(), self.what));
+        let checks = self.op.checks();
+        let check = checks.iter().find(|check| check.what == self.operands);
+        let check = check.ok_or_else(|| problem(format!("there are no {} operands", self.operands)))?;
+        let judge = async |recording| {
+            let outputs = check.case.on_gpu(gpu, recording).await?;
+            check.expected.judge(&outputs)
+        };
+        let mut recording = check.case.recording(&self.settings)?;
+        judge(recording.clone()).await.map_err(|finding| problem(format!("fails without it: {finding}")))?;
+        if !(self.apply)(&mut recording, check) {
+            return Err(problem("there is nothing to break".into()));
+        }
+        Ok(judge(recording).await.err())
+    }
+}
+
+fn dispatches(recording: &mut Recording) -> impl Iterator<Item = &mut Dispatch> {
+    recording.commands.iter_mut().filter_map(|command| match command {
+        Command::Dispatch(dispatch) => Some(dispatch),
+        Command::Mirror { .. } => None,
+    })
+}
+
+/// Changes a constant of the first dispatch that has it.
+fn change(recording: &mut Recording, name: &str, change: impl FnOnce(Constant) -> Constant) -> bool {
+    let mut constants = dispatches(recording).flat_map(|dispatch| &mut dispatch.kernel.constants);
+    let found = constants.find(|(known, _)| *known == name);
+    found.map(|(_, value)| *value = change(*value)).is_some()
+}
+
+/// Adds to a whole constant.
+fn add(recording: &mut Recording, name: &str, by: i32) -> bool {
+    change(recording, name, |value| match value {
+        Constant::U32(value) => Constant::U32(value.wrapping_add_signed(by)),
+        other => other,
+    })
+}
+
+/// Appends a dispatch of one invocation with these constants, on an operand that the last one writes or reads.
+fn append(recording: &mut Recording, name: &str, kernel: KernelSpec, scratch: Option<usize>) -> bool {
+    let operands = recording.dispatches().last().map(|last| [last.writes.clone(), last.reads.clone()].concat());
+    let Some((_, operand)) = operands.unwrap_or_default().into_iter().find(|(known, _)| *known == name) else {
+        return false;
+    };
+    let mut writes = vec![("words", operand)];
+    writes.extend(scratch.map(|len| ("runs", Operand::Scratch(len))));
+    recording.dispatch(single(kernel, writes));
+    true
+}
+
+/// Sets and flips bits of one element.
+fn flip(index: usize, set: u32, flip: u32) -> KernelSpec {
+    let kernel = KernelSpec::new([wgsl!("verify/flip.wgsl")]);
+    kernel.set_all([("INDEX", index as u32), ("SET", set), ("FLIP", flip)])
+}
+
+/// Adds to one element, in units of the last place, how often it has run.
+fn drift(index: usize) -> KernelSpec {
+    KernelSpec::new([wgsl!("verify/drift.wgsl")]).set("INDEX", index)
+}
+
+/// Every kernel that only this module has, on tensors that nobody needs: for tests that look at all shaders.
+pub fn recordings() -> Vec<Recording> {
+    let mut plan = Plan::default();
+    let words = plan.tensor("words", &[64], Element::Int);
+    let words = Operand::Buffer(plan.get(words).region);
+    let mut recording = Recording::new();
+    for (kernel, runs) in [(flip(0, 0, 1), None), (drift(0), Some(4))] {
+        let mut writes = vec![("words", words)];
+        writes.extend(runs.map(|len| ("runs", Operand::Scratch(len))));
+        recording.dispatch(single(kernel, writes));
+    }
+    vec![recording, Function::coarse().recording(1024).2]
+}
+
+/// One invocation.
+fn single(kernel: KernelSpec, writes: Vec<(&'static str, Operand)>) -> Dispatch {
+    let (label, cost) = ("verify.break".to_string(), Cost::default());
+    Dispatch { label, kernel, reads: Vec::new(), writes, groups: [1, 1], cost }
+}
+
+/// Where the largest element of an output is.
+fn largest(check: &Check, name: &str) -> usize {
+    let values = check.expected.values(name).unwrap_or_default().iter().enumerate();
+    values.max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs())).map_or(0, |(index, _)| index)
+}
+
+/// The engine's text without its first barrier. A source lives as long as the program, hence the leak: once a run.
+fn without_barrier(recording: &mut Recording) -> bool {
+    const BARRIER: &str = "workgroupBarrier();";
+    for source in dispatches(recording).flat_map(|dispatch| &mut dispatch.kernel.sources) {
+        if source.text.contains(BARRIER) {
+            let text = source.text.replacen(BARRIER, "", 1).leak();
+            *source = Box::leak(Box::new(Source { path: "shaders/shared/matrix_staged.wgsl without a barrier", text }));
+            return true;
+        }
+    }
+    false
+}
+
+/// Moves the first copy to a texture behind everything.
+fn copy_late(recording: &mut Recording) -> bool {
+    let is_copy = |command: &Command| matches!(command, Command::Mirror { .. });
+    let first = recording.commands.iter().position(is_copy);
+    first.map(|at| recording.commands.remove(at)).map(|copy| recording.commands.push(copy)).is_some()
+}
+
+fn breaks() -> Result<Vec<Break>> {
+    let (register, textures) = (plain(), mirrored());
+    let split = Settings { busy_groups: 1000, ..register };
+    let staged = Settings { form: Form::Staged, tile: Tile { rows: 4, columns4: 1, across: 4, down: 16 }, ..register };
+    let folded = Settings { max_groups: 3, ..register };
+    let Some(geometry) = dense::Geometry::unkind().next() else {
+        return Err(Error::Device("no dense shapes".into()));
+    };
+    let deep = dense::Geometry { batch: 64, inputs: 256, outputs: 64 };
+    let Some(window) = conv2d::Geometry::unkind().next() else {
+        return Err(Error::Device("no conv2d shapes".into()));
+    };
+    let pool = Window2d::new(2, [6, 8, 8], [2, 2], [2, 2], Padding::Valid).map_err(Error::Network)?;
+    let dense = |geometry| Box::new(dense::Forward { geometry, activation: Activation::Identity }) as Box<dyn Op>;
+    let conv = || Box::new(conv2d::Forward { geometry: window, activation: Activation::Identity }) as Box<dyn Op>;
+    let pooled = || Box::new(pool2d::Forward { window: pool, kind: pool2d::Kind::Max, keeps_m: false }) as Box<dyn Op>;
+    let relu = || Box::new(activation::Forward { activation: Activation::Relu, len: 1009 }) as Box<dyn Op>;
+    let tanh = || Box::new(activation::Backward { activation: Activation::Tanh, len: 257 }) as Box<dyn Op>;
+    let drop = || Box::new(dropout::Forward { len: 1009, rate: 0.5, layer: 2 }) as Box<dyn Op>;
+    let update =
+        || Box::new(sgd::Update { len: 257, momentum: 0.5, nesterov: false, weight_decay: 0.25 }) as Box<dyn Op>;
+    let of = |what, op, operands, settings, apply| Break { what, op, operands, settings, apply };
+    Ok(vec![
+        of("an element of a whole sum, by its last bit", dense(geometry), "whole", register, |recording, check| {
+            append(recording, "product", flip(largest(check, "y"), 0, 1), None)
+        }),
+        of("an element, by one part in a hundred", dense(geometry), "random", register, |recording, check| {
+            append(recording, "product", flip(largest(check, "y"), 0, 1 << 16), None)
+        }),
+        of("an element that is NaN", dense(geometry), "random", register, |recording, _| {
+            append(recording, "product", flip(100, 0x7fc0_0000, 0), None)
+        }),
+        of("the last workgroup does not run", relu(), "random", register, |recording, _| {
+            dispatches(recording).last().map(|last| last.groups[0] -= 1).is_some()
+        }),
+        of("a store behind the end", relu(), "random", register, |recording, _| {
+            append(recording, "y", flip(1012, 0, 1), None)
+        }),
+        of("a store into an input", relu(), "random", register, |recording, _| {
+            append(recording, "x", flip(0, 0, 1), None)
+        }),
+        of("other bits in every run", relu(), "random", register, |recording, _| {
+            append(recording, "y", drift(500), Some(4))
+        }),
+        of("a stride", conv(), "whole", register, |recording, _| add(recording, "STRIDE_H", -1)),
+        of("a stride", pooled(), "random", register, |recording, _| add(recording, "STRIDE_W", 1)),
+        of("the row's length", dense(geometry), "whole", register, |recording, _| add(recording, "INPUTS4", 1)),
+        of("the padding", conv(), "whole", register, |recording, _| {
+            change(recording, "PADDED", |_| Constant::Bool(false))
+        }),
+        of("four terms of a sum", dense(geometry), "whole", register, |recording, _| add(recording, "K", -4)),
+        of("a missing barrier", dense(deep), "whole", staged, |recording, _| without_barrier(recording)),
+        of("a stale copy of the left operand", dense(geometry), "whole", textures, |recording, _| copy_late(recording)),
+        of("a part of a split sum", dense(deep), "whole", split, |recording, _| add(recording, "PARTS", -1)),
+        of("a folded grid", relu(), "random", folded, |recording, _| add(recording, "GROUPS_X", 1)),
+        of("two operands, swapped", tanh(), "random", register, |recording, _| {
+            dispatches(recording)
+                .last()
+                .map(|last| {
+                    let [first, second, ..] = &mut last.reads[..] else { return };
+                    std::mem::swap(&mut first.0, &mut second.0);
+                })
+                .is_some()
+        }),
+        of("the layer that dropout draws for", drop(), "random", register, |recording, _| add(recording, "LAYER", 1)),
+        of("momentum, by one part in a thousand", update(), "random", register, |recording, _| {
+            change(recording, "MOMENTUM", |value| match value {
+                Constant::F32(value) => Constant::F32(value * 1.001),
+                other => other,
+            })
+        }),
+    ])
+}

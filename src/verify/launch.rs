@@ -1,0 +1,122 @@
+//! The variants of a device, and what a pass becomes in each.
+
+use super::Extent;
+use crate::gpu::{Gpu, KernelSpec, MAX_GROUPS, Recording};
+use crate::ops::{Form, OperandSource, Settings, Tile};
+use crate::tune::candidates;
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// The kernel that a pass takes in a variant: what the tables, the list of what is known to be wrong and the tuner call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// `conv2d/forward`: the shader of the first dispatch, which does the work.
+    pub kernel: String,
+    /// Which of its variants: form, tile and operands of the matrix engine, what others load through.
+    pub variant: String,
+    /// Of the texts of the shaders: an entry about one text says nothing of another.
+    pub sources: String,
+}
+
+impl Launch {
+    /// Of a recording, and the settings that it was made with.
+    pub fn of(settings: &Settings, recording: &Recording) -> Launch {
+        let kernels: Vec<&KernelSpec> = recording.dispatches().map(|dispatch| &dispatch.kernel).collect();
+        let has = |file: &str| kernels.iter().any(|kernel| kernel.sources.iter().any(|source| source.path == file));
+        let mut parts = Vec::new();
+        if ["register", "staged", "subgroup", "sliding", "sliding_sum"]
+            .iter()
+            .any(|form| has(&format!("shaders/shared/matrix_{form}.wgsl")))
+        {
+            parts.push(settings.to_string());
+        } else {
+            let textures = has("shaders/shared/left_texture.wgsl") || has("shaders/shared/right_texture.wgsl");
+            parts.extend(textures.then(|| "texture".to_string()));
+        }
+        parts.extend(has("shaders/shared/pack_wide.wgsl").then(|| "64-bit words".to_string()));
+        parts.extend(recording.dispatches().any(|d| d.groups[1] > 1).then(|| "folded grid".to_string()));
+        let mut hash = Sha256::new();
+        for source in kernels.iter().flat_map(|kernel| &kernel.sources) {
+            hash.update(source.text);
+        }
+        let sources = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let kernel = kernels.first().map_or("nothing", |kernel| kernel.name()).to_string();
+        Launch { kernel, variant: parts.join(", "), sources }
+    }
+}
+
+impl fmt::Display for Launch {
+    /// `conv2d/forward, subgroup 64x32 (8x32 each), texture, 64 groups`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.variant.as_str() {
+            "" => f.write_str(&self.kernel),
+            variant => write!(f, "{}, {variant}", self.kernel),
+        }
+    }
+}
+
+/// The naive kernels, whatever the tuner may choose, and for the whole extent every form with small tiles. The first are
+/// the same for any extent.
+pub fn variants(gpu: &Gpu, extent: Extent) -> Vec<Settings> {
+    let naive = Settings { form: Form::Naive, ..plain() };
+    let others = if extent == Extent::Full { every_form(gpu) } else { Vec::new() };
+    let mut variants: Vec<Settings> = Vec::new();
+    for settings in std::iter::once(naive).chain(candidates(gpu)).chain(others) {
+        if !variants.contains(&settings) {
+            variants.push(settings);
+        }
+    }
+    variants
+}
+
+/// Forms, operand sources, tiles, folded grids, sums in many parts, 64-bit words where the device has them; all quickly
+/// compiled.
+pub fn every_form(gpu: &Gpu) -> Vec<Settings> {
+    let register = Settings { tile: Tile { rows: 8, columns4: 2, across: 2, down: 4 }, busy_groups: 64, ..plain() };
+    let mut variants = vec![
+        Settings { form: Form::Naive, ..register },
+        Settings { wide: gpu.has_64_bit(), ..mirrored() },
+        plain(),
+        Settings { busy_groups: 1000, max_groups: 3, ..register },
+        Settings {
+            form: Form::Staged,
+            tile: Tile { rows: 4, columns4: 1, across: 4, down: 4 },
+            busy_groups: 1000,
+            ..register
+        },
+    ];
+    if let Some(lanes @ (8 | 16)) = gpu.lanes() {
+        let (subgroup, sliding) = (Settings::subgroup(lanes), Settings::sliding(lanes));
+        variants.extend([
+            sliding,
+            Settings {
+                operands: OperandSource::Buffer,
+                tile: Tile::sliding(lanes, 4, 8),
+                busy_groups: 1000,
+                max_groups: 3,
+                ..sliding
+            },
+            Settings { tile: Tile::subgroup(lanes, 4, 1), ..subgroup },
+            Settings {
+                operands: OperandSource::Buffer,
+                tile: Tile::subgroup(lanes, 4, 2),
+                busy_groups: 1000,
+                max_groups: 3,
+                ..subgroup
+            },
+        ]);
+    }
+    variants
+}
+
+/// Small register tiles on buffers: quickly compiled.
+pub fn plain() -> Settings {
+    let tile = Tile { rows: 4, columns4: 1, across: 8, down: 8 };
+    let operands = OperandSource::Buffer;
+    Settings { form: Form::Register, operands, tile, wide: false, busy_groups: 512, max_groups: MAX_GROUPS }
+}
+
+/// The same on texture mirrors.
+pub fn mirrored() -> Settings {
+    Settings { operands: OperandSource::Texture, ..plain() }
+}

@@ -1,0 +1,331 @@
+//! The verifier: it passes what is right, sees what is wrong, says how to see it again, and the tuner listens to it.
+
+mod common;
+
+use common::gpu;
+use serde_json::Value;
+use shadegrad::fast::Instructions;
+use shadegrad::gpu::{Command as Dispatched, Recording};
+use shadegrad::known_bad::{Entry, KnownBad};
+use shadegrad::machine::DeviceChoice;
+use shadegrad::network::{CompileOptions, Network};
+use shadegrad::ops::{Choose, Form, Settings, unkind};
+use shadegrad::tune::{Cache, Effort, candidates, tune};
+use shadegrad::verify::{Extent, Launch, Options, Progress, Report, Row, verify};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// A part of the device's name, as `--device` takes it.
+fn device() -> String {
+    std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into())
+}
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
+    command.args(args).current_dir(folder).env("SHADEGRAD_CACHE", folder.join("cache"));
+    command
+}
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    command(folder, args).output().unwrap()
+}
+
+/// Standard output of a command that must end with this status.
+fn output(folder: &Path, args: &[&str], status: i32) -> String {
+    let output = run(folder, args);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{args:?}\n{text}\n{errors}");
+    text
+}
+
+fn options(folder: &Path, only: &str) -> Options {
+    Options {
+        device: DeviceChoice::Adapter(common::adapter()),
+        extent: Extent::Quick,
+        model: None,
+        only: Some(only.parse().unwrap()),
+        command: "the command".into(),
+        repeat: "repeat".into(),
+        cache: Some(folder.join("cache")),
+        tamper: None,
+    }
+}
+
+fn verified(options: &Options) -> Report {
+    pollster::block_on(verify(options, &mut |_: Progress<'_>| ControlFlow::Continue(()))).unwrap()
+}
+
+/// The last dispatch of each pass does nothing in all but one of its workgroups.
+fn too_few_groups(recording: &mut Recording) {
+    let dispatches = recording.commands.iter_mut().filter_map(|command| match command {
+        Dispatched::Dispatch(dispatch) => Some(dispatch),
+        Dispatched::Mirror { .. } => None,
+    });
+    dispatches.for_each(|dispatch| dispatch.groups = [1, 1]);
+}
+
+#[test]
+fn what_is_right_passes_and_a_report_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["verify", "--device", &device(), "--quick", "--only", "sgd", "--report", "report.txt"];
+    let text = output(folder.path(), &args, 0);
+    assert!(text.contains("all pass") && text.contains("sgd/update_momentum"), "{text}");
+    let json = std::fs::read_to_string(folder.path().join("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["device"]["adapter"], gpu().info.name.as_str());
+    assert_eq!(report["device"]["driver"], gpu().driver().as_str());
+    assert_eq!(report["shadegrad"], env!("CARGO_PKG_VERSION"));
+    assert!(report["wgpu"].as_str().unwrap().starts_with("30."), "{}", report["wgpu"]);
+    let rows = report["rows"].as_array().unwrap();
+    assert!(rows.len() >= 2 && rows.iter().all(|row| row["cases"].as_u64() > Some(0)), "{rows:?}");
+    let markdown = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
+    assert!(markdown.contains(&gpu().driver()) && markdown.contains(&text[text.find("  kernel").unwrap()..][..40]));
+    assert!(!folder.path().join("cache").exists(), "nothing was found, so nothing is remembered");
+}
+
+#[test]
+fn every_break_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = output(folder.path(), &["verify", "--device", &device(), "--inject"], 0);
+    assert!(!text.contains("UNSEEN") && text.contains("breaks were seen"), "{text}");
+    let seen = text.lines().filter(|line| line.contains("  seen  ")).count();
+    assert!(seen >= 20, "only {seen} breaks\n{text}");
+    for what in ["by its last bit", "a stride", "barrier", "stale copy", "NaN", "guard", "another run", "training"] {
+        assert!(text.contains(what), "nothing of {what}\n{text}");
+    }
+}
+
+/// Without breaks there is nothing to be seen: the table itself can say so.
+#[test]
+fn a_break_that_nobody_sees_is_named() {
+    let injected = |seen: Option<&str>| shadegrad::verify::Injected {
+        what: "a stride",
+        pass: "dense.forward".into(),
+        seen: seen.map(String::from),
+    };
+    let table = shadegrad::verify::injected_table(&[injected(Some("y[0]")), injected(None)]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[1].contains("seen") && lines[1].contains("y[0]") && lines[2].ends_with("UNSEEN"), "{table}");
+}
+
+#[test]
+fn a_failure_says_how_to_repeat_it_and_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = Options { tamper: Some(too_few_groups), ..options(folder.path(), "pool2d.forward:2") };
+    let report = verified(&broken);
+    assert!(report.failed() && !report.interrupted);
+    let [row, ..] = &report.rows[..] else { panic!("no row") };
+    let failure = &row.failures[0];
+    assert!(failure.finding.contains("y[") && failure.finding.contains("NaN"), "{failure:?}");
+    assert!(failure.operation.starts_with("Forward") && failure.operands == "random", "{failure:?}");
+    let text = report.text();
+    assert!(text.contains("FAIL") && text.contains(&failure.repeat) && !text.contains("all pass"), "{text}");
+
+    // What repeats it takes this case alone: broken again it fails alike, and as it is it passes.
+    let only = failure.repeat.strip_prefix("repeat --only ").unwrap();
+    let again = verified(&Options { only: Some(only.parse().unwrap()), ..broken });
+    let [same] = &again.rows[..] else { panic!("{:?}", again.rows) };
+    assert_eq!((&same.kernel, &same.variant, &same.failures[0].finding), (&row.kernel, &row.variant, &failure.finding));
+    let text = output(folder.path(), &["verify", "--device", &device(), "--only", only], 0);
+    assert_eq!(text.matches(row.kernel.as_str()).count(), 1, "{text}");
+
+    // The list of this machine names it, and the tuner goes round it.
+    let known = KnownBad::open(Some(&folder.path().join("cache")), gpu()).unwrap();
+    let entry = known.entries().iter().find(|entry| entry.kernel == row.kernel).unwrap();
+    assert!(entry.reason.contains("NaN") && entry.sources.is_some(), "{entry:?}");
+}
+
+/// Two convolutions and a pool that are worth tuning, and a dense layer that is not.
+const NETWORK: &str = r#"
+input = [14, 14, 8]
+layers = [
+    { type = "conv2d", filters = 16, kernel = 3, activation = "relu" },
+    { type = "conv2d", filters = 16, kernel = 3 },
+    { type = "flatten" },
+    { type = "dense", units = 8 },
+]
+"#;
+
+fn launch(label: &str, settings: &Settings) -> Launch {
+    let compiled = compiled();
+    let pass = compiled.train.iter().find(|pass| pass.label == label).unwrap();
+    let mut recording = Recording::new();
+    shadegrad::ops::record(&compiled.plan, pass, settings, &mut recording).unwrap();
+    Launch::of(settings, &recording)
+}
+
+fn compiled() -> shadegrad::network::Compiled {
+    let options = CompileOptions { batch: 32, train_images: 64, slots: 2, ..CompileOptions::default() };
+    Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
+}
+
+/// Writes the list of a cache folder.
+fn list(cache: &Path, kernel: &str, variant: &str) {
+    std::fs::create_dir_all(cache).unwrap();
+    let adapter = &gpu().info.name[..4];
+    let text = format!(
+        "[[bad]]\nadapter = {adapter:?}\nkernel = {kernel:?}\nvariant = {variant:?}\nreason = 'a test says so'\n"
+    );
+    std::fs::write(KnownBad::path(cache), text).unwrap();
+}
+
+#[test]
+fn the_tuner_refuses_what_is_known_to_be_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let tuned = |effort| {
+        let mut cache = Cache::open(Some(folder.path()), gpu());
+        let found = pollster::block_on(tune(gpu(), &compiled(), &mut cache, effort, &mut |_| ())).unwrap();
+        cache.save().unwrap();
+        found
+    };
+    let guess = candidates(gpu())[0];
+    let bad = launch("conv2.forward", &guess);
+    let takes = |settings: &Settings, label: &str| launch(label, settings) == launch(label, &guess);
+    // Learned while it was thought to be right, or not yet tried: it is not chosen.
+    tuned(Effort::Within(Duration::from_secs(600)));
+    list(folder.path(), &bad.kernel, &bad.variant);
+    let all = Effort::Within(Duration::from_secs(600));
+    for effort in [all, Effort::Full, Effort::Within(Duration::ZERO)] {
+        let (choices, tuned) = tuned(effort);
+        let conv2 = tuned.iter().find(|tuned| tuned.label == "conv2.forward").unwrap();
+        let refused = conv2.entry.refused.iter().find(|(settings, _)| *settings == guess).unwrap();
+        assert_eq!(refused.1, "known to be wrong: a test says so");
+        assert!(!takes(choices.settings("conv2.forward"), "conv2.forward"), "{effort:?}");
+        assert!(conv2.entry.tried.iter().all(|(settings, _)| *settings != guess));
+    }
+    // A pass that is too small to be tuned, and is not in the list: the guess. In the list: something else.
+    let (choices, _) = tuned(all);
+    assert_eq!(choices.settings("dense1.forward"), &guess);
+    let bad = launch("dense1.forward", &guess);
+    list(folder.path(), &bad.kernel, &bad.variant);
+    let (choices, _) = tuned(all);
+    assert!(!takes(choices.settings("dense1.forward"), "dense1.forward"));
+    // All variants: nothing but the naive kernel is left.
+    list(folder.path(), &bad.kernel, "");
+    let (choices, _) = tuned(all);
+    assert_eq!(choices.settings("dense1.forward").form, Form::Naive);
+}
+
+#[test]
+fn an_entry_that_passes_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    list(&cache, "sgd/update", "");
+    let only = "sgd.update:3";
+    let rows = |report: &Report| -> Vec<Row> {
+        report.rows.iter().filter(|row| row.kernel == "sgd/update").cloned().collect()
+    };
+    let passes = verified(&options(folder.path(), only));
+    assert!(!passes.failed() && !rows(&passes).is_empty() && rows(&passes).iter().all(|row| row.known_bad.is_some()));
+    assert!(passes.notes.iter().any(|note| note.contains("sgd/update") && note.contains("a test says so")));
+    let text = output(folder.path(), &["verify", "--device", &device(), "--only", only], 0);
+    assert!(text.contains("pass, though known as bad"), "{text}");
+
+    // As expected, and no failure of the whole; nothing is added to the list.
+    let before = std::fs::read_to_string(KnownBad::path(&cache)).unwrap();
+    let fails = verified(&Options { tamper: Some(too_few_groups), ..options(folder.path(), only) });
+    assert!(!fails.failed() && rows(&fails).iter().all(|row| !row.failures.is_empty()), "{:?}", fails.rows);
+    assert!(fails.text().contains("known bad"), "{}", fails.text());
+    assert_eq!(std::fs::read_to_string(KnownBad::path(&cache)).unwrap(), before);
+}
+
+#[test]
+fn what_was_found_is_forgotten_when_it_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let launch = launch("conv2.forward", &Settings::of(gpu()));
+    let found = [Entry::found(gpu(), &launch, "y[0]: got 1".into())];
+    let remember =
+        |found: &[Entry], cleared: &[Launch]| KnownBad::remember(folder.path(), gpu(), found, cleared).unwrap();
+    let known = || KnownBad::open(Some(folder.path()), gpu()).unwrap().entry(&launch).is_some();
+    assert!(remember(&found, &[]) && known());
+    assert!(!remember(&found, &[]), "twice");
+    let other = Launch { sources: "0".into(), ..launch.clone() };
+    assert!(!remember(&[], &[other]) && known(), "another text of the shader says nothing");
+    assert!(remember(&[], std::slice::from_ref(&launch)) && !known());
+    // What somebody has judged stays.
+    list(folder.path(), &launch.kernel, "");
+    assert!(!remember(&[], std::slice::from_ref(&launch)) && known());
+}
+
+#[test]
+fn the_cpu_is_verified_in_all_its_instructions() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = output(folder.path(), &["verify", "--device", "cpu", "--only", "dense.forward:0"], 0);
+    for instructions in Instructions::all() {
+        assert!(text.contains(instructions.name()), "no {}\n{text}", instructions.name());
+    }
+    assert!(text.contains("dense.forward") && text.contains("all pass"), "{text}");
+}
+
+#[test]
+fn the_passes_of_a_network_are_verified_at_their_shapes() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small.toml"), NETWORK).unwrap();
+    let args = ["verify", "--device", &device(), "--model", "small.toml", "--batch-size", "5", "--only", "small/conv2"];
+    let text = output(folder.path(), &args, 0);
+    for kernel in ["conv2d/forward", "conv2d/backward_input", "conv2d/backward_weight"] {
+        assert!(text.contains(kernel), "no {kernel}\n{text}");
+    }
+    assert!(!text.contains("pool2d") && !text.contains("training"), "{text}");
+}
+
+/// A pass whose name nobody verifies was forgotten in its room's `cases.rs`, or in `unkind`.
+#[test]
+fn no_pass_is_forgotten() {
+    let verified: BTreeSet<String> = unkind().iter().map(|op| op.name().to_string()).collect();
+    let rooms = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops")).unwrap();
+    let mut passes = 0;
+    for room in rooms.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let text = std::fs::read_to_string(room.join("mod.rs")).unwrap();
+        for name in text.split("fn name(&self) -> &'static str {").skip(1) {
+            let Some(name) = name.split('"').nth(1).filter(|name| name.contains('.')) else { continue };
+            assert!(verified.contains(name), "{}: {name} is not verified", room.display());
+            passes += 1;
+        }
+    }
+    assert_eq!(passes, verified.len());
+}
+
+#[test]
+fn nonsense_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str], status: i32, says: &str| {
+        let output = run(folder.path(), &[&["verify"], args].concat());
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(status) && errors.contains(says), "{args:?}: {errors}");
+    };
+    refused(&["--device", "reference"], 1, "the reference is what others are verified against");
+    refused(&["--device", "cpu", "--only", "conv3d"], 1, "called `conv3d`");
+    refused(&["--device", "cpu", "--only", "conv"], 1, "called `conv`");
+    refused(&["--only", "conv2d:x"], 2, "expected PASS");
+    refused(&["--only", "conv2d:1:2:3"], 2, "expected PASS");
+    refused(&["--device", "cpu", "--inject"], 1, "--inject breaks shaders");
+    refused(&["--quick", "--full"], 2, "cannot be used with");
+    list(&folder.path().join("cache"), "", "");
+    refused(&["--device", &device(), "--only", "sgd:0"], 1, "known-bad.toml");
+}
+
+/// Ctrl-C: what was done so far, and no success.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_verification_says_what_it_has_done() {
+    use std::io::{BufRead, BufReader, Read};
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = command(folder.path(), &["verify", "--device", "cpu"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("verifying"), "{line}");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut text = String::new();
+    child.stdout.as_mut().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+    assert!(text.contains("interrupted") && text.contains("conv2d.forward"), "{text}");
+}
