@@ -26,7 +26,7 @@
 //! | `dropout2.backward` … `conv1.backward_weight` | the same names in reverse | [`ops`] |
 //! | `sgd.update` | one dispatch updates all weights | [`ops::sgd`] |
 //! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
-//! | | after an epoch the network is evaluated and its weights are saved | [`evaluate`], [`network::Weights`] |
+//! | | after an epoch the network is evaluated, and the run can go on from here | [`evaluate`], [`mod@checkpoint`] |
 //!
 //! # The modules
 //!

@@ -86,7 +86,7 @@ impl TrainOptions {
         self.batch_size.min(data.train.len().max(data.test.len()))
     }
 
-    /// The network as [`Trainer::new`] will run it: what there is to tune.
+    /// The network as [`Trainer::new`](super::Trainer::new) will run it: what there is to tune.
     pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
         self.validate()?;
         network.check_fit(&data.train)?;
