@@ -126,7 +126,7 @@ fn a_network_overfits_one_batch() {
         let mut data = data(12, 4);
         // Labels that say nothing of the images, so they can only be learned by heart.
         data.train.labels = (0..12).map(|i| (i * 7 % 12 / 3) as u8).collect();
-        let text: Vec<&str> = NETWORK.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
+        let text: Vec<&str> = MODEL.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
         let network = Network::from_toml("small", &text.join("[[layers]]").replace("sigmoid", "relu")).unwrap();
         let options = TrainOptions {
             epochs: 140,
@@ -211,7 +211,7 @@ fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Ve
 /// Sums of at most 3 x 90 terms, of less than 1 together, in another order: 2 u.
 #[test]
 fn a_partial_batch_has_the_gradient_of_its_images() {
-    let (network, set) = (model(), spots("train", 12, 3));
+    let (network, set) = (model(), set("train", 12, 3));
     let (partial, partial_loss) = gradient(&network, &set, 7, 3);
     let (exact, exact_loss) = gradient(&network, &set, 3, 3);
     let (full, _) = gradient(&network, &set, 7, 7);

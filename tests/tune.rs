@@ -39,7 +39,7 @@ fn run_on(compiled: &Compiled, cache: &mut Cache, effort: Effort) -> (Choices, V
     let refused = pollster::block_on(tuner.go_on(gpu(), effort, &mut |_| tried += 1)).expect("tuning");
     assert!(refused.is_empty(), "{refused:?}");
     tuner.remember(cache);
-    (tuner.choices(), tuner.tuned(), tried)
+    (tuner.choices().unwrap(), tuner.tuned(), tried)
 }
 
 const FOREVER: Effort = Effort::Within(Duration::from_secs(600));
@@ -158,7 +158,7 @@ fn another_device_goes_on_and_takes_no_longer_than_it_may() {
         tried
     };
     let all = tuner.left();
-    let begun_with = tuner.choices();
+    let begun_with = tuner.choices().unwrap();
     // Of how long one takes nothing is known yet: it has to be tried.
     assert!(tuner.can_go_on(Duration::from_millis(1)) && !tuner.can_go_on(Duration::ZERO));
     assert_eq!(go_on(&mut tuner, Duration::from_millis(1)), 1);
@@ -170,7 +170,7 @@ fn another_device_goes_on_and_takes_no_longer_than_it_may() {
     assert!(tuner.can_go_on(Duration::from_secs(600)));
     assert_eq!(go_on(&mut tuner, Duration::from_secs(600)), all - 1);
     assert_eq!((tuner.left(), tuner.can_go_on(Duration::from_secs(600))), (0, false));
-    assert_eq!(tuner.gain_over(&tuner.choices()), Some(0.0));
+    assert_eq!(tuner.gain_over(&tuner.choices().unwrap()), Some(0.0));
     let gain = tuner.gain_over(&begun_with).unwrap();
     let sum = |seconds: &dyn Fn(&Tuned) -> f64| tuner.tuned().iter().map(seconds).sum::<f64>();
     let first = sum(&|tuned| tuned.entry.seconds_of(begun_with.settings(&tuned.label)).unwrap());

@@ -357,7 +357,7 @@ mod tests {
         let mut rest = rest(gpu, &compiled, folder.path());
         assert!(rest.conclusion().ends_with("begins with what was found"), "nothing was measured");
         pollster::block_on(rest.tuner.go_on(gpu, Effort::Within(PATIENCE * 100), &mut |_| ())).unwrap();
-        rest.choices = rest.tuner.choices();
+        rest.choices = rest.tuner.choices().unwrap();
         assert!(rest.conclusion().ends_with("this run has the fastest kernels that were tried"));
         // Of one pass the slowest.
         let tuned = rest.tuner.tuned().swap_remove(0);
