@@ -223,7 +223,8 @@ fn planned(place: &Place) -> Vec<String> {
     let numbered = plan.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         words.next()?.parse::<usize>().ok()?;
-        words.next().filter(|word| word.contains('.') || *word == "score").map(str::to_string)
+        let is_label = |word: &&str| *word == "score" || word.contains('.') && word.parse::<f64>().is_err();
+        words.next().filter(is_label).map(str::to_string)
     });
     let labels: Vec<_> = numbered.collect();
     assert!(labels.len() > 10 && labels.iter().any(|label| label == "sgd.update"), "{labels:?}");

@@ -10,7 +10,7 @@ use shadegrad::known_bad::{Entry, KnownBad};
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::{CompileOptions, Network};
 use shadegrad::ops::{Choose, Form, Settings, unkind};
-use shadegrad::tune::{Cache, Effort, candidates, tune};
+use shadegrad::tune::{Cache, Effort, Tuner, candidates};
 use shadegrad::verify::{Extent, Launch, Options, Progress, Report, Row, verify};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -178,9 +178,12 @@ fn the_tuner_refuses_what_is_known_to_be_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let tuned = |effort| {
         let mut cache = Cache::open(Some(folder.path()), gpu());
-        let found = pollster::block_on(tune(gpu(), &compiled(), &mut cache, effort, &mut |_| ())).unwrap();
+        let compiled = compiled();
+        let mut tuner = Tuner::new(gpu(), &compiled, &cache).unwrap();
+        pollster::block_on(tuner.go_on(gpu(), effort, &mut |_| ())).unwrap();
+        tuner.remember(&mut cache);
         cache.save().unwrap();
-        found
+        (tuner.choices().unwrap(), tuner.tuned())
     };
     let guess = candidates(gpu())[0];
     let bad = launch("conv2.forward", &guess);
