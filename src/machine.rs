@@ -226,7 +226,7 @@ pub struct Machine {
 }
 
 enum Backend {
-    Gpu { gpu: Arc<Gpu>, memory: Memory, programs: [Program; 3] },
+    Gpu { gpu: Arc<Gpu>, memory: Box<Memory>, programs: [Program; 3] },
     Cpu(fast::Machine),
     Reference(reference::Machine<f32>),
 }
@@ -258,7 +258,7 @@ impl Machine {
         let memory = Memory::new(gpu, &storages, &recordings.each_ref(), size_of::<Step>())?;
         let [train, evaluate, predict] = recordings.each_ref().map(|recording| Program::new(gpu, &memory, recording));
         let programs = [train?, evaluate?, predict?];
-        Ok(Machine { compiled, backend: Backend::Gpu { gpu: gpu.clone(), memory, programs } })
+        Ok(Machine { compiled, backend: Backend::Gpu { gpu: gpu.clone(), memory: Box::new(memory), programs } })
     }
 
     /// Most steps that [`Machine::run`] takes at once.
