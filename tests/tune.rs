@@ -141,7 +141,12 @@ fn equal_kernels_are_tried_once() {
     let compiled = Network::from_toml("wide", wide).unwrap().compile(&options).unwrap();
     let (_, tuned, tried) = run_on(&compiled, &mut Cache::open(None, gpu()), FOREVER);
     assert_eq!(tried, tuned.iter().map(|tuned| different(&compiled, &tuned.label)).sum::<usize>());
-    assert!(tried < tuned.len() * candidates(gpu()).len(), "{tuned:?}");
+    // Some devices have no two candidates that differ in how far they split alone.
+    let all = candidates(gpu());
+    let split_apart = |a: &Settings, b: &Settings| a != b && *a == Settings { busy_groups: a.busy_groups, ..*b };
+    if all.iter().any(|a| all.iter().any(|b| split_apart(a, b))) {
+        assert!(tried < tuned.len() * all.len(), "{tuned:?}");
+    }
 }
 
 /// Between epochs: on a device of its own, without a word to the run that goes on.
