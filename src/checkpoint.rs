@@ -79,15 +79,15 @@ impl Checkpoint {
 
     /// Reads a file that [`Checkpoint::save`] has written.
     pub fn load(path: &Path) -> Result<Checkpoint> {
-        Checkpoint::from_bytes(path, &weights::read(path)?)
+        Checkpoint::from_bytes(&weights::read(path)?, path)
     }
 
-    /// From a file's bytes; `path` is where they are from.
-    fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint> {
-        let said = |problem| Error::file(path, problem);
+    /// The same from a file's bytes; `origin` says in errors where they are from.
+    pub fn from_bytes(bytes: &[u8], origin: &Path) -> Result<Checkpoint> {
+        let said = |problem| Error::file(origin, problem);
         let file = tensors::parse(bytes).map_err(said)?;
         let header = header(&file).map_err(said)?;
-        let network = weights::network_of(path, &file)?;
+        let network = weights::network_of(origin, &file)?;
         Checkpoint::assemble(header, network, &file).map_err(said)
     }
 

@@ -70,7 +70,12 @@ impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
 
 /// The entries of a file, if it is whole and all of them can be used.
 fn read<T: DeserializeOwned>(path: &Path, is_sound: IsSound<T>) -> Option<BTreeMap<String, T>> {
-    let entries: BTreeMap<String, T> = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    parse(&std::fs::read(path).ok()?, is_sound)
+}
+
+/// The same from a file's bytes.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], is_sound: IsSound<T>) -> Option<BTreeMap<String, T>> {
+    let entries: BTreeMap<String, T> = serde_json::from_slice(bytes).ok()?;
     entries.values().all(is_sound).then_some(entries)
 }
 

@@ -81,7 +81,7 @@ impl KnownBad {
 
     /// Both lists, as far as they are about a device. A damaged list of the user's is an error.
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Result<KnownBad> {
-        let mut entries = parse(Path::new("assets/known-bad.toml"), SHARED)?;
+        let mut entries = entries_of(SHARED, Path::new("assets/known-bad.toml"))?;
         entries.extend(folder.map(read).transpose()?.unwrap_or_default());
         entries.retain(|entry| entry.is_of(&gpu.info.name, &gpu.driver()));
         Ok(KnownBad { entries })
@@ -134,10 +134,15 @@ impl KnownBad {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Entry>> {
-    let file: File = toml::from_str(text).map_err(|error| Error::file(path, error.to_string()))?;
+/// The entries of a list; `origin` says in errors where the text is from.
+///
+/// # Errors
+///
+/// [`Error::File`] when it is no list, or an entry of it lacks what it needs.
+pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
+    let file: File = toml::from_str(text).map_err(|error| Error::file(origin, error.to_string()))?;
     match file.bad.iter().find(|entry| entry.adapter.is_empty() || entry.kernel.is_empty() || entry.reason.is_empty()) {
-        Some(entry) => Err(Error::file(path, format!("an entry needs adapter, kernel and reason, got {entry:?}"))),
+        Some(entry) => Err(Error::file(origin, format!("an entry needs adapter, kernel and reason, got {entry:?}"))),
         None => Ok(file.bad),
     }
 }
@@ -146,7 +151,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Entry>> {
 fn read(folder: &Path) -> Result<Vec<Entry>> {
     let path = KnownBad::path(folder);
     match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&path, &text),
+        Ok(text) => entries_of(&text, &path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Error::io("read", &path)(error)),
     }
@@ -162,14 +167,14 @@ mod tests {
 
     #[test]
     fn the_shared_list_can_be_read() {
-        parse(Path::new("assets/known-bad.toml"), SHARED).unwrap();
+        entries_of(SHARED, Path::new("assets/known-bad.toml")).unwrap();
     }
 
     #[test]
     fn an_entry_is_about_what_it_says() {
         let text = "[[bad]]\nadapter = 'acme'\ndriver = 'v1.2'\nkernel = 'conv2d/forward'\nvariant = 'staged'\n\
                     reason = 'wrong in the last row'\n";
-        let [entry] = &parse(Path::new("list"), text).unwrap()[..] else { panic!("one entry expected") };
+        let [entry] = &entries_of(text, Path::new("list")).unwrap()[..] else { panic!("one entry expected") };
         assert!(entry.is_of("ACME GPU 3000", "acme v1.2.3"));
         assert!(!entry.is_of("other", "acme v1.2.3") && !entry.is_of("ACME GPU 3000", "v1.3"));
         let staged = "staged 64x64 (8x8 each), buffer, 512 groups";
@@ -191,7 +196,7 @@ mod tests {
             ("[[good]]\n", "good"),
             ("[[bad]]\nadapter = 'a'\nkernel = 'k'\nreason = 'r'\ncolour = 'red'\n", "colour"),
         ] {
-            let message = parse(Path::new("list.toml"), text).unwrap_err().to_string();
+            let message = entries_of(text, Path::new("list.toml")).unwrap_err().to_string();
             assert!(message.contains(says) && message.contains("list.toml"), "{message}");
         }
     }

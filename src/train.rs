@@ -8,6 +8,7 @@
 //! [`Trainer::resume`] goes on from there.
 
 mod find_nan;
+pub mod metrics;
 mod options;
 mod recover;
 mod report;

@@ -4,139 +4,14 @@
 mod common;
 
 use common::inspect::{Inspector, mirrors_are_fresh, operands_are_of_their_pass, tensors_survive};
-use shadegrad::gpu::{Command, KernelSpec, Memory, Mirrors, Module, Operand, Program, Recording, Source};
+use common::kernels::{for_each_network, for_each_recording};
+use shadegrad::gpu::{Command, KernelSpec, Memory, Mirrors, Module, Operand, Program, Source};
 use shadegrad::machine::recording;
-use shadegrad::network::{CompileOptions, Compiled, Network, PRESETS};
-use shadegrad::ops::softmax::Cost;
-use shadegrad::ops::{Form, OperandSource, Settings, Step};
-use shadegrad::profile::{copy, multiply_add};
-use shadegrad::verify::{self, functions::functions};
+use shadegrad::network::{CompileOptions, Network};
+use shadegrad::ops::{Settings, Step};
 use shadegrad::wgsl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// The layers that the presets lack: every activation and pool, padding, strides, odd channels.
-const RARE: &str = r#"
-input = [16, 15, 3]
-[[layers]]
-type = "conv2d"
-filters = 8
-kernel = [3, 2]
-padding = "same"
-[[layers]]
-type = "min_pool2d"
-size = [2, 1]
-stride = 1
-[[layers]]
-type = "relu"
-[[layers]]
-type = "conv2d"
-filters = 12
-kernel = 3
-stride = 2
-activation = "sigmoid"
-[[layers]]
-type = "average_pool2d"
-size = [1, 2]
-[[layers]]
-type = "conv2d"
-filters = 3
-kernel = 3
-padding = [1, 1]
-activation = "tanh"
-[[layers]]
-type = "average_pool2d"
-size = 2
-stride = 1
-[[layers]]
-type = "l2_pool2d"
-size = 2
-stride = 1
-[[layers]]
-type = "dropout"
-rate = 0.2
-[[layers]]
-type = "tanh"
-[[layers]]
-type = "sigmoid"
-[[layers]]
-type = "flatten"
-[[layers]]
-type = "dense"
-units = 7
-[[layers]]
-type = "dense"
-units = 12
-activation = "sigmoid"
-[[layers]]
-type = "dense"
-units = 4
-activation = "tanh"
-"#;
-
-/// Layers of one width, whose tensors take turns in the same regions: their mirrors go stale within a step.
-fn deep() -> String {
-    let layer = "[[layers]]\ntype = 'dense'\nunits = 16\nactivation = 'tanh'\n";
-    format!("input = [4, 4, 1]\n[[layers]]\ntype = 'flatten'\n{}", layer.repeat(6))
-}
-
-fn settings() -> Vec<(&'static str, Settings)> {
-    let software = Settings::software();
-    vec![
-        ("software", software),
-        ("hardware", Settings::hardware()),
-        ("software, wide", Settings { wide: true, ..software }),
-        ("software, buffers", Settings { operands: OperandSource::Buffer, ..software }),
-        ("hardware, textures", Settings { operands: OperandSource::Texture, ..Settings::hardware() }),
-        ("subgroups of 8", Settings::subgroup(8)),
-        ("subgroups of 16", Settings::subgroup(16)),
-        ("sliding, subgroups of 8", Settings::sliding(8)),
-        ("sliding, subgroups of 16", Settings::sliding(16)),
-        ("naive", Settings { form: Form::Naive, operands: OperandSource::Buffer, ..software }),
-    ]
-}
-
-/// Hands over every preset, [`RARE`] and [`deep`], compiled with three sections for small and usual batches, and with it
-/// the recordings of the sections for all settings.
-fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3])) {
-    let mut networks: Vec<Network> = PRESETS.iter().map(|preset| Network::open(preset.name).unwrap()).collect();
-    networks.push(Network::from_toml("rare", RARE).unwrap());
-    networks.push(Network::from_toml("deep", &deep()).unwrap());
-    for network in &networks {
-        for (batch, momentum, cost) in [(100, 0.9, Cost::CrossEntropy), (3, 0.0, Cost::Quadratic)] {
-            let options = CompileOptions {
-                batch,
-                train_images: 60_000,
-                test_images: 10_000,
-                predict: true,
-                momentum,
-                cost: Some(cost),
-                slots: 600,
-                ..CompileOptions::default()
-            };
-            let compiled = network.compile(&options).unwrap();
-            for (how, settings) in settings() {
-                let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
-                let recordings = sections.map(|passes| recording(&compiled, passes, &settings).unwrap());
-                visit(&format!("{} {how}", network.name), &compiled, &recordings);
-            }
-        }
-    }
-}
-
-/// Hands over all recordings of [`for_each_network`], then those of the ceilings and of `verify`.
-fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
-    for_each_network(|what, _, recordings| {
-        for (section, recording) in ["train", "evaluate", "predict"].iter().zip(recordings) {
-            assert!(recording.dispatches().count() >= 2, "{section} {what}: hardly anything");
-            visit(&format!("{section} {what}"), recording);
-        }
-    });
-    visit("ceiling of arithmetic", &multiply_add(1000, 64).recording);
-    visit("ceiling of memory", &copy(1000).recording);
-    functions().iter().for_each(|function| visit(function.name, &function.recording(1024).2));
-    verify::recordings().iter().for_each(|recording| visit("breaks", recording));
-}
 
 /// `conv2d/forward.wgsl` and so on, with their text.
 fn files() -> BTreeMap<String, String> {

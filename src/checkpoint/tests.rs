@@ -31,7 +31,7 @@ fn made(step: usize) -> Checkpoint {
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    Checkpoint::from_bytes(Path::new("some/file"), bytes).unwrap_err().to_string()
+    Checkpoint::from_bytes(bytes, Path::new("some/file")).unwrap_err().to_string()
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_file_that_is_cut_is_refused() {
 #[test]
 fn every_flipped_bit_is_found() {
     let mut bytes = made(6).to_bytes();
-    Checkpoint::from_bytes(Path::new("whole"), &bytes).unwrap();
+    Checkpoint::from_bytes(&bytes, Path::new("whole")).unwrap();
     let mut by_checksum = 0;
     for at in 0..bytes.len() {
         for bit in 0..8 {
@@ -106,7 +106,7 @@ fn forged(from: &str, to: &str) -> Vec<u8> {
 
 #[test]
 fn other_versions_and_nonsense_are_named() {
-    Checkpoint::from_bytes(Path::new("same"), &forged("\\\"version\\\":1", "\\\"version\\\":1")).unwrap();
+    Checkpoint::from_bytes(&forged("\\\"version\\\":1", "\\\"version\\\":1"), Path::new("same")).unwrap();
     let newer = refusal(&forged("\\\"version\\\":1", "\\\"version\\\":2,\\\"news\\\":0"));
     assert_eq!(newer, "some/file: a checkpoint of shadegrad 0.1.0, in format 2; this program reads format 1");
     for (from, to, says) in [

@@ -9,6 +9,7 @@ mod inspect;
 mod output;
 mod predict;
 mod run_folder;
+mod shaders;
 mod train;
 mod tune;
 mod verify;
@@ -44,6 +45,8 @@ enum Command {
     Summary(inspect::SummaryOptions),
     /// The dispatches that a training step is compiled to
     Plan(inspect::PlanOptions),
+    /// Write the kernels of a training step to files, as WGSL or as what drivers are given
+    Shaders(shaders::Options),
     /// Find the fastest kernels for a network on a device ahead of training
     Tune(tune::Options),
     /// Train networks on several devices in turn, and compare; `bench kernels`: what each dispatch of a step costs
@@ -136,6 +139,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Predict(options) => predict::run(&options),
         Command::Summary(options) => inspect::summary(&options),
         Command::Plan(options) => inspect::plan(&options),
+        Command::Shaders(options) => shaders::run(&options),
         Command::Tune(options) => tune::command(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Verify(options) => verify::run(&options),

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use shadegrad::checkpoint::{Checkpoint, Checkpoints, Restored};
 use shadegrad::evaluate::Evaluation;
 use shadegrad::network::{Network, Weights};
-use shadegrad::train::Progress;
+use shadegrad::train::{Progress, metrics};
 use shadegrad::tune::Choices;
 use shadegrad::{Error, Result};
 use std::fs::{self, File, TryLockError};
@@ -127,9 +127,7 @@ impl RunFolder {
     pub fn cut_back(&mut self, to: &Progress) -> Result<()> {
         let path = self.path.join(METRICS_FILE);
         let text = fs::read(&path).map_err(Error::io("read", &path))?;
-        let lines = text.split_inclusive(|byte| *byte == b'\n');
-        let kept: usize = lines.take_while(|line| lies_before(line, to)).map(<[u8]>::len).sum();
-        self.metrics.set_len(kept as u64).map_err(Error::io("cut", &path))?;
+        self.metrics.set_len(metrics::until(&text, to).len() as u64).map_err(Error::io("cut", &path))?;
         for folder in [&self.path, &self.path.join("checkpoints")] {
             for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
                 let path = entry.map_err(Error::io("read", folder))?.path();
@@ -171,18 +169,6 @@ impl RunFolder {
             }
         }
     }
-}
-
-/// Whether a line of `metrics.jsonl` is whole and tells of what was done by then.
-fn lies_before(line: &[u8], progress: &Progress) -> bool {
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(line) else { return false };
-    let by = |key: &str, most: usize| value[key].as_u64().is_some_and(|number| number <= most as u64);
-    line.ends_with(b"\n")
-        && match value["kind"].as_str() {
-            Some("step") => by("step", progress.step),
-            Some("epoch") => by("epoch", progress.epochs),
-            _ => false,
-        }
 }
 
 fn taken(path: &Path) -> Error {

@@ -54,7 +54,16 @@ impl Images {
 ///
 /// [`Error::Io`] when the file cannot be read, [`Error::File`] when it is anything but one whole array of that rank.
 pub fn read_images(path: &Path) -> Result<Images> {
-    let Array { sizes, bytes } = read(path, IMAGE_RANKS)?;
+    images_from(open(path)?, path)
+}
+
+/// The same from anything that can be read; `origin` says in errors where it is from.
+///
+/// # Errors
+///
+/// As for [`read_images`].
+pub fn images_from(source: impl Read, origin: &Path) -> Result<Images> {
+    let Array { sizes, bytes } = read(source, origin, IMAGE_RANKS)?;
     Ok(Images { pixels: bytes, shape: [sizes[1], sizes[2], sizes.get(3).copied().unwrap_or(1)] })
 }
 
@@ -64,7 +73,16 @@ pub fn read_images(path: &Path) -> Result<Images> {
 ///
 /// As for [`read_images`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
-    Ok(read(path, LABEL_RANKS)?.bytes)
+    labels_from(open(path)?, path)
+}
+
+/// The same from anything that can be read; `origin` says in errors where it is from.
+///
+/// # Errors
+///
+/// As for [`read_images`].
+pub fn labels_from(source: impl Read, origin: &Path) -> Result<Vec<u8>> {
+    Ok(read(source, origin, LABEL_RANKS)?.bytes)
 }
 
 /// Reads training and test set from the four files of a folder: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
@@ -211,11 +229,14 @@ pub(super) fn is_broken_gzip(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
 }
 
-fn read(path: &Path, ranks: RangeInclusive<u8>) -> Result<Array> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    parse(file, ranks, MAX_UNPACKED).map_err(|fault| match fault {
-        Fault::Io(source) => Error::io("read", path)(source),
-        Fault::Content(problem) => Error::file(path, problem),
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(Error::io("open", path))
+}
+
+fn read(source: impl Read, origin: &Path, ranks: RangeInclusive<u8>) -> Result<Array> {
+    parse(source, ranks, MAX_UNPACKED).map_err(|fault| match fault {
+        Fault::Io(source) => Error::io("read", origin)(source),
+        Fault::Content(problem) => Error::file(origin, problem),
     })
 }
 

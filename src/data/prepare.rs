@@ -4,6 +4,8 @@
 //! its centre of mass is the centre of the image. Whether the ink was dark or light, how large the paper was and how
 //! grey, is settled here, so that a network sees nothing but the shape.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 
 use image::imageops::{self, FilterType};
@@ -32,10 +34,20 @@ type Plane = ImageBuffer<Luma<f32>, Vec<f32>>;
 /// [`Error::Io`] when the file cannot be read; [`Error::File`] when it is no such image, too large, or shows nothing;
 /// [`Error::Usage`] for a shape that is neither grey nor RGB.
 pub fn prepare(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
-    let image = decode(path)?;
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    prepare_from(BufReader::new(file), path, shape)
+}
+
+/// The same from anything that can be read; `origin` says in errors where it is from.
+///
+/// # Errors
+///
+/// As for [`prepare`].
+pub fn prepare_from(source: impl BufRead + Seek, origin: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
+    let image = decode(source, origin)?;
     match shape {
         [height, width, 1] => {
-            character(&image, height as u32, width as u32).map_err(|problem| Error::file(path, problem))
+            character(&image, height as u32, width as u32).map_err(|problem| Error::file(origin, problem))
         }
         [height, width, 3] => Ok(scene(&image, height as u32, width as u32)),
         [.., channels] => {
@@ -44,21 +56,20 @@ pub fn prepare(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
     }
 }
 
-fn decode(path: &Path) -> Result<DynamicImage> {
+fn decode(source: impl BufRead + Seek, origin: &Path) -> Result<DynamicImage> {
     let not_an_image = |error: ImageError| match error {
         ImageError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Error::io("read", path)(error)
+            Error::io("read", origin)(error)
         }
-        ImageError::Unsupported(_) => Error::file(path, "not a PNG or JPEG image that can be read here"),
-        error => Error::file(path, format!("not a readable image: {error}")),
+        ImageError::Unsupported(_) => Error::file(origin, "not a PNG or JPEG image that can be read here"),
+        error => Error::file(origin, format!("not a readable image: {error}")),
     };
-    let reader = ImageReader::open(path).map_err(Error::io("open", path))?;
-    let reader = reader.with_guessed_format().map_err(Error::io("read", path))?;
+    let reader = ImageReader::new(source).with_guessed_format().map_err(Error::io("read", origin))?;
     let mut decoder = reader.into_decoder().map_err(not_an_image)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         let megapixels = MAX_PIXELS >> 20;
-        return Err(Error::file(path, format!("{width} x {height} pixels, more than {megapixels} megapixels")));
+        return Err(Error::file(origin, format!("{width} x {height} pixels, more than {megapixels} megapixels")));
     }
     let orientation = decoder.orientation().map_err(not_an_image)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(not_an_image)?;

@@ -13,6 +13,7 @@ mod program;
 mod recording;
 mod shader;
 mod timing;
+mod translate;
 
 pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
 pub use environment::driver_environment;
@@ -23,3 +24,4 @@ pub use program::{Memory, Program};
 pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};
 pub use timing::Clock;
+pub use translate::Language;

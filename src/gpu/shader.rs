@@ -207,7 +207,7 @@ impl KernelSpec {
         validator
             .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
             .subgroup_operations(naga::valid::SubgroupOperationSet::all());
-        validator.validate(&parsed).map_err(|error| {
+        let info = validator.validate(&parsed).map_err(|error| {
             let mut causes = Vec::new();
             let mut cause = std::error::Error::source(error.as_inner());
             while let Some(inner) = cause {
@@ -217,7 +217,7 @@ impl KernelSpec {
             let labels: Vec<_> = error.spans().map(|(span, label)| (*span, label.as_str())).collect();
             self.render(&error.as_inner().to_string(), &text, labels.into_iter(), &causes)
         })?;
-        Module::reflect(parsed).map_err(|problem| Error::Shader(format!("{}: {problem}", self.name())))
+        Module::reflect(parsed, info).map_err(|problem| Error::Shader(format!("{}: {problem}", self.name())))
     }
 }
 
@@ -254,6 +254,8 @@ pub type Field = (&'static str, usize, &'static str);
 pub struct Module {
     /// For the device.
     pub naga: naga::Module,
+    /// What the validator found out.
+    pub info: naga::valid::ModuleInfo,
     /// By group and index.
     pub bindings: Vec<Binding>,
     /// Invocations per workgroup.
@@ -263,7 +265,7 @@ pub struct Module {
 }
 
 impl Module {
-    fn reflect(module: naga::Module) -> Result<Module, String> {
+    fn reflect(module: naga::Module, info: naga::valid::ModuleInfo) -> Result<Module, String> {
         let mut bindings = Vec::new();
         let mut uniform = Vec::new();
         for (_, variable) in module.global_variables.iter() {
@@ -286,7 +288,7 @@ impl Module {
         bindings.sort_by_key(|binding| (binding.group, binding.index));
         let entry = module.entry_points.iter().find(|entry| entry.name == "main").ok_or("no entry point `main`")?;
         let workgroup_size = entry.workgroup_size.iter().product();
-        Ok(Module { bindings, workgroup_size, uniform, naga: module })
+        Ok(Module { bindings, workgroup_size, uniform, naga: module, info })
     }
 }
 

@@ -151,7 +151,8 @@ fn check_seal(bytes: &[u8], seal: &str) -> Result<(), String> {
     let mut unsealed = bytes.to_vec();
     unsealed[at..at + UNSEALED.len()].copy_from_slice(UNSEALED.as_bytes());
     let got = checksum(&unsealed);
-    if got == seal { Ok(()) } else { Err(format!("damaged: expected the checksum {seal}, got {got}")) }
+    // A fuzzer cannot guess a checksum, and what lies behind it must not depend on it.
+    if got == seal || cfg!(fuzzing) { Ok(()) } else { Err(format!("damaged: expected the checksum {seal}, got {got}")) }
 }
 
 /// Where the digits of the checksum begin. Quotes within texts of the header are escaped, so nothing else reads like it.

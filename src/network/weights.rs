@@ -35,10 +35,14 @@ impl Weights {
 
     /// Reads weights together with their network, which the header holds: of a weights file or of a checkpoint.
     pub fn open(path: &Path) -> Result<(Network, Weights)> {
-        let bytes = read(path)?;
-        let file = tensors::parse(&bytes).map_err(|problem| Error::file(path, problem))?;
-        let network = network_of(path, &file)?;
-        let weights = file.weights(&network).map_err(|problem| Error::file(path, problem))?;
+        Weights::open_bytes(&read(path)?, path)
+    }
+
+    /// The same from a file's bytes; `origin` says in errors where they are from.
+    pub fn open_bytes(bytes: &[u8], origin: &Path) -> Result<(Network, Weights)> {
+        let file = tensors::parse(bytes).map_err(|problem| Error::file(origin, problem))?;
+        let network = network_of(origin, &file)?;
+        let weights = file.weights(&network).map_err(|problem| Error::file(origin, problem))?;
         Ok((network, weights))
     }
 

@@ -37,6 +37,7 @@ pub enum OperandSource {
 
 /// The tile of the matrix engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tile {
     /// Rows an invocation, a multiple of 4.
     pub rows: usize,
@@ -75,6 +76,7 @@ impl Tile {
 
 /// How a pass is recorded: what the tuner ([`crate::tune`]) chooses for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Kernels.
     pub form: Form,

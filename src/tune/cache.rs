@@ -9,6 +9,7 @@ use crate::known_bad::KnownBad;
 use crate::ops::Settings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A gain of less than three in a hundred is noise.
@@ -33,6 +34,10 @@ impl Entry {
     /// Nothing but a guess.
     pub fn new(label: &str, guess: Settings) -> Entry {
         Entry { label: label.to_string(), settings: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.settings.validate().is_ok()
     }
 
     /// The fastest that is right, if anything is.
@@ -104,8 +109,12 @@ impl Cache {
     }
 
     fn open_file(path: Option<PathBuf>) -> Cache {
-        let kept = Kept::open(path, |entry: &Entry| entry.settings.validate().is_ok());
-        Cache { kept, known_bad: KnownBad::default() }
+        Cache { kept: Kept::open(path, Entry::is_sound), known_bad: KnownBad::default() }
+    }
+
+    /// The entries in the bytes of a cache's file; none if it is damaged, or one of them is impossible.
+    pub fn entries_of(bytes: &[u8]) -> Option<BTreeMap<String, Entry>> {
+        kept::parse(bytes, Entry::is_sound)
     }
 
     /// Where it lies.

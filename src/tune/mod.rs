@@ -64,9 +64,14 @@ impl Choices {
     /// Reads the `tune.toml` of a run, or another file like it.
     pub fn read(path: &Path) -> Result<Choices> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        let choices: Choices = toml::from_str(&text).map_err(|error| Error::file(path, error.to_string()))?;
+        Choices::from_toml(&text).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// The same from a file's text.
+    pub fn from_toml(text: &str) -> Result<Choices, String> {
+        let choices: Choices = toml::from_str(text).map_err(|error| error.to_string())?;
         for (label, settings) in choices.all() {
-            settings.validate().map_err(|problem| Error::file(path, format!("{label}: {problem}")))?;
+            settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         Ok(choices)
     }
@@ -122,7 +127,11 @@ pub struct Tuned {
 
 /// The best guess first, then what is worth trying on a device of this kind.
 pub fn candidates(gpu: &Gpu) -> Vec<Settings> {
-    let seed = Settings::of(gpu);
+    candidates_from(Settings::of(gpu))
+}
+
+/// The same for any device for which these are the best guess.
+pub fn candidates_from(seed: Settings) -> Vec<Settings> {
     let others: Vec<Settings> = match seed.form {
         Form::Subgroup | Form::Sliding => {
             let lanes = seed.tile.down;

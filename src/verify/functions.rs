@@ -111,6 +111,18 @@ pub fn ulp(value: f64) -> f64 {
     (value.abs().max(TINY).log2().floor() - 23.0).exp2()
 }
 
+/// The `f32` at or below a value, and the one at or above it. What is granted counts from either: a result has to be
+/// rounded, and the conformance tests of WebGPU let the exact value be rounded before an error is added to it.
+fn neighbours(exact: f64) -> [f64; 2] {
+    let nearest = exact as f32;
+    let [below, above] = match f64::from(nearest).total_cmp(&exact) {
+        std::cmp::Ordering::Less => [nearest, nearest.next_up()],
+        std::cmp::Ordering::Equal => [nearest, nearest],
+        std::cmp::Ordering::Greater => [nearest.next_down(), nearest],
+    };
+    [f64::from(below), f64::from(above)]
+}
+
 impl Function {
     /// The same computed with too few digits, to see whether the sweep notices.
     pub(super) fn coarse() -> Function {
@@ -171,8 +183,10 @@ impl Function {
         let mut sweep = Sweep { function, range, grant, inputs, worst_ulp: 0.0, at, worst: 0.0, finding: None };
         for ((a, b), y) in a.iter().zip(b).zip(y) {
             let exact = (self.exact)(f64::from(*a), f64::from(*b));
-            let error = (f64::from(*y) - exact).abs();
-            let (in_ulp, share) = (error / ulp(exact), error / (self.granted)(f64::from(*a), exact));
+            let in_ulp = (f64::from(*y) - exact).abs() / ulp(exact);
+            let [below, above] = neighbours(exact);
+            let error = (f64::from(*y) - f64::from(*y).clamp(below, above)).abs();
+            let share = error / (self.granted)(f64::from(*a), exact);
             let within = share <= 1.0;
             if !within && sweep.finding.is_none() {
                 let of = if function == "division" { format!("{a:?} / {b:?}") } else { format!("{function}({a:?})") };
@@ -198,6 +212,24 @@ mod tests {
             let next = f32::from_bits(value.abs().to_bits() + 1) - value.abs();
             assert_eq!(ulp(f64::from(value)), f64::from(next), "{value}");
         }
+    }
+
+    /// Three ULP are granted to `log`, from the rounded value: no more.
+    #[test]
+    fn what_is_granted_counts_from_the_rounded_value() {
+        let log = &functions()[1];
+        let a = 10.0f32;
+        let exact = f64::from(a).ln();
+        let [below, above] = neighbours(exact);
+        assert!(below < exact && exact < above && above - below == ulp(exact));
+        for (y, passes) in [(above + 3.0 * ulp(exact), true), (above + 4.0 * ulp(exact), false)] {
+            let sweep = log.judge(&[a], &[0.0], &[y as f32]);
+            assert!(sweep.finding.is_none() == passes && sweep.worst_ulp > 3.0, "{sweep:?}");
+        }
+        assert_eq!(neighbours(1.5), [1.5, 1.5]);
+        let next = f64::from(1.0f32.next_up());
+        assert_eq!(neighbours(1.0 + 1e-12), [1.0, next]);
+        assert_eq!(neighbours(next - 1e-12), [1.0, next]);
     }
 
     #[test]

@@ -1,0 +1,134 @@
+//! What must hold of every parser for any bytes: no panic, no unbounded time or memory, and what is read is consistent.
+//!
+//! Each function takes bytes as they might lie in a file. `fuzz/fuzz_targets/` feeds them to libFuzzer, and
+//! `tests/hostile.rs` to every file of a corpus and to damaged files.
+
+use shadegrad::checkpoint::Checkpoint;
+use shadegrad::data::{idx, prepare};
+use shadegrad::known_bad;
+use shadegrad::network::{CompileOptions, Network, Weights};
+use shadegrad::train::{Progress, metrics};
+use shadegrad::tune::{Cache, Choices};
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+/// The name of a target, which is that of its folder in the corpus, and what it does with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+#[allow(dead_code)]
+pub const ALL: [Target; 9] = [
+    ("idx", idx),
+    ("gzip", gzip),
+    ("network", network),
+    ("weights", weights),
+    ("checkpoint", checkpoint),
+    ("image", image),
+    ("choices", choices),
+    ("metrics", metrics),
+    ("known_bad", known_bad),
+];
+
+fn origin() -> &'static Path {
+    Path::new("fuzzed")
+}
+
+/// Images and labels of a data set.
+pub fn idx(bytes: &[u8]) {
+    if let Ok(images) = idx::images_from(bytes, origin()) {
+        assert!(images.count() > 0);
+        assert_eq!(images.pixels.len(), images.count() * images.shape.iter().product::<usize>());
+    }
+    if let Ok(labels) = idx::labels_from(bytes, origin()) {
+        assert!(!labels.is_empty());
+    }
+}
+
+/// The same behind gzip: a whole stream of these bytes, and these bytes as a stream.
+pub fn gzip(bytes: &[u8]) {
+    idx(&[&[0x1f, 0x8b], bytes].concat());
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(bytes).unwrap();
+    let packed = packer.finish().unwrap();
+    let plain = idx::images_from(bytes, origin()).ok();
+    // What is gzip itself is unpacked once, not twice.
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        assert_eq!(idx::images_from(&packed[..], origin()).ok(), plain);
+    }
+}
+
+/// A network's TOML, with all that is made of a network without a device.
+pub fn network(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(network) = Network::from_toml("fuzzed", text) else { return };
+    let written = network.to_toml();
+    let again = Network::from_toml("fuzzed", &written).unwrap_or_else(|error| panic!("{error}\n{written}"));
+    assert_eq!(again.to_toml(), written);
+    let _ = network.summary(3);
+    let _ = network.compile(&CompileOptions { batch: 2, train_images: 4, ..CompileOptions::default() });
+}
+
+/// A file of weights: these bytes, and these bytes as a header of JSON, a line, and the data behind it.
+pub fn weights(bytes: &[u8]) {
+    for bytes in [bytes, &framed(bytes)] {
+        if let Ok((network, weights)) = Weights::open_bytes(bytes, origin()) {
+            assert_eq!(weights.values.len(), network.parameters().len());
+            let written = weights.to_bytes(&network);
+            assert_eq!(Weights::open_bytes(&written, origin()).unwrap().1, weights);
+        }
+    }
+}
+
+/// A checkpoint, in both ways as well.
+pub fn checkpoint(bytes: &[u8]) {
+    for bytes in [bytes, &framed(bytes)] {
+        if let Ok(checkpoint) = Checkpoint::from_bytes(bytes, origin()) {
+            let written = checkpoint.to_bytes();
+            assert_eq!(Checkpoint::from_bytes(&written, origin()).unwrap().to_bytes(), written);
+        }
+    }
+}
+
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    let header = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let mut file = (header as u64).to_le_bytes().to_vec();
+    file.extend(&bytes[..header]);
+    file.extend(bytes.get(header + 1..).unwrap_or_default());
+    file
+}
+
+/// A picture of a digit, for grey networks and for colour.
+pub fn image(bytes: &[u8]) {
+    for shape in [[28, 28, 1], [5, 9, 3]] {
+        if let Ok(pixels) = prepare::prepare_from(Cursor::new(bytes), origin(), shape) {
+            assert_eq!(pixels.len(), shape.iter().product::<usize>());
+        }
+    }
+}
+
+/// What the tuner keeps, and a run's `tune.toml`.
+pub fn choices(bytes: &[u8]) {
+    for entry in Cache::entries_of(bytes).into_iter().flatten() {
+        let _ = (entry.1.best(), entry.1.knows(&entry.1.settings));
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(choices) = Choices::from_toml(text) {
+        assert!(choices.all().all(|(_, settings)| settings.validate().is_ok()));
+    }
+}
+
+/// `metrics.jsonl`: what is kept of it is whole lines, and all of that is kept again.
+pub fn metrics(bytes: &[u8]) {
+    let progress = Progress { epochs: 2, step: 1000, ..Progress::default() };
+    let kept = metrics::until(bytes, &progress);
+    assert!(bytes.starts_with(kept) && (kept.is_empty() || kept.ends_with(b"\n")));
+    assert_eq!(metrics::until(kept, &progress), kept);
+}
+
+/// The list of kernels that are known to be wrong.
+pub fn known_bad(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for entry in known_bad::entries_of(text, origin()).unwrap_or_default() {
+        assert!(!entry.adapter.is_empty() && !entry.kernel.is_empty() && !entry.reason.is_empty());
+    }
+}

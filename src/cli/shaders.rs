@@ -1,0 +1,81 @@
+//! `shadegrad shaders`
+
+use super::DeviceOption;
+use clap::{Args, ValueEnum};
+use shadegrad::data::replace_file;
+use shadegrad::gpu::Language;
+use shadegrad::machine::recording;
+use shadegrad::network::{CompileOptions, Network};
+use shadegrad::train::TrainOptions;
+use shadegrad::{Error, Result};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Options {
+    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
+    model: String,
+    /// What to write; several with commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "wgsl")]
+    to: Vec<To>,
+    /// Where to; made if need be, and files of the same names are replaced
+    #[arg(long, value_name = "DIR", default_value = "shaders-of-step")]
+    out: PathBuf,
+    /// Images a step
+    #[arg(long, default_value_t = 100)]
+    batch_size: usize,
+    #[command(flatten)]
+    device: DeviceOption,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum To {
+    /// As it is written, with files joined and constants in their places
+    Wgsl,
+    /// For Vulkan, in binary: see spirv-dis
+    Spirv,
+    /// For DirectX 12
+    Hlsl,
+    /// For Metal
+    Msl,
+    /// For OpenGL ES
+    Glsl,
+}
+
+impl From<To> for Language {
+    fn from(to: To) -> Language {
+        match to {
+            To::Wgsl => Language::Wgsl,
+            To::Spirv => Language::SpirV,
+            To::Hlsl => Language::Hlsl,
+            To::Msl => Language::Msl,
+            To::Glsl => Language::Glsl,
+        }
+    }
+}
+
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let network = Network::open(&options.model)?;
+    let device = options.device.open(true)?;
+    let compiled = network.compile(&CompileOptions {
+        batch: options.batch_size,
+        train_images: 60_000,
+        momentum: TrainOptions::default().momentum,
+        ..CompileOptions::default()
+    })?;
+    let recording = recording(&compiled, &compiled.train, device.choices())?;
+    let folder = &options.out;
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let mut written = 0;
+    for dispatch in recording.dispatches() {
+        for language in options.to.iter().map(|to| Language::from(*to)) {
+            let text = dispatch.kernel.translate(language)?;
+            let path = folder.join(format!("{}.{}", dispatch.label, language.extension()));
+            replace_file(&path, |file| file.write_all(&text))?;
+            written += 1;
+        }
+    }
+    println!("{written} kernels of a training step of {} are in {}", network.name, folder.display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,165 @@
+//! Kernels in the languages that drivers take: what becomes of WGSL on Vulkan, DirectX 12, Metal and OpenGL ES.
+//!
+//! `wgpu` translates a kernel itself when it makes a pipeline. Here the same translator is called without a device, so
+//! that every kernel can be checked for every family of GPUs on a machine that has none of them, and read by whoever
+//! wants to know what a driver is given. Checks of indices and loops are those that pipelines are made with; bindings are
+//! numbered in the order of their WGSL declarations, which a device may do otherwise.
+
+use super::shader::{BindingKind, KernelSpec, Module};
+use crate::error::{Error, Result};
+use naga::ResourceBinding;
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+
+/// A language that kernels can be put into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// WGSL as it is written, files joined and constants replaced: WebGPU.
+    Wgsl,
+    /// SPIR-V 1.3, in binary: Vulkan 1.1.
+    SpirV,
+    /// HLSL of shader model 6.0: DirectX 12.
+    Hlsl,
+    /// The Metal Shading Language 2.4.
+    Msl,
+    /// GLSL ES 3.1: OpenGL ES, and WebGL's successors.
+    Glsl,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Language; 5] = [Language::Wgsl, Language::SpirV, Language::Hlsl, Language::Msl, Language::Glsl];
+
+    /// What the names of files in this language end in, as tools expect it.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Language::Wgsl => "wgsl",
+            Language::SpirV => "spv",
+            Language::Hlsl => "hlsl",
+            Language::Msl => "metal",
+            Language::Glsl => "comp",
+        }
+    }
+}
+
+impl KernelSpec {
+    /// The kernel in another language.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shader`] when the kernel is not valid, or the language cannot say it; the message names both.
+    pub fn translate(&self, language: Language) -> Result<Vec<u8>> {
+        if language == Language::Wgsl {
+            return self.text().map(String::into_bytes);
+        }
+        let module = self.module()?;
+        let translated = match language {
+            Language::Wgsl | Language::SpirV => spirv(&module),
+            Language::Hlsl => hlsl(&module),
+            Language::Msl => msl(&module),
+            Language::Glsl => glsl(&module),
+        };
+        translated.map_err(|problem| Error::Shader(format!("{} cannot become {language:?}: {problem}", self.name())))
+    }
+}
+
+/// Drivers of Vulkan and OpenGL keep indices inside of buffers and images themselves.
+const UNCHECKED: BoundsCheckPolicies = policies(BoundsCheckPolicy::Unchecked);
+/// Those of Metal do not.
+const CHECKED: BoundsCheckPolicies = policies(BoundsCheckPolicy::Restrict);
+
+const fn policies(policy: BoundsCheckPolicy) -> BoundsCheckPolicies {
+    BoundsCheckPolicies {
+        index: policy,
+        buffer: policy,
+        image_load: policy,
+        binding_array: BoundsCheckPolicy::Unchecked,
+    }
+}
+
+/// The name of the only entry point.
+const MAIN: &str = "main";
+
+fn spirv(module: &Module) -> Result<Vec<u8>, String> {
+    let options = spv::Options {
+        lang_version: (1, 3),
+        bounds_check_policies: UNCHECKED,
+        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+        force_loop_bounding: false,
+        ..spv::Options::default()
+    };
+    let pipeline = spv::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point: MAIN.into() };
+    let words = spv::write_vec(&module.naga, &module.info, &options, Some(&pipeline));
+    Ok(words.map_err(|error| error.to_string())?.into_iter().flat_map(u32::to_le_bytes).collect())
+}
+
+fn hlsl(module: &Module) -> Result<Vec<u8>, String> {
+    let options = hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_0,
+        zero_initialize_workgroup_memory: false,
+        force_loop_bounding: false,
+        ..hlsl::Options::default()
+    };
+    let pipeline = hlsl::PipelineOptions { entry_point: Some((naga::ShaderStage::Compute, MAIN.into())) };
+    let mut text = String::new();
+    let mut writer = hlsl::Writer::new(&mut text, &options, &pipeline);
+    writer.write(&module.naga, &module.info, None).map_err(|error| error.to_string())?;
+    Ok(text.into_bytes())
+}
+
+fn msl(module: &Module) -> Result<Vec<u8>, String> {
+    let (mut buffers, mut textures) = (0..u8::MAX, 0..u8::MAX);
+    let mut resources = msl::EntryPointResources::default();
+    for binding in &module.bindings {
+        let texture = binding.kind == BindingKind::Texture;
+        let target = msl::BindTarget {
+            buffer: if texture { None } else { buffers.next() },
+            texture: if texture { textures.next() } else { None },
+            mutable: binding.kind == BindingKind::ReadWrite,
+            ..msl::BindTarget::default()
+        };
+        resources.resources.insert(ResourceBinding { group: binding.group, binding: binding.index }, target);
+    }
+    // The lengths of all buffers, for the checks of indices.
+    resources.sizes_buffer = buffers.next();
+    let options = msl::Options {
+        lang_version: (2, 4),
+        per_entry_point_map: [(MAIN.to_string(), resources)].into(),
+        fake_missing_bindings: false,
+        bounds_check_policies: CHECKED,
+        zero_initialize_workgroup_memory: false,
+        force_loop_bounding: false,
+        ..msl::Options::default()
+    };
+    let pipeline = msl::PipelineOptions {
+        entry_point: Some((naga::ShaderStage::Compute, MAIN.into())),
+        ..msl::PipelineOptions::default()
+    };
+    let (text, info) =
+        msl::write_string(&module.naga, &module.info, &options, &pipeline).map_err(|error| error.to_string())?;
+    // An entry point may fail alone.
+    info.entry_point_names.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    Ok(text.into_bytes())
+}
+
+fn glsl(module: &Module) -> Result<Vec<u8>, String> {
+    let mut options = glsl::Options {
+        version: glsl::Version::new_gles(310),
+        zero_initialize_workgroup_memory: false,
+        ..glsl::Options::default()
+    };
+    // Buffers that are stored to, uniforms and images are numbered apart.
+    for kind in [&[BindingKind::Read, BindingKind::ReadWrite][..], &[BindingKind::Uniform], &[BindingKind::Texture]] {
+        let of_kind = module.bindings.iter().filter(|binding| kind.contains(&binding.kind));
+        for (slot, binding) in (0..).zip(of_kind) {
+            options.binding_map.insert(ResourceBinding { group: binding.group, binding: binding.index }, slot);
+        }
+    }
+    let pipeline =
+        glsl::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point: MAIN.into(), multiview: None };
+    let mut text = String::new();
+    let mut writer = glsl::Writer::new(&mut text, &module.naga, &module.info, &options, &pipeline, UNCHECKED)
+        .map_err(|error| error.to_string())?;
+    writer.write().map_err(|error| error.to_string())?;
+    Ok(text.into_bytes())
+}
