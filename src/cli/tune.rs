@@ -79,14 +79,24 @@ impl TuneOption {
 
     /// The device with the kernels of its choice for this network.
     pub fn apply(&self, device: &Device, compiled: &Compiled, silent: bool) -> Result<Device> {
-        Ok(self.begin(device, compiled, silent)?.0)
+        Ok(self.choose(device, compiled, Rushed::No, silent)?.0)
     }
 
-    /// The same, with what there was no time for.
+    /// The same, with what there was no time for: if the network has been met before, all that is not known yet.
     pub fn begin<'a>(
         &self,
         device: &'a Device,
         compiled: &'a Compiled,
+        silent: bool,
+    ) -> Result<(Device, Option<Rest<'a>>)> {
+        self.choose(device, compiled, Rushed::Yes, silent)
+    }
+
+    fn choose<'a>(
+        &self,
+        device: &'a Device,
+        compiled: &'a Compiled,
+        rushed: Rushed,
         silent: bool,
     ) -> Result<(Device, Option<Rest<'a>>)> {
         let effort = match &self.tune {
@@ -99,7 +109,7 @@ impl TuneOption {
             }
         };
         let Some(gpu) = device.gpu() else { return Ok((device.clone(), None)) };
-        let (tuner, cache) = run(gpu, compiled, effort, silent)?;
+        let (tuner, cache) = run(gpu, compiled, open_cache(gpu), (effort, rushed), silent)?;
         let choices = tuner.choices()?;
         let device = device.with_choices(choices.clone())?;
         let rest = (tuner.left() > 0).then(|| Rest::new(gpu, tuner, cache, choices));
@@ -107,10 +117,28 @@ impl TuneOption {
     }
 }
 
+/// Whether somebody waits who would rather begin with what is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rushed {
+    Yes,
+    No,
+}
+
+fn open_cache(gpu: &Gpu) -> Cache {
+    Cache::open(Cache::folder().as_deref(), gpu)
+}
+
 /// Tunes. A cache that cannot be written is no reason to stop.
-fn run<'a>(gpu: &Gpu, compiled: &'a Compiled, effort: Effort, silent: bool) -> Result<(Tuner<'a>, Cache)> {
-    let mut cache = Cache::open(Cache::folder().as_deref(), gpu);
+fn run<'a>(
+    gpu: &Gpu,
+    compiled: &'a Compiled,
+    mut cache: Cache,
+    (effort, rushed): (Effort, Rushed),
+    silent: bool,
+) -> Result<(Tuner<'a>, Cache)> {
     let mut tuner = Tuner::new(gpu, compiled, &cache)?;
+    let waits = rushed == Rushed::Yes && effort != Effort::Full && tuner.has_met_all();
+    let effort = if waits { Effort::Within(Duration::ZERO) } else { effort };
     let mut reporter = Reporter { silent, bar: None };
     let refused = pollster::block_on(tuner.go_on(gpu, effort, &mut |progress| reporter.show(progress)));
     reporter.clear();
@@ -248,7 +276,7 @@ pub fn command(options: &Options) -> Result<ExitCode> {
             "only devices that run shaders can be tuned, not the CPU; see `shadegrad devices`".into(),
         ));
     };
-    let (tuner, _) = run(gpu, &compiled, Effort::Full, false)?;
+    let (tuner, _) = run(gpu, &compiled, open_cache(gpu), (Effort::Full, Rushed::No), false)?;
     let tuned = tuner.tuned();
     if tuned.is_empty() {
         println!("{}: no pass is large enough for a choice to matter", network.name);
@@ -285,6 +313,30 @@ mod tests {
         let tuner = Tuner::new(gpu, compiled, &cache).unwrap();
         let choices = tuner.choices().unwrap();
         Rest::new(gpu, tuner, cache, choices)
+    }
+
+    #[test]
+    fn a_network_that_was_met_before_begins_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let gpu = device.gpu().unwrap();
+        let left = |rushed: Rushed| {
+            let cache = Cache::open(Some(folder.path()), gpu);
+            let known = Tuner::new(gpu, &compiled, &cache).unwrap();
+            let (before, met) = (known.left(), known.has_met_all());
+            // Enough for one candidate.
+            let effort = (Effort::Within(Duration::from_millis(1)), rushed);
+            (before, met, run(gpu, &compiled, cache, effort, true).unwrap().0.left())
+        };
+        // One of each pass, whoever waits, as they come first.
+        let passes = Tuner::new(gpu, &compiled, &Cache::open(None, gpu)).unwrap().passes();
+        for _ in 0..passes {
+            let (before, met, after) = left(Rushed::Yes);
+            assert!(!met && after == before - 1);
+        }
+        let (before, met, after) = left(Rushed::Yes);
+        assert!(met && before > 0 && after == before, "{before} left, then {after}");
+        assert_eq!(left(Rushed::No).2, before - 1);
     }
 
     #[test]

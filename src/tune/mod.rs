@@ -258,9 +258,19 @@ impl<'a> Tuner<'a> {
         Ok(Tuner { compiled, guess, candidates, contests, known_bad: cache.known_bad().clone() })
     }
 
+    /// How many passes there is a choice for.
+    pub fn passes(&self) -> usize {
+        self.contests.len()
+    }
+
     /// How many candidates nothing is known of.
     pub fn left(&self) -> usize {
         self.contests.iter().map(Contest::unknown).sum()
+    }
+
+    /// Whether something was measured of every pass, so that nothing has to be before a run begins.
+    pub fn has_met_all(&self) -> bool {
+        self.contests.iter().all(|contest| contest.entry.as_ref().is_some_and(|entry| !entry.tried.is_empty()))
     }
 
     /// Whether a candidate is left that is expected to end within a time.
