@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | | files, or the built-in generator, become bytes: 0 is background, 255 ink | [`data`] |
 //! | | the bytes go to the device once; each epoch sends a new order of them | [`train`], [`data::order`] |
-//! | `batch.gather` | the order picks a batch: bytes become numbers from 0 to 1 | [`ops::gather_batch`] |
+//! | `batch.gather` | the order picks a batch: bytes become numbers from 0 to 1; with `--augment`, distorted by maps that `batch.augment` has drawn | [`ops::gather_batch`], [`ops::augment`] |
 //! | `conv1.forward` | convolution, bias and ReLU | [`ops::conv2d`], [`ops::activation`] |
 //! | `pool1.forward` | maximum of each window | [`ops::pool2d`] |
 //! | `conv2.forward`, `pool2.forward` | the same, smaller and deeper | |

@@ -15,6 +15,7 @@ use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::{DataPair, Share, Source};
 use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
+use shadegrad::ops::augment::Augment;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::train::{EpochReport, Event, Interval, Outcome, Progress, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
@@ -57,11 +58,15 @@ pub struct Options {
     /// What is minimised [default: what the network says, cross-entropy in all presets]
     #[arg(long)]
     loss: Option<LossOption>,
+    /// Distort each training image anew: `digits`, or the most of each to either side, as in
+    /// shift=2,rotation=10,scale=0.1,shear=0.1,elastic=1.5 (pixels, degrees, share, tangent, pixels)
+    #[arg(long, value_name = "AMOUNTS")]
+    augment: Option<Augment>,
     /// What epochs are judged by: `test` (the test set), or a share (0.1) or number (5000) of training images that is
     /// held out
     #[arg(long, value_name = "test|SPLIT", default_value = "test")]
     validation: Validation,
-    /// Of weights, data order and dropout
+    /// Of weights, data order, dropout and augmentation
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: u64,
     #[command(flatten)]
@@ -90,8 +95,8 @@ pub struct Options {
     /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
     /// raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "validation", "seed",
-        "out", "init", "no_shuffle",
+        "model", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "augment", "validation",
+        "seed", "out", "init", "no_shuffle",
     ])]
     resume: Option<PathBuf>,
     /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
@@ -162,6 +167,7 @@ impl Options {
                 LossOption::CrossEntropy => Cost::CrossEntropy,
                 LossOption::Quadratic => Cost::Quadratic,
             }),
+            augment: self.augment,
             seed: self.seed,
             shuffle: !self.no_shuffle,
             max_steps: self.max_steps,

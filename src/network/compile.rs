@@ -8,6 +8,7 @@
 
 use super::{Network, NetworkParameter};
 use crate::error::{Error, Result};
+use crate::ops::augment::{self, Augment};
 use crate::ops::softmax::{self, Cost};
 use crate::ops::{Activation, Flow, Site, Tape, activation, gather_batch, score, sgd};
 use crate::plan::{Element, Pass, Plan, TensorId};
@@ -35,6 +36,8 @@ pub struct CompileOptions {
     pub weight_decay: f32,
     /// What is minimised; the network's own choice if not given.
     pub cost: Option<Cost>,
+    /// How training images are distorted, if they are.
+    pub augment: Option<Augment>,
     /// Steps whose loss and correct count are kept on the device.
     pub slots: usize,
 }
@@ -51,6 +54,7 @@ impl Default for CompileOptions {
             nesterov: false,
             weight_decay: 0.0,
             cost: None,
+            augment: None,
             slots: 1,
         }
     }
@@ -166,6 +170,7 @@ impl Network {
                 options.batch
             )));
         }
+        self.check_augment(options)?;
         let mut plan = Plan::default();
         let parameters = self.parameters();
         let trains = options.train_images > 0;
@@ -234,6 +239,20 @@ impl Network {
         };
         plan.share(&[&train, &evaluate, &predict], &tensors.all());
         Ok(Compiled { plan, train, evaluate, predict, tensors })
+    }
+}
+
+impl Network {
+    fn check_augment(&self, options: &CompileOptions) -> Result<()> {
+        let [height, width, _] = self.input;
+        options.augment.map_or(Ok(()), |augment| augment.validate())?;
+        if options.augment.is_some() && height.max(width) > augment::LARGEST_SIDE {
+            let most = augment::LARGEST_SIDE;
+            return Err(Error::Usage(format!(
+                "--augment takes images of at most {most} pixels a side, got {height} x {width}"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -310,7 +329,18 @@ impl Compiler<'_> {
         let loss = tape.tensor("loss.loss", &[batch], Element::Real);
         let losses = tape.tensor("score.losses", &[slots], Element::Real);
         let x = self.x(tape);
-        tape.pass("batch.gather", op, &[data.images, data.labels, data.order], &[x, targets]);
+        let inputs = [data.images, data.labels, data.order];
+        match self.options.augment.filter(|_| tape.training()) {
+            None => tape.pass("batch.gather", op, &inputs, &[x, targets]),
+            Some(amount) => {
+                let shape @ [height, width, _] = self.network.input;
+                let maps = tape.tensor("batch.maps", &[batch, augment::MAP], Element::Int);
+                let draw = augment::Draw { batch, size: [height, width], amount };
+                tape.pass("batch.augment", draw, &[], &[maps]);
+                let op = augment::Gather { batch, shape, images };
+                tape.pass("batch.gather", op, &[inputs.as_slice(), &[maps]].concat(), &[x, targets]);
+            }
+        }
         (x, data, ScoreTensors { targets, loss, prediction, losses, correct, predictions })
     }
 

@@ -5,6 +5,7 @@
 //! [`Layer`] (`layer.rs`) is what networks are made of; it records the passes on a [`Tape`].
 
 pub mod activation;
+pub mod augment;
 mod config;
 pub mod conv2d;
 pub mod dense;
@@ -43,7 +44,7 @@ pub struct Step {
     pub seed_low: u32,
     /// High half of it.
     pub seed_high: u32,
-    /// Number of the step, from 0, over the whole run: what dropout draws by.
+    /// Number of the step, from 0, over the whole run: what dropout and augmentation draw by.
     pub step: u32,
     /// Position in the data order of the batch's first image.
     pub first: u32,
@@ -155,6 +156,7 @@ pub fn unkind() -> Vec<Box<dyn Op>> {
         softmax::unkind(),
         score::unkind(),
         gather_batch::unkind(),
+        augment::unkind(),
         sgd::unkind(),
     ];
     rooms.into_iter().flatten().collect()

@@ -3,6 +3,7 @@
 use crate::data::DataPair;
 use crate::error::{Error, Result};
 use crate::network::{CompileOptions, Compiled, Network};
+use crate::ops::augment::Augment;
 use crate::ops::softmax::Cost;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -26,7 +27,10 @@ pub struct TrainOptions {
     pub weight_decay: f32,
     /// What is minimised; the network's own if not given.
     pub loss: Option<Cost>,
-    /// Of the initial weights, the data order and dropout.
+    /// How training images are distorted, if they are.
+    #[serde(default)]
+    pub augment: Option<Augment>,
+    /// Of the initial weights, the data order, dropout and augmentation.
     pub seed: u64,
     /// Whether each epoch draws the images in a new order.
     pub shuffle: bool,
@@ -50,6 +54,7 @@ impl Default for TrainOptions {
             nesterov: false,
             weight_decay: 0.0,
             loss: None,
+            augment: None,
             seed: 1,
             shuffle: true,
             max_steps: None,
@@ -74,6 +79,7 @@ impl TrainOptions {
         let decay = self.weight_decay;
         expect((0.0..=1.0).contains(&decay), "--weight-decay must be from 0 to 1", &decay)?;
         expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
+        self.augment.map_or(Ok(()), |augment| augment.validate())?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
         expect(!never, "--checkpoint-every must be at least 1", &0)
@@ -102,6 +108,7 @@ impl TrainOptions {
             nesterov: self.nesterov,
             weight_decay: self.weight_decay,
             cost: self.loss,
+            augment: self.augment,
             slots,
             ..CompileOptions::default()
         })

@@ -4,6 +4,7 @@
 use shadegrad::gpu::Recording;
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Compiled, Network, PRESETS};
+use shadegrad::ops::augment::Augment;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::ops::{Form, OperandSource, Settings};
 use shadegrad::profile::{copy, multiply_add};
@@ -108,7 +109,10 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
     networks.push(Network::from_toml("rare", RARE).unwrap());
     networks.push(Network::from_toml("deep", &deep()).unwrap());
     for network in &networks {
-        for (batch, momentum, cost) in [(100, 0.9, Cost::CrossEntropy), (3, 0.0, Cost::Quadratic)] {
+        let augment = Some(Augment::DIGITS);
+        for (batch, momentum, cost, augment) in
+            [(100, 0.9, Cost::CrossEntropy, None), (3, 0.0, Cost::Quadratic, augment)]
+        {
             let options = CompileOptions {
                 batch,
                 train_images: 60_000,
@@ -116,6 +120,7 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
                 predict: true,
                 momentum,
                 cost: Some(cost),
+                augment,
                 slots: 600,
                 ..CompileOptions::default()
             };

@@ -7,7 +7,7 @@ pub(super) const ROTATIONS: [[u32; 2]; 8] =
     [[10, 26], [11, 21], [13, 27], [23, 5], [6, 20], [17, 11], [25, 10], [18, 20]];
 
 /// Threefry-4x32 of 20 rounds.
-fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
+pub(in crate::ops) fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
     let [a, b, c, d] = key;
     let keys = [a, b, c, d, 0x1bd1_1bda ^ a ^ b ^ c ^ d];
     let mut x = counter;

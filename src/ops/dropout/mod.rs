@@ -15,6 +15,7 @@ mod gpu;
 mod layer;
 
 pub(crate) use cases::unkind;
+pub(super) use cpu::threefry;
 pub use layer::Dropout;
 
 use super::{Activation, Op};

@@ -20,7 +20,7 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
 }
 
 /// `bytes` as words, the first byte in the lowest bits.
-fn words(bytes: &[u8]) -> Vec<u32> {
+pub(in crate::ops) fn words(bytes: &[u8]) -> Vec<u32> {
     let word = |four: &[u8]| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
     bytes.chunks(4).map(word).collect()
 }

@@ -10,6 +10,7 @@ mod fast;
 mod gpu;
 
 pub(crate) use cases::unkind;
+pub(super) use cases::words;
 
 use super::Op;
 

@@ -1,0 +1,111 @@
+use super::{Augment, Draw, Gather, MAP};
+use crate::ops::{Op, Step, gather_batch};
+use crate::verify::{Case, Check, Values, Verify};
+
+const ALL: Augment = Augment { shift: 3.0, rotation: 30.0, scale: 0.3, shear: 0.4, elastic: 2.0 };
+
+/// The most that may be asked for; one distortion at a time.
+fn amounts() -> Vec<Augment> {
+    let none = Augment::default();
+    vec![
+        ALL,
+        Augment { shift: 15.0, rotation: 45.0, scale: 0.9, shear: 1.0, elastic: 15.0 },
+        none,
+        Augment { shift: 0.5, ..none },
+        Augment { rotation: 45.0, ..none },
+        Augment { scale: 0.5, ..none },
+        Augment { shear: 1.0, ..none },
+        Augment { elastic: 4.0, ..none },
+    ]
+}
+
+/// Lone pixels, lines and columns, sides below and above the grid's, colour, images that start within words; more rows
+/// than pixels.
+const SHAPES: [(usize, [usize; 3], usize); 8] = [
+    (5, [9, 7, 1], 4),
+    (3, [28, 28, 1], 3),
+    (70, [1, 1, 1], 71),
+    (2, [1, 13, 2], 5),
+    (4, [11, 1, 1], 3),
+    (3, [4, 3, 3], 2),
+    (1, [33, 65, 1], 1),
+    (65, [5, 6, 1], 70),
+];
+
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let mut ops: Vec<Box<dyn Op>> = Vec::new();
+    for (index, (batch, shape @ [height, width, _], images)) in SHAPES.into_iter().enumerate() {
+        let amounts = amounts();
+        let amount = amounts[index % amounts.len()];
+        ops.push(Box::new(Draw { batch, size: [height, width], amount }));
+        ops.push(Box::new(Gather { batch, shape, images }));
+    }
+    ops.push(Box::new(Draw { batch: 2, size: [1024, 1023], amount: amounts()[1] }));
+    ops
+}
+
+const STEPS: [[u32; 3]; 3] = [[0, 0, 0], [1, 2, 3], [!0, !0, !0]];
+
+fn step([seed_low, seed_high, step]: [u32; 3]) -> Step {
+    Step { seed_low, seed_high, step, count: u32::MAX, ..Step::default() }
+}
+
+impl Draw {
+    /// The case of a step. Maps start as something that is none, so that one left out shows.
+    pub fn case(&self, of: Step) -> Case {
+        Case::new(*self, vec![("maps", Values::Int(vec![12_345; self.batch * MAP]))]).with_step(of)
+    }
+
+    /// The maps of a step, for the other pass.
+    pub(super) fn maps(&self, of: Step) -> Vec<u32> {
+        self.case(of).reference::<f64>()[0].1.iter().map(|number| *number as u32).collect()
+    }
+}
+
+impl Verify for Draw {
+    /// Integers: the same on every device.
+    fn checks(&self) -> Vec<Check> {
+        STEPS.into_iter().map(|key| Check::exact("integers", self.case(step(key)))).collect()
+    }
+}
+
+impl Gather {
+    /// A case of given bytes, maps, labels and order.
+    pub fn case(&self, bytes: &[u8], maps: Vec<u32>, [labels, order]: [Vec<u32>; 2], of: Step) -> Case {
+        let given = vec![
+            ("images", gather_batch::words(bytes).into()),
+            ("labels", labels.into()),
+            ("order", order.into()),
+            ("maps", maps.into()),
+            ("targets", Values::Int(vec![12_345; self.batch])),
+        ];
+        Case::new(*self, given).with_step(of)
+    }
+}
+
+impl Verify for Gather {
+    /// Sums of integers, and one product of two f32: the same on every device. Every byte occurs; maps that were drawn, and
+    /// some that lead far away; whole batches, padded ones, and an empty one.
+    fn checks(&self) -> Vec<Check> {
+        let Gather { batch, shape: [height, width, _], images } = *self;
+        let bytes: Vec<u8> = (0..images * self.pixels()).map(|i| (i * 89 + i / 256) as u8).collect();
+        let labels: Vec<u32> = (0..images as u32).map(|i| i * 3 + 1).collect();
+        let order: Vec<u32> = (0..images as u32).rev().collect();
+        let last = images.saturating_sub(batch);
+        let wild = || (0..batch * MAP).map(|i| (i as i32 * 7919 % 60_013 - 30_000) as u32).collect();
+        let drawn = |amount| Draw { batch, size: [height, width], amount }.maps(step([5, 6, 7]));
+        let whole = batch.min(images);
+        let cases = [
+            (drawn(ALL), 0, whole),
+            (drawn(Augment::default()), last, whole),
+            (drawn(amounts()[1]), last / 2, whole.div_ceil(2)),
+            (wild(), last, whole),
+            (drawn(ALL), 0, 0),
+        ];
+        let check = |(maps, first, count): (Vec<u32>, usize, usize)| {
+            let of = Step { first: first as u32, count: count as u32, ..Step::default() };
+            Check::exact("bytes", self.case(&bytes, maps, [labels.clone(), order.clone()], of))
+        };
+        cases.into_iter().map(check).collect()
+    }
+}
