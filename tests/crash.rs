@@ -18,7 +18,8 @@ const MODEL: &str = "name = 'drops'\ninput = [28, 28, 1]\n[[layers]]\ntype = 'co
                      [[layers]]\ntype = 'dropout'\nrate = 0.2\n[[layers]]\ntype = 'flatten'\n\
                      [[layers]]\ntype = 'dense'\nunits = 16\nactivation = 'tanh'\n\
                      [[layers]]\ntype = 'dropout'\nrate = 0.1\n[[layers]]\ntype = 'dense'\nunits = 10\n";
-const TRAIN: &str = "train --model drops.toml --data data --batch-size 20 --epochs 4 --momentum 0.9 --quiet";
+const TRAIN: &str =
+    "train --model drops.toml --data data --batch-size 20 --epochs 4 --momentum 0.9 --augment digits --quiet";
 const STEPS: u64 = 60;
 
 /// With a finished run in `whole`.

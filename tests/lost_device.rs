@@ -8,6 +8,7 @@ mod spots;
 use shadegrad::Error;
 use shadegrad::data::DataPair;
 use shadegrad::machine::Device;
+use shadegrad::ops::augment::Augment;
 use shadegrad::train::{Event, Interval, TrainOptions, Trainer};
 use spots::{data, model, options};
 use std::ops::ControlFlow;
@@ -17,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const STEPS: usize = 60;
 
 fn three_epochs() -> TrainOptions {
-    TrainOptions { epochs: 3, checkpoint_every: Some(Interval::Steps(7)), ..options() }
+    TrainOptions { epochs: 3, checkpoint_every: Some(Interval::Steps(7)), augment: Some(Augment::DIGITS), ..options() }
 }
 
 /// A device of its own, which can be destroyed without harm to others.

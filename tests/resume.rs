@@ -8,15 +8,16 @@ use shadegrad::data::DataPair;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::Weights;
+use shadegrad::ops::augment::Augment;
 use shadegrad::train::{EpochReport, Event, Interval, Outcome, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
 
-/// 95 images in batches of 20: five steps an epoch, of which the last is partial. Momentum, dropout, decay.
+/// 95 images in batches of 20: five steps an epoch, of which the last is partial. Momentum, dropout, decay, augmentation.
 const STEPS: usize = 15;
 
 fn three_epochs() -> TrainOptions {
-    TrainOptions { epochs: 3, weight_decay: 1e-3, ..options() }
+    TrainOptions { epochs: 3, weight_decay: 1e-3, augment: Some(Augment::DIGITS), ..options() }
 }
 
 /// What two runs must have in common: everything but the time that they took.

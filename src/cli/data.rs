@@ -5,7 +5,9 @@ use super::output::grouped;
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
-use shadegrad::data::{MNIST_FOLDER, idx, sheet};
+use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
+use shadegrad::ops::Step;
+use shadegrad::ops::augment::{Augment, LARGEST_SIDE};
 use shadegrad::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +44,9 @@ struct ShowOptions {
     /// Samples in a row
     #[arg(long, default_value_t = 20)]
     columns: usize,
+    /// Distort them as `train --augment` does
+    #[arg(long, value_name = "AMOUNTS")]
+    augment: Option<Augment>,
     /// The picture
     #[arg(long, value_name = "FILE.png", default_value = "samples.png")]
     out: PathBuf,
@@ -87,10 +92,33 @@ fn show(options: &ShowOptions) -> Result<()> {
         return Err(Error::Usage(format!("--first {} is past the set's {} samples", options.first, set.len())));
     }
     let indices: Vec<usize> = (options.first..set.len()).take(options.count).collect();
-    let picture = sheet::contact_sheet(set, &indices, options.columns)?;
+    let picture = match &options.augment {
+        None => sheet::contact_sheet(set, &indices, options.columns)?,
+        Some(augment) => {
+            let set = distorted(set, &indices, augment)?;
+            sheet::contact_sheet(&set, &(0..set.len()).collect::<Vec<_>>(), options.columns)?
+        }
+    };
     sheet::save(&picture, &options.out)?;
     println!("{} of {}: {} samples in {}", set.name, data.source, indices.len(), options.out.display());
     Ok(())
+}
+
+/// These samples as a first step would have them.
+fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Dataset> {
+    let [height, width, _] = set.image_shape;
+    if height.max(width) > LARGEST_SIDE {
+        return Err(Error::Usage(format!("--augment takes images of at most {LARGEST_SIDE} pixels a side")));
+    }
+    let step = Step { seed_low: 1, ..Step::default() };
+    let image = |(row, index): (usize, &usize)| augment.image(set.image(*index), set.image_shape, &step, row);
+    Ok(Dataset {
+        images: indices.iter().enumerate().flat_map(image).collect(),
+        labels: indices.iter().map(|index| set.labels[*index]).collect(),
+        name: set.name.clone(),
+        image_shape: set.image_shape,
+        classes: set.classes,
+    })
 }
 
 fn export(options: &ExportOptions) -> Result<()> {

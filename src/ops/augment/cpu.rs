@@ -63,7 +63,7 @@ fn cosine(t: i32) -> i32 {
 }
 
 impl Draw {
-    fn map(&self, step: &Step, row: usize) -> [i32; MAP] {
+    pub(super) fn map(&self, step: &Step, row: usize) -> [i32; MAP] {
         let Most { shift, rotation, scale, shear, elastic } = self.amount.most();
         let [height, width] = self.size.map(|side| side as i32 - 1);
         let [u_x, u_y, u_angle, u_scale] = draw(step, row, 0);

@@ -40,7 +40,7 @@ impl Fast for Gather {
 
 impl Gather {
     /// One image, line by line: what a line has in common is computed once.
-    fn distort(&self, image: &[u8], map: &[i32], to: &mut [f32]) {
+    pub(super) fn distort(&self, image: &[u8], map: &[i32], to: &mut [f32]) {
         let [height, width, channels] = self.shape;
         let line_len = width * channels;
         let mixed = |a: i32, b: i32, weight: i32| (a * (256 - weight) + b * weight) >> 8;

@@ -23,7 +23,7 @@ mod gpu;
 
 pub(crate) use cases::unkind;
 
-use super::Op;
+use super::{Op, Step};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -109,6 +109,17 @@ impl FromStr for Augment {
         }
         augment.validate().map_err(|error| error.to_string())?;
         Ok(augment)
+    }
+}
+
+impl Augment {
+    /// An image of shape H, W, C as row `row` of step `step` would have it, rounded to bytes. Sides are at most
+    /// [`LARGEST_SIDE`].
+    pub fn image(&self, image: &[u8], shape @ [height, width, _]: [usize; 3], step: &Step, row: usize) -> Vec<u8> {
+        let map = Draw { batch: row + 1, size: [height, width], amount: *self }.map(step, row);
+        let mut x = vec![0.0_f32; image.len()];
+        Gather { batch: 1, shape, images: 1 }.distort(image, &map, &mut x);
+        x.into_iter().map(|x| (x * 255.0).round() as u8).collect()
     }
 }
 
