@@ -85,6 +85,7 @@ mod lifetime;
 pub mod machine;
 pub mod network;
 pub mod ops;
+pub mod picture;
 pub mod plan;
 pub mod profile;
 pub mod reference;
