@@ -5,8 +5,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use shadegrad::picture::Drawing;
 
-const WIDTH: u32 = 460;
-const HEIGHT: u32 = 350;
+/// Narrow, so that letters are not too small on a phone.
+const WIDTH: u32 = 420;
+const HEIGHT: u32 = 330;
 /// Of a line of the legend.
 const LINE: i32 = 20;
 
@@ -175,7 +176,7 @@ fn draw<B: DrawingBackend>(
         .margin_right(pixels(14))
         .margin_bottom(pixels(4))
         .x_label_area_size(pixels(44))
-        .y_label_area_size(pixels(70))
+        .y_label_area_size(pixels(68))
         .build_cartesian_2d(0.5..range.last_epoch + 0.5, range.low..range.high)
         .map_err(says)?;
     chart

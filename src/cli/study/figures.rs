@@ -6,6 +6,7 @@ use super::paper::MEASURES;
 use super::plan::Subject;
 use super::runs::Run;
 use shadegrad::picture::{self, Drawing};
+use shadegrad::table::grouped;
 use shadegrad::train::EpochReport;
 use shadegrad::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -74,7 +75,12 @@ impl Figures {
             .sum();
         let images: u64 = sum.iter().flatten().sum();
         let title = format!("{}, n = {}", subject.title, runs.len());
-        let caption = format!("{}: {wrong} wrong of {images} answers, summed over the seeds.", subject.title);
+        let caption = format!(
+            "{}: {} wrong of {} answers, summed over the seeds.",
+            subject.title,
+            grouped(wrong),
+            grouped(images)
+        );
         self.write(&format!("confusion-{}", subject.key), &HeatMap { title, counts: sum }, caption)
     }
 

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use shadegrad::picture::Drawing;
 use shadegrad::table::grouped;
 
-const CELL: i32 = 40;
+const CELL: i32 = 36;
 const LEFT: i32 = 48;
 const TOP: i32 = 76;
 const EDGE: i32 = 12;
@@ -45,7 +45,7 @@ impl Drawing for HeatMap {
         };
         let (middle, start) = (Pos::new(HPos::Center, VPos::Center), Pos::new(HPos::Left, VPos::Center));
         write(self.title.clone(), EDGE, 18, start, &INK)?;
-        write("predicted →".to_string(), LEFT, 42, start, &INK)?;
+        write("predicted".to_string(), LEFT, 42, start, &INK)?;
         write("label".to_string(), 4, 62, start, &INK)?;
         let wrong = |label: usize, row: &[u64]| {
             row.iter().enumerate().filter(|(class, _)| *class != label).map(|(_, count)| *count).max()

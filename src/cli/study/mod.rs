@@ -28,7 +28,7 @@ use plan::{Cases, Subject};
 use report::{Entry, Report};
 use runs::{Common, Job, State};
 use shadegrad::data::{DataPair, Source};
-use shadegrad::table::{Align, Table};
+use shadegrad::table::{Align, Table, grouped};
 use shadegrad::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -212,7 +212,9 @@ fn train_all(
 /// Says what is trained on and by what, which the runs themselves do not.
 fn introduce(options: &Options, data: &DataPair) -> Result<()> {
     if !options.quiet {
-        eprintln!("data: {}, {} training and {} validation images", data.source, data.train.len(), data.test.len());
+        let images = |count: usize| grouped(count as u64);
+        let (training, validation) = (images(data.train.len()), images(data.test.len()));
+        eprintln!("data: {}, {training} training and {validation} validation images", data.source);
     }
     options.device.open(options.quiet).map(|_| ())
 }

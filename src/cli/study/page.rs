@@ -45,6 +45,12 @@ pub fn list(items: &[impl Display]) -> String {
     format!("<ul>\n{items}</ul>\n")
 }
 
+/// A command, which is broken between its words alone.
+pub fn command(text: &str) -> String {
+    let words: Vec<String> = text.split(' ').map(|word| format!("<span>{}</span>", escape(word))).collect();
+    format!("<code>{}</code>", words.join(" "))
+}
+
 /// Names with what they are; values are HTML.
 pub fn facts(facts: &[(&str, String)]) -> String {
     let items: String =
@@ -69,8 +75,8 @@ pub fn table(name: &str, head: &[&str], body: &str) -> String {
     )
 }
 
-/// Ours, what was reported, and the difference, one below the other.
-pub fn compared(name: &str, rows: &[Row]) -> String {
+/// Ours, whose we compare with, and the difference, one below the other.
+pub fn compared(name: &str, rows: &[Row], whose: &str) -> String {
     let mut head = vec!["", ""];
     head.extend(MEASURES.iter().map(|measure| measure.name));
     let mut body = String::new();
@@ -84,7 +90,7 @@ pub fn compared(name: &str, rows: &[Row]) -> String {
             );
         };
         line("first ours", &row.title, &format!("ours, n = {}", row.n), Cell::ours);
-        line("rest", "", "reported", Cell::paper);
+        line("rest", "", whose, Cell::paper);
         line("rest", "", "difference", Cell::difference);
     }
     table(name, &head, &body)

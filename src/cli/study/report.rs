@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use shadegrad::data::{Dataset, replace_file, sheet};
 use shadegrad::machine::Device;
+use shadegrad::table::grouped;
 use shadegrad::{Error, Result, version};
 use std::io::Write;
 use std::path::Path;
@@ -73,7 +74,8 @@ impl Report<'_> {
         );
         body += &self.missing();
         body += &page::section("Settings", &self.settings(first));
-        let table1 = page::compared("Table I, and these runs beside it", &cases) + &page::paragraph(table::LEGEND);
+        let table1 =
+            page::compared("Table I, and these runs beside it", &cases, "paper") + &page::paragraph(table::LEGEND);
         body += &page::section("Table I", &table1);
         body += &page::section("Accuracy against epoch", &page::grid(&curves));
         let combined = format!("<div class=\"single\">\n{}</div>\n", page::figure(&combined));
@@ -116,14 +118,17 @@ impl Report<'_> {
     }
 
     fn markdown(&self, cases: &[Row], comparisons: &[Row], first: &Run) -> String {
-        let mut text =
-            format!("# Table I, and these runs beside it\n\n{}\n\n{}", self.summary(first), table::markdown(cases));
+        let mut text = format!(
+            "# Table I, and these runs beside it\n\n{}\n\n{}",
+            self.summary(first),
+            table::markdown(cases, "paper")
+        );
         text += &format!("\n{}\n", table::LEGEND);
         if !comparisons.is_empty() {
             let about: String = self.comparisons.iter().map(|entry| format!("- {}\n", about(&entry.subject))).collect();
             text += &format!(
                 "\n## Systems that the paper compares itself with\n\n{}\n{about}",
-                table::markdown(comparisons)
+                table::markdown(comparisons, "reported")
             );
         }
         let missing: String = self.lacking().iter().map(|line| format!("- {line}\n")).collect();
@@ -140,8 +145,8 @@ impl Report<'_> {
             "{}, {} training and {} test images; stochastic gradient descent, batches of {BATCH_SIZE}, learning rate {}, \
              momentum {}; shadegrad {}, {}. `{}`",
             first.record.data,
-            first.record.train_images,
-            first.record.validation_images,
+            grouped(first.record.train_images as u64),
+            grouped(first.record.validation_images as u64),
             self.learning_rate,
             self.momentum,
             env!("CARGO_PKG_VERSION"),
@@ -154,7 +159,7 @@ impl Report<'_> {
         let record = &first.record;
         let chosen = match &self.choice {
             Some(choice) if (choice.learning_rate, choice.momentum) == (self.learning_rate, self.momentum) => {
-                choice.story()
+                page::escape(choice.story())
             }
             Some(choice) => format!(
                 "Not those that were chosen on held-out images, which are {} and {}.",
@@ -163,14 +168,15 @@ impl Report<'_> {
             None => "Not chosen in this study: <code>study --choose</code> does that, on held-out images.".to_string(),
         };
         let epochs = self.cases.first().or(self.comparisons.first()).map_or(0, |entry| entry.subject.epochs);
-        let code = |text: &str| format!("<code>{}</code>", page::escape(text));
         page::facts(&[
             (
                 "Data",
                 page::escape(format!(
                     "{}: {} training images, {} test images, which are the validation set too. The paper's numbers are \
                      those of MNIST.",
-                    record.data, record.train_images, record.validation_images
+                    record.data,
+                    grouped(record.train_images as u64),
+                    grouped(record.validation_images as u64)
                 )),
             ),
             ("Training", format!("{epochs} epochs of stochastic gradient descent, batches of {BATCH_SIZE}")),
@@ -178,8 +184,8 @@ impl Report<'_> {
             ("Loss", "softmax cross-entropy, where nothing else is said".to_string()),
             ("Versions", format!("shadegrad {}, wgpu {}", env!("CARGO_PKG_VERSION"), version::wgpu())),
             ("Written", today()),
-            ("Command", code(&self.command)),
-            ("One run alone", code(&self.train_command)),
+            ("Command", page::command(&self.command)),
+            ("One run alone", page::command(&self.train_command)),
         ])
     }
 
@@ -205,7 +211,7 @@ impl Report<'_> {
 
     fn compared(&self, rows: &[Row]) -> String {
         let about: Vec<String> = self.comparisons.iter().map(|entry| about(&entry.subject)).collect();
-        page::compared("Systems that the paper compares itself with", rows) + &page::list(&about)
+        page::compared("Systems that the paper compares itself with", rows, "reported") + &page::list(&about)
     }
 
     /// The sheets, if they were asked for.
@@ -225,7 +231,7 @@ impl Report<'_> {
             let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
             let title = page::escape(&entry.subject.title);
             content += &format!(
-                "<h3>{title}</h3>\n<div class=\"panel scroll\" role=\"region\" tabindex=\"0\" aria-label=\"The worst digits of \
+                "<h3>{title}</h3>\n<div class=\"panel sheet\" role=\"region\" tabindex=\"0\" aria-label=\"The worst digits of \
                  {title}\"><img alt=\"Digits with the highest loss, each with label and prediction\" width=\"{}\" height=\"{}\" \
                  src=\"data:image/png;base64,{}\"></div>\n",
                 sheet.width(),

@@ -97,7 +97,9 @@ impl Cell {
 
     /// "+1.3 sd", ours above the paper.
     pub fn difference(&self) -> String {
-        self.deviations().map_or_else(|| NONE.to_string(), |by| format!("{by:+.1} sd").replace('-', "−"))
+        let text =
+            |by: f64| if by.abs() < 0.05 { "0.0 sd".to_string() } else { format!("{by:+.1} sd").replace('-', "−") };
+        self.deviations().map_or_else(|| NONE.to_string(), text)
     }
 
     /// The same as a number.
@@ -111,8 +113,8 @@ impl Cell {
     }
 }
 
-/// Rows in Markdown, three lines each: ours, the paper's, and the difference.
-pub fn markdown(rows: &[Row]) -> String {
+/// Rows in Markdown, three lines each: ours, whose we compare with, and the difference.
+pub fn markdown(rows: &[Row], whose: &str) -> String {
     let mut text = String::from("| | |");
     text.extend(MEASURES.iter().map(|measure| format!(" {} |", measure.name)));
     text += &format!("\n|---|---|{}\n", "---|".repeat(MEASURES.len()));
@@ -122,7 +124,7 @@ pub fn markdown(rows: &[Row]) -> String {
             text += &format!("| {first} | {second} |{cells}\n");
         };
         line(&format!("**{}**", row.title), &format!("ours, n = {}", row.n), Cell::ours);
-        line("", "reported", Cell::paper);
+        line("", whose, Cell::paper);
         line("", "difference", Cell::difference);
     }
     text
@@ -197,6 +199,7 @@ mod tests {
         // The slip has no difference, and neither has a single run.
         let found = texts(&cell(3, &[99.1, 99.3], &[13, 13]));
         assert_eq!(found, ["99.20 ± 0.14 (13)", "99.92† (13)", NONE]);
+        assert_eq!(cell(4, &[99.0, 99.39], &[]).difference(), "0.0 sd");
         assert_eq!(texts(&cell(4, &[99.0], &[])), ["99.00", "99.20", NONE]);
         assert_eq!(texts(&cell(4, &[], &[])), [NONE, "99.20", NONE]);
     }
@@ -216,7 +219,7 @@ mod tests {
         assert_eq!(fields[4][..6], ["case4", "max_val", "2", "98.5", "0.7071067811865476", "3 4"]);
         assert_eq!(fields[4][6..], ["99.92", "13", ""]);
 
-        let text = markdown(&rows);
+        let text = markdown(&rows, "paper");
         assert_eq!(text.lines().count(), 5, "{text}");
         assert!(text.lines().all(|line| line.matches('|').count() == 9), "{text}");
     }
