@@ -52,8 +52,8 @@ pub fn check_path(path: &Path) -> Result<()> {
     }
 }
 
-/// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole. A PNG has
-/// `scale` times as many pixels each way.
+/// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole. A PNG
+/// has `scale` times as many pixels each way.
 pub fn save(path: &Path, drawing: &impl Drawing, scale: u32) -> Result<()> {
     let failed = |error: String| Error::file(path, format!("cannot be drawn: {error}"));
     match Format::of(path)? {

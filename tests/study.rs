@@ -1,5 +1,5 @@
-//! `shadegrad study`: its trainings are those of `train`, it goes on where it was ended, and what its report says is what
-//! the runs have written.
+//! `shadegrad study`: its trainings are those of `train`, it goes on where it was ended, and what its report says is
+//! what the runs have written.
 
 #[path = "common/place.rs"]
 mod place;

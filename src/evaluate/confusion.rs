@@ -70,7 +70,7 @@ mod tests {
             ("label\\predicted\n", "expected the heading"),
             ("label\\predicted,0,2\n", "expected the heading"),
             ("label\\predicted,0,1\n0,1,2\n", "expected 2 rows, one a label, got 1"),
-            ("label\\predicted,0\n0,1\n1,1\n", "line 3: expected the label 1 and 1 counts"),
+            ("label\\predicted,0\n0,1\n1,1\n", "expected 1 rows, one a label, got 2"),
             ("label\\predicted,0,1\n0,1,2\n1,1\n", "line 3: expected the label 1 and 2 counts"),
             ("label\\predicted,0\n0,-1\n", "line 2: expected the label 0 and 1 counts"),
             ("label\\predicted,0\n0,4294967296\n", "line 2"),

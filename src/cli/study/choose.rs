@@ -1,5 +1,5 @@
-//! `study --choose`: learning rate and momentum by a grid, judged by images held out of the training set. The test set has
-//! no part in it.
+//! `study --choose`: learning rate and momentum by a grid, judged by images held out of the training set. The test set
+//! has no part in it.
 
 use super::runs::{Common, Job, State};
 use super::work::examine;
@@ -69,8 +69,8 @@ pub fn jobs(like: &Job, out: &Path) -> Vec<Job> {
         .collect()
 }
 
-/// Trains what is missing of the grid, chooses, and writes `choice.md`, `choice.csv` and `choice.toml`. Nothing, if it was
-/// interrupted.
+/// Trains what is missing of the grid, chooses, and writes `choice.md`, `choice.csv` and `choice.toml`. Nothing, if it
+/// was interrupted.
 pub fn choose(jobs: &[Job], common: &Common, out: &Path, quiet: bool) -> Result<Option<Choice>> {
     examine(jobs, common)?;
     let mut tried = Vec::new();

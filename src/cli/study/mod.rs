@@ -1,8 +1,8 @@
 //! `shadegrad study`: the paper's six networks with several seeds, and a report that puts them beside its table.
 //!
 //! Each training is what `shadegrad train` does with the same options, in a run folder of its own. What is finished is
-//! kept and what was interrupted goes on, so the study can be ended and begun again at any time; the report tells of what
-//! is there.
+//! kept and what was interrupted goes on, so the study can be ended and begun again at any time; the report tells of
+//! what is there.
 
 mod choose;
 mod curves;
@@ -66,21 +66,22 @@ pub struct Options {
     /// The folder of the study: runs and report. What is there already is kept and gone on with
     #[arg(long, value_name = "DIR", default_value = "study")]
     out: PathBuf,
-    /// Train the systems too that the paper compares itself with: a feed-forward network of four hidden layers, LeNet-5,
-    /// and case 2 with the quadratic cost
+    /// Train the systems too that the paper compares itself with: a feed-forward network of four hidden layers,
+    /// LeNet-5, and case 2 with the quadratic cost
     #[arg(long)]
     comparisons: bool,
     /// Passes over the training set of the feed-forward network
     #[arg(long, value_name = "N", default_value_t = paper::ANN_EPOCHS, requires = "comparisons")]
     ann_epochs: usize,
-    /// Try a grid of learning rates and momenta instead, on the first of --cases, judged by images held out of the training
-    /// set, and write what was chosen to choice/ in the folder of the study
+    /// Try a grid of learning rates and momenta instead, on the first of --cases, judged by images held out of the
+    /// training set, and write what was chosen to choice/ in the folder of the study
     #[arg(long, conflicts_with_all = ["seeds", "learning_rate", "momentum", "comparisons", "pictures", "report_only"])]
     choose: bool,
     /// Training images that --choose holds out
     #[arg(long, value_name = "N", default_value_t = choose::HELD_OUT, requires = "choose")]
     held_out: usize,
-    /// Draw the digits that each case is worst at, too. They are images of the data set: such a report is not for publishing
+    /// Draw the digits that each case is worst at, too. They are images of the data set: such a report is not for
+    /// publishing
     #[arg(long)]
     pictures: bool,
     /// Write the report of what is finished, and train nothing; also while another process trains
@@ -188,8 +189,8 @@ fn choose_only(options: &Options, cases: &[Subject], common: &mut Common, source
     }
 }
 
-/// Trains what is missing, every network with one seed before any with the next, so that a study that is ended early has
-/// something of each. Whether it was interrupted.
+/// Trains what is missing, every network with one seed before any with the next, so that a study that is ended early
+/// has something of each. Whether it was interrupted.
 fn train_all(
     options: &Options,
     cases: &[Subject],

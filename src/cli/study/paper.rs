@@ -1,7 +1,7 @@
 //! What the paper prints: Table I, with its slips, and the systems that it compares itself with.
 //!
-//! Dhumne, Nagoriya, Chandibhamar, Nayak, Shah, Shah: *Recognition of Handwritten Digit using Convolutional Neural Network
-//! using Python and Tensorflow*.
+//! Dhumne, Nagoriya, Chandibhamar, Nayak, Shah, Shah: *Recognition of Handwritten Digit using Convolutional Neural
+//! Network using Python and Tensorflow*.
 
 /// Epochs of each of its trainings.
 pub const EPOCHS: usize = 15;

@@ -1,4 +1,4 @@
-//! What a study trains: the paper's cases, the systems that it compares itself with, and every one of them with every seed.
+//! What a study trains: the paper's cases, the systems that it compares itself with, and each of them with every seed.
 
 use super::paper::{self, MEASURES, Printed};
 use super::runs::Job;

@@ -1,4 +1,4 @@
-//! Table I with ours beside the paper's: mean and standard deviation over seeds, and how far that is from what was printed.
+//! Table I with ours beside the paper's: mean and standard deviation over seeds, and how far that is from what it prints.
 
 use super::paper::{MEASURES, Printed};
 use super::runs::Run;
