@@ -5,6 +5,7 @@
 
 use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::{idx, prepare};
+use shadegrad::evaluate::confusion;
 use shadegrad::known_bad;
 use shadegrad::network::{CompileOptions, Network, Weights};
 use shadegrad::train::{Progress, metrics};
@@ -17,7 +18,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 #[allow(dead_code)]
-pub const ALL: [Target; 9] = [
+pub const ALL: [Target; 10] = [
     ("idx", idx),
     ("gzip", gzip),
     ("network", network),
@@ -26,6 +27,7 @@ pub const ALL: [Target; 9] = [
     ("image", image),
     ("choices", choices),
     ("metrics", metrics),
+    ("confusion", confusion),
     ("known_bad", known_bad),
 ];
 
@@ -117,12 +119,26 @@ pub fn choices(bytes: &[u8]) {
     }
 }
 
-/// `metrics.jsonl`: what is kept of it is whole lines, and all of that is kept again.
+/// `metrics.jsonl`: what is kept of it is whole lines, and all of that is kept again. The epochs that are read are numbered
+/// from 1, and can be drawn.
 pub fn metrics(bytes: &[u8]) {
     let progress = Progress { epochs: 2, step: 1000, ..Progress::default() };
     let kept = metrics::until(bytes, &progress);
     assert!(bytes.starts_with(kept) && (kept.is_empty() || kept.ends_with(b"\n")));
     assert_eq!(metrics::until(kept, &progress), kept);
+    for (index, epoch) in metrics::epochs(bytes).into_iter().flatten().enumerate() {
+        assert_eq!(epoch.epoch, index + 1);
+        assert!((0.0..=1.0).contains(&epoch.val_accuracy) && epoch.val_loss.is_finite());
+    }
+}
+
+/// `confusion.csv`: a square of counts, which is written as it was read.
+pub fn confusion(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(counts) = confusion::from_csv(text) else { return };
+    assert!(!counts.is_empty() && counts.iter().all(|row| row.len() == counts.len()));
+    assert!(counts.iter().flatten().sum::<u64>() > 0);
+    assert_eq!(confusion::from_csv(&confusion::to_csv(&counts)), Ok(counts));
 }
 
 /// The list of kernels that are known to be wrong.

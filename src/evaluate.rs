@@ -1,5 +1,7 @@
 //! What trained weights are worth: loss, accuracy, confusion; and what they say of a single image.
 
+pub mod confusion;
+
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::machine::{Device, Machine, Section};

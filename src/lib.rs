@@ -36,7 +36,7 @@
 //! runs the same passes on the CPU, and [`mod@reference`] runs their readable form. [`machine`] puts a compiled network on
 //! any of them. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs,
 //! [`mod@cpu_speed`] what the CPU would do in the place of a software driver, and [`mod@verify`] whether the kernels are
-//! right on this device; what is known to be wrong is in [`known_bad`].
+//! right on this device; what is known to be wrong is in [`known_bad`]. [`mod@picture`] draws.
 //!
 //! # Example
 //!
@@ -85,6 +85,7 @@ mod lifetime;
 pub mod machine;
 pub mod network;
 pub mod ops;
+pub mod picture;
 pub mod plan;
 pub mod profile;
 pub mod reference;

@@ -12,7 +12,9 @@ use place::Place;
 use proptest::prelude::*;
 use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::idx;
+use shadegrad::evaluate::confusion;
 use shadegrad::network::{Network, Weights};
+use shadegrad::train::metrics;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -147,8 +149,9 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
                    [others.tile]\nrows = 8\ncolumns4 = 2\nacross = 8\ndown = 1\n";
     shadegrad::tune::Choices::from_toml(choices).unwrap();
     let seven = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits/seven.png");
-    let lines =
-        "{\"kind\":\"step\",\"step\":1,\"epoch\":1,\"loss\":2.3}\n{\"kind\":\"epoch\",\"epoch\":1,\"step\":2}\n";
+    let lines = "{\"kind\":\"step\",\"step\":1,\"epoch\":1,\"loss\":2.3}\n{\"kind\":\"epoch\",\"epoch\":1,\"step\":2,\
+                 \"train_loss\":1.5,\"train_accuracy\":0.5,\"val_loss\":1.25,\"val_accuracy\":0.75,\"seconds\":2.0,\
+                 \"images_per_second\":10.0}\n";
     let bad = "[[bad]]\nadapter = \"llvmpipe\"\nkernel = \"conv2d/forward\"\nreason = \"wrong\"\n";
     vec![
         ("idx", fs::read(path("plain")).unwrap()),
@@ -159,6 +162,7 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
         ("image", fs::read(seven).unwrap()),
         ("choices", choices.into()),
         ("metrics", lines.into()),
+        ("confusion", "label\\predicted,0,1\n0,5,1\n1,0,4\n".into()),
         ("known_bad", bad.into()),
     ]
 }
@@ -243,6 +247,8 @@ fn good_files_are_taken() {
             "idx" | "gzip" => idx::images_from(&bytes[..], Path::new(target)).is_ok(),
             "network" => Network::from_toml(target, std::str::from_utf8(&bytes).unwrap()).is_ok(),
             "weights" => Weights::open_bytes(&bytes, Path::new(target)).is_ok(),
+            "confusion" => confusion::from_csv(std::str::from_utf8(&bytes).unwrap()).is_ok(),
+            "metrics" => metrics::epochs(&bytes).is_ok_and(|epochs| epochs.len() == 1),
             "checkpoint" => Checkpoint::from_bytes(&bytes, Path::new(target)).is_ok(),
             _ => true,
         };

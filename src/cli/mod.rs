@@ -10,6 +10,7 @@ mod output;
 mod predict;
 mod run_folder;
 mod shaders;
+mod study;
 mod train;
 mod tune;
 mod verify;
@@ -19,8 +20,8 @@ use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -37,6 +38,8 @@ pub struct Cli {
 enum Command {
     /// Train a network; without options a small one on built-in digits, in a minute or two
     Train(train::Options),
+    /// Train the paper's six networks with several seeds, and write a report beside the paper's table
+    Study(study::Options),
     /// Loss, accuracy, precision, recall and confusion of trained weights
     Evaluate(evaluate::Options),
     /// Say which digit a picture shows
@@ -118,23 +121,29 @@ impl DataOption {
     }
 }
 
-/// Set by the first Ctrl-C; the second ends the program.
+/// Set by the first Ctrl-C; the second ends the program. It is the same flag for everyone who asks, because a handler can
+/// be installed only once.
 fn stop_on_ctrl_c() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
-    // Without the handler Ctrl-C still ends the program, only without saving.
-    let _ = ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
+    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let flag = STOP.get_or_init(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = stop.clone();
+        // Without the handler Ctrl-C still ends the program, only without saving.
+        let _ = ctrlc::set_handler(move || {
+            if seen.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+        });
+        stop
     });
-    stop
+    flag.clone()
 }
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Train(options) => train::run(&options),
+        Command::Study(options) => study::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
         Command::Summary(options) => inspect::summary(&options),

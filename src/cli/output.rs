@@ -30,14 +30,3 @@ pub fn confusion_table(evaluation: &Evaluation) -> String {
     }
     out
 }
-
-/// The confusion matrix as CSV: a row a label, a column a prediction.
-pub fn confusion_csv(evaluation: &Evaluation) -> String {
-    let classes: Vec<String> = (0..evaluation.confusion.len()).map(|class| class.to_string()).collect();
-    let mut out = format!("label\\predicted,{}\n", classes.join(","));
-    for (label, row) in evaluation.confusion.iter().enumerate() {
-        let counts: Vec<String> = row.iter().map(u64::to_string).collect();
-        let _ = writeln!(out, "{label},{}", counts.join(","));
-    }
-    out
-}

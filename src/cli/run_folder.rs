@@ -1,15 +1,14 @@
 //! The folder of a run: `run.toml`, `tune.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`, `checkpoints/`.
 
-use super::output::confusion_csv;
 use serde::{Serialize, de::DeserializeOwned};
 use shadegrad::checkpoint::{Checkpoint, Checkpoints, Restored};
-use shadegrad::evaluate::Evaluation;
+use shadegrad::evaluate::{Evaluation, confusion};
 use shadegrad::network::{Network, Weights};
-use shadegrad::train::{Progress, metrics};
+use shadegrad::train::{EpochReport, Progress, metrics};
 use shadegrad::tune::Choices;
 use shadegrad::{Error, Result};
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The name of the weights' file in a run folder.
@@ -20,6 +19,9 @@ pub const TUNE_FILE: &str = "tune.toml";
 
 const RECORD_FILE: &str = "run.toml";
 const METRICS_FILE: &str = "metrics.jsonl";
+const CONFUSION_FILE: &str = "confusion.csv";
+
+const CHECKPOINTS: &str = "checkpoints";
 
 /// Held while somebody trains; the system lets go of it when the program ends, however it ends.
 const LOCK_FILE: &str = ".lock";
@@ -82,13 +84,9 @@ impl RunFolder {
             let file = path.join(name);
             File::options().create(true).append(true).open(&file).map_err(Error::io("open", &file))
         };
-        let lock = open(LOCK_FILE)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => Error::file(&path, "another process is training this run"),
-            TryLockError::Error(error) => Error::io("lock", path.join(LOCK_FILE))(error),
-        })?;
+        let lock = lock(&path, "another process is training this run")?;
         let metrics = open(METRICS_FILE)?;
-        let checkpoints = Checkpoints::new(path.join("checkpoints"));
+        let checkpoints = Checkpoints::new(path.join(CHECKPOINTS));
         Ok(RunFolder { path, metrics, checkpoints, _lock: lock })
     }
 
@@ -106,9 +104,7 @@ impl RunFolder {
 
     /// What [`RunFolder::write_record`] has written.
     pub fn read_record<T: DeserializeOwned>(&self) -> Result<T> {
-        let path = self.path.join(RECORD_FILE);
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        toml::from_str(&text).map_err(|error| Error::file(&path, format!("not the record of a run: {error}")))
+        read_record(&self.path)
     }
 
     /// `tune.toml`: which kernels the run was done with.
@@ -128,7 +124,7 @@ impl RunFolder {
         let path = self.path.join(METRICS_FILE);
         let text = fs::read(&path).map_err(Error::io("read", &path))?;
         self.metrics.set_len(metrics::until(&text, to).len() as u64).map_err(Error::io("cut", &path))?;
-        for folder in [&self.path, &self.path.join("checkpoints")] {
+        for folder in [&self.path, &self.path.join(CHECKPOINTS)] {
             for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
                 let path = entry.map_err(Error::io("read", folder))?.path();
                 if path.extension().is_some_and(|extension| extension == "tmp") {
@@ -152,8 +148,8 @@ impl RunFolder {
 
     /// `confusion.csv`
     pub fn write_confusion(&self, evaluation: &Evaluation) -> Result<()> {
-        let path = self.path.join("confusion.csv");
-        fs::write(&path, confusion_csv(evaluation)).map_err(Error::io("write", &path))
+        let path = self.path.join(CONFUSION_FILE);
+        fs::write(&path, confusion::to_csv(&evaluation.confusion)).map_err(Error::io("write", &path))
     }
 
     /// An error of the run, and how the run can go on all the same.
@@ -169,6 +165,69 @@ impl RunFolder {
             }
         }
     }
+}
+
+/// Keeps others out of a folder as long as the file is not dropped; fails with `busy` where somebody else is in it.
+pub fn lock(folder: &Path, busy: &str) -> Result<File> {
+    let path = folder.join(LOCK_FILE);
+    let file = File::options().create(true).append(true).open(&path).map_err(Error::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::file(folder, busy)),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
+    }
+}
+
+/// `run.toml` of a run that nobody is to write.
+pub fn read_record<T: DeserializeOwned>(run: &Path) -> Result<T> {
+    let path = run.join(RECORD_FILE);
+    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    toml::from_str(&text).map_err(|error| Error::file(&path, format!("not the record of a run: {error}")))
+}
+
+/// Whether there is a `run.toml`.
+pub fn has_record(run: &Path) -> bool {
+    run.join(RECORD_FILE).is_file()
+}
+
+/// The epochs of `metrics.jsonl`.
+pub fn read_epochs(run: &Path) -> Result<Vec<EpochReport>> {
+    let path = run.join(METRICS_FILE);
+    let text = fs::read(&path).map_err(Error::io("read", &path))?;
+    metrics::epochs(&text).map_err(|problem| Error::file(&path, problem))
+}
+
+/// `confusion.csv`, if the run has come so far.
+pub fn read_confusion(run: &Path) -> Result<Option<Vec<Vec<u64>>>> {
+    let path = run.join(CONFUSION_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => confusion::from_csv(&text).map(Some).map_err(|problem| Error::file(&path, problem)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", &path)(error)),
+    }
+}
+
+/// Whether the run has come to its first checkpoint. Without one there is nothing to go on from, and nothing to lose.
+pub fn has_begun(run: &Path) -> bool {
+    let is_checkpoint = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "safetensors"))
+    };
+    fs::read_dir(run.join(CHECKPOINTS)).is_ok_and(|mut entries| entries.any(is_checkpoint))
+}
+
+/// Removes the folder of a run that was cut off before its first checkpoint. Nothing happens to one that somebody is
+/// training, or that holds what no run writes.
+pub fn discard(run: &Path) -> Result<()> {
+    drop(lock(run, "another process is training this run")?);
+    for entry in fs::read_dir(run).map_err(Error::io("read", run))? {
+        let path = entry.map_err(Error::io("read", run))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let ours = [LOCK_FILE, RECORD_FILE, TUNE_FILE, METRICS_FILE, MODEL_FILE, CHECKPOINTS];
+        if has_begun(run) || !(ours.contains(&name) || name.ends_with(".tmp")) {
+            return Err(Error::file(run, format!("expected a run folder, found {name} in it; move it away")));
+        }
+    }
+    fs::remove_dir_all(run).map_err(Error::io("remove", run))
 }
 
 fn taken(path: &Path) -> Error {

@@ -1,25 +1,24 @@
 //! `shadegrad train`: a new run, or with `--resume` one that goes on.
 
+mod options;
 mod record;
 mod report;
 
 use super::cpu_hint::CpuHint;
 use super::run_folder::RunFolder;
-use super::tune::{Rest, TuneOption};
-use super::{DataOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
+use super::tune::Rest;
+use super::{INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::grouped;
-use clap::{Args, ValueEnum};
-use record::{Command, Origin, Record};
+pub use options::Options;
+pub use record::Record;
+use record::{Command, Origin};
 use report::Reporter;
 use shadegrad::checkpoint::Checkpoint;
-use shadegrad::data::{DataPair, Share, Source};
+use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
-use shadegrad::ops::augment::Augment;
-use shadegrad::ops::softmax::Cost;
-use shadegrad::train::{EpochReport, Event, Interval, Outcome, Progress, TrainOptions, Trainer};
+use shadegrad::train::{EpochReport, Event, Outcome, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
-use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,191 +28,27 @@ use std::time::Duration;
 /// `--log-every`, if it is not given.
 const LOG_EVERY: usize = 50;
 
-#[derive(Args)]
-#[command(allow_negative_numbers = true)]
-pub struct Options {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
-    #[arg(long, default_value = "case2")]
-    model: String,
-    #[command(flatten)]
-    data: DataOption,
-    /// Passes over the training set [default: 5]
-    #[arg(long)]
-    epochs: Option<usize>,
-    /// Images a step
-    #[arg(long, default_value_t = 100)]
-    batch_size: usize,
-    /// Step of gradient descent
-    #[arg(long, default_value_t = TrainOptions::default().learning_rate)]
-    learning_rate: f32,
-    /// Share of the former step that is kept, from 0 (plain gradient descent) to below 1
-    #[arg(long, default_value_t = TrainOptions::default().momentum)]
-    momentum: f32,
-    /// Look ahead along the momentum
-    #[arg(long)]
-    nesterov: bool,
-    /// Pull of the weights towards zero
-    #[arg(long, default_value_t = 0.0)]
-    weight_decay: f32,
-    /// What is minimised [default: what the network says, cross-entropy in all presets]
-    #[arg(long)]
-    loss: Option<LossOption>,
-    /// Distort each training image anew: `digits`, or the most of each to either side, as in
-    /// shift=2,rotation=10,scale=0.1,shear=0.1,elastic=1.5 (pixels, degrees, share, tangent, pixels)
-    #[arg(long, value_name = "AMOUNTS")]
-    augment: Option<Augment>,
-    /// What epochs are judged by: `test` (the test set), or a share (0.1) or number (5000) of training images that is
-    /// held out
-    #[arg(long, value_name = "test|SPLIT", default_value = "test")]
-    validation: Validation,
-    /// Of weights, data order, dropout and augmentation
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    seed: u64,
-    #[command(flatten)]
-    device: DeviceOption,
-    #[command(flatten)]
-    tune: TuneOption,
-    /// Run folder; must not exist yet [default: runs/<model>-<date>-<n>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Start from these weights
-    #[arg(long, value_name = "FILE.safetensors")]
-    init: Option<PathBuf>,
-    /// Take the images in the order of the file
-    #[arg(long)]
-    no_shuffle: bool,
-    /// End after so many steps
-    #[arg(long, value_name = "N")]
-    max_steps: Option<usize>,
-    /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next [default: 50]
-    #[arg(long, value_name = "N")]
-    log_every: Option<usize>,
-    /// Make a checkpoint every so many steps (500) or minutes (10min) too, not only at the end of each epoch
-    #[arg(long, value_name = "STEPS|MINUTES")]
-    checkpoint_every: Option<Interval>,
-    /// Go on with a run from its last checkpoint, or from the checkpoint that is given, to the very weights that it would
-    /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
-    /// raised
-    #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "augment", "validation",
-        "seed", "out", "init", "no_shuffle",
-    ])]
-    resume: Option<PathBuf>,
-    /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
-    /// first such number
-    #[arg(long)]
-    find_nan: bool,
-    /// Time the dispatches of a step when the training is over, as `bench kernels` does; costs about two seconds, or
-    /// seven steps where they are slow, and changes no weight
-    #[arg(long)]
-    profile: bool,
-    /// Print nothing but errors
-    #[arg(long)]
-    quiet: bool,
-    /// Print the lines of metrics.jsonl instead of text
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LossOption {
-    CrossEntropy,
-    Quadratic,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Validation {
-    Test,
-    HeldOut(Share),
-}
-
-impl std::str::FromStr for Validation {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "test" { Ok(Validation::Test) } else { text.parse().map(Validation::HeldOut) }
-    }
-}
-
-impl fmt::Display for Validation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Validation::Test => f.write_str("test"),
-            Validation::HeldOut(share) => share.fmt(f),
-        }
-    }
-}
-
-impl Validation {
-    /// The sets that a run trains on and is judged by.
-    fn divide(self, mut data: DataPair, seed: u64) -> Result<DataPair> {
-        if let Validation::HeldOut(share) = self {
-            let count = share.of(data.train.len());
-            (data.train, data.test) = data.train.hold_out(count, seed)?;
-        }
-        Ok(data)
-    }
-}
-
-impl Options {
-    fn train_options(&self) -> Result<TrainOptions> {
-        let options = TrainOptions {
-            epochs: self.epochs.unwrap_or(TrainOptions::default().epochs),
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-            momentum: self.momentum,
-            nesterov: self.nesterov,
-            weight_decay: self.weight_decay,
-            loss: self.loss.map(|loss| match loss {
-                LossOption::CrossEntropy => Cost::CrossEntropy,
-                LossOption::Quadratic => Cost::Quadratic,
-            }),
-            augment: self.augment,
-            seed: self.seed,
-            shuffle: !self.no_shuffle,
-            max_steps: self.max_steps,
-            every_step: self.log_every == Some(1),
-            checkpoint_every: self.checkpoint_every,
-            find_nan: self.find_nan,
-        };
-        options.validate()?;
-        self.check()?;
-        Ok(options)
-    }
-
-    /// Tells a run that goes on what it may be told anew.
-    fn change(&self, checkpoint: &mut Checkpoint, log_every: usize) -> Result<()> {
-        let Checkpoint { options, state, .. } = checkpoint;
-        let Progress { epochs, step, .. } = state.progress;
-        let fits = |option: &str, given: Option<usize>, done: usize| match given {
-            Some(given) if given < done => {
-                Err(Error::Usage(format!("{option}: expected at least {done}, which the run has done, got {given}")))
-            }
-            _ => Ok(()),
-        };
-        fits("--epochs", self.epochs, epochs)?;
-        fits("--max-steps", self.max_steps, step)?;
-        options.epochs = self.epochs.unwrap_or(options.epochs);
-        options.max_steps = self.max_steps.or(options.max_steps);
-        options.checkpoint_every = self.checkpoint_every.or(options.checkpoint_every);
-        options.every_step = log_every == 1;
-        options.find_nan = self.find_nan;
-        options.validate()?;
-        self.check()
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.log_every == Some(0) {
-            return Err(Error::Usage("--log-every must be at least 1, got 0".into()));
-        }
-        Ok(())
-    }
-
-    fn silent(&self) -> bool {
-        self.quiet || self.json
-    }
+/// How a training ended that met no error.
+pub enum Ended {
+    /// After its last epoch or step.
+    Whole,
+    /// By Ctrl-C. The run in this folder can go on.
+    Interrupted(PathBuf),
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
+    match run_to_end(options)? {
+        Ended::Whole => Ok(ExitCode::SUCCESS),
+        Ended::Interrupted(run) => {
+            let run = run.display();
+            eprintln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+/// The same for other commands, which say in their own words how it ended.
+pub fn run_to_end(options: &Options) -> Result<Ended> {
     match &options.resume {
         None => start(options),
         Some(run) => resume(options, run),
@@ -221,7 +56,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// A new run.
-fn start(options: &Options) -> Result<ExitCode> {
+fn start(options: &Options) -> Result<Ended> {
     let train_options = options.train_options()?;
     RunFolder::check_free(options.out.as_deref())?;
     let network = Network::open(&options.model)?;
@@ -246,19 +81,19 @@ fn start(options: &Options) -> Result<ExitCode> {
         device: options.device.choice(),
         log_every,
     };
-    let origin = Origin { model: &options.model, init: options.init.as_deref() };
+    let checkpoint = pollster::block_on(trainer.checkpoint())?;
+    let origin = Origin { model: &options.model, init: options.init.as_deref(), checksum: &checkpoint.data };
     folder.write_record(&Record::new(&origin, command, &train_options, &network, &data, &device)?)?;
     if device.gpu().is_some() {
         folder.write_choices(device.choices())?;
     }
-    let checkpoint = pollster::block_on(trainer.checkpoint())?;
     folder.write_weights(&network, &checkpoint.state.weights)?;
     folder.write_checkpoint(&checkpoint)?;
     train(options, log_every, trainer, folder, Beside { cpu_hint, untried })
 }
 
 /// A run that goes on.
-fn resume(options: &Options, run: &Path) -> Result<ExitCode> {
+fn resume(options: &Options, run: &Path) -> Result<Ended> {
     let silent = options.silent();
     let (mut folder, restored) = RunFolder::resume(run)?;
     let mut record: Record = folder.read_record()?;
@@ -351,7 +186,7 @@ fn train(
     mut trainer: Trainer<'_>,
     mut folder: RunFolder,
     mut beside: Beside<'_>,
-) -> Result<ExitCode> {
+) -> Result<Ended> {
     let stop = stop_on_ctrl_c();
     let TrainOptions { epochs, max_steps, .. } = *trainer.options();
     let mut reporter = Reporter::new(options, epochs);
@@ -388,9 +223,7 @@ fn train(
         let checkpoint = pollster::block_on(trainer.checkpoint())?;
         folder.write_weights(&network, &checkpoint.state.weights)?;
         folder.write_checkpoint(&checkpoint)?;
-        let run = folder.path().display();
-        eprintln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(Ended::Interrupted(folder.path().to_path_buf()));
     }
     if options.profile {
         profile(options, &mut trainer, &mut folder, &reporter)?;
@@ -398,7 +231,7 @@ fn train(
     if !options.silent() {
         conclude(options, &outcome, &trainer, &folder);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Ended::Whole)
 }
 
 /// `--profile`

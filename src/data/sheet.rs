@@ -40,6 +40,9 @@ const DIGITS: [[u8; GLYPH_HEIGHT]; 10] = [
     [0b111, 0b101, 0b111, 0b001, 0b111],
 ];
 
+/// Between two numbers of a caption.
+const ARROW: [u8; GLYPH_HEIGHT] = [0b100, 0b010, 0b001, 0b010, 0b100];
+
 /// Draws the samples of these indices in rows of `columns`, each over its label.
 ///
 /// # Errors
@@ -47,11 +50,39 @@ const DIGITS: [[u8; GLYPH_HEIGHT]; 10] = [
 /// [`Error::Usage`] when there is nothing to draw, no such sample, no column, a sheet beyond 64 megapixels, or images
 /// that are neither grey nor RGB.
 pub fn contact_sheet(set: &Dataset, indices: &[usize], columns: usize) -> Result<RgbImage> {
+    // All labels are as wide as the widest, so that sheets of one set look alike.
+    let widest = text_width(&set.classes.saturating_sub(1).to_string());
+    sheet(set, indices, columns, widest, &|index| set.labels[index].to_string())
+}
+
+/// The same with a caption of digits and `>` for each sample: `4>9`.
+///
+/// # Errors
+///
+/// Those of [`contact_sheet`].
+pub fn captioned_sheet(
+    set: &Dataset,
+    indices: &[usize],
+    columns: usize,
+    caption: &dyn Fn(usize) -> String,
+) -> Result<RgbImage> {
+    sheet(set, indices, columns, 0, caption)
+}
+
+fn sheet(
+    set: &Dataset,
+    indices: &[usize],
+    columns: usize,
+    widest: usize,
+    caption: &dyn Fn(usize) -> String,
+) -> Result<RgbImage> {
     let columns = columns.min(indices.len());
     check(set, indices, columns)?;
     let [height, width, _] = set.image_shape;
     let scale = (SAMPLE_SIDE / height.max(width).max(1)).max(1);
-    let cell_width = (width * scale).max(text_width(set.classes.saturating_sub(1))) + MARGIN;
+    let captions: Vec<String> = indices.iter().map(|index| caption(*index)).collect();
+    let widest = captions.iter().map(|caption| text_width(caption)).fold(widest, usize::max);
+    let cell_width = (width * scale).max(widest) + MARGIN;
     let cell_height = height * scale + LABEL_HEIGHT + MARGIN;
     let rows = indices.len().div_ceil(columns);
     let (sheet_width, sheet_height) = (columns * cell_width + MARGIN, rows * cell_height + MARGIN);
@@ -64,7 +95,7 @@ pub fn contact_sheet(set: &Dataset, indices: &[usize], columns: usize) -> Result
     for (place, &index) in indices.iter().enumerate() {
         let (left, top) = (MARGIN + place % columns * cell_width, MARGIN + place / columns * cell_height);
         draw_sample(&mut sheet, left, top, set, index, scale);
-        draw_number(&mut sheet, left, top + height * scale + MARGIN / 2, set.labels[index].into());
+        draw_caption(&mut sheet, left, top + height * scale + MARGIN / 2, &captions[place]);
     }
     Ok(sheet)
 }
@@ -111,10 +142,15 @@ fn tone(value: u8) -> Rgb<u8> {
     Rgb([0, 1, 2].map(|channel| between(BACKGROUND[channel], INK[channel]) as u8))
 }
 
-fn draw_number(sheet: &mut RgbImage, left: usize, top: usize, number: usize) {
-    for (place, digit) in number.to_string().bytes().enumerate() {
+fn draw_caption(sheet: &mut RgbImage, left: usize, top: usize, caption: &str) {
+    for (place, letter) in caption.bytes().enumerate() {
         let left = left + place * (GLYPH_WIDTH + 1) * DOT;
-        for (row, bits) in DIGITS[usize::from(digit - b'0')].iter().enumerate() {
+        let glyph = match letter {
+            b'0'..=b'9' => DIGITS[usize::from(letter - b'0')],
+            b'>' => ARROW,
+            _ => [0; GLYPH_HEIGHT],
+        };
+        for (row, bits) in glyph.iter().enumerate() {
             for column in (0..GLYPH_WIDTH).filter(|column| bits >> (GLYPH_WIDTH - 1 - column) & 1 == 1) {
                 fill(sheet, left + column * DOT, top + row * DOT, DOT, PENCIL);
             }
@@ -122,9 +158,9 @@ fn draw_number(sheet: &mut RgbImage, left: usize, top: usize, number: usize) {
     }
 }
 
-/// How many pixels wide a number is, with the gap after it.
-fn text_width(number: usize) -> usize {
-    number.to_string().len() * (GLYPH_WIDTH + 1) * DOT
+/// How many pixels wide a caption is, with the gap after it.
+fn text_width(caption: &str) -> usize {
+    caption.len() * (GLYPH_WIDTH + 1) * DOT
 }
 
 fn fill(sheet: &mut RgbImage, left: usize, top: usize, side: usize, colour: Rgb<u8>) {
@@ -147,8 +183,12 @@ mod tests {
 
     /// A number as text, `#` for a dot.
     fn drawn(number: usize) -> String {
+        lettered(&number.to_string())
+    }
+
+    fn lettered(caption: &str) -> String {
         let mut sheet = RgbImage::from_pixel(48, 10, PAPER);
-        draw_number(&mut sheet, 0, 0, number);
+        draw_caption(&mut sheet, 0, 0, caption);
         let dot = |row: usize, column: usize| sheet.get_pixel((column * DOT) as u32, (row * DOT) as u32) == &PENCIL;
         let row = |row| (0..12).map(|column| if dot(row, column) { '#' } else { ' ' }).collect::<String>();
         (0..GLYPH_HEIGHT).map(|r| row(r).trim_end().to_string()).collect::<Vec<_>>().join("\n")
@@ -162,6 +202,15 @@ mod tests {
         shapes.sort();
         shapes.dedup();
         assert_eq!(shapes.len(), 10);
+    }
+
+    #[test]
+    fn captions_point_from_label_to_prediction() {
+        assert_eq!(lettered("1>7"), " #  #   ###\n##   #    #\n #    #  #\n #   #   #\n### #    #");
+        let set = set([2, 2, 1], &[4, 9]);
+        let sheet = |caption: &str| captioned_sheet(&set, &[0, 1], 2, &|_| caption.to_string()).unwrap();
+        assert_ne!(sheet("4>9"), sheet("9>4"));
+        assert_eq!(sheet("4>9").dimensions(), sheet("9>4").dimensions());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! A [`Profile`] has a row for each command of a recording, in its order: the copies to mirrors too. Its times are
 //! compared with [`Ceilings`], which two kernels measure on the same device.
 
-mod bitmap;
 mod ceiling;
 pub mod roofline;
 

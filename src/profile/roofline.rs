@@ -3,17 +3,12 @@
 //! The slope is memory, `copied bytes a second * work a byte`; the flat part is arithmetic. Only dispatches whose
 //! multiplications and additions are counted have a place. One drawing, for SVG and for PNG.
 
-use super::bitmap::Bitmap;
 use super::{Ceilings, Profile, Row};
-use crate::data::replace_file;
 use crate::error::{Error, Result};
-use image::ExtendedColorType;
-use image::ImageEncoder;
-use image::codecs::png::PngEncoder;
+use crate::picture::{self, Drawing};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::io::{self, Write};
 use std::path::Path;
 
 const WIDTH: u32 = 1280;
@@ -40,30 +35,6 @@ struct Point<'a> {
     share: f64,
 }
 
-/// Refuses what [`save`] could not write, before anything is measured.
-pub fn check_path(path: &Path) -> Result<()> {
-    kind(path)?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(Error::file(path, format!("there is no folder {}; make it first", folder.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-enum Kind {
-    Svg,
-    Png,
-}
-
-fn kind(path: &Path) -> Result<Kind> {
-    match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
-        Some("svg") => Ok(Kind::Svg),
-        Some("png") => Ok(Kind::Png),
-        _ => Err(Error::file(path, "expected a picture's name that ends in .svg or .png")),
-    }
-}
-
 /// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole.
 pub fn save(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings) -> Result<()> {
     let points = points(profile);
@@ -71,27 +42,23 @@ pub fn save(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings) ->
         let problem = "nothing to draw: no dispatch of this network counts multiplications, or the clock is too coarse";
         return Err(Error::file(path, problem));
     }
-    let height = LEAST_HEIGHT.max(LINE * (points.len() as u32 + 6));
-    let failed = |error: String| Error::file(path, format!("cannot be drawn: {error}"));
-    match kind(path)? {
-        Kind::Svg => {
-            let mut text = String::new();
-            let root = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
-            draw(&root, title, &points, ceilings).map_err(failed)?;
-            drop(root);
-            replace_file(path, |file| file.write_all(text.as_bytes()))
-        }
-        Kind::Png => {
-            let mut bitmap = Bitmap::new(WIDTH, height);
-            let root = (&mut bitmap).into_drawing_area();
-            draw(&root, title, &points, ceilings).map_err(failed)?;
-            drop(root);
-            replace_file(path, |file| {
-                let encoder = PngEncoder::new(file);
-                let written = encoder.write_image(bitmap.image.as_raw(), WIDTH, height, ExtendedColorType::Rgb8);
-                written.map_err(io::Error::other)
-            })
-        }
+    picture::save(path, &Roofline { title, points, ceilings }, 1)
+}
+
+/// What is drawn.
+struct Roofline<'a> {
+    title: &'a str,
+    points: Vec<Point<'a>>,
+    ceilings: &'a Ceilings,
+}
+
+impl Drawing for Roofline<'_> {
+    fn size(&self) -> (u32, u32) {
+        (WIDTH, LEAST_HEIGHT.max(LINE * (self.points.len() as u32 + 6)))
+    }
+
+    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, _scale: u32) -> Result<(), String> {
+        draw(root, self.title, &self.points, self.ceilings)
     }
 }
 
@@ -170,7 +137,7 @@ fn draw<B: DrawingBackend>(
         let style = TextStyle::from(TEXT.into_font()).color(&colour);
         list.draw(&Text::new(line, (0, (LINE * (index as u32 + 1)) as i32), style)).map_err(says)?;
     }
-    root.present().map_err(says)
+    Ok(())
 }
 
 /// A place for each point's number: on the point, or as far to its right as no other number is. `spans` are the last

@@ -1,6 +1,6 @@
 //! `metrics.jsonl`: what a run has reported, a line of JSON for a step or an epoch.
 
-use super::Progress;
+use super::{EpochReport, Progress};
 use serde_json::Value;
 
 /// The lines from the first that tell of what was done by then, as far as they are whole: the part of the file that a run
@@ -21,4 +21,91 @@ fn lies_before(line: &[u8], progress: &Progress) -> bool {
             Some("epoch") => by("epoch", progress.epochs),
             _ => false,
         }
+}
+
+/// The epochs that the lines tell of, in order from the first. A last line without its end was cut short, and does not
+/// count: a run that goes on writes it again.
+///
+/// # Errors
+///
+/// Which line is not one that a run writes, or not the epoch whose turn it is.
+pub fn epochs(text: &[u8]) -> Result<Vec<EpochReport>, String> {
+    let mut epochs = Vec::new();
+    let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    for (index, line) in lines.enumerate() {
+        let said = |problem: String| format!("line {}: {problem}", index + 1);
+        let value: Value = serde_json::from_slice(line).map_err(|error| said(format!("not JSON: {error}")))?;
+        match value["kind"].as_str() {
+            Some("step" | "profile") => {}
+            Some("epoch") => epochs.push(epoch(value, epochs.len() + 1).map_err(said)?),
+            _ => return Err(said("expected a line of the kind `step`, `epoch` or `profile`".into())),
+        }
+    }
+    Ok(epochs)
+}
+
+fn epoch(value: Value, expected: usize) -> Result<EpochReport, String> {
+    let report: EpochReport = serde_json::from_value(value).map_err(|error| format!("not an epoch: {error}"))?;
+    if report.epoch != expected {
+        return Err(format!("expected epoch {expected}, got {}", report.epoch));
+    }
+    let is_share = |share: f64| (0.0..=1.0).contains(&share);
+    let is_finite = [report.train_loss, report.val_loss, report.seconds].iter().all(|number| number.is_finite());
+    match is_share(report.train_accuracy) && is_share(report.val_accuracy) && is_finite {
+        true => Ok(report),
+        false => Err("expected accuracies from 0 to 1 and finite numbers".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(epoch: usize) -> EpochReport {
+        EpochReport {
+            epoch,
+            step: 3 * epoch,
+            train_loss: 0.1 + 0.2,
+            train_accuracy: 1.0 / 3.0,
+            val_loss: 5e-324,
+            val_accuracy: 1.0,
+            seconds: 0.5,
+            images_per_second: 600.0,
+        }
+    }
+
+    fn line(report: &EpochReport) -> String {
+        let mut value = serde_json::to_value(report).unwrap();
+        value["kind"] = "epoch".into();
+        format!("{value}\n")
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_to_the_bit() {
+        let step = "{\"kind\":\"step\",\"step\":1,\"epoch\":1,\"loss\":2.3}\n";
+        let text = [step, &line(&report(1)), step, &line(&report(2)), "{\"kind\":\"profile\",\"rows\":[]}\n"].concat();
+        assert_eq!(epochs(text.as_bytes()), Ok(vec![report(1), report(2)]));
+        assert_eq!(epochs(b""), Ok(vec![]));
+        // A write that was cut short, wherever: the epochs before it are there.
+        let last = line(&report(3));
+        for cut in 0..last.len() {
+            let text = format!("{text}{}", &last[..cut]);
+            assert_eq!(epochs(text.as_bytes()).unwrap().len(), 2, "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        let first = line(&report(1));
+        let problem = |text: String| epochs(text.as_bytes()).unwrap_err();
+        assert!(problem(format!("{first}{{\"kind\":\"st\n")).starts_with("line 2: not JSON: "));
+        assert_eq!(problem(format!("{first}{first}")), "line 2: expected epoch 2, got 1");
+        assert_eq!(problem(line(&report(2))), "line 1: expected epoch 1, got 2");
+        assert!(
+            problem("{\"kind\":\"epoch\",\"epoch\":1}\n".into()).starts_with("line 1: not an epoch: missing field")
+        );
+        assert!(problem("7\n".into()).starts_with("line 1: expected a line of the kind"));
+        let impossible = EpochReport { val_accuracy: 1.5, ..report(1) };
+        assert!(problem(line(&impossible)).starts_with("line 1: expected accuracies from 0 to 1"));
+    }
 }

@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::evaluate::Evaluation;
 use crate::machine::Device;
 use crate::network::Weights;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the observer hears.
 pub enum Event<'a> {
@@ -55,7 +55,7 @@ pub struct StepsReport<'a> {
 }
 
 /// An epoch.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// From 1.
     pub epoch: usize,

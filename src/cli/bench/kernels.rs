@@ -35,7 +35,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let train_options = train_options(options.batch)?;
     if let Some(path) = &options.roofline {
-        roofline::check_path(path)?;
+        shadegrad::picture::check_path(path)?;
     }
     let network = Network::open(&options.model)?;
     let device = options.device.open(options.json)?;

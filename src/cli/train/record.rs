@@ -1,26 +1,30 @@
 //! `run.toml`: what was run, for people, and what `--resume` needs to find the same data and device again.
 
-use super::Validation;
+use super::options::{Options, Validation};
 use serde::{Deserialize, Serialize};
 use shadegrad::data::DataPair;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::Network;
+use shadegrad::ops::softmax::Cost;
 use shadegrad::train::TrainOptions;
 use shadegrad::{Error, Result, version};
+use std::fmt::Display;
 use std::path::Path;
 
 /// What `run.toml` holds.
 #[derive(Serialize, Deserialize)]
 pub struct Record {
-    shadegrad: String,
+    pub shadegrad: String,
     wgpu: String,
     /// Where it is not wgpu's.
     naga: Option<String>,
-    started: String,
+    pub started: String,
     model: String,
-    data: String,
-    train_images: usize,
-    validation_images: usize,
+    pub data: String,
+    /// Of both sets; older versions did not write it.
+    pub checksum: Option<String>,
+    pub train_images: usize,
+    pub validation_images: usize,
     validation: String,
     device: String,
     adapter: Option<AdapterRecord>,
@@ -64,10 +68,11 @@ struct Resumption {
     device: String,
 }
 
-/// What `--model` and `--init` were.
+/// What `--model` and `--init` were, and the checksum of what `--data` was.
 pub struct Origin<'a> {
     pub model: &'a str,
     pub init: Option<&'a Path>,
+    pub checksum: &'a str,
 }
 
 impl Record {
@@ -91,6 +96,7 @@ impl Record {
             started: now(),
             model: origin.model.to_string(),
             data: data.source.clone(),
+            checksum: Some(origin.checksum.to_string()),
             train_images: data.train.len(),
             validation_images: data.test.len(),
             validation,
@@ -121,10 +127,58 @@ impl Record {
         Ok(())
     }
 
+    /// What of the run is not as options ask for, each as "option: what is there, what was asked for". Nothing, if it is
+    /// the run that they would begin; how far it goes does not count.
+    pub fn differences(&self, options: &Options) -> Result<Vec<String>> {
+        let asked = options.train_options()?;
+        let mut found = Vec::new();
+        let mut compare = |what: &str, there: &dyn Display, asked: &dyn Display| {
+            let (there, asked) = (there.to_string(), asked.to_string());
+            if there != asked {
+                found.push(format!("{what}: {there} there, {asked} here"));
+            }
+        };
+        compare("--model", &self.model, &options.model);
+        compare("--validation", &self.command.validation, &options.validation);
+        let (there, here) = (&self.options, &asked);
+        compare("--batch-size", &there.batch_size, &here.batch_size);
+        compare("--learning-rate", &there.learning_rate, &here.learning_rate);
+        compare("--momentum", &there.momentum, &here.momentum);
+        compare("--loss", &cost(there), &cost(here));
+        compare("--seed", &there.seed, &here.seed);
+        if found.is_empty() && (self.init.is_some() || self.options.max_steps.is_some()) {
+            found.push("--init or --max-steps: given there, not here".to_string());
+        }
+        if found.is_empty() && table(&Network::open(&options.model)?)? != self.network {
+            found.push(format!("the network `{}` has other layers there", options.model));
+        }
+        if found.is_empty() && !asked.same_way(&self.options) {
+            found.push("other options there, as its run.toml says".to_string());
+        }
+        Ok(found)
+    }
+
+    /// All devices that it was run on, in turn.
+    pub fn devices(&self) -> Vec<&str> {
+        let mut devices = vec![self.device.as_str()];
+        devices.extend(self.resumed.iter().map(|resumption| resumption.device.as_str()));
+        devices.dedup();
+        devices
+    }
+
     /// Adds that the run goes on.
     pub fn resume(&mut self, from_step: usize, options: &TrainOptions, device: &Device) {
         let (epochs, device) = (options.epochs, device.description.clone());
         self.resumed.push(Resumption { at: now(), from_step, epochs, device });
+    }
+}
+
+/// As `--loss` takes it.
+fn cost(options: &TrainOptions) -> &'static str {
+    match options.loss {
+        None => "that of the network",
+        Some(Cost::CrossEntropy) => "cross-entropy",
+        Some(Cost::Quadratic) => "quadratic",
     }
 }
 

@@ -69,11 +69,12 @@ pub struct Reporter {
 
 impl Reporter {
     pub fn new(options: &Options, epochs: usize) -> Reporter {
-        let wanted = !options.quiet && !options.json && std::io::stderr().is_terminal();
-        let style = "epoch {prefix} {bar:28} {pos}/{len} steps  {msg}  {eta} left";
+        let wanted = (!options.silent() || options.title.is_some()) && std::io::stderr().is_terminal();
+        let title = options.title.as_ref().map_or_else(String::new, |title| format!("{title}  "));
+        let style = title + "epoch {prefix} {bar:28} {pos}/{len} steps  {msg}  {eta} left";
         let bar = wanted.then(|| {
             let bar = ProgressBar::new(0);
-            if let Ok(style) = ProgressStyle::with_template(style) {
+            if let Ok(style) = ProgressStyle::with_template(&style) {
                 bar.set_style(style.progress_chars("━╸ "));
             }
             bar

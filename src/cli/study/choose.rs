@@ -1,0 +1,270 @@
+//! `study --choose`: learning rate and momentum by a grid, judged by images held out of the training set. The test set
+//! has no part in it.
+
+use super::runs::{Common, Job, State};
+use super::work::examine;
+use crate::cli::output::percent;
+use crate::cli::stop_on_ctrl_c;
+use crate::cli::train::Ended;
+use serde::{Deserialize, Serialize};
+use shadegrad::data::replace_file;
+use shadegrad::{Error, Result};
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+/// What is tried: every one of these with every one of [`MOMENTA`].
+pub const LEARNING_RATES: [f32; 4] = [0.01, 0.03, 0.1, 0.3];
+pub const MOMENTA: [f32; 3] = [0.0, 0.5, 0.9];
+
+/// Epochs of each, unless `--epochs` says otherwise.
+pub const EPOCHS: usize = 3;
+
+/// Images held out, unless `--held-out` says otherwise.
+pub const HELD_OUT: usize = 5000;
+
+/// The folder in that of the study.
+const FOLDER: &str = "choice";
+
+/// What was tried, and what was chosen.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    pub model: String,
+    pub data: String,
+    pub held_out: usize,
+    pub epochs: usize,
+    pub seed: u64,
+    pub learning_rate: f32,
+    pub momentum: f32,
+    pub tried: Vec<Tried>,
+}
+
+/// A point of the grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    pub learning_rate: f32,
+    pub momentum: f32,
+    /// On the images held out; none where the loss or a weight did not stay finite.
+    pub reached: Option<Reached>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
+    pub accuracy: f64,
+    pub loss: f64,
+}
+
+/// The grid as jobs like this one.
+pub fn jobs(like: &Job, out: &Path) -> Vec<Job> {
+    let points = LEARNING_RATES.iter().flat_map(|rate| MOMENTA.iter().map(move |momentum| (*rate, *momentum)));
+    points
+        .map(|(learning_rate, momentum)| Job {
+            folder: out.join(FOLDER).join(format!("{}-rate{learning_rate}-momentum{momentum}", like.model)),
+            title: format!("learning rate {learning_rate}  momentum {momentum}"),
+            learning_rate,
+            momentum,
+            ..like.clone()
+        })
+        .collect()
+}
+
+/// Trains what is missing of the grid, chooses, and writes `choice.md`, `choice.csv` and `choice.toml`. Nothing, if it
+/// was interrupted.
+pub fn choose(jobs: &[Job], common: &Common, out: &Path, quiet: bool) -> Result<Option<Choice>> {
+    examine(jobs, common)?;
+    let mut tried = Vec::new();
+    for job in jobs {
+        let Some(reached) = reach(job, common)? else { return Ok(None) };
+        if !quiet {
+            println!("{}  {}", job.title, words(reached.as_ref()));
+        }
+        tried.push(Tried { learning_rate: job.learning_rate, momentum: job.momentum, reached });
+    }
+    let (Some(best), Some(like)) = (best(&tried), jobs.first()) else {
+        return Err(Error::NotFinite("no learning rate of the grid kept the loss finite".into()));
+    };
+    let choice = Choice {
+        model: like.model.clone(),
+        data: common.data.clone(),
+        held_out: like.held_out.unwrap_or_default(),
+        epochs: like.epochs,
+        seed: like.seed,
+        learning_rate: best.learning_rate,
+        momentum: best.momentum,
+        tried,
+    };
+    choice.write(out)?;
+    Ok(Some(choice))
+}
+
+/// Trains a point of the grid if need be. The outer nothing: interrupted; the inner: diverged.
+fn reach(job: &Job, common: &Common) -> Result<Option<Option<Reached>>> {
+    let mut state = job.examine(common)?;
+    if !matches!(state, State::Finished(_)) {
+        if stop_on_ctrl_c().load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match job.train(&state, common) {
+            Ok(Ended::Whole) => state = job.examine(common)?,
+            Ok(Ended::Interrupted(_)) => return Ok(None),
+            Err(Error::NotFinite(_)) => return Ok(Some(None)),
+            Err(error) => return Err(error),
+        }
+    }
+    match state {
+        State::Finished(run) => {
+            let last = run.last();
+            Ok(Some(Some(Reached { accuracy: last.val_accuracy, loss: last.val_loss })))
+        }
+        _ => Err(Error::file(&job.folder, "trained to its end, but its files do not say so")),
+    }
+}
+
+/// The highest accuracy; among equals, the lowest loss.
+fn best(tried: &[Tried]) -> Option<&Tried> {
+    let rank = |tried: &Tried| tried.reached.map(|reached| (reached.accuracy, -reached.loss));
+    tried.iter().filter(|tried| tried.reached.is_some()).reduce(|a, b| if rank(b) > rank(a) { b } else { a })
+}
+
+fn words(reached: Option<&Reached>) -> String {
+    reached.map_or_else(
+        || "diverged".to_string(),
+        |reached| format!("accuracy {}  loss {:.4}", percent(reached.accuracy), reached.loss),
+    )
+}
+
+impl Choice {
+    /// That of a study, if it has made one.
+    pub fn read(out: &Path) -> Result<Option<Choice>> {
+        let path = out.join(FOLDER).join("choice.toml");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map(Some).map_err(|error| {
+                Error::file(&path, format!("not a choice that `study --choose` has written: {error}"))
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
+    }
+
+    fn write(&self, out: &Path) -> Result<()> {
+        let folder = out.join(FOLDER);
+        let toml = |path: &Path| toml::to_string(self).map_err(|error| Error::file(path, error.to_string()));
+        let record = folder.join("choice.toml");
+        let texts = [
+            (folder.join("choice.md"), self.markdown()),
+            (folder.join("choice.csv"), self.csv()),
+            (record.clone(), toml(&record)?),
+        ];
+        for (path, text) in texts {
+            replace_file(&path, |file| file.write_all(text.as_bytes()))?;
+        }
+        Ok(())
+    }
+
+    /// How it was made, in a sentence or two.
+    pub fn story(&self) -> String {
+        format!(
+            "Learning rate {} and momentum {} were chosen by the accuracy of `{}` on {} images held out of the training set \
+             of {}, after {} epochs from seed {}. The test set had no part in it.",
+            self.learning_rate, self.momentum, self.model, self.held_out, self.data, self.epochs, self.seed
+        )
+    }
+
+    /// A row a learning rate, a column a momentum: accuracy in % and loss, and whether that is what was chosen.
+    pub fn grid(&self) -> Vec<(f32, Vec<(String, bool)>)> {
+        let cell = |rate: f32, momentum: f32| {
+            let tried = self.tried.iter().find(|tried| (tried.learning_rate, tried.momentum) == (rate, momentum));
+            let is_chosen = (rate, momentum) == (self.learning_rate, self.momentum);
+            let text = match tried.map(|tried| tried.reached) {
+                Some(Some(reached)) => format!("{:.2} ({:.4})", reached.accuracy * 100.0, reached.loss),
+                Some(None) => "diverged".to_string(),
+                None => "–".to_string(),
+            };
+            (text, is_chosen)
+        };
+        LEARNING_RATES
+            .iter()
+            .map(|rate| (*rate, MOMENTA.iter().map(|momentum| cell(*rate, *momentum)).collect()))
+            .collect()
+    }
+
+    fn markdown(&self) -> String {
+        let mut text = format!("# Learning rate and momentum\n\n{}\n\n| learning rate |", self.story());
+        text.extend(MOMENTA.iter().map(|momentum| format!(" momentum {momentum} |")));
+        text += &format!("\n|---|{}\n", "---|".repeat(MOMENTA.len()));
+        for (rate, cells) in self.grid() {
+            let bold = |(cell, is_chosen): (String, bool)| {
+                if is_chosen { format!(" **{cell}** |") } else { format!(" {cell} |") }
+            };
+            let cells: String = cells.into_iter().map(bold).collect();
+            let _ = writeln!(text, "| {rate} |{cells}");
+        }
+        text + "\nAccuracy in % and loss on the images held out.\n"
+    }
+
+    fn csv(&self) -> String {
+        let mut text = String::from("learning_rate,momentum,accuracy,loss,chosen\n");
+        for Tried { learning_rate, momentum, reached } in &self.tried {
+            let number =
+                |of: fn(&Reached) -> f64| reached.as_ref().map_or_else(String::new, |reached| of(reached).to_string());
+            let (accuracy, loss) = (number(|reached| reached.accuracy * 100.0), number(|reached| reached.loss));
+            let is_chosen = (*learning_rate, *momentum) == (self.learning_rate, self.momentum);
+            let _ = writeln!(text, "{learning_rate},{momentum},{accuracy},{loss},{is_chosen}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(learning_rate: f32, momentum: f32, reached: Option<(f64, f64)>) -> Tried {
+        Tried { learning_rate, momentum, reached: reached.map(|(accuracy, loss)| Reached { accuracy, loss }) }
+    }
+
+    fn choice() -> Choice {
+        let tried = vec![
+            tried(0.01, 0.9, Some((0.98, 0.07))),
+            tried(0.03, 0.9, Some((0.99, 0.05))),
+            tried(0.1, 0.5, Some((0.99, 0.04))),
+            tried(0.3, 0.9, None),
+        ];
+        let best = best(&tried).unwrap().clone();
+        Choice {
+            model: "case2".into(),
+            data: "data/mnist".into(),
+            held_out: 5000,
+            epochs: 3,
+            seed: 1,
+            learning_rate: best.learning_rate,
+            momentum: best.momentum,
+            tried,
+        }
+    }
+
+    #[test]
+    fn the_highest_accuracy_is_chosen_and_the_loss_decides_between_equals() {
+        let choice = choice();
+        assert_eq!((choice.learning_rate, choice.momentum), (0.1, 0.5));
+        assert_eq!(best(&[tried(0.3, 0.9, None)]), None);
+    }
+
+    #[test]
+    fn a_choice_is_written_for_people_and_read_back() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(Choice::read(place.path()).unwrap(), None);
+        std::fs::create_dir(place.path().join(FOLDER)).unwrap();
+        choice().write(place.path()).unwrap();
+        assert_eq!(Choice::read(place.path()).unwrap(), Some(choice()));
+        let read = |name: &str| std::fs::read_to_string(place.path().join(FOLDER).join(name)).unwrap();
+        let text = read("choice.md");
+        assert!(text.contains("| 0.1 | – | **99.00 (0.0400)** | – |") && text.contains("diverged"), "{text}");
+        let csv = read("choice.csv");
+        assert!(csv.contains("\n0.1,0.5,99,0.04,true\n") && csv.contains("\n0.3,0.9,,,false\n"), "{csv}");
+        std::fs::write(place.path().join(FOLDER).join("choice.toml"), "held_out = 'many'").unwrap();
+        let error = Choice::read(place.path()).unwrap_err().to_string();
+        assert!(error.contains("choice.toml: not a choice"), "{error}");
+    }
+}
