@@ -12,10 +12,12 @@ pub mod metrics;
 mod options;
 mod recover;
 mod report;
+mod schedule;
 mod state;
 
 pub use options::{Interval, TrainOptions};
 pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
+pub use schedule::{Rates, Schedule, Span};
 pub use state::{Best, EpochSums, Progress, State};
 
 use crate::checkpoint::Checkpoint;
@@ -44,6 +46,7 @@ pub struct Trainer<'a> {
     scores: ScoreTensors,
     evaluator: Evaluator,
     order: Order,
+    rates: Rates,
     progress: Progress,
     /// What is trained and how, and the state to go back to.
     saved: Checkpoint,
@@ -82,7 +85,7 @@ impl<'a> Trainer<'a> {
 
     /// Goes on from a checkpoint, to the very bits that a run without the interruption ends with, if the device and its
     /// kernels are those of the checkpoint. Fails if the data are others. [`TrainOptions::epochs`] and `max_steps` of the
-    /// checkpoint may have been raised.
+    /// checkpoint may have been raised, but not `epochs` where a schedule ends with them ([`Schedule::has_an_end`]).
     pub fn resume(device: &Device, checkpoint: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
         let found = data.checksum();
         if found != checkpoint.data {
@@ -105,6 +108,7 @@ impl<'a> Trainer<'a> {
             evaluator: Evaluator::new(&data.test, network.classes(), options.batch(data), scores),
             scores,
             order: if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) },
+            rates: options.rates(data)?,
             progress: state.progress.clone(),
             run_length: 1,
             most_steps: machine.most_steps(),
@@ -286,6 +290,7 @@ impl<'a> Trainer<'a> {
         let before = self.progress.step - self.progress.epoch.steps;
         let TrainOptions { seed, learning_rate, max_steps, .. } = *self.options();
         let mut steps = Step::epoch(self.data.train.len(), self.batch(), before, seed, learning_rate);
+        steps.iter_mut().for_each(|step| step.learning_rate = self.rates.at(step.step as usize));
         steps.truncate(max_steps.unwrap_or(usize::MAX).saturating_sub(before));
         steps
     }

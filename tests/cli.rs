@@ -311,6 +311,15 @@ fn options_out_of_range_are_named() {
         ("--weight-decay 2", "--weight-decay must be from 0 to 1, got 2"),
         ("--momentum 0 --nesterov", "--nesterov needs --momentum above 0"),
         ("--max-steps 0", "--max-steps must be at least 1"),
+        ("--schedule step --gamma 0", "--gamma must be above 0 and at most 1, got 0"),
+        ("--schedule step --step-size 0", "--step-size must be at least 1, got 0"),
+        ("--schedule cosine --end-factor nan", "--end-factor must be from 0 to 1, got NaN"),
+        ("--schedule one-cycle --peak-at 1", "--peak-at must be above 0 and below 1, got 1"),
+        ("--schedule one-cycle --start-factor 0", "--start-factor must be above 0 and at most 1, got 0"),
+        ("--schedule one-cycle --warmup 3", "--warmup cannot be used with --schedule one-cycle"),
+        ("--gamma 0.5", "--gamma belongs to --schedule step"),
+        ("--schedule step --end-factor 0", "--end-factor belongs to --schedule cosine or one-cycle"),
+        ("--epochs 2 --warmup 2epochs", "--warmup must be shorter than the run, of 6 steps, got 2epochs"),
         ("--log-every 0", "--log-every must be at least 1"),
         ("--validation 300", "cannot hold out 300 of 300 samples"),
         ("--validation 0.0001", "cannot hold out 0 of 300 samples"),
@@ -322,6 +331,8 @@ fn options_out_of_range_are_named() {
     for (option, says) in [
         ("--batch-size many", "--batch-size"),
         ("--batch-size=-3", "--batch-size"),
+        ("--schedule linear", "[possible values: constant, step, cosine, one-cycle]"),
+        ("--warmup 0", "expected a number of steps or of epochs, at least 1"),
         ("--loss cubic", "[possible values: cross-entropy, quadratic]"),
         ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),
         ("--validation 0", "expected at least one sample"),
@@ -581,4 +592,27 @@ fn ctrl_c_saves_and_ends() {
     let left: Vec<_> = fs::read_dir(place.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("tmp")), "{left:?}");
     lines(&fs::read_to_string(place.path("run/metrics.jsonl")).unwrap());
+}
+
+/// What a run was told about its learning rate is in its record, and decides where it ends.
+#[test]
+fn a_schedule_is_kept_and_ends_with_its_run() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --epochs 2 --quiet";
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    place.stdout(&format!("{args} --out plain"));
+    place.stdout(&format!("{args} --out constant --schedule constant"));
+    assert!(read("plain") == read("constant"));
+    let schedule = "--schedule cosine --end-factor 0.1 --warmup 2";
+    place.stdout(&format!("{args} --out cosine {schedule}"));
+    place.stdout(&format!("{args} --out cut {schedule} --max-steps 4"));
+    assert!(read("plain") != read("cosine"));
+    let record: toml::Table = fs::read_to_string(place.path("cosine/run.toml")).unwrap().parse().unwrap();
+    assert_eq!(record["options"]["schedule"]["cosine"]["end_factor"].as_float(), Some(0.1));
+    assert_eq!(record["options"]["warmup"].as_str(), Some("2steps"));
+    let says = ["--epochs: the schedule `cosine` is laid over the 2 epochs", "got 3", "--init"];
+    place.refuses(1, "train --resume cut --epochs 3", &says);
+    place.refuses(2, "train --resume cut --warmup 3", &["cannot be used with", "--warmup"]);
+    place.stdout("train --resume cut --epochs 2 --max-steps 100 --quiet");
+    assert!(read("cut") == read("cosine"), "it goes on with other rates");
 }

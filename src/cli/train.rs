@@ -2,6 +2,7 @@
 
 mod record;
 mod report;
+mod schedule;
 
 use super::cpu_hint::CpuHint;
 use super::run_folder::RunFolder;
@@ -11,6 +12,7 @@ use crate::cli::output::grouped;
 use clap::{Args, ValueEnum};
 use record::{Command, Origin, Record};
 use report::Reporter;
+use schedule::ScheduleOptions;
 use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::{DataPair, Share, Source};
 use shadegrad::machine::Device;
@@ -45,6 +47,8 @@ pub struct Options {
     /// Step of gradient descent
     #[arg(long, default_value_t = TrainOptions::default().learning_rate)]
     learning_rate: f32,
+    #[command(flatten)]
+    schedule: ScheduleOptions,
     /// Share of the former step that is kept, from 0 (plain gradient descent) to below 1
     #[arg(long, default_value_t = TrainOptions::default().momentum)]
     momentum: f32,
@@ -91,7 +95,7 @@ pub struct Options {
     /// raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "validation", "seed",
-        "out", "init", "no_shuffle",
+        "out", "init", "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
     ])]
     resume: Option<PathBuf>,
     /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
@@ -168,6 +172,8 @@ impl Options {
             every_step: self.log_every == Some(1),
             checkpoint_every: self.checkpoint_every,
             find_nan: self.find_nan,
+            schedule: self.schedule.schedule()?,
+            warmup: self.schedule.warmup,
         };
         options.validate()?;
         self.check()?;
@@ -184,6 +190,7 @@ impl Options {
             }
             _ => Ok(()),
         };
+        schedule::check_length(options, self.epochs)?;
         fits("--epochs", self.epochs, epochs)?;
         fits("--max-steps", self.max_steps, step)?;
         options.epochs = self.epochs.unwrap_or(options.epochs);

@@ -1,5 +1,6 @@
 //! How to train: what a run is told, and what of it decides the bits of its weights.
 
+use super::schedule::{Rates, Schedule, Span};
 use crate::data::DataPair;
 use crate::error::{Error, Result};
 use crate::network::{CompileOptions, Compiled, Network};
@@ -16,7 +17,7 @@ pub struct TrainOptions {
     pub epochs: usize,
     /// Images a step.
     pub batch_size: usize,
-    /// eta of equations 4 and 5.
+    /// eta of equations 4 and 5; with a schedule the highest.
     pub learning_rate: f32,
     /// mu; 0 is plain gradient descent.
     pub momentum: f32,
@@ -38,6 +39,12 @@ pub struct TrainOptions {
     pub checkpoint_every: Option<Interval>,
     /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
     pub find_nan: bool,
+    /// How the learning rate changes.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How long it rises before that.
+    #[serde(default)]
+    pub warmup: Option<Span>,
 }
 
 impl Default for TrainOptions {
@@ -56,6 +63,8 @@ impl Default for TrainOptions {
             every_step: false,
             checkpoint_every: None,
             find_nan: false,
+            schedule: Schedule::Constant,
+            warmup: None,
         }
     }
 }
@@ -76,7 +85,14 @@ impl TrainOptions {
         expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
-        expect(!never, "--checkpoint-every must be at least 1", &0)
+        expect(!never, "--checkpoint-every must be at least 1", &0)?;
+        let none = [Some(Span::Steps(0)), Some(Span::Epochs(0))].contains(&self.warmup);
+        expect(!none, "--warmup must be at least 1", &0)?;
+        if matches!(self.schedule, Schedule::OneCycle { .. }) && self.warmup.is_some() {
+            let problem = "--warmup cannot be used with --schedule one-cycle, which rises by itself; give --peak-at";
+            return Err(Error::Usage(problem.into()));
+        }
+        self.schedule.validate()
     }
 }
 
@@ -86,11 +102,19 @@ impl TrainOptions {
         self.batch_size.min(data.train.len().max(data.test.len()))
     }
 
+    /// The learning rate of each step.
+    pub(super) fn rates(&self, data: &DataPair) -> Result<Rates> {
+        let images = data.train.len();
+        let epoch_steps = images.div_ceil(self.batch_size.min(images).max(1));
+        Rates::new(self.learning_rate, self.schedule, self.warmup, epoch_steps, self.epochs)
+    }
+
     /// The network as [`Trainer::new`](super::Trainer::new) will run it: what there is to tune.
     pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
         self.validate()?;
         network.check_fit(&data.train)?;
         network.check_fit(&data.test)?;
+        self.rates(data)?;
         let images = data.train.len();
         let batch = self.batch(data);
         let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
@@ -109,9 +133,11 @@ impl TrainOptions {
 }
 
 impl TrainOptions {
-    /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits.
+    /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits. A schedule
+    /// that has an end lies elsewhere in a run of another length.
     pub fn same_way(&self, other: &TrainOptions) -> bool {
-        let TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, .. } = *other;
+        let TrainOptions { max_steps, every_step, checkpoint_every, find_nan, .. } = *other;
+        let epochs = if self.schedule.has_an_end() { self.epochs } else { other.epochs };
         TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
     }
 }

@@ -1,0 +1,69 @@
+//! What `train` may be told beside plain gradient descent: on every device it gives the steps of the reference.
+
+#[path = "common/spots.rs"]
+mod spots;
+
+use shadegrad::fast::Instructions;
+use shadegrad::machine::{Device, DeviceChoice};
+use shadegrad::network::Weights;
+use shadegrad::train::{Event, Schedule, Span, TrainOptions, Trainer};
+use spots::{data, gpu, model, options};
+use std::ops::ControlFlow;
+
+/// Losses and weights of a run.
+fn train(device: &Device, options: &TrainOptions) -> (Vec<f64>, Weights) {
+    let data = data(95, 30);
+    let mut losses = Vec::new();
+    let mut trainer = Trainer::new(device, &model(), &data, options.clone(), None).unwrap();
+    let outcome = pollster::block_on(trainer.run(&mut |event| {
+        if let Event::Steps(report) = event {
+            losses.extend_from_slice(report.losses);
+        }
+        Ok(ControlFlow::Continue(()))
+    }));
+    outcome.unwrap();
+    (losses, pollster::block_on(trainer.weights()).unwrap())
+}
+
+fn apart(a: &Weights, b: &Weights) -> f64 {
+    let pairs = a.values.iter().flatten().zip(b.values.iter().flatten());
+    pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, |most, apart| if apart <= most { most } else { apart })
+}
+
+/// The CPU engine with all vector instructions that it has, one thread and several.
+fn cpus() -> Vec<Device> {
+    let all = Instructions::all().into_iter().flat_map(|instructions| [1, 3].map(|threads| (instructions, threads)));
+    all.map(|(instructions, threads)| Device::cpu(Some(threads), instructions, None).unwrap()).collect()
+}
+
+/// Ten steps on every device stay within `most` of those of the reference, and lead elsewhere than plain steps do.
+fn ten_steps(options: TrainOptions, plain: &TrainOptions, most: f64) {
+    let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
+    let (expected_losses, expected) = train(&reference, &options);
+    assert_eq!(expected_losses.len(), 10);
+    let moved = apart(&train(&reference, plain).1, &expected);
+    assert!(moved > 100.0 * most, "{options:?} changes the weights by {moved:e} only");
+    for device in cpus().iter().chain([gpu()]) {
+        let (losses, weights) = train(device, &options);
+        let difference = apart(&weights, &expected);
+        println!("{}: {difference:.1e} of {most:.1e}", device.description);
+        assert!(difference <= most, "{}: weights differ by {difference:e}", device.description);
+        for (got, expected) in losses.iter().zip(&expected_losses) {
+            assert!((got - expected).abs() <= 1e-5 * expected, "{}: loss {got}, {expected}", device.description);
+        }
+    }
+}
+
+fn plain() -> TrainOptions {
+    TrainOptions { epochs: 2, weight_decay: 1e-3, ..options() }
+}
+
+/// The bound is that of `tests/training.rs`, where the rate is the largest that there is here.
+#[test]
+fn schedules() {
+    let cycle = Schedule::OneCycle { peak_at: 0.3, start_factor: 0.04, end_factor: 4e-6 };
+    for schedule in [Schedule::Step { size: 1, gamma: 0.1 }, Schedule::Cosine { end_factor: 0.0 }, cycle] {
+        ten_steps(TrainOptions { schedule, ..plain() }, &plain(), 2e-6);
+    }
+    ten_steps(TrainOptions { warmup: Some(Span::Steps(5)), ..plain() }, &plain(), 2e-6);
+}
