@@ -1,6 +1,6 @@
 //! Checkpoints: a run in one file, from which it goes on as if it had never stopped.
 //!
-//! A checkpoint is a safetensors file with the weights, the optimizer's velocity beside them, and in its header the network
+//! A checkpoint is a safetensors file with the weights, what the optimizer keeps beside them, and in its header the network
 //! and everything else that the next step depends on. `evaluate` and `predict` take it for a weights file, and so does
 //! PyTorch. The header also holds a checksum of the whole file: one that was cut short, or has a bit flipped, is refused.
 //! [`Checkpoints`] keeps those of a run.
@@ -100,9 +100,9 @@ impl Checkpoint {
             Ok(text) => file.note(CHECKPOINT, text),
             Err(error) => unreachable!("numbers and words: {error}"),
         }
-        file.push("", &network, &state.weights);
-        if let Some(velocity) = &state.velocity {
-            file.push(tensors::VELOCITY, &network, velocity);
+        file.push(&network, &state.weights);
+        for (companion, values) in &state.companions {
+            file.push_companion(*companion, &network, values);
         }
         file.into_sealed_bytes()
     }
@@ -114,9 +114,10 @@ impl Checkpoint {
             settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         let weights = file.weights(&network)?;
-        let has_velocity = options.momentum > 0.0 && progress.step > 0;
-        let velocity = if has_velocity { Some(file.velocity(&network)?) } else { None };
-        let state = State { weights, velocity, progress };
+        let needed = if progress.step > 0 { options.companions() } else { Vec::new() };
+        let read = |companion| Ok((companion, file.companion(companion, &network)?));
+        let companions = needed.into_iter().map(read).collect::<Result<_, String>>()?;
+        let state = State { weights, companions, progress };
         Ok(Checkpoint { program, network, options, data, device, choices, state })
     }
 }

@@ -11,7 +11,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::fast::{self, Instructions, Team};
 use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Recording, missing_driver_remedy};
-use crate::network::{Compiled, DataTensors, Weights};
+use crate::network::{Companion, Compiled, DataTensors, Weights};
 use crate::ops::{self, Choose, Settings, Step};
 use crate::plan::{Pass, Region, TensorId};
 use crate::reference;
@@ -320,22 +320,26 @@ impl Machine {
         self.read_bank(self.compiled.tensors.weights).await
     }
 
-    /// The velocity of each weight as it is now, if there is momentum.
-    pub async fn read_velocity(&mut self) -> Result<Option<Weights>> {
-        match self.compiled.tensors.velocity {
-            Some(velocity) => Ok(Some(self.read_bank(velocity).await?)),
-            None => Ok(None),
+    /// What is kept beside each weight as it is now.
+    pub async fn read_companions(&mut self) -> Result<Vec<(Companion, Weights)>> {
+        let mut read = Vec::new();
+        for (companion, id) in self.compiled.tensors.companions.clone() {
+            read.push((companion, self.read_bank(id).await?));
         }
+        Ok(read)
     }
 
-    /// Puts the velocity of each weight on the device; none stands for zeros. Nothing happens without momentum.
-    pub fn write_velocity(&mut self, velocity: Option<&Weights>) {
-        let Some(id) = self.compiled.tensors.velocity else { return };
-        let mut all = vec![0.0; self.compiled.plan.get(id).region.len];
-        for (part, values) in self.parts().into_iter().zip(velocity.iter().flat_map(|velocity| &velocity.values)) {
-            all[part].copy_from_slice(values);
+    /// Puts what is kept beside each weight on the device; what is not given starts as zeros, and what no step needs is left
+    /// out.
+    pub fn write_companions(&mut self, given: &[(Companion, Weights)]) {
+        for (companion, id) in self.compiled.tensors.companions.clone() {
+            let given = given.iter().find(|(known, _)| *known == companion);
+            let mut all = vec![0.0; self.compiled.plan.get(id).region.len];
+            for (part, values) in self.parts().into_iter().zip(given.iter().flat_map(|(_, given)| &given.values)) {
+                all[part].copy_from_slice(values);
+            }
+            self.write(id, &all);
         }
-        self.write(id, &all);
     }
 
     /// The parameters of a tensor that is laid out like the weights.

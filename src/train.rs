@@ -124,7 +124,7 @@ impl<'a> Trainer<'a> {
 
     /// Puts everything back to where it was at the last checkpoint.
     fn go_back(&mut self) -> Result<()> {
-        let State { weights, velocity, progress } = &self.saved.state;
+        let State { weights, companions, progress } = &self.saved.state;
         let expected = progress.epochs * self.epoch_steps() + progress.epoch.steps;
         if progress.step != expected || progress.epoch.steps > self.epoch_steps() {
             return Err(Error::Checkpoint(format!(
@@ -133,7 +133,7 @@ impl<'a> Trainer<'a> {
             )));
         }
         self.machine.write_weights(weights);
-        self.machine.write_velocity(velocity.as_ref());
+        self.machine.write_companions(companions);
         self.progress = progress.clone();
         Ok(())
     }
@@ -205,12 +205,12 @@ impl<'a> Trainer<'a> {
     async fn state(&mut self) -> Result<State> {
         let weights = self.machine.read_weights().await?;
         let moves = self.progress.step > 0;
-        let velocity = if moves { self.machine.read_velocity().await? } else { None };
-        Ok(State { weights, velocity, progress: self.progress.clone() })
+        let companions = if moves { self.machine.read_companions().await? } else { Vec::new() };
+        Ok(State { weights, companions, progress: self.progress.clone() })
     }
 
-    /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and velocity
-    /// are as before when it returns, so training goes on as if nothing had been measured.
+    /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and all
+    /// that is beside them are as before when it returns, so training goes on as if nothing had been measured.
     pub async fn profile(&mut self) -> Result<Profile> {
         let batch = self.batch();
         let TrainOptions { seed, learning_rate, .. } = *self.options();
@@ -290,7 +290,11 @@ impl<'a> Trainer<'a> {
         let before = self.progress.step - self.progress.epoch.steps;
         let TrainOptions { seed, learning_rate, max_steps, .. } = *self.options();
         let mut steps = Step::epoch(self.data.train.len(), self.batch(), before, seed, learning_rate);
-        steps.iter_mut().for_each(|step| step.learning_rate = self.rates.at(step.step as usize));
+        for step in &mut steps {
+            let number = step.step as usize;
+            step.learning_rate = self.rates.at(number);
+            [step.first_correction, step.second_correction] = self.options().corrections(number);
+        }
         steps.truncate(max_steps.unwrap_or(usize::MAX).saturating_sub(before));
         steps
     }

@@ -311,6 +311,12 @@ fn options_out_of_range_are_named() {
         ("--weight-decay 2", "--weight-decay must be from 0 to 1, got 2"),
         ("--momentum 0 --nesterov", "--nesterov needs --momentum above 0"),
         ("--max-steps 0", "--max-steps must be at least 1"),
+        ("--optimizer adam --beta1 1", "--beta1 must be at least 0 and below 1, got 1"),
+        ("--optimizer adamw --beta2 nan", "--beta2 must be at least 0 and below 1, got NaN"),
+        ("--optimizer adam --epsilon 0", "--epsilon must be from 1e-12 to 1, got 0"),
+        ("--optimizer adam --momentum 0.9", "--momentum belongs to --optimizer sgd; give both or neither"),
+        ("--optimizer adamw --nesterov", "--nesterov belongs to --optimizer sgd"),
+        ("--beta1 0.9", "--beta1 belongs to --optimizer adam or adamw"),
         ("--schedule step --gamma 0", "--gamma must be above 0 and at most 1, got 0"),
         ("--schedule step --step-size 0", "--step-size must be at least 1, got 0"),
         ("--schedule cosine --end-factor nan", "--end-factor must be from 0 to 1, got NaN"),
@@ -331,6 +337,7 @@ fn options_out_of_range_are_named() {
     for (option, says) in [
         ("--batch-size many", "--batch-size"),
         ("--batch-size=-3", "--batch-size"),
+        ("--optimizer lion", "[possible values: sgd, adam, adamw]"),
         ("--schedule linear", "[possible values: constant, step, cosine, one-cycle]"),
         ("--warmup 0", "expected a number of steps or of epochs, at least 1"),
         ("--loss cubic", "[possible values: cross-entropy, quadratic]"),
@@ -615,4 +622,27 @@ fn a_schedule_is_kept_and_ends_with_its_run() {
     place.refuses(2, "train --resume cut --warmup 3", &["cannot be used with", "--warmup"]);
     place.stdout("train --resume cut --epochs 2 --max-steps 100 --quiet");
     assert!(read("cut") == read("cosine"), "it goes on with other rates");
+}
+
+/// Its own learning rate where none is given, and its moments in the checkpoint, from which it goes on.
+#[test]
+fn adam_is_kept() {
+    let place = Place::new();
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    for optimizer in ["adam", "adamw"] {
+        let args = format!(
+            "train --model tiny.toml --data data --epochs 2 --quiet --optimizer {optimizer} --weight-decay 0.1"
+        );
+        place.stdout(&format!("{args} --out {optimizer}"));
+        place.stdout(&format!("{args} --out cut-{optimizer} --max-steps 4"));
+        place.stdout(&format!("train --resume cut-{optimizer} --max-steps 100 --quiet"));
+        assert!(read(optimizer) == read(&format!("cut-{optimizer}")), "{optimizer} ends elsewhere");
+        let record: toml::Table = fs::read_to_string(place.path(optimizer).join("run.toml")).unwrap().parse().unwrap();
+        assert_eq!(record["options"]["optimizer"].as_str(), Some(optimizer));
+        assert_eq!(record["options"]["learning_rate"].as_float().map(|rate| rate as f32), Some(0.001));
+        let bytes = fs::read(place.path(optimizer).join("checkpoints/step-00000006.safetensors")).unwrap();
+        let header = String::from_utf8_lossy(&bytes);
+        assert!(header.contains("first_moment.0.weight") && header.contains("second_moment.3.bias"));
+    }
+    assert!(read("adam") != read("adamw"));
 }

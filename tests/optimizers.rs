@@ -5,7 +5,7 @@ mod spots;
 
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::Weights;
+use shadegrad::network::{Optimizer, Weights};
 use shadegrad::train::{Event, Schedule, Span, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
@@ -66,4 +66,25 @@ fn schedules() {
         ten_steps(TrainOptions { schedule, ..plain() }, &plain(), 2e-6);
     }
     ten_steps(TrainOptions { warmup: Some(Span::Steps(5)), ..plain() }, &plain(), 2e-6);
+}
+
+/// A step of Adam is at most the rate or little more, however small a gradient is; where one is nothing but rounding, with a
+/// sign of its own on each side, ten steps could be 20 rates apart. An epsilon above that rounding keeps both together:
+/// gradients are off by some 4 u of 1, so a step by that over epsilon, times the rate.
+#[test]
+fn adam() {
+    for optimizer in [Optimizer::Adam, Optimizer::AdamW] {
+        let options = TrainOptions { optimizer, learning_rate: 0.01, epsilon: 1e-3, ..plain() };
+        ten_steps(TrainOptions { weight_decay: 0.1, ..options }, &plain(), 10.0 * 0.01 * 5e-7 / 1e-3);
+    }
+}
+
+/// Ten steps with usual settings lead down.
+#[test]
+fn adam_learns() {
+    let options =
+        TrainOptions { optimizer: Optimizer::AdamW, learning_rate: 0.01, epochs: 8, weight_decay: 0.01, ..options() };
+    let (losses, _) = train(gpu(), &options);
+    println!("{losses:?}");
+    assert!(losses[35..].iter().all(|loss| *loss < 0.5 * losses[0]), "{losses:?}");
 }

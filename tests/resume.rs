@@ -7,7 +7,7 @@ use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::DataPair;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::Weights;
+use shadegrad::network::{Optimizer, Weights};
 use shadegrad::train::{EpochReport, Event, Interval, Outcome, Schedule, Span, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
@@ -115,6 +115,8 @@ fn variations() -> Vec<TrainOptions> {
         TrainOptions { schedule: Schedule::Step { size: 1, gamma: 0.5 }, ..plain.clone() },
         TrainOptions { schedule: Schedule::Cosine { end_factor: 0.1 }, warmup: Some(Span::Steps(7)), ..plain.clone() },
         TrainOptions { schedule: cycle, ..plain.clone() },
+        TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, ..plain.clone() },
+        TrainOptions { optimizer: Optimizer::AdamW, learning_rate: 0.01, ..plain },
     ]
 }
 

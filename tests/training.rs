@@ -7,7 +7,7 @@ use shadegrad::data::{DataPair, Dataset};
 use shadegrad::evaluate::{Predictor, evaluate};
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
-use shadegrad::network::{CompileOptions, Network, Weights};
+use shadegrad::network::{CompileOptions, Network, Optimizer, Weights};
 use shadegrad::ops::Step;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::train::{Event, Outcome, Schedule, Span, TrainOptions, Trainer};
@@ -357,6 +357,12 @@ fn options_outside_their_range_are_refused() {
     }
     refuse("--weight-decay", &|o| o.weight_decay = -1e-6);
     refuse("--nesterov", &|o| (o.nesterov, o.momentum) = (true, 0.0));
+    refuse("--nesterov", &|o| (o.optimizer, o.nesterov) = (Optimizer::Adam, true));
+    for beta in [1.0, -0.1, f32::NAN] {
+        refuse("--beta1", &|o| o.beta1 = beta);
+        refuse("--beta2", &|o| o.beta2 = beta);
+    }
+    refuse("--epsilon", &|o| o.epsilon = f32::NAN);
     refuse("--max-steps", &|o| o.max_steps = Some(0));
     for gamma in [0.0, 1.1, f64::NAN] {
         refuse("--gamma", &|o| o.schedule = Schedule::Step { size: 1, gamma });

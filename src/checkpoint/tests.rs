@@ -1,4 +1,5 @@
 use super::*;
+use crate::network::Companion;
 use crate::ops::Settings;
 use crate::train::{Best, EpochSums};
 use std::fs;
@@ -23,7 +24,7 @@ fn made(step: usize) -> Checkpoint {
         choices: Some(Settings::software().into()),
         state: State {
             weights: network.initialize(1),
-            velocity: Some(velocity),
+            companions: vec![(Companion::Velocity, velocity)],
             progress: Progress { epochs: step / 4, step, epoch, evaluated: 4, best },
         },
         network,

@@ -1,5 +1,6 @@
 //! `shadegrad train`: a new run, or with `--resume` one that goes on.
 
+mod optimizer;
 mod record;
 mod report;
 mod schedule;
@@ -10,6 +11,7 @@ use super::tune::{Rest, TuneOption};
 use super::{DataOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::grouped;
 use clap::{Args, ValueEnum};
+use optimizer::OptimizerOptions;
 use record::{Command, Origin, Record};
 use report::Reporter;
 use schedule::ScheduleOptions;
@@ -44,20 +46,10 @@ pub struct Options {
     /// Images a step
     #[arg(long, default_value_t = 100)]
     batch_size: usize,
-    /// Step of gradient descent
-    #[arg(long, default_value_t = TrainOptions::default().learning_rate)]
-    learning_rate: f32,
+    #[command(flatten)]
+    optimizer: OptimizerOptions,
     #[command(flatten)]
     schedule: ScheduleOptions,
-    /// Share of the former step that is kept, from 0 (plain gradient descent) to below 1
-    #[arg(long, default_value_t = TrainOptions::default().momentum)]
-    momentum: f32,
-    /// Look ahead along the momentum
-    #[arg(long)]
-    nesterov: bool,
-    /// Pull of the weights towards zero
-    #[arg(long, default_value_t = 0.0)]
-    weight_decay: f32,
     /// What is minimised [default: what the network says, cross-entropy in all presets]
     #[arg(long)]
     loss: Option<LossOption>,
@@ -94,7 +86,7 @@ pub struct Options {
     /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
     /// raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "validation", "seed",
+        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "validation", "seed",
         "out", "init", "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
     ])]
     resume: Option<PathBuf>,
@@ -158,10 +150,6 @@ impl Options {
         let options = TrainOptions {
             epochs: self.epochs.unwrap_or(TrainOptions::default().epochs),
             batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-            momentum: self.momentum,
-            nesterov: self.nesterov,
-            weight_decay: self.weight_decay,
             loss: self.loss.map(|loss| match loss {
                 LossOption::CrossEntropy => Cost::CrossEntropy,
                 LossOption::Quadratic => Cost::Quadratic,
@@ -174,7 +162,9 @@ impl Options {
             find_nan: self.find_nan,
             schedule: self.schedule.schedule()?,
             warmup: self.schedule.warmup,
+            ..TrainOptions::default()
         };
+        let options = self.optimizer.apply(options)?;
         options.validate()?;
         self.check()?;
         Ok(options)

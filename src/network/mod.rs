@@ -4,6 +4,7 @@
 //! of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that a step walks. `summary.rs`
 //! and `listing.rs` print it.
 
+mod companion;
 mod compile;
 mod file;
 mod initialize;
@@ -11,8 +12,10 @@ mod listing;
 mod presets;
 mod summary;
 pub(crate) mod tensors;
+mod update;
 pub(crate) mod weights;
 
+pub use companion::{Companion, Optimizer};
 pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
 pub use presets::{PRESETS, Preset};

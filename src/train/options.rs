@@ -3,7 +3,8 @@
 use super::schedule::{Rates, Schedule, Span};
 use crate::data::DataPair;
 use crate::error::{Error, Result};
-use crate::network::{CompileOptions, Compiled, Network};
+use crate::network::{Companion, CompileOptions, Compiled, Network, Optimizer};
+use crate::ops::adam;
 use crate::ops::softmax::Cost;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,11 +20,11 @@ pub struct TrainOptions {
     pub batch_size: usize,
     /// eta of equations 4 and 5; with a schedule the highest.
     pub learning_rate: f32,
-    /// mu; 0 is plain gradient descent.
+    /// mu of sgd; 0 is plain gradient descent.
     pub momentum: f32,
-    /// Whether to look ahead.
+    /// Whether to look ahead along it.
     pub nesterov: bool,
-    /// Added to the gradient, times w.
+    /// Pull of the weights towards zero: in the gradient, with adamw beside it.
     pub weight_decay: f32,
     /// What is minimised; the network's own if not given.
     pub loss: Option<Cost>,
@@ -39,12 +40,35 @@ pub struct TrainOptions {
     pub checkpoint_every: Option<Interval>,
     /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
     pub find_nan: bool,
+    /// How gradients change weights.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Of adam and adamw: share of the first moment that is kept.
+    #[serde(default = "default_beta1")]
+    pub beta1: f32,
+    /// Of adam and adamw: share of the second moment that is kept.
+    #[serde(default = "default_beta2")]
+    pub beta2: f32,
+    /// Of adam and adamw: what keeps a step finite where gradients are zero.
+    #[serde(default = "default_epsilon")]
+    pub epsilon: f32,
     /// How the learning rate changes.
     #[serde(default)]
     pub schedule: Schedule,
     /// How long it rises before that.
     #[serde(default)]
     pub warmup: Option<Span>,
+}
+
+// What checkpoints from before these options stand for.
+fn default_beta1() -> f32 {
+    0.9
+}
+fn default_beta2() -> f32 {
+    0.999
+}
+fn default_epsilon() -> f32 {
+    1e-8
 }
 
 impl Default for TrainOptions {
@@ -63,6 +87,10 @@ impl Default for TrainOptions {
             every_step: false,
             checkpoint_every: None,
             find_nan: false,
+            optimizer: Optimizer::Sgd,
+            beta1: default_beta1(),
+            beta2: default_beta2(),
+            epsilon: default_epsilon(),
             schedule: Schedule::Constant,
             warmup: None,
         }
@@ -82,6 +110,11 @@ impl TrainOptions {
         expect((0.0..1.0).contains(&self.momentum), "--momentum must be at least 0 and below 1", &self.momentum)?;
         let decay = self.weight_decay;
         expect((0.0..=1.0).contains(&decay), "--weight-decay must be from 0 to 1", &decay)?;
+        let sgd = self.optimizer == Optimizer::Sgd;
+        expect(sgd || !self.nesterov, "--nesterov belongs to --optimizer sgd", &self.optimizer)?;
+        expect((0.0..1.0).contains(&self.beta1), "--beta1 must be at least 0 and below 1", &self.beta1)?;
+        expect((0.0..1.0).contains(&self.beta2), "--beta2 must be at least 0 and below 1", &self.beta2)?;
+        expect((1e-12..=1.0).contains(&self.epsilon), "--epsilon must be from 1e-12 to 1", &self.epsilon)?;
         expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
@@ -100,6 +133,19 @@ impl TrainOptions {
     /// Images a step: no more than there are.
     pub(super) fn batch(&self, data: &DataPair) -> usize {
         self.batch_size.min(data.train.len().max(data.test.len()))
+    }
+
+    /// What a step needs beside the weights.
+    pub(crate) fn companions(&self) -> Vec<Companion> {
+        Companion::needed(self.optimizer, self.momentum)
+    }
+
+    /// c1 and c2 of a step, from 0.
+    pub(super) fn corrections(&self, step: usize) -> [f32; 2] {
+        match self.optimizer {
+            Optimizer::Sgd => [1.0; 2],
+            Optimizer::Adam | Optimizer::AdamW => adam::corrections(self.beta1, self.beta2, step),
+        }
     }
 
     /// The learning rate of each step.
@@ -122,9 +168,13 @@ impl TrainOptions {
             batch,
             train_images: images,
             test_images: data.test.len(),
+            optimizer: self.optimizer,
             momentum: self.momentum,
             nesterov: self.nesterov,
             weight_decay: self.weight_decay,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
             cost: self.loss,
             slots,
             ..CompileOptions::default()

@@ -1,6 +1,6 @@
 //! Where a run stands between two steps: what a checkpoint has to hold, and no more.
 
-use crate::network::Weights;
+use crate::network::{Companion, Weights};
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands between two steps. With its network, options and data it decides everything that follows: the order
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     /// What has been learned.
     pub weights: Weights,
-    /// The optimizer's velocity of each weight; none without momentum, or before the first step, where it is zero.
-    pub velocity: Option<Weights>,
+    /// What is kept beside each weight; nothing before the first step, where it is zero.
+    pub companions: Vec<(Companion, Weights)>,
     /// How far it has come.
     pub progress: Progress,
 }
@@ -18,7 +18,7 @@ pub struct State {
 impl State {
     /// Before the first step.
     pub fn new(weights: Weights) -> State {
-        State { weights, velocity: None, progress: Progress::default() }
+        State { weights, companions: Vec::new(), progress: Progress::default() }
     }
 }
 

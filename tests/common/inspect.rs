@@ -93,7 +93,8 @@ pub fn known(compiled: &Compiled) -> Vec<TensorId> {
 /// The storages of parameters as wholes.
 fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
     let tensors = &compiled.tensors;
-    [Some(tensors.weights), tensors.gradients, tensors.velocity].into_iter().flatten()
+    let companions = tensors.companions.iter().map(|(_, id)| *id);
+    [tensors.weights].into_iter().chain(tensors.gradients).chain(companions)
 }
 
 /// Dispatches touch nothing but the tensors of their pass, so that what is said of passes holds for them.

@@ -3,7 +3,7 @@
 
 use shadegrad::gpu::Recording;
 use shadegrad::machine::recording;
-use shadegrad::network::{CompileOptions, Compiled, Network, PRESETS};
+use shadegrad::network::{CompileOptions, Compiled, Network, Optimizer, PRESETS};
 use shadegrad::ops::softmax::Cost;
 use shadegrad::ops::{Form, OperandSource, Settings};
 use shadegrad::profile::{copy, multiply_add};
@@ -108,9 +108,15 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
     networks.push(Network::from_toml("rare", RARE).unwrap());
     networks.push(Network::from_toml("deep", &deep()).unwrap());
     for network in &networks {
-        for (batch, momentum, cost) in [(100, 0.9, Cost::CrossEntropy), (3, 0.0, Cost::Quadratic)] {
+        let (sgd, adam, adamw) = (Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW);
+        let mut variants = vec![(100, sgd, 0.9, Cost::CrossEntropy), (3, sgd, 0.0, Cost::Quadratic)];
+        if network.name == "deep" {
+            variants.extend([(5, adam, 0.0, Cost::CrossEntropy), (5, adamw, 0.0, Cost::CrossEntropy)]);
+        }
+        for (batch, optimizer, momentum, cost) in variants {
             let options = CompileOptions {
                 batch,
+                optimizer,
                 train_images: 60_000,
                 test_images: 10_000,
                 predict: true,

@@ -4,6 +4,7 @@
 mod common;
 
 mod activation;
+mod adam;
 mod conv2d;
 mod dense;
 mod dropout;

@@ -1,15 +1,8 @@
 use super::Update;
 use crate::fast::sums::WORTH;
-use crate::fast::{Fast, Team, vectorized};
+use crate::fast::{Fast, Team, flushed, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
-
-/// Numbers too small for the exponent, which a velocity becomes where gradients stay zero; they are slow on many CPUs, and
-/// no sum would ever know.
-#[inline(always)]
-fn flushed(value: f32) -> f32 {
-    if value.abs() < f32::MIN_POSITIVE { 0.0 } else { value }
-}
 
 impl Fast for Update {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {

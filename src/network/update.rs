@@ -1,0 +1,62 @@
+//! Where the weights of a plan lie, and what changes them: the end of a training step.
+
+use super::NetworkParameter;
+use super::companion::{Companion, Optimizer};
+use super::compile::CompileOptions;
+use crate::ops::{Tape, adam, sgd};
+use crate::plan::{Element, Plan, TensorId};
+
+/// A storage with a slice for each parameter.
+pub(super) struct Bank {
+    /// All of it.
+    pub whole: TensorId,
+    /// In the order of the parameters.
+    pub slices: Vec<TensorId>,
+}
+
+impl Bank {
+    /// `prefix` stands before the parameter's letter: `conv1.dw` with `d`.
+    pub fn new(plan: &mut Plan, name: &str, prefix: &str, parameters: &[NetworkParameter]) -> Bank {
+        let storage = plan.storage(name, 0, Element::Real);
+        let slices = parameters.iter().map(|of| {
+            let tensor = match of.tensor.rsplit_once('.') {
+                Some((layer, symbol)) => format!("{layer}.{prefix}{symbol}"),
+                None => format!("{prefix}{}", of.tensor),
+            };
+            plan.slice(tensor, &of.parameter.shape, storage)
+        });
+        let slices = slices.collect();
+        // Whole packs of every width, so that the update takes the widest.
+        let len = plan.storages[storage.0].len.next_multiple_of(8);
+        Bank { whole: plan.view(name, &[len], storage, 0), slices }
+    }
+}
+
+/// The banks of a training step; all have one layout.
+pub(super) struct Banks {
+    pub weights: Bank,
+    pub gradients: Option<Bank>,
+    pub companions: Vec<(Companion, Bank)>,
+}
+
+impl Banks {
+    /// Records the one pass that changes the weights.
+    pub fn update(&self, tape: &mut Tape<'_>, options: &CompileOptions) {
+        let CompileOptions { optimizer, momentum, nesterov, weight_decay, beta1, beta2, epsilon, .. } = *options;
+        let len = tape.len_of(self.weights.whole);
+        let mut outputs = vec![self.weights.whole];
+        outputs.extend(self.companions.iter().map(|(_, bank)| bank.whole));
+        let inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.whole).collect();
+        match optimizer {
+            Optimizer::Sgd => {
+                let op = sgd::Update { len, momentum, nesterov, weight_decay };
+                tape.pass("sgd.update", op, &inputs, &outputs);
+            }
+            Optimizer::Adam | Optimizer::AdamW => {
+                let decoupled = optimizer == Optimizer::AdamW;
+                let op = adam::Update { len, beta1, beta2, epsilon, weight_decay, decoupled };
+                tape.pass("adam.update", op, &inputs, &outputs);
+            }
+        }
+    }
+}
