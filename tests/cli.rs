@@ -316,6 +316,8 @@ fn options_out_of_range_are_named() {
         ("--optimizer adam --epsilon 0", "--epsilon must be from 1e-12 to 1, got 0"),
         ("--optimizer adam --momentum 0.9", "--momentum belongs to --optimizer sgd; give both or neither"),
         ("--optimizer adamw --nesterov", "--nesterov belongs to --optimizer sgd"),
+        ("--label-smoothing 1", "--label-smoothing must be at least 0 and below 1, got 1"),
+        ("--label-smoothing 0.1 --loss quadratic", "--label-smoothing belongs to --loss cross-entropy"),
         ("--beta1 0.9", "--beta1 belongs to --optimizer adam or adamw"),
         ("--schedule step --gamma 0", "--gamma must be above 0 and at most 1, got 0"),
         ("--schedule step --step-size 0", "--step-size must be at least 1, got 0"),

@@ -6,6 +6,7 @@ mod spots;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{Optimizer, Weights};
+use shadegrad::ops::softmax::Cost;
 use shadegrad::train::{Event, Schedule, Span, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
@@ -87,4 +88,28 @@ fn adam_learns() {
     let (losses, _) = train(gpu(), &options);
     println!("{losses:?}");
     assert!(losses[35..].iter().all(|loss| *loss < 0.5 * losses[0]), "{losses:?}");
+}
+
+/// While training; the validation loss has hard targets, so that of equal weights is that of any run.
+#[test]
+fn label_smoothing() {
+    ten_steps(TrainOptions { label_smoothing: 0.2, ..plain() }, &plain(), 2e-6);
+    let still = |label_smoothing| {
+        let options = TrainOptions { label_smoothing, learning_rate: 1e-30, momentum: 0.0, ..options() };
+        let (data, network) = (data(95, 30), model());
+        let mut trainer = Trainer::new(gpu(), &network, &data, options, None).unwrap();
+        let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
+        (outcome.epochs[0].train_loss, outcome.epochs[0].val_loss)
+    };
+    let ((hard_train, hard_val), (smooth_train, smooth_val)) = (still(0.0), still(0.5));
+    assert_eq!(hard_val, smooth_val);
+    assert!((hard_train - smooth_train).abs() > 1e-3, "{hard_train} {smooth_train}");
+}
+
+#[test]
+fn label_smoothing_needs_cross_entropy() {
+    let options = TrainOptions { label_smoothing: 0.1, loss: Some(Cost::Quadratic), ..options() };
+    let data = data(95, 30);
+    let error = Trainer::new(gpu(), &model(), &data, options, None).err().unwrap().to_string();
+    assert!(error.starts_with("--label-smoothing belongs to --loss cross-entropy"), "{error}");
 }

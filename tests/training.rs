@@ -362,6 +362,8 @@ fn options_outside_their_range_are_refused() {
         refuse("--beta1", &|o| o.beta1 = beta);
         refuse("--beta2", &|o| o.beta2 = beta);
     }
+    refuse("--label-smoothing", &|o| o.label_smoothing = 1.0);
+    refuse("--label-smoothing", &|o| o.label_smoothing = f32::NAN);
     refuse("--epsilon", &|o| o.epsilon = f32::NAN);
     refuse("--max-steps", &|o| o.max_steps = Some(0));
     for gamma in [0.0, 1.1, f64::NAN] {

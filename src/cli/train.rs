@@ -53,6 +53,9 @@ pub struct Options {
     /// What is minimised [default: what the network says, cross-entropy in all presets]
     #[arg(long)]
     loss: Option<LossOption>,
+    /// Share of a target that is given to all classes alike while training; of the cross-entropy
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    label_smoothing: f32,
     /// What epochs are judged by: `test` (the test set), or a share (0.1) or number (5000) of training images that is
     /// held out
     #[arg(long, value_name = "test|SPLIT", default_value = "test")]
@@ -86,7 +89,7 @@ pub struct Options {
     /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
     /// raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "validation", "seed",
+        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "label_smoothing", "validation", "seed",
         "out", "init", "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
     ])]
     resume: Option<PathBuf>,
@@ -154,6 +157,7 @@ impl Options {
                 LossOption::CrossEntropy => Cost::CrossEntropy,
                 LossOption::Quadratic => Cost::Quadratic,
             }),
+            label_smoothing: self.label_smoothing,
             seed: self.seed,
             shuffle: !self.no_shuffle,
             max_steps: self.max_steps,

@@ -45,6 +45,8 @@ pub struct CompileOptions {
     pub epsilon: f32,
     /// What is minimised; the network's own choice if not given.
     pub cost: Option<Cost>,
+    /// What of a target is given to all classes alike, while training; of the cross-entropy.
+    pub label_smoothing: f32,
     /// Steps whose loss and correct count are kept on the device.
     pub slots: usize,
 }
@@ -65,6 +67,7 @@ impl Default for CompileOptions {
             beta2: 0.999,
             epsilon: 1e-8,
             cost: None,
+            label_smoothing: 0.0,
             slots: 1,
         }
     }
@@ -185,6 +188,9 @@ impl Network {
                 "batch size: expected 1 to {LARGEST_BATCH} images, got {}",
                 options.batch
             )));
+        }
+        if options.label_smoothing > 0.0 && options.cost.unwrap_or(self.loss) != Cost::CrossEntropy {
+            return Err(Error::Usage("--label-smoothing belongs to --loss cross-entropy; give both or neither".into()));
         }
         let mut plan = Plan::default();
         let parameters = self.parameters();
@@ -342,7 +348,9 @@ impl Compiler<'_> {
             Cost::CrossEntropy => "loss.cross_entropy",
             Cost::Quadratic => "loss.quadratic",
         };
-        let loss = softmax::Loss { batch, classes, cost };
+        // Evaluations can be compared with those of any other run.
+        let smoothing = if tape.training() { self.options.label_smoothing } else { 0.0 };
+        let loss = softmax::Loss { batch, classes, cost, smoothing };
         tape.pass(label, loss, &[logits, score.targets], &[dy, score.loss, score.prediction]);
         let op = score::Score { batch, slots, images: train_images.max(test_images) };
         let inputs = [score.loss, score.prediction, score.targets];

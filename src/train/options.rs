@@ -28,6 +28,9 @@ pub struct TrainOptions {
     pub weight_decay: f32,
     /// What is minimised; the network's own if not given.
     pub loss: Option<Cost>,
+    /// What of a target is given to all classes alike; validation knows nothing of it.
+    #[serde(default)]
+    pub label_smoothing: f32,
     /// Of the initial weights, the data order and dropout.
     pub seed: u64,
     /// Whether each epoch draws the images in a new order.
@@ -81,6 +84,7 @@ impl Default for TrainOptions {
             nesterov: false,
             weight_decay: 0.0,
             loss: None,
+            label_smoothing: 0.0,
             seed: 1,
             shuffle: true,
             max_steps: None,
@@ -116,6 +120,8 @@ impl TrainOptions {
         expect((0.0..1.0).contains(&self.beta2), "--beta2 must be at least 0 and below 1", &self.beta2)?;
         expect((1e-12..=1.0).contains(&self.epsilon), "--epsilon must be from 1e-12 to 1", &self.epsilon)?;
         expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
+        let smoothing = self.label_smoothing;
+        expect((0.0..1.0).contains(&smoothing), "--label-smoothing must be at least 0 and below 1", &smoothing)?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
         expect(!never, "--checkpoint-every must be at least 1", &0)?;
@@ -176,6 +182,7 @@ impl TrainOptions {
             beta2: self.beta2,
             epsilon: self.epsilon,
             cost: self.loss,
+            label_smoothing: self.label_smoothing,
             slots,
             ..CompileOptions::default()
         })
