@@ -318,6 +318,8 @@ fn options_out_of_range_are_named() {
         ("--optimizer adamw --nesterov", "--nesterov belongs to --optimizer sgd"),
         ("--label-smoothing 1", "--label-smoothing must be at least 0 and below 1, got 1"),
         ("--label-smoothing 0.1 --loss quadratic", "--label-smoothing belongs to --loss cross-entropy"),
+        ("--clip-norm 0", "--clip-norm must be from 0.000001 to 1000000, got 0"),
+        ("--clip-norm nan", "--clip-norm must be from 0.000001 to 1000000, got NaN"),
         ("--beta1 0.9", "--beta1 belongs to --optimizer adam or adamw"),
         ("--schedule step --gamma 0", "--gamma must be above 0 and at most 1, got 0"),
         ("--schedule step --step-size 0", "--step-size must be at least 1, got 0"),

@@ -113,3 +113,35 @@ fn label_smoothing_needs_cross_entropy() {
     let error = Trainer::new(gpu(), &model(), &data, options, None).err().unwrap().to_string();
     assert!(error.starts_with("--label-smoothing belongs to --loss cross-entropy"), "{error}");
 }
+
+/// The bounds are those without clipping, which makes steps smaller.
+#[test]
+fn clipping() {
+    for clip_norm in [Some(0.5), Some(0.01)] {
+        ten_steps(TrainOptions { clip_norm, ..plain() }, &plain(), 2e-6);
+    }
+    let adam = TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, epsilon: 1e-3, ..plain() };
+    ten_steps(TrainOptions { clip_norm: Some(0.1), ..adam.clone() }, &adam, 10.0 * 0.01 * 5e-7 / 1e-3);
+    // A norm that no gradient reaches changes no bit.
+    let far = TrainOptions { clip_norm: Some(1e6), ..plain() };
+    let same = |device: &Device| train(device, &far).1 == train(device, &plain()).1;
+    assert!(cpus().iter().chain([gpu()]).all(same));
+}
+
+/// Plain gradient descent moves the weights by rate times norm at most.
+#[test]
+fn a_clipped_step_is_as_long_as_it_may_be() {
+    let start = model().initialize(options().seed);
+    let step = |clip_norm| {
+        let options = TrainOptions { clip_norm, momentum: 0.0, max_steps: Some(1), learning_rate: 0.5, ..options() };
+        let (_, weights) = train(gpu(), &options);
+        let moved = weights.values.iter().flatten().zip(start.values.iter().flatten());
+        moved.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt() / 0.5
+    };
+    let free = step(None);
+    println!("norm {free}");
+    for most in [free / 2.0, free / 10.0] {
+        let norm = step(Some(most as f32));
+        assert!((norm / most - 1.0).abs() < 1e-4, "{norm}, {most} asked for");
+    }
+}

@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let rate = step.learning_rate * step.first_correction;
     let kept = 1.0 - step.learning_rate * DECOUPLED_DECAY;
     for (var e = 0u; e < VECTORS; e++) {
-        let g = d[e] + WEIGHT_DECAY * w[e];
+        let g = clipped(d[e]) + WEIGHT_DECAY * w[e];
         m[e] = BETA1 * m[e] + (1.0 - BETA1) * g;
         v[e] = BETA2 * v[e] + (1.0 - BETA2) * g * g;
         w[e] = kept * w[e] - rate * m[e] / (step.second_correction * sqrt(v[e]) + EPSILON);

@@ -89,7 +89,7 @@ pub struct Options {
     /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
     /// raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "label_smoothing", "validation", "seed",
+        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "clip_norm", "loss", "label_smoothing", "validation", "seed",
         "out", "init", "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
     ])]
     resume: Option<PathBuf>,

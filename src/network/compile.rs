@@ -45,6 +45,8 @@ pub struct CompileOptions {
     pub epsilon: f32,
     /// What is minimised; the network's own choice if not given.
     pub cost: Option<Cost>,
+    /// Largest norm of the gradient of all weights together; else it is taken as it is.
+    pub clip_norm: Option<f32>,
     /// What of a target is given to all classes alike, while training; of the cross-entropy.
     pub label_smoothing: f32,
     /// Steps whose loss and correct count are kept on the device.
@@ -68,6 +70,7 @@ impl Default for CompileOptions {
             epsilon: 1e-8,
             cost: None,
             label_smoothing: 0.0,
+            clip_norm: None,
             slots: 1,
         }
     }

@@ -3,7 +3,7 @@
 use super::NetworkParameter;
 use super::companion::{Companion, Optimizer};
 use super::compile::CompileOptions;
-use crate::ops::{Tape, adam, sgd};
+use crate::ops::{Tape, adam, clip, sgd};
 use crate::plan::{Element, Plan, TensorId};
 
 /// A storage with a slice for each parameter.
@@ -40,21 +40,27 @@ pub(super) struct Banks {
 }
 
 impl Banks {
-    /// Records the one pass that changes the weights.
+    /// Records the one pass that changes the weights, and before it what it needs to clip gradients.
     pub fn update(&self, tape: &mut Tape<'_>, options: &CompileOptions) {
         let CompileOptions { optimizer, momentum, nesterov, weight_decay, beta1, beta2, epsilon, .. } = *options;
         let len = tape.len_of(self.weights.whole);
         let mut outputs = vec![self.weights.whole];
         outputs.extend(self.companions.iter().map(|(_, bank)| bank.whole));
-        let inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.whole).collect();
+        let mut inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.whole).collect();
+        let clipped = options.clip_norm.is_some();
+        if let Some(most) = options.clip_norm {
+            let scale = tape.tensor("clip.scale", &[1], Element::Real);
+            tape.pass("clip.scale", clip::Scale { len, most }, &inputs, &[scale]);
+            inputs.push(scale);
+        }
         match optimizer {
             Optimizer::Sgd => {
-                let op = sgd::Update { len, momentum, nesterov, weight_decay };
+                let op = sgd::Update { len, momentum, nesterov, weight_decay, clipped };
                 tape.pass("sgd.update", op, &inputs, &outputs);
             }
             Optimizer::Adam | Optimizer::AdamW => {
                 let decoupled = optimizer == Optimizer::AdamW;
-                let op = adam::Update { len, beta1, beta2, epsilon, weight_decay, decoupled };
+                let op = adam::Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped };
                 tape.pass("adam.update", op, &inputs, &outputs);
             }
         }

@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod adam;
+pub mod clip;
 mod config;
 pub mod conv2d;
 pub mod dense;
@@ -172,6 +173,7 @@ pub fn unkind() -> Vec<Box<dyn Op>> {
         gather_batch::unkind(),
         sgd::unkind(),
         adam::unkind(),
+        clip::unkind(),
     ];
     rooms.into_iter().flatten().collect()
 }

@@ -31,6 +31,9 @@ pub struct TrainOptions {
     /// What of a target is given to all classes alike; validation knows nothing of it.
     #[serde(default)]
     pub label_smoothing: f32,
+    /// Largest norm of the gradient of all weights together.
+    #[serde(default)]
+    pub clip_norm: Option<f32>,
     /// Of the initial weights, the data order and dropout.
     pub seed: u64,
     /// Whether each epoch draws the images in a new order.
@@ -85,6 +88,7 @@ impl Default for TrainOptions {
             weight_decay: 0.0,
             loss: None,
             label_smoothing: 0.0,
+            clip_norm: None,
             seed: 1,
             shuffle: true,
             max_steps: None,
@@ -122,6 +126,8 @@ impl TrainOptions {
         expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
         let smoothing = self.label_smoothing;
         expect((0.0..1.0).contains(&smoothing), "--label-smoothing must be at least 0 and below 1", &smoothing)?;
+        let norm = self.clip_norm.unwrap_or(1.0);
+        expect((1e-6..=1e6).contains(&norm), "--clip-norm must be from 0.000001 to 1000000", &norm)?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
         expect(!never, "--checkpoint-every must be at least 1", &0)?;
@@ -183,6 +189,7 @@ impl TrainOptions {
             epsilon: self.epsilon,
             cost: self.loss,
             label_smoothing: self.label_smoothing,
+            clip_norm: self.clip_norm,
             slots,
             ..CompileOptions::default()
         })

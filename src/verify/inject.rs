@@ -9,7 +9,7 @@ use super::{Check, Finding, training};
 use crate::error::{Error, Result};
 use crate::gpu::{Command, Constant, Cost, Dispatch, Gpu, KernelSpec, Operand, Recording, Source};
 use crate::machine::{Device, DeviceChoice};
-use crate::ops::{Activation, Form, Op, Settings, Tile, activation, adam, conv2d, dense, dropout, pool2d, sgd};
+use crate::ops::{Activation, Form, Op, Settings, Tile, activation, adam, clip, conv2d, dense, dropout, pool2d, sgd};
 use crate::plan::{Element, Plan};
 use crate::shape::{Padding, Window2d};
 use crate::table::{Align, Table};
@@ -222,13 +222,23 @@ fn breaks() -> Result<Vec<Break>> {
     let relu = || Box::new(activation::Forward { activation: Activation::Relu, len: 1009 }) as Box<dyn Op>;
     let tanh = || Box::new(activation::Backward { activation: Activation::Tanh, len: 257 }) as Box<dyn Op>;
     let drop = || Box::new(dropout::Forward { len: 1009, rate: 0.5, layer: 2 }) as Box<dyn Op>;
-    let update =
-        || Box::new(sgd::Update { len: 257, momentum: 0.5, nesterov: false, weight_decay: 0.25 }) as Box<dyn Op>;
-    let moments = || {
-        let (beta1, beta2) = (0.9, 0.99);
-        Box::new(adam::Update { len: 257, beta1, beta2, epsilon: 1e-3, weight_decay: 0.01, decoupled: true })
+    let update = || {
+        Box::new(sgd::Update { len: 257, momentum: 0.5, nesterov: false, weight_decay: 0.25, clipped: false })
             as Box<dyn Op>
     };
+    let moments = || {
+        let (beta1, beta2) = (0.9, 0.99);
+        Box::new(adam::Update {
+            len: 257,
+            beta1,
+            beta2,
+            epsilon: 1e-3,
+            weight_decay: 0.01,
+            decoupled: true,
+            clipped: false,
+        }) as Box<dyn Op>
+    };
+    let norm = || Box::new(clip::Scale { len: 5001, most: 0.5 }) as Box<dyn Op>;
     let of = |what, op, operands, settings, apply| Break { what, op, operands, settings, apply };
     Ok(vec![
         of("an element of a whole sum, by its last bit", dense(geometry), "whole", register, |recording, check| {
@@ -279,6 +289,7 @@ fn breaks() -> Result<Vec<Break>> {
         of("a share of a moment, by one part in a thousand", moments(), "random", register, |recording, _| {
             scale(recording, "BETA2", 1.001)
         }),
+        of("a part of a norm", norm(), "whole", register, |recording, _| add(recording, "PACKS", -1)),
         of("a decay, by one part in a hundred", moments(), "random", register, |recording, _| {
             scale(recording, "DECOUPLED_DECAY", 1.01)
         }),

@@ -2,7 +2,7 @@ use crate::common::{Asserts, agrees};
 use shadegrad::ops::adam::{Operands, Update, corrections};
 
 fn update(beta1: f32, beta2: f32, epsilon: f32, weight_decay: f32, decoupled: bool, len: usize) -> Update {
-    Update { len, beta1, beta2, epsilon, weight_decay, decoupled }
+    Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped: false }
 }
 
 fn operands(gradient: &[f32], weights: &[f32], first_moment: &[f32], second_moment: &[f32]) -> Operands {
@@ -26,6 +26,10 @@ fn reference_by_hand() {
     let decoupled = update(0.0, 0.0, 1.0, 0.25, true, 2).case(&given, 0.5, 1).reference::<f64>();
     assert_eq!(decoupled[0], ("weights", vec![7.0 - 0.375, 3.5 + 0.4]));
     assert_eq!(decoupled[1..], plain[1..]);
+    // A quarter of the gradient.
+    let clipped = Update { clipped: true, ..update(0.5, 0.5, 1.0, 0.0, false, 2) };
+    let clipped = clipped.case(&given, 0.5, 1).reference::<f64>();
+    assert_eq!(clipped[1..], [("first_moment", vec![1.375, 1.5]), ("second_moment", vec![8.28125, 5.0])]);
 }
 
 /// Moments that started at 0 are corrected to the gradient, if that has always been the same.

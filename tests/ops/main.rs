@@ -5,6 +5,7 @@ mod common;
 
 mod activation;
 mod adam;
+mod clip;
 mod conv2d;
 mod dense;
 mod dropout;

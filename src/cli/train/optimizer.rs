@@ -31,6 +31,9 @@ pub struct OptimizerOptions {
     /// Pull of the weights towards zero: added to the gradient, with `adamw` beside it
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f32,
+    /// Scale the gradients of a step down if their norm over all weights is above this
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -73,6 +76,7 @@ impl OptimizerOptions {
             beta2: self.beta2.unwrap_or(options.beta2),
             epsilon: self.epsilon.unwrap_or(options.epsilon),
             weight_decay: self.weight_decay,
+            clip_norm: self.clip_norm,
             ..options
         })
     }

@@ -18,10 +18,13 @@ const RULES: [(f32, f32, f32, f32, bool); 6] = [
 
 /// Every length with every rule.
 pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
-    let update = |len, (beta1, beta2, epsilon, weight_decay, decoupled)| {
-        Box::new(Update { len, beta1, beta2, epsilon, weight_decay, decoupled }) as Box<dyn Op>
+    let update = |len, (beta1, beta2, epsilon, weight_decay, decoupled), clipped| {
+        Box::new(Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped }) as Box<dyn Op>
     };
-    LENGTHS.into_iter().flat_map(|len| RULES.map(|rule| update(len, rule))).collect()
+    let plain = LENGTHS.into_iter().flat_map(|len| RULES.map(|rule| update(len, rule, false)));
+    plain
+        .chain(LENGTHS.into_iter().flat_map(|len| [update(len, RULES[1], true), update(len, RULES[2], true)]))
+        .collect()
 }
 
 /// What the pass reads.
@@ -51,13 +54,15 @@ impl Operands {
 }
 
 impl Update {
-    /// A case of given values at a learning rate, after so many steps.
+    /// A case of given values at a learning rate, after so many steps; clipping takes a quarter of each gradient, which
+    /// rounds nothing.
     pub fn case(&self, operands: &Operands, learning_rate: f32, step: usize) -> Case {
         let given = vec![
             ("gradient", Values::Real(operands.gradient.clone())),
             ("weights", Values::Real(operands.weights.clone())),
             ("first_moment", Values::Real(operands.first_moment.clone())),
             ("second_moment", Values::Real(operands.second_moment.clone())),
+            ("scale", Values::Real(vec![0.25])),
         ];
         let [first_correction, second_correction] = corrections(self.beta1, self.beta2, step);
         let step = Step { learning_rate, first_correction, second_correction, ..Step::default() };
@@ -72,8 +77,9 @@ impl Update {
         let (w, decay) = (of(&operands.weights), f64::from(self.weight_decay));
         let coupled = if self.decoupled { 0.0 } else { decay };
         // A product and a sum.
-        let g = of(&operands.gradient) + coupled * w;
-        let g_error = U * (of(&operands.gradient).abs() + coupled * w.abs());
+        let gradient = of(&operands.gradient) * if self.clipped { 0.25 } else { 1.0 };
+        let g = gradient + coupled * w;
+        let g_error = U * (gradient.abs() + coupled * w.abs());
         // Two products, 1 - beta and a sum, in each moment; the second has g twice.
         let m = beta1 * of(&operands.first_moment) + (1.0 - beta1) * g;
         let m_terms = beta1 * of(&operands.first_moment).abs() + (1.0 - beta1) * g.abs();

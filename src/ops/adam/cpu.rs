@@ -5,6 +5,8 @@ use crate::reference::{Real, Tensors};
 impl Compute for Update {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let gradient = tensors.input("gradient");
+        let scale = if self.clipped { tensors.input("scale")[0] } else { F::one() };
+        let gradient = |i: usize| scale * gradient[i];
         let w = tensors.output("weights");
         let m = tensors.output("first_moment");
         let v = tensors.output("second_moment");
@@ -13,7 +15,7 @@ impl Compute for Update {
         let (eta, c1, c2) =
             (of(tensors.step.learning_rate), of(tensors.step.first_correction), of(tensors.step.second_correction));
         for i in 0..self.len {
-            let mut g = gradient[i];
+            let mut g = gradient(i);
             if self.decoupled {
                 w[i] = w[i] * (F::one() - eta * decay);
             } else {

@@ -1,12 +1,13 @@
 use super::Update;
 use crate::fast::sums::WORTH;
-use crate::fast::{Fast, Team, flushed, vectorized};
+use crate::fast::{Fast, Team, flushed, scaled, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
 impl Fast for Update {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
         let gradient = tensors.input("gradient");
+        let scale = self.clipped.then(|| tensors.input("scale")[0]);
         let w = tensors.output("weights");
         let m = tensors.output("first_moment");
         let v = tensors.output("second_moment");
@@ -20,7 +21,7 @@ impl Fast for Update {
         parts.for_each(|((w, (m, v)), gradient)| {
             vectorized!(team, {
                 for (((w, m), v), gradient) in w.iter_mut().zip(m).zip(v).zip(gradient) {
-                    let g = gradient + coupled * *w;
+                    let g = scaled(*gradient, scale) + coupled * *w;
                     *m = flushed(beta1 * *m + (1.0 - beta1) * g);
                     *v = flushed(beta2 * *v + (1.0 - beta2) * g * g);
                     *w = kept * *w - rate * *m / (c2 * v.sqrt() + epsilon);

@@ -14,8 +14,10 @@ impl Record for Update {
             .set("WEIGHT_DECAY", coupled)
             .set("DECOUPLED_DECAY", decoupled);
         let (kernel, pack) = operand::packs(kernel, self.len, to);
+        let mut reads = vec![to.buffer("gradient")];
+        let kernel = operand::gradient(self.clipped, kernel, &mut reads, to);
         let writes = ["weights", "first_moment", "second_moment"].map(|name| to.buffer(name)).to_vec();
-        to.for_each(self.len.div_ceil(pack), kernel, vec![to.buffer("gradient")], writes);
+        to.for_each(self.len.div_ceil(pack), kernel, reads, writes);
         Ok(())
     }
 }

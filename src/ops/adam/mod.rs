@@ -10,6 +10,8 @@
 //! Adam has `g = gradient + weight_decay w`. AdamW has `g = gradient`, and decays beside it: `w <- (1 - eta weight_decay) w`
 //! before the rest. It is PyTorch's form: epsilon stands outside of the correction.
 //!
+//! Where gradients are clipped, `gradient` is `scale gradient` ([`super::clip`]).
+//!
 //! The corrections come with the step as well ([`corrections`]), computed in `f64`: the kernel needs no power, and a resumed
 //! run has those of an undisturbed one.
 
@@ -23,7 +25,7 @@ pub(crate) use cases::unkind;
 
 use super::Op;
 
-/// `gradient -> weights first_moment second_moment`
+/// `gradient scale -> weights first_moment second_moment`; without clipping there is no `scale`
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// Number of weights.
@@ -38,6 +40,8 @@ pub struct Update {
     pub weight_decay: f32,
     /// Whether it acts on the weights themselves, as in AdamW.
     pub decoupled: bool,
+    /// Whether gradients are scaled by what [`super::clip`] says.
+    pub clipped: bool,
 }
 
 /// `c1` and `c2` after `step` steps, as kernels take them: [`Step::first_correction`](super::Step) and the next.
@@ -55,7 +59,8 @@ impl Op for Update {
         "adam.update"
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("gradient", self.len)]
+        let gradient = ("gradient", self.len);
+        if self.clipped { vec![gradient, ("scale", 1)] } else { vec![gradient] }
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         ["weights", "first_moment", "second_moment"].map(|name| (name, self.len)).to_vec()
