@@ -12,7 +12,7 @@ pub use folder::{Checkpoints, Restored};
 use crate::data::replace_file;
 use crate::error::{Error, Result};
 use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
-use crate::network::{Network, weights};
+use crate::network::{Companion, Network, weights};
 use crate::train::{Progress, State, TrainOptions};
 use crate::tune::Choices;
 use serde::{Deserialize, Serialize};
@@ -100,9 +100,13 @@ impl Checkpoint {
             Ok(text) => file.note(CHECKPOINT, text),
             Err(error) => unreachable!("numbers and words: {error}"),
         }
-        file.push(&network, &state.weights);
+        // Who takes the file for one of weights gets those that were evaluated.
+        file.push(&network, state.model());
         for (companion, values) in &state.companions {
-            file.push_companion(*companion, &network, values);
+            match companion {
+                Companion::Average => file.push_trained(&network, &state.weights),
+                _ => file.push_companion(*companion, &network, values),
+            }
         }
         file.into_sealed_bytes()
     }
@@ -115,8 +119,13 @@ impl Checkpoint {
         }
         let weights = file.weights(&network)?;
         let needed = if progress.step > 0 { options.companions() } else { Vec::new() };
-        let read = |companion| Ok((companion, file.companion(companion, &network)?));
+        let trained = if needed.contains(&Companion::Average) { file.trained(&network)? } else { weights.clone() };
+        let read = |companion| match companion {
+            Companion::Average => Ok((companion, weights.clone())),
+            _ => Ok((companion, file.companion(companion, &network)?)),
+        };
         let companions = needed.into_iter().map(read).collect::<Result<_, String>>()?;
+        let weights = trained;
         let state = State { weights, companions, progress };
         Ok(Checkpoint { program, network, options, data, device, choices, state })
     }

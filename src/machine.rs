@@ -329,13 +329,14 @@ impl Machine {
         Ok(read)
     }
 
-    /// Puts what is kept beside each weight on the device; what is not given starts as zeros, and what no step needs is left
-    /// out.
-    pub fn write_companions(&mut self, given: &[(Companion, Weights)]) {
+    /// Puts what is kept beside each weight on the device. What is not given starts as before the first step: the average as
+    /// the weights, all else as zeros. What no step needs is left out.
+    pub fn write_companions(&mut self, weights: &Weights, given: &[(Companion, Weights)]) {
         for (companion, id) in self.compiled.tensors.companions.clone() {
-            let given = given.iter().find(|(known, _)| *known == companion);
+            let given = given.iter().find(|(known, _)| *known == companion).map(|(_, values)| values);
+            let given = given.or((companion == Companion::Average).then_some(weights));
             let mut all = vec![0.0; self.compiled.plan.get(id).region.len];
-            for (part, values) in self.parts().into_iter().zip(given.iter().flat_map(|(_, given)| &given.values)) {
+            for (part, values) in self.parts().into_iter().zip(given.iter().flat_map(|given| &given.values)) {
                 all[part].copy_from_slice(values);
             }
             self.write(id, &all);

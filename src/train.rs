@@ -133,7 +133,7 @@ impl<'a> Trainer<'a> {
             )));
         }
         self.machine.write_weights(weights);
-        self.machine.write_companions(companions);
+        self.machine.write_companions(weights, companions);
         self.progress = progress.clone();
         Ok(())
     }
@@ -166,7 +166,7 @@ impl<'a> Trainer<'a> {
             }
             let (report, evaluation) = self.close_epoch().await?;
             let checkpoint = self.checkpoint().await?;
-            let heard = observer(Event::Epoch(&report, &checkpoint.state.weights))?;
+            let heard = observer(Event::Epoch(&report, checkpoint.state.model()))?;
             let saved = self.save(checkpoint, observer)?;
             outcome.epochs.push(report);
             outcome.evaluation = Some(evaluation);
@@ -188,7 +188,7 @@ impl<'a> Trainer<'a> {
         epochs >= self.options().epochs || (step >= most && evaluated == step)
     }
 
-    /// The weights as they are now.
+    /// The weights as they are now; [`State::model`] is what is judged.
     pub async fn weights(&mut self) -> Result<Weights> {
         self.machine.read_weights().await
     }

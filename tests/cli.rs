@@ -320,6 +320,7 @@ fn options_out_of_range_are_named() {
         ("--label-smoothing 0.1 --loss quadratic", "--label-smoothing belongs to --loss cross-entropy"),
         ("--clip-norm 0", "--clip-norm must be from 0.000001 to 1000000, got 0"),
         ("--clip-norm nan", "--clip-norm must be from 0.000001 to 1000000, got NaN"),
+        ("--ema 1", "--ema must be above 0 and below 1, got 1"),
         ("--beta1 0.9", "--beta1 belongs to --optimizer adam or adamw"),
         ("--schedule step --gamma 0", "--gamma must be above 0 and at most 1, got 0"),
         ("--schedule step --step-size 0", "--step-size must be at least 1, got 0"),
@@ -649,4 +650,33 @@ fn adam_is_kept() {
         assert!(header.contains("first_moment.0.weight") && header.contains("second_moment.3.bias"));
     }
     assert!(read("adam") != read("adamw"));
+}
+
+/// Everywhere where weights are shown: in the model's file, in the validation loss, and in a checkpoint taken for weights.
+#[test]
+fn the_average_is_what_a_run_shows() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --epochs 2 --quiet --ema 0.8";
+    place.stdout(&format!("{args} --out whole"));
+    place.stdout(&format!("{args} --out cut --max-steps 4"));
+    place.stdout("train --resume cut --max-steps 100 --quiet");
+    let read = |name: &str| fs::read(place.path(name)).unwrap();
+    assert!(read("whole/model.safetensors") == read("cut/model.safetensors"));
+    let metrics = lines(&fs::read_to_string(place.path("whole/metrics.jsonl")).unwrap());
+    let said = number(metrics.last().unwrap(), "val_loss");
+    let last = "whole/checkpoints/step-00000006.safetensors";
+    for model in ["whole", last] {
+        let line = &lines(&place.stdout(&format!("evaluate {model} --data data --json")))[0];
+        assert!((number(line, "loss") - said).abs() < 1e-5, "{model}: {line}, {said} in training");
+    }
+    let header = String::from_utf8_lossy(&read(last)).into_owned();
+    assert!(header.contains("trained.0.weight") && header.contains("velocity.0.weight"));
+    // The weights go their way as if nobody averaged them.
+    place.stdout("train --model tiny.toml --data data --epochs 2 --quiet --out plain");
+    let step_losses = |run: &str| {
+        let text = fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
+        lines(&text).iter().map(|line| line["train_loss"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(step_losses("plain"), step_losses("whole"));
+    assert!(read("plain/model.safetensors") != read("whole/model.safetensors"));
 }

@@ -3,11 +3,12 @@
 #[path = "common/spots.rs"]
 mod spots;
 
+use shadegrad::evaluate::evaluate;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{Optimizer, Weights};
 use shadegrad::ops::softmax::Cost;
-use shadegrad::train::{Event, Schedule, Span, TrainOptions, Trainer};
+use shadegrad::train::{Event, Interval, Schedule, Span, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
 
@@ -144,4 +145,50 @@ fn a_clipped_step_is_as_long_as_it_may_be() {
         let norm = step(Some(most as f32));
         assert!((norm / most - 1.0).abs() < 1e-4, "{norm}, {most} asked for");
     }
+}
+
+/// By the formula, from the weights after each step; and on every device within the bound of those weights, of which it is a
+/// mean.
+#[test]
+fn averages() {
+    const DECAY: f64 = 0.8;
+    let options = TrainOptions { ema: Some(DECAY as f32), every_step: true, ..plain() };
+    let data = data(95, 30);
+    let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
+    for device in cpus().iter().chain([gpu(), &reference]) {
+        let network = model();
+        let mut expected: Vec<f64> = flat(&network.initialize(options.seed));
+        let every = TrainOptions { checkpoint_every: Some(Interval::Steps(1)), ..options.clone() };
+        let mut trainer = Trainer::new(device, &network, &data, every, None).unwrap();
+        let mut steps = 0;
+        let outcome = pollster::block_on(trainer.run(&mut |event| {
+            if let Event::Checkpoint(checkpoint) = event {
+                steps += 1;
+                let weights = flat(&checkpoint.state.weights);
+                expected.iter_mut().zip(&weights).for_each(|(a, w)| *a = DECAY * *a + (1.0 - DECAY) * w);
+                let got = flat(checkpoint.state.model());
+                let apart = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(apart <= 1e-6, "{}: {apart:e} apart after step {steps}", device.description);
+                assert!(got != weights && checkpoint.state.progress.step == steps);
+            }
+            Ok(ControlFlow::Continue(()))
+        }));
+        assert_eq!((outcome.unwrap().epochs.len(), steps), (2, 10));
+    }
+    // The weights know nothing of their average, and it is the average that is evaluated.
+    let run = |ema| {
+        let mut trainer = Trainer::new(gpu(), &model(), &data, TrainOptions { ema, ..plain() }, None).unwrap();
+        let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
+        let checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
+        let judged = pollster::block_on(evaluate(gpu(), &model(), checkpoint.state.model(), &data.test)).unwrap();
+        let val_loss = outcome.epochs[1].val_loss;
+        assert!((judged.loss - val_loss).abs() <= 1e-5 * val_loss, "{} is not {val_loss}", judged.loss);
+        (checkpoint.state.weights, val_loss)
+    };
+    let ((plain_weights, plain_loss), (weights, loss)) = (run(None), run(Some(0.8)));
+    assert!(plain_weights == weights && (plain_loss - loss).abs() > 1e-4, "{plain_loss} {loss}");
+}
+
+fn flat(weights: &Weights) -> Vec<f64> {
+    weights.values.iter().flatten().map(|value| f64::from(*value)).collect()
 }

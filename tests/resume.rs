@@ -116,6 +116,8 @@ fn variations() -> Vec<TrainOptions> {
         TrainOptions { schedule: Schedule::Cosine { end_factor: 0.1 }, warmup: Some(Span::Steps(7)), ..plain.clone() },
         TrainOptions { label_smoothing: 0.1, ..plain.clone() },
         TrainOptions { clip_norm: Some(0.3), ..plain.clone() },
+        TrainOptions { ema: Some(0.9), ..plain.clone() },
+        TrainOptions { ema: Some(0.9), optimizer: Optimizer::AdamW, learning_rate: 0.01, ..plain.clone() },
         TrainOptions { schedule: cycle, ..plain.clone() },
         TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, ..plain.clone() },
         TrainOptions { optimizer: Optimizer::AdamW, learning_rate: 0.01, ..plain },

@@ -367,6 +367,9 @@ fn options_outside_their_range_are_refused() {
     for norm in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         refuse("--clip-norm", &|o| o.clip_norm = Some(norm));
     }
+    for ema in [0.0, 1.0, f32::NAN] {
+        refuse("--ema", &|o| o.ema = Some(ema));
+    }
     refuse("--epsilon", &|o| o.epsilon = f32::NAN);
     refuse("--max-steps", &|o| o.max_steps = Some(0));
     for gamma in [0.0, 1.1, f64::NAN] {

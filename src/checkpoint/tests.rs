@@ -1,5 +1,4 @@
 use super::*;
-use crate::network::Companion;
 use crate::ops::Settings;
 use crate::train::{Best, EpochSums};
 use std::fs;

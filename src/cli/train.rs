@@ -89,7 +89,7 @@ pub struct Options {
     /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
     /// raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "clip_norm", "loss", "label_smoothing", "validation", "seed",
+        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "clip_norm", "ema", "loss", "label_smoothing", "validation", "seed",
         "out", "init", "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
     ])]
     resume: Option<PathBuf>,
@@ -247,7 +247,7 @@ fn start(options: &Options) -> Result<ExitCode> {
         folder.write_choices(device.choices())?;
     }
     let checkpoint = pollster::block_on(trainer.checkpoint())?;
-    folder.write_weights(&network, &checkpoint.state.weights)?;
+    folder.write_weights(&network, checkpoint.state.model())?;
     folder.write_checkpoint(&checkpoint)?;
     train(options, log_every, trainer, folder, Beside { cpu_hint, untried })
 }
@@ -381,7 +381,7 @@ fn train(
     }
     if outcome.interrupted {
         let checkpoint = pollster::block_on(trainer.checkpoint())?;
-        folder.write_weights(&network, &checkpoint.state.weights)?;
+        folder.write_weights(&network, checkpoint.state.model())?;
         folder.write_checkpoint(&checkpoint)?;
         let run = folder.path().display();
         eprintln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");

@@ -37,19 +37,24 @@ pub enum Companion {
     FirstMoment,
     /// `v` of [`crate::ops::adam`]; 0 before the first step.
     SecondMoment,
+    /// [`crate::ops::average`]; the weights themselves before the first step. Where there is one, it is what is judged.
+    Average,
 }
 
 impl Companion {
     /// Each of them.
-    pub const ALL: [Companion; 3] = [Companion::Velocity, Companion::FirstMoment, Companion::SecondMoment];
+    pub const ALL: [Companion; 4] =
+        [Companion::Velocity, Companion::FirstMoment, Companion::SecondMoment, Companion::Average];
 
     /// Those that a training step needs.
-    pub fn needed(optimizer: Optimizer, momentum: f32) -> Vec<Companion> {
-        match optimizer {
+    pub fn needed(optimizer: Optimizer, momentum: f32, averages: bool) -> Vec<Companion> {
+        let mut needed = match optimizer {
             Optimizer::Sgd if momentum > 0.0 => vec![Companion::Velocity],
             Optimizer::Sgd => Vec::new(),
             Optimizer::Adam | Optimizer::AdamW => vec![Companion::FirstMoment, Companion::SecondMoment],
-        }
+        };
+        needed.extend(averages.then_some(Companion::Average));
+        needed
     }
 
     /// Its storage, its operand in formulas, and in files, before a dot, the beginning of its keys.
@@ -58,6 +63,7 @@ impl Companion {
             Companion::Velocity => "velocity",
             Companion::FirstMoment => "first_moment",
             Companion::SecondMoment => "second_moment",
+            Companion::Average => "average",
         }
     }
 
@@ -67,6 +73,7 @@ impl Companion {
             Companion::Velocity => "v",
             Companion::FirstMoment => "m",
             Companion::SecondMoment => "s",
+            Companion::Average => "a",
         }
     }
 }

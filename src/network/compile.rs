@@ -47,6 +47,8 @@ pub struct CompileOptions {
     pub cost: Option<Cost>,
     /// Largest norm of the gradient of all weights together; else it is taken as it is.
     pub clip_norm: Option<f32>,
+    /// Share of the weights' average that a step keeps; else there is none.
+    pub ema: Option<f32>,
     /// What of a target is given to all classes alike, while training; of the cross-entropy.
     pub label_smoothing: f32,
     /// Steps whose loss and correct count are kept on the device.
@@ -71,8 +73,16 @@ impl Default for CompileOptions {
             cost: None,
             label_smoothing: 0.0,
             clip_norm: None,
+            ema: None,
             slots: 1,
         }
+    }
+}
+
+impl CompileOptions {
+    /// What a training step keeps beside the weights.
+    fn companions(&self) -> Vec<Companion> {
+        Companion::needed(self.optimizer, self.momentum, self.ema.is_some())
     }
 }
 
@@ -201,7 +211,7 @@ impl Network {
         let mut bank = |name: &str, prefix: &str| Bank::new(&mut plan, name, prefix, &parameters);
         let weights = bank("weights", "");
         let gradients = trains.then(|| bank("gradients", "d"));
-        let needed = if trains { Companion::needed(options.optimizer, options.momentum) } else { Vec::new() };
+        let needed = if trains { options.companions() } else { Vec::new() };
         let companions = needed.into_iter().map(|companion| (companion, bank(companion.name(), companion.letter())));
         let banks = Banks { weights, gradients, companions: companions.collect() };
         let mut compiler = Compiler {
@@ -224,6 +234,7 @@ impl Network {
             (train_set, scores) = (Some(set), Some(score));
         }
 
+        compiler.weights = &banks.judged().slices;
         let (mut evaluate, mut test_set) = (Vec::new(), None);
         if options.test_images > 0 {
             let mut tape = Tape::new(&mut plan, options.batch, false);

@@ -19,6 +19,9 @@ pub(crate) const NAME: &str = "shadegrad.name";
 pub(crate) const NETWORK: &str = "shadegrad.network";
 pub(crate) const SEAL: &str = "shadegrad.sha256";
 
+/// Before the keys of weights that are still being trained.
+const TRAINED: &str = "trained.";
+
 /// What stands in the place of the checksum while it is taken.
 pub(crate) const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -45,6 +48,11 @@ impl TensorFile {
     /// A tensor for each parameter, in PyTorch's layout.
     pub fn push(&mut self, network: &Network, weights: &Weights) {
         self.push_prefixed("", network, weights);
+    }
+
+    /// The weights that are being trained, where those without a prefix are their average.
+    pub fn push_trained(&mut self, network: &Network, weights: &Weights) {
+        self.push_prefixed(TRAINED, network, weights);
     }
 
     /// Likewise what lies beside them in a checkpoint.
@@ -113,7 +121,8 @@ impl Parsed<'_> {
         let parameters = network.parameters();
         let known: BTreeSet<&str> = parameters.iter().map(|of| of.key.as_str()).collect();
         let beside = Companion::ALL.map(prefix);
-        let is_weight = |name: &&str| !beside.iter().any(|prefix| name.starts_with(prefix.as_str()));
+        let is_weight =
+            |name: &&str| !name.starts_with(TRAINED) && !beside.iter().any(|prefix| name.starts_with(prefix.as_str()));
         let names = self.tensors.names().into_iter().filter(is_weight);
         let found: BTreeSet<&str> = names.collect();
         let list = |names: Vec<&&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -131,6 +140,11 @@ impl Parsed<'_> {
             return Err(problem);
         }
         self.prefixed("", network)
+    }
+
+    /// The weights that are being trained, where those without a prefix are their average.
+    pub fn trained(&self, network: &Network) -> Result<Weights, String> {
+        self.prefixed(TRAINED, network)
     }
 
     /// What lies beside them.

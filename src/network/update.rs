@@ -3,7 +3,7 @@
 use super::NetworkParameter;
 use super::companion::{Companion, Optimizer};
 use super::compile::CompileOptions;
-use crate::ops::{Tape, adam, clip, sgd};
+use crate::ops::{Tape, adam, average, clip, sgd};
 use crate::plan::{Element, Plan, TensorId};
 
 /// A storage with a slice for each parameter.
@@ -40,12 +40,19 @@ pub(super) struct Banks {
 }
 
 impl Banks {
-    /// Records the one pass that changes the weights, and before it what it needs to clip gradients.
+    /// What evaluation and prediction take for the weights: their average, if there is one.
+    pub fn judged(&self) -> &Bank {
+        let average = self.companions.iter().find(|(companion, _)| *companion == Companion::Average);
+        average.map_or(&self.weights, |(_, bank)| bank)
+    }
+
+    /// Records the one pass that changes the weights; before it what it needs to clip gradients, behind it their average.
     pub fn update(&self, tape: &mut Tape<'_>, options: &CompileOptions) {
         let CompileOptions { optimizer, momentum, nesterov, weight_decay, beta1, beta2, epsilon, .. } = *options;
         let len = tape.len_of(self.weights.whole);
         let mut outputs = vec![self.weights.whole];
-        outputs.extend(self.companions.iter().map(|(_, bank)| bank.whole));
+        let own = self.companions.iter().filter(|(companion, _)| *companion != Companion::Average);
+        outputs.extend(own.map(|(_, bank)| bank.whole));
         let mut inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.whole).collect();
         let clipped = options.clip_norm.is_some();
         if let Some(most) = options.clip_norm {
@@ -63,6 +70,10 @@ impl Banks {
                 let op = adam::Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped };
                 tape.pass("adam.update", op, &inputs, &outputs);
             }
+        }
+        if let Some(decay) = options.ema {
+            let op = average::Update { len, decay };
+            tape.pass("average.update", op, &[self.weights.whole], &[self.judged().whole]);
         }
     }
 }

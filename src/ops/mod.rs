@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod adam;
+pub mod average;
 pub mod clip;
 mod config;
 pub mod conv2d;
@@ -174,6 +175,7 @@ pub fn unkind() -> Vec<Box<dyn Op>> {
         sgd::unkind(),
         adam::unkind(),
         clip::unkind(),
+        average::unkind(),
     ];
     rooms.into_iter().flatten().collect()
 }

@@ -34,6 +34,9 @@ pub struct TrainOptions {
     /// Largest norm of the gradient of all weights together.
     #[serde(default)]
     pub clip_norm: Option<f32>,
+    /// Share of the weights' average that a step keeps; the average is then what is evaluated and written.
+    #[serde(default)]
+    pub ema: Option<f32>,
     /// Of the initial weights, the data order and dropout.
     pub seed: u64,
     /// Whether each epoch draws the images in a new order.
@@ -89,6 +92,7 @@ impl Default for TrainOptions {
             loss: None,
             label_smoothing: 0.0,
             clip_norm: None,
+            ema: None,
             seed: 1,
             shuffle: true,
             max_steps: None,
@@ -128,6 +132,8 @@ impl TrainOptions {
         expect((0.0..1.0).contains(&smoothing), "--label-smoothing must be at least 0 and below 1", &smoothing)?;
         let norm = self.clip_norm.unwrap_or(1.0);
         expect((1e-6..=1e6).contains(&norm), "--clip-norm must be from 0.000001 to 1000000", &norm)?;
+        let ema = self.ema.unwrap_or(0.5);
+        expect(ema > 0.0 && ema < 1.0, "--ema must be above 0 and below 1", &ema)?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
         expect(!never, "--checkpoint-every must be at least 1", &0)?;
@@ -149,7 +155,7 @@ impl TrainOptions {
 
     /// What a step needs beside the weights.
     pub(crate) fn companions(&self) -> Vec<Companion> {
-        Companion::needed(self.optimizer, self.momentum)
+        Companion::needed(self.optimizer, self.momentum, self.ema.is_some())
     }
 
     /// c1 and c2 of a step, from 0.
@@ -190,6 +196,7 @@ impl TrainOptions {
             cost: self.loss,
             label_smoothing: self.label_smoothing,
             clip_norm: self.clip_norm,
+            ema: self.ema,
             slots,
             ..CompileOptions::default()
         })

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     /// What has been learned.
     pub weights: Weights,
-    /// What is kept beside each weight; nothing before the first step, where it is zero.
+    /// What is kept beside each weight; nothing before the first step ([`Companion`] says where each of them starts).
     pub companions: Vec<(Companion, Weights)>,
     /// How far it has come.
     pub progress: Progress,
@@ -19,6 +19,12 @@ impl State {
     /// Before the first step.
     pub fn new(weights: Weights) -> State {
         State { weights, companions: Vec::new(), progress: Progress::default() }
+    }
+
+    /// What the run has to show, and is judged by: the average of the weights, if it keeps one.
+    pub fn model(&self) -> &Weights {
+        let average = self.companions.iter().find(|(companion, _)| *companion == Companion::Average);
+        average.map_or(&self.weights, |(_, average)| average)
     }
 }
 

@@ -122,6 +122,7 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
                 predict: true,
                 momentum,
                 cost: Some(cost),
+                ema: (optimizer == Optimizer::Adam || batch > 5 && network.name == "deep").then_some(0.99),
                 clip_norm: (batch > 5 && network.name == "deep" || optimizer == Optimizer::AdamW).then_some(1.0),
                 label_smoothing: if cost == Cost::CrossEntropy && batch == 5 { 0.1 } else { 0.0 },
                 slots: 600,

@@ -5,6 +5,7 @@ mod common;
 
 mod activation;
 mod adam;
+mod average;
 mod clip;
 mod conv2d;
 mod dense;

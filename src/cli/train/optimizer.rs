@@ -34,6 +34,9 @@ pub struct OptimizerOptions {
     /// Scale the gradients of a step down if their norm over all weights is above this
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f32>,
+    /// Keep an average of the weights, of which each step keeps this share (0.999), and evaluate and write that
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -77,6 +80,7 @@ impl OptimizerOptions {
             epsilon: self.epsilon.unwrap_or(options.epsilon),
             weight_decay: self.weight_decay,
             clip_norm: self.clip_norm,
+            ema: self.ema,
             ..options
         })
     }
