@@ -18,7 +18,7 @@ mod state;
 pub use options::{Interval, TrainOptions};
 pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
 pub use schedule::{Rates, Schedule, Span};
-pub use state::{Best, EpochSums, Progress, State};
+pub use state::{Best, EpochSums, Lowest, Progress, State};
 
 use crate::checkpoint::Checkpoint;
 use crate::data::{DataPair, order::Order};
@@ -185,7 +185,13 @@ impl<'a> Trainer<'a> {
     pub fn is_finished(&self) -> bool {
         let Progress { epochs, step, evaluated, .. } = self.progress;
         let most = self.options().max_steps.unwrap_or(usize::MAX);
-        epochs >= self.options().epochs || (step >= most && evaluated == step)
+        epochs >= self.options().epochs || (step >= most && evaluated == step) || self.stopped_early().is_some()
+    }
+
+    /// The epoch of the lowest validation loss, if none since has come below it for as long as patience reaches.
+    pub fn stopped_early(&self) -> Option<Lowest> {
+        let patience = self.options().patience?;
+        self.progress.lowest.filter(|_| self.progress.waited() >= patience)
     }
 
     /// The weights as they are now; [`State::model`] is what is judged.
@@ -360,8 +366,7 @@ impl<'a> Trainer<'a> {
         }
         self.progress.evaluated = now.step;
         if self.progress.epoch.steps == self.epoch_steps() {
-            self.progress.epochs += 1;
-            self.progress.epoch = EpochSums::default();
+            self.progress.count_epoch(val_loss);
         }
         Ok((report, evaluation))
     }

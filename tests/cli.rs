@@ -321,6 +321,7 @@ fn options_out_of_range_are_named() {
         ("--clip-norm 0", "--clip-norm must be from 0.000001 to 1000000, got 0"),
         ("--clip-norm nan", "--clip-norm must be from 0.000001 to 1000000, got NaN"),
         ("--ema 1", "--ema must be above 0 and below 1, got 1"),
+        ("--patience 0", "--patience must be at least 1, got 0"),
         ("--beta1 0.9", "--beta1 belongs to --optimizer adam or adamw"),
         ("--schedule step --gamma 0", "--gamma must be above 0 and at most 1, got 0"),
         ("--schedule step --step-size 0", "--step-size must be at least 1, got 0"),
@@ -679,4 +680,41 @@ fn the_average_is_what_a_run_shows() {
     };
     assert_eq!(step_losses("plain"), step_losses("whole"));
     assert!(read("plain/model.safetensors") != read("whole/model.safetensors"));
+}
+
+/// A rate that is far too high leads up. The record says where the run ended, and with more patience it goes on.
+#[test]
+fn patience_ends_a_run() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --epochs 30 --learning-rate 0.5 --clip-norm 1";
+    let said = place.stdout(&format!("{args} --patience 2 --out run"));
+    let record = || -> toml::Table { fs::read_to_string(place.path("run/run.toml")).unwrap().parse().unwrap() };
+    let stop = record()["stopped_early"].as_table().unwrap().clone();
+    let epochs = |run: &str| {
+        let text = fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
+        let lines = lines(&text).into_iter().filter(|line| line["kind"] == "epoch");
+        lines.map(|line| number(&line, "val_loss")).collect::<Vec<f64>>()
+    };
+    let losses = epochs("run");
+    println!("{losses:?}");
+    let lowest = (0..losses.len()).min_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap();
+    assert_eq!(losses.len(), lowest + 3);
+    assert_eq!(stop["after_epoch"].as_integer(), Some(losses.len() as i64));
+    assert_eq!(stop["in_epoch"].as_integer(), Some(lowest as i64 + 1));
+    assert_eq!(stop["lowest_val_loss"].as_float(), Some(losses[lowest]));
+    assert!(said.contains(&format!("stopped after epoch {}: the validation loss was lowest", losses.len())), "{said}");
+
+    // Of itself it has nothing left to do.
+    place.stdout("train --resume run --quiet");
+    assert_eq!(epochs("run"), losses);
+    place.stdout(&format!("train --resume run --patience 4 --epochs {} --quiet", losses.len() + 1));
+    place.stdout(
+        &format!("{args} --patience 4 --out patient --quiet --epochs 30")
+            .replacen("--epochs 30", &format!("--epochs {}", losses.len() + 1), 1)
+            .replace(" --quiet --epochs 30", " --quiet"),
+    );
+    assert_eq!(epochs("run"), epochs("patient"));
+    assert!(!record().contains_key("stopped_early"));
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(read("run") == read("patient"));
 }

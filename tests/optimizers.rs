@@ -192,3 +192,52 @@ fn averages() {
 fn flat(weights: &Weights) -> Vec<f64> {
     weights.values.iter().flatten().map(|value| f64::from(*value)).collect()
 }
+
+/// The run ends as many epochs after its lowest validation loss as patience says, and a resumed one where it would have
+/// ended anyway.
+#[test]
+fn patience() {
+    let (network, data) = (model(), data(95, 30));
+    // Too high a rate to lead down for long.
+    let options = TrainOptions { epochs: 40, learning_rate: 0.4, ..options() };
+    let run = |trainer: &mut Trainer<'_>, until: usize| {
+        let mut losses = Vec::new();
+        let outcome = pollster::block_on(trainer.run(&mut |event| {
+            if let Event::Epoch(report, _) = event {
+                losses.push(report.val_loss);
+                return Ok(if report.epoch == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+            }
+            Ok(ControlFlow::Continue(()))
+        }));
+        outcome.unwrap();
+        losses
+    };
+    let new = |options: TrainOptions| Trainer::new(gpu(), &network, &data, options, None).unwrap();
+    let all = run(&mut new(options.clone()), usize::MAX);
+    assert_eq!(all.len(), 40);
+    for patience in [1, 2, 3] {
+        let options = TrainOptions { patience: Some(patience), ..options.clone() };
+        let (mut lowest, mut end) = (0, all.len());
+        for epoch in 0..all.len() {
+            if all[epoch] < all[lowest] {
+                lowest = epoch;
+            } else if epoch - lowest == patience {
+                end = epoch + 1;
+                break;
+            }
+        }
+        assert!((2..40).contains(&end), "patience {patience} decides nothing: {all:?}");
+        let mut trainer = new(options.clone());
+        assert_eq!(run(&mut trainer, usize::MAX), all[..end], "patience {patience}");
+        let stopped = trainer.stopped_early().unwrap();
+        assert_eq!((stopped.epoch, stopped.val_loss), (lowest + 1, all[lowest]));
+        assert!(trainer.is_finished());
+        for until in 1..end {
+            let mut first = new(options.clone());
+            run(&mut first, until);
+            let checkpoint = pollster::block_on(first.checkpoint()).unwrap();
+            let mut second = Trainer::resume(gpu(), checkpoint, &data).unwrap();
+            assert_eq!(run(&mut second, usize::MAX), all[until..end], "patience {patience}, resumed after {until}");
+        }
+    }
+}

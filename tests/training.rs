@@ -370,6 +370,7 @@ fn options_outside_their_range_are_refused() {
     for ema in [0.0, 1.0, f32::NAN] {
         refuse("--ema", &|o| o.ema = Some(ema));
     }
+    refuse("--patience", &|o| o.patience = Some(0));
     refuse("--epsilon", &|o| o.epsilon = f32::NAN);
     refuse("--max-steps", &|o| o.max_steps = Some(0));
     for gamma in [0.0, 1.1, f64::NAN] {

@@ -79,6 +79,9 @@ pub struct Options {
     /// End after so many steps
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
+    /// End when the validation loss has not fallen for so many epochs
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<usize>,
     /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next [default: 50]
     #[arg(long, value_name = "N")]
     log_every: Option<usize>,
@@ -86,8 +89,8 @@ pub struct Options {
     #[arg(long, value_name = "STEPS|MINUTES")]
     checkpoint_every: Option<Interval>,
     /// Go on with a run from its last checkpoint, or from the checkpoint that is given, to the very weights that it would
-    /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
-    /// raised
+    /// have reached without the interruption. What decides them cannot be given again; --epochs, --max-steps and
+    /// --patience may be raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov", "weight_decay", "clip_norm", "ema", "loss", "label_smoothing", "validation", "seed",
         "out", "init", "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
@@ -161,6 +164,7 @@ impl Options {
             seed: self.seed,
             shuffle: !self.no_shuffle,
             max_steps: self.max_steps,
+            patience: self.patience,
             every_step: self.log_every == Some(1),
             checkpoint_every: self.checkpoint_every,
             find_nan: self.find_nan,
@@ -189,6 +193,7 @@ impl Options {
         fits("--max-steps", self.max_steps, step)?;
         options.epochs = self.epochs.unwrap_or(options.epochs);
         options.max_steps = self.max_steps.or(options.max_steps);
+        options.patience = self.patience.or(options.patience);
         options.checkpoint_every = self.checkpoint_every.or(options.checkpoint_every);
         options.every_step = log_every == 1;
         options.find_nan = self.find_nan;
@@ -386,6 +391,9 @@ fn train(
         let run = folder.path().display();
         eprintln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");
         return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if let Some(lowest) = trainer.stopped_early() {
+        record::stop_early(&folder, &trainer, lowest, options.silent())?;
     }
     if options.profile {
         profile(options, &mut trainer, &mut folder, &reporter)?;

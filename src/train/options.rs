@@ -49,6 +49,9 @@ pub struct TrainOptions {
     pub checkpoint_every: Option<Interval>,
     /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
     pub find_nan: bool,
+    /// Ends the run when the validation loss has not fallen for so many epochs.
+    #[serde(default)]
+    pub patience: Option<usize>,
     /// How gradients change weights.
     #[serde(default)]
     pub optimizer: Optimizer,
@@ -99,6 +102,7 @@ impl Default for TrainOptions {
             every_step: false,
             checkpoint_every: None,
             find_nan: false,
+            patience: None,
             optimizer: Optimizer::Sgd,
             beta1: default_beta1(),
             beta2: default_beta2(),
@@ -134,6 +138,7 @@ impl TrainOptions {
         expect((1e-6..=1e6).contains(&norm), "--clip-norm must be from 0.000001 to 1000000", &norm)?;
         let ema = self.ema.unwrap_or(0.5);
         expect(ema > 0.0 && ema < 1.0, "--ema must be above 0 and below 1", &ema)?;
+        expect(self.patience != Some(0), "--patience must be at least 1", &0)?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
         expect(!never, "--checkpoint-every must be at least 1", &0)?;
@@ -207,9 +212,9 @@ impl TrainOptions {
     /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits. A schedule
     /// that has an end lies elsewhere in a run of another length.
     pub fn same_way(&self, other: &TrainOptions) -> bool {
-        let TrainOptions { max_steps, every_step, checkpoint_every, find_nan, .. } = *other;
+        let TrainOptions { max_steps, patience, every_step, checkpoint_every, find_nan, .. } = *other;
         let epochs = if self.schedule.has_an_end() { self.epochs } else { other.epochs };
-        TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
+        TrainOptions { epochs, max_steps, patience, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
     }
 }
 

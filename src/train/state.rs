@@ -41,6 +41,34 @@ pub struct Progress {
     pub evaluated: usize,
     /// The best evaluation so far.
     pub best: Option<Best>,
+    /// The lowest validation loss at the end of an epoch, which patience counts from.
+    #[serde(default)]
+    pub lowest: Option<Lowest>,
+}
+
+impl Progress {
+    /// Counts an epoch that is done and evaluated.
+    pub(super) fn count_epoch(&mut self, val_loss: f64) {
+        self.epochs += 1;
+        self.epoch = EpochSums::default();
+        if self.lowest.is_none_or(|lowest| val_loss < lowest.val_loss) {
+            self.lowest = Some(Lowest { epoch: self.epochs, val_loss });
+        }
+    }
+
+    /// Epochs since that of the lowest validation loss.
+    pub fn waited(&self) -> usize {
+        self.epochs - self.lowest.map_or(self.epochs, |lowest| lowest.epoch.min(self.epochs))
+    }
+}
+
+/// The lowest validation loss at the end of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lowest {
+    /// Which, from 1.
+    pub epoch: usize,
+    /// Mean over the validation set.
+    pub val_loss: f64,
 }
 
 /// An evaluation that no other has surpassed.
