@@ -94,7 +94,8 @@ impl Checkpoint {
     /// The file's bytes: the same for the same checkpoint.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Checkpoint { program, network, options, data, device, choices, state } = self.clone();
-        let header = Header { version: VERSION, program, options, data, device, choices, progress: state.progress };
+        let header =
+            Header { version: VERSION, program, options, data, device, choices, progress: state.progress.clone() };
         let mut file = TensorFile::new(&network);
         match serde_json::to_string(&header) {
             Ok(text) => file.note(CHECKPOINT, text),

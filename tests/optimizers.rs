@@ -81,6 +81,21 @@ fn adam() {
     }
 }
 
+/// The corrections make the first step one of the rate itself, wherever there is a gradient to speak of, and the next about as
+/// long; without them it would be three times as long.
+#[test]
+fn the_first_steps_of_adam_are_as_long_as_the_rate() {
+    let options = TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, ..options() };
+    let start = model().initialize(options.seed);
+    for device in cpus().iter().chain([gpu()]) {
+        let after = |steps| train(device, &TrainOptions { max_steps: Some(steps), ..options.clone() }).1;
+        let (first, second) = (after(1), after(2));
+        let steps = [apart(&first, &start), apart(&second, &first)].map(|longest| longest / 0.01);
+        assert!((steps[0] - 1.0).abs() < 1e-3, "{}: {steps:?}", device.description);
+        assert!((0.7..1.4).contains(&steps[1]), "{}: {steps:?}", device.description);
+    }
+}
+
 /// Ten steps with usual settings lead down.
 #[test]
 fn adam_learns() {
@@ -212,7 +227,8 @@ fn patience() {
         outcome.unwrap();
         losses
     };
-    let new = |options: TrainOptions| Trainer::new(gpu(), &network, &data, options, None).unwrap();
+    let device = Device::cpu(Some(2), Instructions::best(), None).unwrap();
+    let new = |options: TrainOptions| Trainer::new(&device, &network, &data, options, None).unwrap();
     let all = run(&mut new(options.clone()), usize::MAX);
     assert_eq!(all.len(), 40);
     for patience in [1, 2, 3] {
@@ -232,11 +248,11 @@ fn patience() {
         let stopped = trainer.stopped_early().unwrap();
         assert_eq!((stopped.epoch, stopped.val_loss), (lowest + 1, all[lowest]));
         assert!(trainer.is_finished());
-        for until in 1..end {
+        for until in [1, end - 1] {
             let mut first = new(options.clone());
             run(&mut first, until);
             let checkpoint = pollster::block_on(first.checkpoint()).unwrap();
-            let mut second = Trainer::resume(gpu(), checkpoint, &data).unwrap();
+            let mut second = Trainer::resume(&device, checkpoint, &data).unwrap();
             assert_eq!(run(&mut second, usize::MAX), all[until..end], "patience {patience}, resumed after {until}");
         }
     }

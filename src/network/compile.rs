@@ -6,7 +6,8 @@
 //! layout, so that one pass updates them all (`update.rs`); evaluation and prediction work in the activations of training. At last the activations
 //! and their gradients are laid into as few storages as their lifetimes allow, all but what the host knows by name.
 
-use super::companion::{Companion, Optimizer};
+use super::companion::Companion;
+use super::options::CompileOptions;
 use super::update::{Bank, Banks};
 use super::{Network, NetworkParameter};
 use crate::error::{Error, Result};
@@ -17,74 +18,6 @@ use crate::shape::Shape;
 
 /// Most images in a batch.
 const LARGEST_BATCH: usize = 65_536;
-
-/// What a plan is for.
-#[derive(Clone, Debug)]
-pub struct CompileOptions {
-    /// N, images a step.
-    pub batch: usize,
-    /// Images of the training set; none leaves out the training section.
-    pub train_images: usize,
-    /// Images of the test set; none leaves out the evaluation section.
-    pub test_images: usize,
-    /// Whether there is a prediction section.
-    pub predict: bool,
-    /// How gradients change weights.
-    pub optimizer: Optimizer,
-    /// mu of [`crate::ops::sgd::Update`].
-    pub momentum: f32,
-    /// Whether to look ahead.
-    pub nesterov: bool,
-    /// Pull of the weights towards zero.
-    pub weight_decay: f32,
-    /// Of [`crate::ops::adam::Update`].
-    pub beta1: f32,
-    /// Likewise.
-    pub beta2: f32,
-    /// Likewise.
-    pub epsilon: f32,
-    /// What is minimised; the network's own choice if not given.
-    pub cost: Option<Cost>,
-    /// Largest norm of the gradient of all weights together; else it is taken as it is.
-    pub clip_norm: Option<f32>,
-    /// Share of the weights' average that a step keeps; else there is none.
-    pub ema: Option<f32>,
-    /// What of a target is given to all classes alike, while training; of the cross-entropy.
-    pub label_smoothing: f32,
-    /// Steps whose loss and correct count are kept on the device.
-    pub slots: usize,
-}
-
-impl Default for CompileOptions {
-    /// No section; batches of 100, gradient descent without momentum.
-    fn default() -> Self {
-        CompileOptions {
-            batch: 100,
-            train_images: 0,
-            test_images: 0,
-            predict: false,
-            optimizer: Optimizer::Sgd,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            cost: None,
-            label_smoothing: 0.0,
-            clip_norm: None,
-            ema: None,
-            slots: 1,
-        }
-    }
-}
-
-impl CompileOptions {
-    /// What a training step keeps beside the weights.
-    fn companions(&self) -> Vec<Companion> {
-        Companion::needed(self.optimizer, self.momentum, self.ema.is_some())
-    }
-}
 
 /// A plan, its sections, and the tensors that the host reads and writes.
 #[derive(Debug)]
@@ -109,6 +42,8 @@ pub struct KnownTensors {
     pub weights: TensorId,
     /// Each parameter, in the order of [`Network::parameters`].
     pub parameters: Vec<TensorId>,
+    /// Each parameter as evaluation and prediction take it: its average, if there is one.
+    pub judged: Vec<TensorId>,
     /// All gradients, laid out like the weights; if there is a training section.
     pub gradients: Option<TensorId>,
     /// Each parameter's gradient; empty without a training section.
@@ -169,6 +104,7 @@ impl KnownTensors {
         let KnownTensors {
             weights,
             parameters,
+            judged,
             gradients,
             parameter_gradients,
             companions,
@@ -180,7 +116,7 @@ impl KnownTensors {
             scores,
         } = self;
         let mut all = vec![*weights, *x, *logits];
-        all.extend(parameters.iter().chain(parameter_gradients));
+        all.extend(parameters.iter().chain(judged).chain(parameter_gradients));
         all.extend([gradients, probabilities].into_iter().flatten());
         all.extend(companions.iter().map(|(_, id)| id));
         for DataTensors { images, labels, order } in train.iter().chain(test) {
@@ -263,6 +199,7 @@ impl Network {
         check_sizes(&plan, options)?;
         let tensors = KnownTensors {
             weights: banks.weights.whole,
+            judged: banks.judged().slices.clone(),
             parameters: banks.weights.slices,
             gradients: banks.gradients.as_ref().map(|bank| bank.whole),
             parameter_gradients: banks.gradients.map(|bank| bank.slices).unwrap_or_default(),

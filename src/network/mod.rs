@@ -9,6 +9,7 @@ mod compile;
 mod file;
 mod initialize;
 mod listing;
+mod options;
 mod presets;
 mod summary;
 pub(crate) mod tensors;
@@ -16,8 +17,9 @@ mod update;
 pub(crate) mod weights;
 
 pub use companion::{Companion, Optimizer};
-pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};
+pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
+pub use options::CompileOptions;
 pub use presets::{PRESETS, Preset};
 pub use weights::Weights;
 

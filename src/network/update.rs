@@ -2,7 +2,7 @@
 
 use super::NetworkParameter;
 use super::companion::{Companion, Optimizer};
-use super::compile::CompileOptions;
+use super::options::CompileOptions;
 use crate::ops::{Tape, adam, average, clip, sgd};
 use crate::plan::{Element, Plan, TensorId};
 
