@@ -1,6 +1,6 @@
 //! Checkpoints: a run in one file, from which it goes on as if it had never stopped.
 //!
-//! A checkpoint is a safetensors file with the weights, the optimizer's velocity beside them, and in its header the network
+//! A checkpoint is a safetensors file with the weights, what the optimizer keeps beside them, and in its header the network
 //! and everything else that the next step depends on. `evaluate` and `predict` take it for a weights file, and so does
 //! PyTorch. The header also holds a checksum of the whole file: one that was cut short, or has a bit flipped, is refused.
 //! [`Checkpoints`] keeps those of a run.
@@ -12,7 +12,7 @@ pub use folder::{Checkpoints, Restored};
 use crate::data::replace_file;
 use crate::error::{Error, Result};
 use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
-use crate::network::{Network, weights};
+use crate::network::{Companion, Network, weights};
 use crate::train::{Progress, State, TrainOptions};
 use crate::tune::Choices;
 use serde::{Deserialize, Serialize};
@@ -94,15 +94,20 @@ impl Checkpoint {
     /// The file's bytes: the same for the same checkpoint.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Checkpoint { program, network, options, data, device, choices, state } = self.clone();
-        let header = Header { version: VERSION, program, options, data, device, choices, progress: state.progress };
+        let header =
+            Header { version: VERSION, program, options, data, device, choices, progress: state.progress.clone() };
         let mut file = TensorFile::new(&network);
         match serde_json::to_string(&header) {
             Ok(text) => file.note(CHECKPOINT, text),
             Err(error) => unreachable!("numbers and words: {error}"),
         }
-        file.push("", &network, &state.weights);
-        if let Some(velocity) = &state.velocity {
-            file.push(tensors::VELOCITY, &network, velocity);
+        // Who takes the file for one of weights gets those that were evaluated.
+        file.push(&network, state.model());
+        for (companion, values) in &state.companions {
+            match companion {
+                Companion::Average => file.push_trained(&network, &state.weights),
+                _ => file.push_companion(*companion, &network, values),
+            }
         }
         file.into_sealed_bytes()
     }
@@ -114,9 +119,15 @@ impl Checkpoint {
             settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         let weights = file.weights(&network)?;
-        let has_velocity = options.momentum > 0.0 && progress.step > 0;
-        let velocity = if has_velocity { Some(file.velocity(&network)?) } else { None };
-        let state = State { weights, velocity, progress };
+        let needed = if progress.step > 0 { options.companions() } else { Vec::new() };
+        let trained = if needed.contains(&Companion::Average) { file.trained(&network)? } else { weights.clone() };
+        let read = |companion| match companion {
+            Companion::Average => Ok((companion, weights.clone())),
+            _ => Ok((companion, file.companion(companion, &network)?)),
+        };
+        let companions = needed.into_iter().map(read).collect::<Result<_, String>>()?;
+        let weights = trained;
+        let state = State { weights, companions, progress };
         Ok(Checkpoint { program, network, options, data, device, choices, state })
     }
 }

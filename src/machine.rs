@@ -2,6 +2,7 @@
 //!
 //! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
 
+mod banks;
 mod check;
 mod profile;
 
@@ -11,7 +12,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::fast::{self, Instructions, Team};
 use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Recording, missing_driver_remedy};
-use crate::network::{Compiled, DataTensors, Weights};
+use crate::network::{Compiled, DataTensors};
 use crate::ops::{self, Choose, Settings, Step};
 use crate::plan::{Pass, Region, TensorId};
 use crate::reference;
@@ -306,54 +307,6 @@ impl Machine {
         self.write_int(to.labels, &labels);
         let order: Vec<u32> = (0..set.len() as u32).collect();
         self.write_int(to.order, &order);
-    }
-
-    /// Puts weights on the device.
-    pub fn write_weights(&mut self, weights: &Weights) {
-        for (id, values) in self.compiled.tensors.parameters.clone().into_iter().zip(&weights.values) {
-            self.write(id, values);
-        }
-    }
-
-    /// The weights as they are now.
-    pub async fn read_weights(&mut self) -> Result<Weights> {
-        self.read_bank(self.compiled.tensors.weights).await
-    }
-
-    /// The velocity of each weight as it is now, if there is momentum.
-    pub async fn read_velocity(&mut self) -> Result<Option<Weights>> {
-        match self.compiled.tensors.velocity {
-            Some(velocity) => Ok(Some(self.read_bank(velocity).await?)),
-            None => Ok(None),
-        }
-    }
-
-    /// Puts the velocity of each weight on the device; none stands for zeros. Nothing happens without momentum.
-    pub fn write_velocity(&mut self, velocity: Option<&Weights>) {
-        let Some(id) = self.compiled.tensors.velocity else { return };
-        let mut all = vec![0.0; self.compiled.plan.get(id).region.len];
-        for (part, values) in self.parts().into_iter().zip(velocity.iter().flat_map(|velocity| &velocity.values)) {
-            all[part].copy_from_slice(values);
-        }
-        self.write(id, &all);
-    }
-
-    /// The parameters of a tensor that is laid out like the weights.
-    async fn read_bank(&mut self, whole: TensorId) -> Result<Weights> {
-        let len = self.compiled.plan.get(whole).region.len;
-        let all = self.read(whole, 0..len).await?;
-        Ok(Weights { values: self.parts().into_iter().map(|part| all[part].to_vec()).collect() })
-    }
-
-    /// Where each parameter lies in the tensor of all weights.
-    fn parts(&self) -> Vec<Range<usize>> {
-        let Compiled { plan, tensors, .. } = &self.compiled;
-        let start = plan.get(tensors.weights).region.offset;
-        let part = |id: &TensorId| {
-            let region = plan.get(*id).region;
-            region.offset - start..region.offset - start + region.len
-        };
-        tensors.parameters.iter().map(part).collect()
     }
 
     fn region(&self, id: TensorId, part: Range<usize>) -> Region {

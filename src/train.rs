@@ -8,20 +8,23 @@
 //! [`Trainer::resume`] goes on from there.
 
 mod find_nan;
+mod judge;
 pub mod metrics;
 mod options;
 mod recover;
 mod report;
+mod schedule;
 mod state;
 
 pub use options::{Interval, TrainOptions};
 pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
-pub use state::{Best, EpochSums, Progress, State};
+pub use schedule::{Rates, Schedule, Span};
+pub use state::{Best, EpochSums, Lowest, Progress, State};
 
 use crate::checkpoint::Checkpoint;
 use crate::data::{DataPair, order::Order};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, Evaluator};
+use crate::evaluate::Evaluator;
 use crate::machine::{Device, Machine, Section};
 use crate::network::{Network, ScoreTensors, Weights};
 use crate::ops::Step;
@@ -44,6 +47,7 @@ pub struct Trainer<'a> {
     scores: ScoreTensors,
     evaluator: Evaluator,
     order: Order,
+    rates: Rates,
     progress: Progress,
     /// What is trained and how, and the state to go back to.
     saved: Checkpoint,
@@ -82,7 +86,7 @@ impl<'a> Trainer<'a> {
 
     /// Goes on from a checkpoint, to the very bits that a run without the interruption ends with, if the device and its
     /// kernels are those of the checkpoint. Fails if the data are others. [`TrainOptions::epochs`] and `max_steps` of the
-    /// checkpoint may have been raised.
+    /// checkpoint may have been raised, but not `epochs` where a schedule ends with them ([`Schedule::has_an_end`]).
     pub fn resume(device: &Device, checkpoint: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
         let found = data.checksum();
         if found != checkpoint.data {
@@ -105,6 +109,7 @@ impl<'a> Trainer<'a> {
             evaluator: Evaluator::new(&data.test, network.classes(), options.batch(data), scores),
             scores,
             order: if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) },
+            rates: options.rates(data)?,
             progress: state.progress.clone(),
             run_length: 1,
             most_steps: machine.most_steps(),
@@ -120,7 +125,7 @@ impl<'a> Trainer<'a> {
 
     /// Puts everything back to where it was at the last checkpoint.
     fn go_back(&mut self) -> Result<()> {
-        let State { weights, velocity, progress } = &self.saved.state;
+        let State { weights, companions, progress } = &self.saved.state;
         let expected = progress.epochs * self.epoch_steps() + progress.epoch.steps;
         if progress.step != expected || progress.epoch.steps > self.epoch_steps() {
             return Err(Error::Checkpoint(format!(
@@ -129,7 +134,7 @@ impl<'a> Trainer<'a> {
             )));
         }
         self.machine.write_weights(weights);
-        self.machine.write_velocity(velocity.as_ref());
+        self.machine.write_companions(weights, companions);
         self.progress = progress.clone();
         Ok(())
     }
@@ -162,7 +167,7 @@ impl<'a> Trainer<'a> {
             }
             let (report, evaluation) = self.close_epoch().await?;
             let checkpoint = self.checkpoint().await?;
-            let heard = observer(Event::Epoch(&report, &checkpoint.state.weights))?;
+            let heard = observer(Event::Epoch(&report, checkpoint.state.model()))?;
             let saved = self.save(checkpoint, observer)?;
             outcome.epochs.push(report);
             outcome.evaluation = Some(evaluation);
@@ -177,14 +182,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Whether nothing is left to be done.
-    pub fn is_finished(&self) -> bool {
-        let Progress { epochs, step, evaluated, .. } = self.progress;
-        let most = self.options().max_steps.unwrap_or(usize::MAX);
-        epochs >= self.options().epochs || (step >= most && evaluated == step)
-    }
-
-    /// The weights as they are now.
+    /// The weights as they are now; [`State::model`] is what is judged.
     pub async fn weights(&mut self) -> Result<Weights> {
         self.machine.read_weights().await
     }
@@ -201,12 +199,12 @@ impl<'a> Trainer<'a> {
     async fn state(&mut self) -> Result<State> {
         let weights = self.machine.read_weights().await?;
         let moves = self.progress.step > 0;
-        let velocity = if moves { self.machine.read_velocity().await? } else { None };
-        Ok(State { weights, velocity, progress: self.progress.clone() })
+        let companions = if moves { self.machine.read_companions().await? } else { Vec::new() };
+        Ok(State { weights, companions, progress: self.progress.clone() })
     }
 
-    /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and velocity
-    /// are as before when it returns, so training goes on as if nothing had been measured.
+    /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and all
+    /// that is beside them are as before when it returns, so training goes on as if nothing had been measured.
     pub async fn profile(&mut self) -> Result<Profile> {
         let batch = self.batch();
         let TrainOptions { seed, learning_rate, .. } = *self.options();
@@ -286,6 +284,11 @@ impl<'a> Trainer<'a> {
         let before = self.progress.step - self.progress.epoch.steps;
         let TrainOptions { seed, learning_rate, max_steps, .. } = *self.options();
         let mut steps = Step::epoch(self.data.train.len(), self.batch(), before, seed, learning_rate);
+        for step in &mut steps {
+            let number = step.step as usize;
+            step.learning_rate = self.rates.at(number);
+            [step.first_correction, step.second_correction] = self.options().corrections(number);
+        }
         steps.truncate(max_steps.unwrap_or(usize::MAX).saturating_sub(before));
         steps
     }
@@ -328,41 +331,6 @@ impl<'a> Trainer<'a> {
         } else if took > RUN_TARGET * 2 {
             self.run_length = (self.run_length / 2).max(1);
         }
-    }
-
-    /// Evaluates what has been learned in this epoch; a whole one is counted.
-    async fn close_epoch(&mut self) -> Result<(EpochReport, Evaluation)> {
-        let evaluation = self.evaluate().await?;
-        let (val_loss, val_accuracy) = (evaluation.loss, evaluation.accuracy());
-        let Progress { epochs, step, epoch: sums, best, .. } = &self.progress;
-        let report = EpochReport {
-            epoch: epochs + 1,
-            step: *step,
-            train_loss: sums.mean_loss(),
-            train_accuracy: sums.accuracy(),
-            val_loss,
-            val_accuracy,
-            seconds: sums.seconds,
-            images_per_second: sums.images_per_second(),
-        };
-        let now = Best { step: *step, val_accuracy, val_loss };
-        if best.is_none_or(|best| now.surpasses(&best)) {
-            self.progress.best = Some(now);
-        }
-        self.progress.evaluated = now.step;
-        if self.progress.epoch.steps == self.epoch_steps() {
-            self.progress.epochs += 1;
-            self.progress.epoch = EpochSums::default();
-        }
-        Ok((report, evaluation))
-    }
-
-    async fn evaluate(&mut self) -> Result<Evaluation> {
-        let evaluation = self.evaluator.run(&mut self.machine, self.most_steps).await?;
-        if evaluation.loss.is_finite() {
-            return Ok(evaluation);
-        }
-        Err(self.not_finite("the validation loss after step", self.progress.step, evaluation.loss))
     }
 
     /// Steps until the first that the observer has not heard of.

@@ -143,7 +143,7 @@ fn a_write_behind_the_end_hits_the_guard() {
     // The same for an input, which a kernel has no business to write.
     let update = || {
         let given = vec![("gradient", random(64, 1).into()), ("weights", random(64, 2).into())];
-        Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0 }, given)
+        Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0, clipped: false }, given)
     };
     let exchange = |recording: &mut Recording| {
         let dispatch = &mut dispatches(recording)[0];
@@ -299,7 +299,8 @@ fn changed_step(sources: &[&'static Source]) -> Vec<&'static Source> {
 #[test]
 fn a_changed_uniform_is_noticed_before_anything_runs() {
     let given = vec![("gradient", random(64, 1).into()), ("weights", random(64, 2).into())];
-    let case = Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0 }, given);
+    let case =
+        Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0, clipped: false }, given);
     expect_red("a renamed field", "the uniform struct differs between WGSL and Rust", || {
         case.run_tampered(&common::plain(), |recording| {
             let dispatch = &mut dispatches(recording)[0];

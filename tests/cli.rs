@@ -311,6 +311,27 @@ fn options_out_of_range_are_named() {
         ("--weight-decay 2", "--weight-decay must be from 0 to 1, got 2"),
         ("--momentum 0 --nesterov", "--nesterov needs --momentum above 0"),
         ("--max-steps 0", "--max-steps must be at least 1"),
+        ("--optimizer adam --beta1 1", "--beta1 must be at least 0 and below 1, got 1"),
+        ("--optimizer adamw --beta2 nan", "--beta2 must be at least 0 and below 1, got NaN"),
+        ("--optimizer adam --epsilon 0", "--epsilon must be from 1e-12 to 1, got 0"),
+        ("--optimizer adam --momentum 0.9", "--momentum belongs to --optimizer sgd; give both or neither"),
+        ("--optimizer adamw --nesterov", "--nesterov belongs to --optimizer sgd"),
+        ("--label-smoothing 1", "--label-smoothing must be at least 0 and below 1, got 1"),
+        ("--label-smoothing 0.1 --loss quadratic", "--label-smoothing belongs to --loss cross-entropy"),
+        ("--clip-norm 0", "--clip-norm must be from 0.000001 to 1000000, got 0"),
+        ("--clip-norm nan", "--clip-norm must be from 0.000001 to 1000000, got NaN"),
+        ("--ema 1", "--ema must be above 0 and below 1, got 1"),
+        ("--patience 0", "--patience must be at least 1, got 0"),
+        ("--beta1 0.9", "--beta1 belongs to --optimizer adam or adamw"),
+        ("--schedule step --gamma 0", "--gamma must be above 0 and at most 1, got 0"),
+        ("--schedule step --step-size 0", "--step-size must be at least 1, got 0"),
+        ("--schedule cosine --end-factor nan", "--end-factor must be from 0 to 1, got NaN"),
+        ("--schedule one-cycle --peak-at 1", "--peak-at must be above 0 and below 1, got 1"),
+        ("--schedule one-cycle --start-factor 0", "--start-factor must be above 0 and at most 1, got 0"),
+        ("--schedule one-cycle --warmup 3", "--warmup cannot be used with --schedule one-cycle"),
+        ("--gamma 0.5", "--gamma belongs to --schedule step"),
+        ("--schedule step --end-factor 0", "--end-factor belongs to --schedule cosine or one-cycle"),
+        ("--epochs 2 --warmup 2epochs", "--warmup must be shorter than the run, of 6 steps, got 2epochs"),
         ("--log-every 0", "--log-every must be at least 1"),
         ("--validation 300", "cannot hold out 300 of 300 samples"),
         ("--validation 0.0001", "cannot hold out 0 of 300 samples"),
@@ -322,6 +343,9 @@ fn options_out_of_range_are_named() {
     for (option, says) in [
         ("--batch-size many", "--batch-size"),
         ("--batch-size=-3", "--batch-size"),
+        ("--optimizer lion", "[possible values: sgd, adam, adamw]"),
+        ("--schedule linear", "[possible values: constant, step, cosine, one-cycle]"),
+        ("--warmup 0", "expected a number of steps or of epochs, at least 1"),
         ("--loss cubic", "[possible values: cross-entropy, quadratic]"),
         ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),
         ("--validation 0", "expected at least one sample"),
@@ -581,4 +605,116 @@ fn ctrl_c_saves_and_ends() {
     let left: Vec<_> = fs::read_dir(place.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("tmp")), "{left:?}");
     lines(&fs::read_to_string(place.path("run/metrics.jsonl")).unwrap());
+}
+
+/// What a run was told about its learning rate is in its record, and decides where it ends.
+#[test]
+fn a_schedule_is_kept_and_ends_with_its_run() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --epochs 2 --quiet";
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    place.stdout(&format!("{args} --out plain"));
+    place.stdout(&format!("{args} --out constant --schedule constant"));
+    assert!(read("plain") == read("constant"));
+    let schedule = "--schedule cosine --end-factor 0.1 --warmup 2";
+    place.stdout(&format!("{args} --out cosine {schedule}"));
+    place.stdout(&format!("{args} --out cut {schedule} --max-steps 4"));
+    assert!(read("plain") != read("cosine"));
+    let record: toml::Table = fs::read_to_string(place.path("cosine/run.toml")).unwrap().parse().unwrap();
+    assert_eq!(record["options"]["schedule"]["cosine"]["end_factor"].as_float(), Some(0.1));
+    assert_eq!(record["options"]["warmup"].as_str(), Some("2steps"));
+    let says = ["--epochs: the schedule `cosine` is laid over the 2 epochs", "got 3", "--init"];
+    place.refuses(1, "train --resume cut --epochs 3", &says);
+    place.refuses(2, "train --resume cut --warmup 3", &["cannot be used with", "--warmup"]);
+    place.stdout("train --resume cut --epochs 2 --max-steps 100 --quiet");
+    assert!(read("cut") == read("cosine"), "it goes on with other rates");
+}
+
+/// Its own learning rate where none is given, and its moments in the checkpoint, from which it goes on.
+#[test]
+fn adam_is_kept() {
+    let place = Place::new();
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    for optimizer in ["adam", "adamw"] {
+        let args = format!(
+            "train --model tiny.toml --data data --epochs 2 --quiet --optimizer {optimizer} --weight-decay 0.1"
+        );
+        place.stdout(&format!("{args} --out {optimizer}"));
+        place.stdout(&format!("{args} --out cut-{optimizer} --max-steps 4"));
+        place.stdout(&format!("train --resume cut-{optimizer} --max-steps 100 --quiet"));
+        assert!(read(optimizer) == read(&format!("cut-{optimizer}")), "{optimizer} ends elsewhere");
+        let record: toml::Table = fs::read_to_string(place.path(optimizer).join("run.toml")).unwrap().parse().unwrap();
+        assert_eq!(record["options"]["optimizer"].as_str(), Some(optimizer));
+        assert_eq!(record["options"]["learning_rate"].as_float().map(|rate| rate as f32), Some(0.001));
+        let bytes = fs::read(place.path(optimizer).join("checkpoints/step-00000006.safetensors")).unwrap();
+        let header = String::from_utf8_lossy(&bytes);
+        assert!(header.contains("first_moment.0.weight") && header.contains("second_moment.4.bias"));
+    }
+    assert!(read("adam") != read("adamw"));
+}
+
+/// Everywhere where weights are shown: in the model's file, in the validation loss, and in a checkpoint taken for weights.
+#[test]
+fn the_average_is_what_a_run_shows() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --epochs 2 --quiet --ema 0.8";
+    place.stdout(&format!("{args} --out whole"));
+    place.stdout(&format!("{args} --out cut --max-steps 4"));
+    place.stdout("train --resume cut --max-steps 100 --quiet");
+    let read = |name: &str| fs::read(place.path(name)).unwrap();
+    assert!(read("whole/model.safetensors") == read("cut/model.safetensors"));
+    let metrics = lines(&fs::read_to_string(place.path("whole/metrics.jsonl")).unwrap());
+    let said = number(metrics.last().unwrap(), "val_loss");
+    let last = "whole/checkpoints/step-00000006.safetensors";
+    for model in ["whole", last] {
+        let line = &lines(&place.stdout(&format!("evaluate {model} --data data --json")))[0];
+        assert!((number(line, "loss") - said).abs() < 1e-5, "{model}: {line}, {said} in training");
+    }
+    let header = String::from_utf8_lossy(&read(last)).into_owned();
+    assert!(header.contains("trained.0.weight") && header.contains("velocity.0.weight"));
+    // The weights go their way as if nobody averaged them.
+    place.stdout("train --model tiny.toml --data data --epochs 2 --quiet --out plain");
+    let step_losses = |run: &str| {
+        let text = fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
+        lines(&text).iter().map(|line| line["train_loss"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(step_losses("plain"), step_losses("whole"));
+    assert!(read("plain/model.safetensors") != read("whole/model.safetensors"));
+}
+
+/// A rate that is far too high leads up. The record says where the run ended, and with more patience it goes on.
+#[test]
+fn patience_ends_a_run() {
+    let place = Place::new();
+    let args = "train --model tiny.toml --data data --epochs 30 --learning-rate 0.5 --clip-norm 1";
+    let said = place.stdout(&format!("{args} --patience 2 --out run"));
+    let record = || -> toml::Table { fs::read_to_string(place.path("run/run.toml")).unwrap().parse().unwrap() };
+    let stop = record()["stopped_early"].as_table().unwrap().clone();
+    let epochs = |run: &str| {
+        let text = fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
+        let lines = lines(&text).into_iter().filter(|line| line["kind"] == "epoch");
+        lines.map(|line| number(&line, "val_loss")).collect::<Vec<f64>>()
+    };
+    let losses = epochs("run");
+    println!("{losses:?}");
+    let lowest = (0..losses.len()).min_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap();
+    assert_eq!(losses.len(), lowest + 3);
+    assert_eq!(stop["after_epoch"].as_integer(), Some(losses.len() as i64));
+    assert_eq!(stop["in_epoch"].as_integer(), Some(lowest as i64 + 1));
+    assert_eq!(stop["lowest_val_loss"].as_float(), Some(losses[lowest]));
+    assert!(said.contains(&format!("stopped after epoch {}: the validation loss was lowest", losses.len())), "{said}");
+
+    // Of itself it has nothing left to do.
+    place.stdout("train --resume run --quiet");
+    assert_eq!(epochs("run"), losses);
+    place.stdout(&format!("train --resume run --patience 4 --epochs {} --quiet", losses.len() + 1));
+    place.stdout(
+        &format!("{args} --patience 4 --out patient --quiet --epochs 30")
+            .replacen("--epochs 30", &format!("--epochs {}", losses.len() + 1), 1)
+            .replace(" --quiet --epochs 30", " --quiet"),
+    );
+    assert_eq!(epochs("run"), epochs("patient"));
+    assert!(!record().contains_key("stopped_early"));
+    let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(read("run") == read("patient"));
 }

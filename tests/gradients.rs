@@ -274,12 +274,13 @@ fn conv2d() {
 #[test]
 fn softmax_loss() {
     let (batch, classes) = (5, 7);
-    for cost in [softmax::Cost::CrossEntropy, softmax::Cost::Quadratic] {
+    let smooth = (softmax::Cost::CrossEntropy, 0.3);
+    for (cost, smoothing) in [(softmax::Cost::CrossEntropy, 0.0), (softmax::Cost::Quadratic, 0.0), smooth] {
         for count in [1, 4, 5] {
             let targets = integers(batch, 3, 10).into_iter().map(|v| (v + 3.0) as u32).collect();
             let step = Step { count, ..Step::default() };
             let setting = Setting { step, integers: vec![("targets", targets)] };
-            let op = softmax::Loss { batch, classes, cost };
+            let op = softmax::Loss { batch, classes, cost, smoothing };
             let at = |x: &[f64]| run(op, &vec![("x", x.to_vec())], &setting);
             let x: Vec<f64> = numbers(batch * classes, 11).iter().map(|v| 3.0 * v).collect();
             let mean = |x: &[f64]| output(at(x), "loss").iter().sum::<f64>() / f64::from(count);

@@ -6,7 +6,7 @@ mod common;
 use shadegrad::data::{DataPair, Dataset};
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
-use shadegrad::network::{CompileOptions, Compiled, Network};
+use shadegrad::network::{Companion, CompileOptions, Compiled, Network};
 use shadegrad::ops::Step;
 use shadegrad::plan::{Element, Region, Storage, StorageId, TensorId};
 use shadegrad::train::{Event, TrainOptions, Trainer};
@@ -146,7 +146,12 @@ fn results(machine: &mut Machine) -> Vec<u32> {
     let scores = tensors.scores.unwrap();
     let whole = |machine: &Machine, id: TensorId| 0..machine.compiled.plan.get(id).region.len;
     let mut bits = Vec::new();
-    for id in [tensors.weights, tensors.velocity.unwrap(), scores.losses, tensors.probabilities.unwrap()] {
+    for id in [
+        tensors.weights,
+        tensors.companion(Companion::Velocity).unwrap(),
+        scores.losses,
+        tensors.probabilities.unwrap(),
+    ] {
         let part = whole(machine, id);
         bits.extend(pollster::block_on(machine.read(id, part)).unwrap().iter().map(|value| value.to_bits()));
     }

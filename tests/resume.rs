@@ -7,9 +7,9 @@ use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::DataPair;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::Weights;
+use shadegrad::network::{Optimizer, Weights};
 use shadegrad::ops::augment::Augment;
-use shadegrad::train::{EpochReport, Event, Interval, Outcome, TrainOptions, Trainer};
+use shadegrad::train::{EpochReport, Event, Interval, Outcome, Schedule, Span, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
 
@@ -103,6 +103,51 @@ fn a_resumed_run_is_the_same_run() {
                 go(&mut second, &mut trace, usize::MAX);
                 assert_eq!(trace, expected, "{name}, after step {until}");
                 assert!(end(&mut second) == expected_end, "{name}, after step {until}: the run ends elsewhere");
+            }
+        }
+    }
+}
+
+/// What depends on the number of the step, or is kept from step to step, goes on as if nothing had happened.
+fn variations() -> Vec<TrainOptions> {
+    let plain = TrainOptions { every_step: true, ..three_epochs() };
+    let cycle = Schedule::OneCycle { peak_at: 0.3, start_factor: 0.04, end_factor: 4e-6 };
+    vec![
+        TrainOptions { schedule: Schedule::Step { size: 1, gamma: 0.5 }, ..plain.clone() },
+        TrainOptions { schedule: Schedule::Cosine { end_factor: 0.1 }, warmup: Some(Span::Steps(7)), ..plain.clone() },
+        TrainOptions { label_smoothing: 0.1, ..plain.clone() },
+        TrainOptions { clip_norm: Some(0.3), ..plain.clone() },
+        TrainOptions { ema: Some(0.9), ..plain.clone() },
+        TrainOptions { ema: Some(0.9), optimizer: Optimizer::AdamW, learning_rate: 0.01, ..plain.clone() },
+        TrainOptions { schedule: cycle, ..plain.clone() },
+        TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, ..plain.clone() },
+        TrainOptions { optimizer: Optimizer::AdamW, learning_rate: 0.01, ..plain },
+    ]
+}
+
+#[test]
+fn so_it_is_with_every_option() {
+    let data = data(95, 30);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let cpu = Device::cpu(Some(2), Instructions::best(), None).unwrap();
+    let (_, plain) = undisturbed(&cpu, &data, three_epochs());
+    for options in variations() {
+        for (device, ends) in [(gpu(), &[0, 6][..]), (&cpu, &[1, 5, 8, 14])] {
+            let (expected, expected_end) = undisturbed(device, &data, options.clone());
+            assert!(expected_end != plain, "{options:?} does nothing");
+            for until in ends {
+                let mut first = Trainer::new(device, &model(), &data, options.clone(), None).unwrap();
+                let mut trace = Trace::new();
+                if *until > 0 {
+                    assert!(go(&mut first, &mut trace, *until).interrupted);
+                }
+                pollster::block_on(first.checkpoint()).unwrap().save(&path).unwrap();
+                let restored = Checkpoint::load(&path).unwrap();
+                let mut second = Trainer::resume(device, restored, &data).unwrap();
+                go(&mut second, &mut trace, usize::MAX);
+                assert_eq!(trace, expected, "{options:?}, after step {until}");
+                assert!(end(&mut second) == expected_end, "{options:?}, after step {until}: the run ends elsewhere");
             }
         }
     }

@@ -215,6 +215,7 @@ fn constants_take_the_values_that_are_set() {
 fn reflection_finds_what_is_declared() {
     let spec = KernelSpec::new([
         wgsl!("sgd/update.wgsl"),
+        wgsl!("shared/gradient.wgsl"),
         wgsl!("shared/pack.wgsl"),
         wgsl!("shared/step.wgsl"),
         wgsl!("shared/linear.wgsl"),

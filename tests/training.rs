@@ -7,10 +7,10 @@ use shadegrad::data::{DataPair, Dataset};
 use shadegrad::evaluate::{Predictor, evaluate};
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
-use shadegrad::network::{CompileOptions, Network, Weights};
+use shadegrad::network::{CompileOptions, Network, Optimizer, Weights};
 use shadegrad::ops::Step;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::train::{Event, Outcome, TrainOptions, Trainer};
+use shadegrad::train::{Event, Outcome, Schedule, Span, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
 use spots::{MODEL, data, gpu, model, options, set};
 use std::ops::ControlFlow;
@@ -357,7 +357,32 @@ fn options_outside_their_range_are_refused() {
     }
     refuse("--weight-decay", &|o| o.weight_decay = -1e-6);
     refuse("--nesterov", &|o| (o.nesterov, o.momentum) = (true, 0.0));
+    refuse("--nesterov", &|o| (o.optimizer, o.nesterov) = (Optimizer::Adam, true));
+    for beta in [1.0, -0.1, f32::NAN] {
+        refuse("--beta1", &|o| o.beta1 = beta);
+        refuse("--beta2", &|o| o.beta2 = beta);
+    }
+    refuse("--label-smoothing", &|o| o.label_smoothing = 1.0);
+    refuse("--label-smoothing", &|o| o.label_smoothing = f32::NAN);
+    for norm in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        refuse("--clip-norm", &|o| o.clip_norm = Some(norm));
+    }
+    for ema in [0.0, 1.0, f32::NAN] {
+        refuse("--ema", &|o| o.ema = Some(ema));
+    }
+    refuse("--patience", &|o| o.patience = Some(0));
+    refuse("--epsilon", &|o| o.epsilon = f32::NAN);
     refuse("--max-steps", &|o| o.max_steps = Some(0));
+    for gamma in [0.0, 1.1, f64::NAN] {
+        refuse("--gamma", &|o| o.schedule = Schedule::Step { size: 1, gamma });
+    }
+    refuse("--step-size", &|o| o.schedule = Schedule::Step { size: 0, gamma: 0.1 });
+    refuse("--end-factor", &|o| o.schedule = Schedule::Cosine { end_factor: -0.1 });
+    let cycle = |peak_at, start_factor, end_factor| Schedule::OneCycle { peak_at, start_factor, end_factor };
+    refuse("--peak-at", &|o| o.schedule = cycle(1.0, 0.1, 0.1));
+    refuse("--start-factor", &|o| o.schedule = cycle(0.3, f64::NAN, 0.1));
+    refuse("--end-factor", &|o| o.schedule = cycle(0.3, 0.1, 1.5));
+    refuse("--warmup", &|o| o.warmup = Some(Span::Steps(0)));
 }
 
 #[test]

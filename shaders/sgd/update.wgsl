@@ -16,7 +16,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var d = unpack(gradient[i]);
     var w = unpack(weights[i]);
     for (var e = 0u; e < VECTORS; e++) {
-        w[e] = w[e] - step.learning_rate * (d[e] + WEIGHT_DECAY * w[e]);
+        w[e] = w[e] - step.learning_rate * (clipped(d[e]) + WEIGHT_DECAY * w[e]);
     }
     weights[i] = pack(w);
 }

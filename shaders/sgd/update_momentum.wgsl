@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var w = unpack(weights[i]);
     var v = unpack(velocity[i]);
     for (var e = 0u; e < VECTORS; e++) {
-        let g = d[e] + WEIGHT_DECAY * w[e];
+        let g = clipped(d[e]) + WEIGHT_DECAY * w[e];
         v[e] = MOMENTUM * v[e] + g;
         w[e] = w[e] - step.learning_rate * select(v[e], g + MOMENTUM * v[e], NESTEROV);
     }

@@ -1,9 +1,10 @@
 // softmax / cross_entropy
-//   loss[n] = log(sum over k of exp(x[n,k] - max)) - (x[n,t] - max),   dx[n,j] = (a[n,j] - [j = t]) / count
-//   a = softmax(x), t = targets[n]; prediction[n] = class of the largest logit
+//   loss[n] = -sum over j of q[j] log a[n,j],   dx[n,j] = (a[n,j] - q[j]) / count,   q[j] = (1 - S) [j = t] + S / CLASSES
+//   a = softmax(x), -log a[n,j] = log(sum over k of exp(x[n,k] - max)) - (x[n,j] - max), t = targets[n], S = SMOOTHING; prediction[n] = class of the largest logit
 //   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]; an invocation computes a row, rows from `count` on are
 //   padding
 
+const SMOOTHING = 0f;
 const NO_PREDICTION = 0xffffffffu;
 
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
@@ -28,10 +29,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let found = look_at(row);
     let t = targets[row];
     let images = f32(min(step.count, BATCH));
+    let other = SMOOTHING / f32(CLASSES);
+    let own = 1.0 - SMOOTHING + other;
     for (var j = 0u; j < CLASSES; j++) {
         let a = exp(x[row * CLASSES + j] - found.largest) / found.sum;
-        dx[row * CLASSES + j] = (a - select(0.0, 1.0, j == t)) / images;
+        dx[row * CLASSES + j] = (a - select(other, own, j == t)) / images;
     }
-    loss[row] = honest(log(found.sum) - (x[row * CLASSES + t] - found.largest), found);
+    var surprise = log(found.sum) - (x[row * CLASSES + t] - found.largest);
+    if SMOOTHING > 0.0 {
+        var sum = 0.0;
+        for (var j = 0u; j < CLASSES; j++) {
+            sum += log(found.sum) - (x[row * CLASSES + j] - found.largest);
+        }
+        surprise = (1.0 - SMOOTHING) * surprise + other * sum;
+    }
+    loss[row] = honest(surprise, found);
     prediction[row] = found.best;
 }

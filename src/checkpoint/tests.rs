@@ -1,6 +1,6 @@
 use super::*;
 use crate::ops::Settings;
-use crate::train::{Best, EpochSums};
+use crate::train::{Best, EpochSums, Lowest};
 use std::fs;
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ fn made(step: usize) -> Checkpoint {
     velocity.values[0][0] = -0.0;
     velocity.values[1][1] = f32::from_bits(1);
     let best = Some(Best { step: 4, val_accuracy: 1.0 / 3.0, val_loss: 0.1 + 0.2 });
+    let lowest = Some(Lowest { epoch: 1, val_loss: 0.1 + 0.2 });
     // A sum whose last bit a careless parser of numbers loses.
     let epoch = EpochSums { steps: step % 4, images: 7, loss: 1.0 / 49.0 * 49.0, correct: 5, seconds: 0.3 };
     Checkpoint {
@@ -23,8 +24,8 @@ fn made(step: usize) -> Checkpoint {
         choices: Some(Settings::software().into()),
         state: State {
             weights: network.initialize(1),
-            velocity: Some(velocity),
-            progress: Progress { epochs: step / 4, step, epoch, evaluated: 4, best },
+            companions: vec![(Companion::Velocity, velocity)],
+            progress: Progress { epochs: step / 4, step, epoch, evaluated: 4, best, lowest },
         },
         network,
     }

@@ -1,8 +1,10 @@
 //! `shadegrad train`: a new run, or with `--resume` one that goes on.
 
+mod optimizer;
 mod options;
 mod record;
 mod report;
+mod schedule;
 
 use super::cpu_hint::CpuHint;
 use super::run_folder::RunFolder;
@@ -87,7 +89,7 @@ fn start(options: &Options) -> Result<Ended> {
     if device.gpu().is_some() {
         folder.write_choices(device.choices())?;
     }
-    folder.write_weights(&network, &checkpoint.state.weights)?;
+    folder.write_weights(&network, checkpoint.state.model())?;
     folder.write_checkpoint(&checkpoint)?;
     train(options, log_every, trainer, folder, Beside { cpu_hint, untried })
 }
@@ -221,9 +223,12 @@ fn train(
     }
     if outcome.interrupted {
         let checkpoint = pollster::block_on(trainer.checkpoint())?;
-        folder.write_weights(&network, &checkpoint.state.weights)?;
+        folder.write_weights(&network, checkpoint.state.model())?;
         folder.write_checkpoint(&checkpoint)?;
         return Ok(Ended::Interrupted(folder.path().to_path_buf()));
+    }
+    if let Some(lowest) = trainer.stopped_early() {
+        record::stop_early(&folder, &trainer, lowest, options.silent())?;
     }
     if options.profile {
         profile(options, &mut trainer, &mut folder, &reporter)?;

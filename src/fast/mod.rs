@@ -24,6 +24,19 @@ use crate::storage::StorageId;
 use buffer::Buffer;
 use std::sync::Arc;
 
+/// Numbers too small for the exponent, which a moment becomes where gradients stay zero; they are slow on many CPUs, and no
+/// sum would ever know.
+#[inline(always)]
+pub(crate) fn flushed(value: f32) -> f32 {
+    if value.abs() < f32::MIN_POSITIVE { 0.0 } else { value }
+}
+
+/// A gradient as an update takes it.
+#[inline(always)]
+pub(crate) fn scaled(gradient: f32, scale: Option<f32>) -> f32 {
+    scale.map_or(gradient, |scale| scale * gradient)
+}
+
 /// How an operation is computed fast: `fast.rs`.
 pub trait Fast: crate::ops::Reference {
     /// Reads the inputs, writes the outputs, within the error bounds of the tests.

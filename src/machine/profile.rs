@@ -18,7 +18,7 @@ const REPLAYING: Duration = Duration::from_millis(500);
 
 impl Machine {
     /// Times a step of a section, as a whole and by its commands; takes about a second, or seven steps where they are
-    /// slow. Weights and velocity are put back afterwards.
+    /// slow. Weights and what is beside them are put back afterwards.
     pub async fn profile(&mut self, section: Section, step: Step) -> Result<Profile> {
         let saved = self.save().await?;
         // A step that learns nothing may be repeated at will.
@@ -86,7 +86,8 @@ impl Machine {
     async fn save(&mut self) -> Result<Vec<(TensorId, Vec<f32>)>> {
         let tensors = &self.compiled.tensors;
         let mut saved = Vec::new();
-        for id in [Some(tensors.weights), tensors.velocity].into_iter().flatten() {
+        let banks: Vec<TensorId> = tensors.companions.iter().map(|(_, id)| *id).chain([tensors.weights]).collect();
+        for id in banks {
             let len = self.compiled.plan.get(id).region.len;
             saved.push((id, self.read(id, 0..len).await?));
         }

@@ -2,63 +2,22 @@
 //!
 //! The forward walk records each layer; an activation behind a conv2d or dense layer goes into its epilogue. The
 //! backward walk follows the contract of [`crate::ops::Layer`] and ends at the first layer that learns: nobody asks for
-//! the gradient of the image. Weights, their gradients and their velocity are one storage each with equal layout, so
-//! that one pass updates them all; evaluation and prediction work in the activations of training. At last the activations
+//! the gradient of the image. Weights, their gradients and what is kept beside them are one storage each with equal
+//! layout, so that one pass updates them all (`update.rs`); evaluation and prediction work in the activations of training. At last the activations
 //! and their gradients are laid into as few storages as their lifetimes allow, all but what the host knows by name.
 
+use super::companion::Companion;
+use super::options::CompileOptions;
+use super::update::{Bank, Banks};
 use super::{Network, NetworkParameter};
 use crate::error::{Error, Result};
-use crate::ops::augment::{self, Augment};
 use crate::ops::softmax::{self, Cost};
-use crate::ops::{Activation, Flow, Site, Tape, activation, gather_batch, score, sgd};
+use crate::ops::{Activation, Flow, Site, Tape, activation, augment, gather_batch, score};
 use crate::plan::{Element, Pass, Plan, TensorId};
 use crate::shape::Shape;
 
 /// Most images in a batch.
 const LARGEST_BATCH: usize = 65_536;
-
-/// What a plan is for.
-#[derive(Clone, Debug)]
-pub struct CompileOptions {
-    /// N, images a step.
-    pub batch: usize,
-    /// Images of the training set; none leaves out the training section.
-    pub train_images: usize,
-    /// Images of the test set; none leaves out the evaluation section.
-    pub test_images: usize,
-    /// Whether there is a prediction section.
-    pub predict: bool,
-    /// mu of [`sgd::Update`].
-    pub momentum: f32,
-    /// Whether to look ahead.
-    pub nesterov: bool,
-    /// Added to the gradient, times w.
-    pub weight_decay: f32,
-    /// What is minimised; the network's own choice if not given.
-    pub cost: Option<Cost>,
-    /// How training images are distorted, if they are.
-    pub augment: Option<Augment>,
-    /// Steps whose loss and correct count are kept on the device.
-    pub slots: usize,
-}
-
-impl Default for CompileOptions {
-    /// No section; batches of 100, no momentum.
-    fn default() -> Self {
-        CompileOptions {
-            batch: 100,
-            train_images: 0,
-            test_images: 0,
-            predict: false,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-            cost: None,
-            augment: None,
-            slots: 1,
-        }
-    }
-}
 
 /// A plan, its sections, and the tensors that the host reads and writes.
 #[derive(Debug)]
@@ -83,12 +42,14 @@ pub struct KnownTensors {
     pub weights: TensorId,
     /// Each parameter, in the order of [`Network::parameters`].
     pub parameters: Vec<TensorId>,
+    /// Each parameter as evaluation and prediction take it: its average, if there is one.
+    pub judged: Vec<TensorId>,
     /// All gradients, laid out like the weights; if there is a training section.
     pub gradients: Option<TensorId>,
     /// Each parameter's gradient; empty without a training section.
     pub parameter_gradients: Vec<TensorId>,
-    /// Velocity of all weights, laid out like them; if there is momentum.
-    pub velocity: Option<TensorId>,
+    /// What is kept beside all weights, laid out like them; in the order of [`Companion::needed`].
+    pub companions: Vec<(Companion, TensorId)>,
     /// The batch's images, `[N,H,W,C]` in `[0, 1]`.
     pub x: TensorId,
     /// What the last layer says, `[N, classes]`.
@@ -132,15 +93,21 @@ pub struct ScoreTensors {
 }
 
 impl KnownTensors {
+    /// What is kept beside all weights under this name, if a step needs it.
+    pub fn companion(&self, wanted: Companion) -> Option<TensorId> {
+        self.companions.iter().find(|(companion, _)| *companion == wanted).map(|(_, id)| *id)
+    }
+
     /// Each of them.
     fn all(&self) -> Vec<TensorId> {
         // Without `..`, so that a new one cannot be forgotten here.
         let KnownTensors {
             weights,
             parameters,
+            judged,
             gradients,
             parameter_gradients,
-            velocity,
+            companions,
             x,
             logits,
             probabilities,
@@ -149,8 +116,9 @@ impl KnownTensors {
             scores,
         } = self;
         let mut all = vec![*weights, *x, *logits];
-        all.extend(parameters.iter().chain(parameter_gradients));
-        all.extend([gradients, velocity, probabilities].into_iter().flatten());
+        all.extend(parameters.iter().chain(judged).chain(parameter_gradients));
+        all.extend([gradients, probabilities].into_iter().flatten());
+        all.extend(companions.iter().map(|(_, id)| id));
         for DataTensors { images, labels, order } in train.iter().chain(test) {
             all.extend([images, labels, order]);
         }
@@ -171,33 +139,39 @@ impl Network {
             )));
         }
         self.check_augment(options)?;
+        if options.label_smoothing > 0.0 && options.cost.unwrap_or(self.loss) != Cost::CrossEntropy {
+            return Err(Error::Usage("--label-smoothing belongs to --loss cross-entropy; give both or neither".into()));
+        }
         let mut plan = Plan::default();
         let parameters = self.parameters();
         let trains = options.train_images > 0;
-        let weights = Bank::new(&mut plan, "weights", "", &parameters);
-        let gradients = trains.then(|| Bank::new(&mut plan, "gradients", "d", &parameters));
-        let has_velocity = trains && options.momentum > 0.0;
-        let velocity = has_velocity.then(|| Bank::new(&mut plan, "velocity", "v", &parameters).whole);
+        let mut bank = |name: &str, prefix: &str| Bank::new(&mut plan, name, prefix, &parameters);
+        let weights = bank("weights", "");
+        let gradients = trains.then(|| bank("gradients", "d"));
+        let needed = if trains { options.companions() } else { Vec::new() };
+        let companions = needed.into_iter().map(|companion| (companion, bank(companion.name(), companion.letter())));
+        let banks = Banks { weights, gradients, companions: companions.collect() };
         let mut compiler = Compiler {
             network: self,
             options,
             parameters: &parameters,
-            weights: &weights.slices,
-            gradients: gradients.as_ref().map_or(&[], |bank| &bank.slices),
+            weights: &banks.weights.slices,
+            gradients: banks.gradients.as_ref().map_or(&[], |bank| &bank.slices),
         };
 
         let (mut train, mut train_set, mut scores) = (Vec::new(), None, None);
-        if let Some(gradients) = &gradients {
+        if trains {
             let mut tape = Tape::new(&mut plan, options.batch, true);
             let (x, set, score) = compiler.draw(&mut tape, "train", options.train_images);
             let visits = compiler.forward(&mut tape, x);
             let dy = compiler.judge(&mut tape, &visits, &score);
             compiler.backward(&mut tape, &visits, dy);
-            compiler.update(&mut tape, gradients.whole, weights.whole, velocity);
+            banks.update(&mut tape, options);
             train = tape.finish();
             (train_set, scores) = (Some(set), Some(score));
         }
 
+        compiler.weights = &banks.judged().slices;
         let (mut evaluate, mut test_set) = (Vec::new(), None);
         if options.test_images > 0 {
             let mut tape = Tape::new(&mut plan, options.batch, false);
@@ -225,11 +199,12 @@ impl Network {
 
         check_sizes(&plan, options)?;
         let tensors = KnownTensors {
-            weights: weights.whole,
-            parameters: weights.slices,
-            gradients: gradients.as_ref().map(|bank| bank.whole),
-            parameter_gradients: gradients.map(|bank| bank.slices).unwrap_or_default(),
-            velocity,
+            weights: banks.weights.whole,
+            judged: banks.judged().slices.clone(),
+            parameters: banks.weights.slices,
+            gradients: banks.gradients.as_ref().map(|bank| bank.whole),
+            parameter_gradients: banks.gradients.map(|bank| bank.slices).unwrap_or_default(),
+            companions: banks.companions.into_iter().map(|(companion, bank)| (companion, bank.whole)).collect(),
             x,
             logits,
             probabilities,
@@ -253,30 +228,6 @@ impl Network {
             )));
         }
         Ok(())
-    }
-}
-
-/// A storage with a slice for each parameter.
-struct Bank {
-    whole: TensorId,
-    slices: Vec<TensorId>,
-}
-
-impl Bank {
-    /// `prefix` stands before the parameter's letter: `conv1.dw` with `d`.
-    fn new(plan: &mut Plan, name: &str, prefix: &str, parameters: &[NetworkParameter]) -> Bank {
-        let storage = plan.storage(name, 0, Element::Real);
-        let slices = parameters.iter().map(|of| {
-            let tensor = match of.tensor.rsplit_once('.') {
-                Some((layer, symbol)) => format!("{layer}.{prefix}{symbol}"),
-                None => format!("{prefix}{}", of.tensor),
-            };
-            plan.slice(tensor, &of.parameter.shape, storage)
-        });
-        let slices = slices.collect();
-        // Whole packs of every width, so that the update takes the widest.
-        let len = plan.storages[storage.0].len.next_multiple_of(8);
-        Bank { whole: plan.view(name, &[len], storage, 0), slices }
     }
 }
 
@@ -374,7 +325,9 @@ impl Compiler<'_> {
             Cost::CrossEntropy => "loss.cross_entropy",
             Cost::Quadratic => "loss.quadratic",
         };
-        let loss = softmax::Loss { batch, classes, cost };
+        // Evaluations can be compared with those of any other run.
+        let smoothing = if tape.training() { self.options.label_smoothing } else { 0.0 };
+        let loss = softmax::Loss { batch, classes, cost, smoothing };
         tape.pass(label, loss, &[logits, score.targets], &[dy, score.loss, score.prediction]);
         let op = score::Score { batch, slots, images: train_images.max(test_images) };
         let inputs = [score.loss, score.prediction, score.targets];
@@ -401,14 +354,6 @@ impl Compiler<'_> {
                 None => return,
             }
         }
-    }
-
-    /// Records the one pass that changes the weights.
-    fn update(&self, tape: &mut Tape<'_>, gradients: TensorId, weights: TensorId, velocity: Option<TensorId>) {
-        let CompileOptions { momentum, nesterov, weight_decay, .. } = *self.options;
-        let op = sgd::Update { len: tape.len_of(weights), momentum, nesterov, weight_decay };
-        let outputs: Vec<_> = [Some(weights), velocity].into_iter().flatten().collect();
-        tape.pass("sgd.update", op, &[gradients], &outputs);
     }
 
     fn site<T>(

@@ -4,17 +4,22 @@
 //! of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that a step walks. `summary.rs`
 //! and `listing.rs` print it.
 
+mod companion;
 mod compile;
 mod file;
 mod initialize;
 mod listing;
+mod options;
 mod presets;
 mod summary;
 pub(crate) mod tensors;
+mod update;
 pub(crate) mod weights;
 
-pub use compile::{CompileOptions, Compiled, DataTensors, KnownTensors, ScoreTensors};
+pub use companion::{Companion, Optimizer};
+pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
+pub use options::CompileOptions;
 pub use presets::{PRESETS, Preset};
 pub use weights::Weights;
 

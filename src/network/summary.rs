@@ -1,6 +1,7 @@
 //! `shadegrad summary`: a network's layers, and what a training step costs.
 
-use super::compile::{CompileOptions, Compiled};
+use super::compile::Compiled;
+use super::options::CompileOptions;
 use super::{Network, NetworkLayer};
 use crate::error::Result;
 use crate::ops::softmax::Cost;

@@ -5,7 +5,7 @@
 //! little-endian. A file may be sealed: its metadata then holds the SHA-256 of the whole file, taken with 64 zeros where
 //! the checksum stands.
 
-use super::{Network, NetworkParameter, Weights};
+use super::{Companion, Network, NetworkParameter, Weights};
 use crate::data::hex;
 use crate::ops::Parameter;
 use safetensors::{Dtype, SafeTensors};
@@ -19,8 +19,8 @@ pub(crate) const NAME: &str = "shadegrad.name";
 pub(crate) const NETWORK: &str = "shadegrad.network";
 pub(crate) const SEAL: &str = "shadegrad.sha256";
 
-/// Before the keys of the velocity's tensors, which lie beside the weights in a checkpoint.
-pub(crate) const VELOCITY: &str = "velocity.";
+/// Before the keys of weights that are still being trained.
+const TRAINED: &str = "trained.";
 
 /// What stands in the place of the checksum while it is taken.
 pub(crate) const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -45,8 +45,22 @@ impl TensorFile {
         self.metadata.insert(key, text);
     }
 
-    /// A tensor for each parameter, in PyTorch's layout; `prefix` stands before its key.
-    pub fn push(&mut self, prefix: &str, network: &Network, weights: &Weights) {
+    /// A tensor for each parameter, in PyTorch's layout.
+    pub fn push(&mut self, network: &Network, weights: &Weights) {
+        self.push_prefixed("", network, weights);
+    }
+
+    /// The weights that are being trained, where those without a prefix are their average.
+    pub fn push_trained(&mut self, network: &Network, weights: &Weights) {
+        self.push_prefixed(TRAINED, network, weights);
+    }
+
+    /// Likewise what lies beside them in a checkpoint.
+    pub fn push_companion(&mut self, companion: Companion, network: &Network, values: &Weights) {
+        self.push_prefixed(&prefix(companion), network, values);
+    }
+
+    fn push_prefixed(&mut self, prefix: &str, network: &Network, weights: &Weights) {
         for (NetworkParameter { key, parameter, .. }, values) in network.parameters().iter().zip(&weights.values) {
             let start = self.data.len();
             self.data.extend(to_torch(parameter, values).iter().flat_map(|value| value.to_le_bytes()));
@@ -75,6 +89,11 @@ impl TensorFile {
     }
 }
 
+/// What stands before the keys of its tensors.
+fn prefix(companion: Companion) -> String {
+    format!("{}.", companion.name())
+}
+
 /// Puts the checksum in the place of zeros.
 pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let seal = checksum(&bytes);
@@ -101,7 +120,10 @@ impl Parsed<'_> {
     pub fn weights(&self, network: &Network) -> Result<Weights, String> {
         let parameters = network.parameters();
         let known: BTreeSet<&str> = parameters.iter().map(|of| of.key.as_str()).collect();
-        let names = self.tensors.names().into_iter().filter(|name| !name.starts_with(VELOCITY));
+        let beside = Companion::ALL.map(prefix);
+        let is_weight =
+            |name: &&str| !name.starts_with(TRAINED) && !beside.iter().any(|prefix| name.starts_with(prefix.as_str()));
+        let names = self.tensors.names().into_iter().filter(is_weight);
         let found: BTreeSet<&str> = names.collect();
         let list = |names: Vec<&&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let missing: Vec<_> = known.difference(&found).collect();
@@ -120,9 +142,14 @@ impl Parsed<'_> {
         self.prefixed("", network)
     }
 
-    /// The velocity of a network's parameters.
-    pub fn velocity(&self, network: &Network) -> Result<Weights, String> {
-        self.prefixed(VELOCITY, network)
+    /// The weights that are being trained, where those without a prefix are their average.
+    pub fn trained(&self, network: &Network) -> Result<Weights, String> {
+        self.prefixed(TRAINED, network)
+    }
+
+    /// What lies beside them.
+    pub fn companion(&self, companion: Companion, network: &Network) -> Result<Weights, String> {
+        self.prefixed(&prefix(companion), network)
     }
 
     fn prefixed(&self, prefix: &str, network: &Network) -> Result<Weights, String> {

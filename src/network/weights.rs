@@ -49,7 +49,7 @@ impl Weights {
     /// The file's bytes: the same for the same weights.
     pub fn to_bytes(&self, network: &Network) -> Vec<u8> {
         let mut file = TensorFile::new(network);
-        file.push("", network, self);
+        file.push(network, self);
         file.to_bytes()
     }
 

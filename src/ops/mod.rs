@@ -5,7 +5,10 @@
 //! [`Layer`] (`layer.rs`) is what networks are made of; it records the passes on a [`Tape`].
 
 pub mod activation;
+pub mod adam;
 pub mod augment;
+pub mod average;
+pub mod clip;
 mod config;
 pub mod conv2d;
 pub mod dense;
@@ -54,8 +57,16 @@ pub struct Step {
     pub slot: u32,
     /// eta of equations 4 and 5.
     pub learning_rate: f32,
-    /// Makes 32 bytes.
+    /// c1 of [`adam`]; 1 elsewhere.
+    pub first_correction: f32,
+    /// c2 of it.
+    pub second_correction: f32,
+    /// Makes 48 bytes with the next two: some devices want a multiple of 16.
     pub reserved: u32,
+    /// See `reserved`.
+    pub reserved_2: u32,
+    /// See `reserved`.
+    pub reserved_3: u32,
 }
 
 impl Step {
@@ -68,7 +79,11 @@ impl Step {
         ("count", std::mem::offset_of!(Step, count), "u32"),
         ("slot", std::mem::offset_of!(Step, slot), "u32"),
         ("learning_rate", std::mem::offset_of!(Step, learning_rate), "f32"),
+        ("first_correction", std::mem::offset_of!(Step, first_correction), "f32"),
+        ("second_correction", std::mem::offset_of!(Step, second_correction), "f32"),
         ("reserved", std::mem::offset_of!(Step, reserved), "u32"),
+        ("reserved_2", std::mem::offset_of!(Step, reserved_2), "u32"),
+        ("reserved_3", std::mem::offset_of!(Step, reserved_3), "u32"),
     ];
 }
 
@@ -85,7 +100,9 @@ impl Step {
             count: batch.min(images - first) as u32,
             slot: slot as u32,
             learning_rate,
-            reserved: 0,
+            first_correction: 1.0,
+            second_correction: 1.0,
+            ..Step::default()
         };
         firsts.map(step).collect()
     }
@@ -158,6 +175,9 @@ pub fn unkind() -> Vec<Box<dyn Op>> {
         gather_batch::unkind(),
         augment::unkind(),
         sgd::unkind(),
+        adam::unkind(),
+        clip::unkind(),
+        average::unkind(),
     ];
     rooms.into_iter().flatten().collect()
 }

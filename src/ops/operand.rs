@@ -42,6 +42,15 @@ fn append(
     kernel.with([file])
 }
 
+/// Appends the file that says what an update takes of a gradient.
+pub(super) fn gradient(clipped: bool, kernel: KernelSpec, reads: &mut Reads, to: &Recorder<'_>) -> KernelSpec {
+    if !clipped {
+        return kernel.with([wgsl!("shared/gradient.wgsl")]);
+    }
+    reads.push(to.buffer("scale"));
+    kernel.with([wgsl!("shared/gradient_clipped.wgsl")])
+}
+
 /// Appends the file that says what the kernel loads and stores at once, and says how many floats that is. They divide
 /// `len`, or are four.
 pub(super) fn packs(kernel: KernelSpec, len: usize, to: &Recorder<'_>) -> (KernelSpec, usize) {

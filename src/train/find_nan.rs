@@ -1,5 +1,5 @@
 //! Which pass made the first number that is not finite: the steps since the last checkpoint are done again, one by one,
-//! until one of them spoils loss, weights or velocity; that one is done once more, pass by pass.
+//! until one of them spoils loss, weights or what is kept beside them; that one is done once more, pass by pass.
 
 use super::{State, Trainer};
 use crate::error::Result;
@@ -31,7 +31,7 @@ impl Trainer<'_> {
                 continue;
             }
             self.machine.write_weights(&before.weights);
-            self.machine.write_velocity(before.velocity.as_ref());
+            self.machine.write_companions(&before.weights, &before.companions);
             if let Some(found) = self.machine.first_not_finite(Section::Train, *step).await? {
                 return Ok(format!("step {}: {found}", step.step + 1));
             }
@@ -54,10 +54,10 @@ impl Trainer<'_> {
     }
 }
 
-/// The first number of weights and velocity that is not finite.
+/// The first number of a state that is not finite.
 pub(super) fn not_finite(state: &State) -> Option<f32> {
     let of = |weights: &Weights| weights.values.iter().flatten().copied().find(|value| !value.is_finite());
-    of(&state.weights).or_else(|| state.velocity.as_ref().and_then(of))
+    of(&state.weights).or_else(|| state.companions.iter().find_map(|(_, values)| of(values)))
 }
 
 fn is_finite(state: &State) -> bool {

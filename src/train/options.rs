@@ -1,8 +1,10 @@
 //! How to train: what a run is told, and what of it decides the bits of its weights.
 
+use super::schedule::{Rates, Schedule, Span};
 use crate::data::DataPair;
 use crate::error::{Error, Result};
-use crate::network::{CompileOptions, Compiled, Network};
+use crate::network::{Companion, CompileOptions, Compiled, Network, Optimizer};
+use crate::ops::adam;
 use crate::ops::augment::Augment;
 use crate::ops::softmax::Cost;
 use serde::{Deserialize, Serialize};
@@ -17,19 +19,28 @@ pub struct TrainOptions {
     pub epochs: usize,
     /// Images a step.
     pub batch_size: usize,
-    /// eta of equations 4 and 5.
+    /// eta of equations 4 and 5; with a schedule the highest.
     pub learning_rate: f32,
-    /// mu; 0 is plain gradient descent.
+    /// mu of sgd; 0 is plain gradient descent.
     pub momentum: f32,
-    /// Whether to look ahead.
+    /// Whether to look ahead along it.
     pub nesterov: bool,
-    /// Added to the gradient, times w.
+    /// Pull of the weights towards zero: in the gradient, with adamw beside it.
     pub weight_decay: f32,
     /// What is minimised; the network's own if not given.
     pub loss: Option<Cost>,
     /// How training images are distorted, if they are.
     #[serde(default)]
     pub augment: Option<Augment>,
+    /// What of a target is given to all classes alike; validation knows nothing of it.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// Largest norm of the gradient of all weights together.
+    #[serde(default)]
+    pub clip_norm: Option<f32>,
+    /// Share of the weights' average that a step keeps; the average is then what is evaluated and written.
+    #[serde(default)]
+    pub ema: Option<f32>,
     /// Of the initial weights, the data order, dropout and augmentation.
     pub seed: u64,
     /// Whether each epoch draws the images in a new order.
@@ -42,6 +53,38 @@ pub struct TrainOptions {
     pub checkpoint_every: Option<Interval>,
     /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
     pub find_nan: bool,
+    /// Ends the run when the validation loss has not fallen for so many epochs.
+    #[serde(default)]
+    pub patience: Option<usize>,
+    /// How gradients change weights.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Of adam and adamw: share of the first moment that is kept.
+    #[serde(default = "default_beta1")]
+    pub beta1: f32,
+    /// Of adam and adamw: share of the second moment that is kept.
+    #[serde(default = "default_beta2")]
+    pub beta2: f32,
+    /// Of adam and adamw: what keeps a step finite where gradients are zero.
+    #[serde(default = "default_epsilon")]
+    pub epsilon: f32,
+    /// How the learning rate changes.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How long it rises before that.
+    #[serde(default)]
+    pub warmup: Option<Span>,
+}
+
+// What checkpoints from before these options stand for.
+fn default_beta1() -> f32 {
+    0.9
+}
+fn default_beta2() -> f32 {
+    0.999
+}
+fn default_epsilon() -> f32 {
+    1e-8
 }
 
 impl Default for TrainOptions {
@@ -55,12 +98,22 @@ impl Default for TrainOptions {
             weight_decay: 0.0,
             loss: None,
             augment: None,
+            label_smoothing: 0.0,
+            clip_norm: None,
+            ema: None,
             seed: 1,
             shuffle: true,
             max_steps: None,
             every_step: false,
             checkpoint_every: None,
             find_nan: false,
+            patience: None,
+            optimizer: Optimizer::Sgd,
+            beta1: default_beta1(),
+            beta2: default_beta2(),
+            epsilon: default_epsilon(),
+            schedule: Schedule::Constant,
+            warmup: None,
         }
     }
 }
@@ -78,11 +131,30 @@ impl TrainOptions {
         expect((0.0..1.0).contains(&self.momentum), "--momentum must be at least 0 and below 1", &self.momentum)?;
         let decay = self.weight_decay;
         expect((0.0..=1.0).contains(&decay), "--weight-decay must be from 0 to 1", &decay)?;
+        let sgd = self.optimizer == Optimizer::Sgd;
+        expect(sgd || !self.nesterov, "--nesterov belongs to --optimizer sgd", &self.optimizer)?;
+        expect((0.0..1.0).contains(&self.beta1), "--beta1 must be at least 0 and below 1", &self.beta1)?;
+        expect((0.0..1.0).contains(&self.beta2), "--beta2 must be at least 0 and below 1", &self.beta2)?;
+        expect((1e-12..=1.0).contains(&self.epsilon), "--epsilon must be from 1e-12 to 1", &self.epsilon)?;
         expect(!self.nesterov || self.momentum > 0.0, "--nesterov needs --momentum above 0", &self.momentum)?;
         self.augment.map_or(Ok(()), |augment| augment.validate())?;
+        let smoothing = self.label_smoothing;
+        expect((0.0..1.0).contains(&smoothing), "--label-smoothing must be at least 0 and below 1", &smoothing)?;
+        let norm = self.clip_norm.unwrap_or(1.0);
+        expect((1e-6..=1e6).contains(&norm), "--clip-norm must be from 0.000001 to 1000000", &norm)?;
+        let ema = self.ema.unwrap_or(0.5);
+        expect(ema > 0.0 && ema < 1.0, "--ema must be above 0 and below 1", &ema)?;
+        expect(self.patience != Some(0), "--patience must be at least 1", &0)?;
         expect(self.max_steps != Some(0), "--max-steps must be at least 1", &0)?;
         let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
-        expect(!never, "--checkpoint-every must be at least 1", &0)
+        expect(!never, "--checkpoint-every must be at least 1", &0)?;
+        let none = [Some(Span::Steps(0)), Some(Span::Epochs(0))].contains(&self.warmup);
+        expect(!none, "--warmup must be at least 1", &0)?;
+        if matches!(self.schedule, Schedule::OneCycle { .. }) && self.warmup.is_some() {
+            let problem = "--warmup cannot be used with --schedule one-cycle, which rises by itself; give --peak-at";
+            return Err(Error::Usage(problem.into()));
+        }
+        self.schedule.validate()
     }
 }
 
@@ -92,11 +164,32 @@ impl TrainOptions {
         self.batch_size.min(data.train.len().max(data.test.len()))
     }
 
+    /// What a step needs beside the weights.
+    pub(crate) fn companions(&self) -> Vec<Companion> {
+        Companion::needed(self.optimizer, self.momentum, self.ema.is_some())
+    }
+
+    /// c1 and c2 of a step, from 0.
+    pub(super) fn corrections(&self, step: usize) -> [f32; 2] {
+        match self.optimizer {
+            Optimizer::Sgd => [1.0; 2],
+            Optimizer::Adam | Optimizer::AdamW => adam::corrections(self.beta1, self.beta2, step),
+        }
+    }
+
+    /// The learning rate of each step.
+    pub(super) fn rates(&self, data: &DataPair) -> Result<Rates> {
+        let images = data.train.len();
+        let epoch_steps = images.div_ceil(self.batch_size.min(images).max(1));
+        Rates::new(self.learning_rate, self.schedule, self.warmup, epoch_steps, self.epochs)
+    }
+
     /// The network as [`Trainer::new`](super::Trainer::new) will run it: what there is to tune.
     pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
         self.validate()?;
         network.check_fit(&data.train)?;
         network.check_fit(&data.test)?;
+        self.rates(data)?;
         let images = data.train.len();
         let batch = self.batch(data);
         let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
@@ -104,11 +197,18 @@ impl TrainOptions {
             batch,
             train_images: images,
             test_images: data.test.len(),
+            optimizer: self.optimizer,
             momentum: self.momentum,
             nesterov: self.nesterov,
             weight_decay: self.weight_decay,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
             cost: self.loss,
             augment: self.augment,
+            label_smoothing: self.label_smoothing,
+            clip_norm: self.clip_norm,
+            ema: self.ema,
             slots,
             ..CompileOptions::default()
         })
@@ -116,10 +216,12 @@ impl TrainOptions {
 }
 
 impl TrainOptions {
-    /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits.
+    /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits. A schedule
+    /// that has an end lies elsewhere in a run of another length.
     pub fn same_way(&self, other: &TrainOptions) -> bool {
-        let TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, .. } = *other;
-        TrainOptions { epochs, max_steps, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
+        let TrainOptions { max_steps, patience, every_step, checkpoint_every, find_nan, .. } = *other;
+        let epochs = if self.schedule.has_an_end() { self.epochs } else { other.epochs };
+        TrainOptions { epochs, max_steps, patience, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Event<'a> {
     /// Some steps are done.
     Steps(StepsReport<'a>),
-    /// An epoch is done and evaluated; the weights are those of its end.
+    /// An epoch is done and evaluated; the weights are what was evaluated ([`super::State::model`]).
     Epoch(&'a EpochReport, &'a Weights),
     /// The run can go on from here: after each epoch, and within it as [`TrainOptions::checkpoint_every`] says.
     ///

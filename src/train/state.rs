@@ -1,6 +1,6 @@
 //! Where a run stands between two steps: what a checkpoint has to hold, and no more.
 
-use crate::network::Weights;
+use crate::network::{Companion, Weights};
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands between two steps. With its network, options and data it decides everything that follows: the order
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     /// What has been learned.
     pub weights: Weights,
-    /// The optimizer's velocity of each weight; none without momentum, or before the first step, where it is zero.
-    pub velocity: Option<Weights>,
+    /// What is kept beside each weight; nothing before the first step ([`Companion`] says where each of them starts).
+    pub companions: Vec<(Companion, Weights)>,
     /// How far it has come.
     pub progress: Progress,
 }
@@ -18,7 +18,13 @@ pub struct State {
 impl State {
     /// Before the first step.
     pub fn new(weights: Weights) -> State {
-        State { weights, velocity: None, progress: Progress::default() }
+        State { weights, companions: Vec::new(), progress: Progress::default() }
+    }
+
+    /// What the run has to show, and is judged by: the average of the weights, if it keeps one.
+    pub fn model(&self) -> &Weights {
+        let average = self.companions.iter().find(|(companion, _)| *companion == Companion::Average);
+        average.map_or(&self.weights, |(_, average)| average)
     }
 }
 
@@ -35,6 +41,34 @@ pub struct Progress {
     pub evaluated: usize,
     /// The best evaluation so far.
     pub best: Option<Best>,
+    /// The lowest validation loss at the end of an epoch, which patience counts from.
+    #[serde(default)]
+    pub lowest: Option<Lowest>,
+}
+
+impl Progress {
+    /// Counts an epoch that is done and evaluated.
+    pub(super) fn count_epoch(&mut self, val_loss: f64) {
+        self.epochs += 1;
+        self.epoch = EpochSums::default();
+        if self.lowest.is_none_or(|lowest| val_loss < lowest.val_loss) {
+            self.lowest = Some(Lowest { epoch: self.epochs, val_loss });
+        }
+    }
+
+    /// Epochs since that of the lowest validation loss.
+    pub fn waited(&self) -> usize {
+        self.epochs - self.lowest.map_or(self.epochs, |lowest| lowest.epoch.min(self.epochs))
+    }
+}
+
+/// The lowest validation loss at the end of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lowest {
+    /// Which, from 1.
+    pub epoch: usize,
+    /// Mean over the validation set.
+    pub val_loss: f64,
 }
 
 /// An evaluation that no other has surpassed.

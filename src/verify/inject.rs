@@ -9,7 +9,7 @@ use super::{Check, Finding, training};
 use crate::error::{Error, Result};
 use crate::gpu::{Command, Constant, Cost, Dispatch, Gpu, KernelSpec, Operand, Recording, Source};
 use crate::machine::{Device, DeviceChoice};
-use crate::ops::{Activation, Form, Op, Settings, Tile, activation, conv2d, dense, dropout, pool2d, sgd};
+use crate::ops::{Activation, Form, Op, Settings, Tile, activation, adam, clip, conv2d, dense, dropout, pool2d, sgd};
 use crate::plan::{Element, Plan};
 use crate::shape::{Padding, Window2d};
 use crate::table::{Align, Table};
@@ -126,6 +126,14 @@ fn add(recording: &mut Recording, name: &str, by: i32) -> bool {
     })
 }
 
+/// Multiplies a constant.
+fn scale(recording: &mut Recording, name: &str, by: f32) -> bool {
+    change(recording, name, |value| match value {
+        Constant::F32(value) => Constant::F32(value * by),
+        other => other,
+    })
+}
+
 /// Appends a dispatch of one invocation with these constants, on an operand that the last one writes or reads.
 fn append(recording: &mut Recording, name: &str, kernel: KernelSpec, scratch: Option<usize>) -> bool {
     let operands = recording.dispatches().last().map(|last| [last.writes.clone(), last.reads.clone()].concat());
@@ -214,8 +222,23 @@ fn breaks() -> Result<Vec<Break>> {
     let relu = || Box::new(activation::Forward { activation: Activation::Relu, len: 1009 }) as Box<dyn Op>;
     let tanh = || Box::new(activation::Backward { activation: Activation::Tanh, len: 257 }) as Box<dyn Op>;
     let drop = || Box::new(dropout::Forward { len: 1009, rate: 0.5, layer: 2 }) as Box<dyn Op>;
-    let update =
-        || Box::new(sgd::Update { len: 257, momentum: 0.5, nesterov: false, weight_decay: 0.25 }) as Box<dyn Op>;
+    let update = || {
+        Box::new(sgd::Update { len: 257, momentum: 0.5, nesterov: false, weight_decay: 0.25, clipped: false })
+            as Box<dyn Op>
+    };
+    let moments = || {
+        let (beta1, beta2) = (0.9, 0.99);
+        Box::new(adam::Update {
+            len: 257,
+            beta1,
+            beta2,
+            epsilon: 1e-3,
+            weight_decay: 0.01,
+            decoupled: true,
+            clipped: false,
+        }) as Box<dyn Op>
+    };
+    let norm = || Box::new(clip::Scale { len: 5001, most: 0.5 }) as Box<dyn Op>;
     let of = |what, op, operands, settings, apply| Break { what, op, operands, settings, apply };
     Ok(vec![
         of("an element of a whole sum, by its last bit", dense(geometry), "whole", register, |recording, check| {
@@ -261,10 +284,14 @@ fn breaks() -> Result<Vec<Break>> {
         }),
         of("the layer that dropout draws for", drop(), "random", register, |recording, _| add(recording, "LAYER", 1)),
         of("momentum, by one part in a thousand", update(), "random", register, |recording, _| {
-            change(recording, "MOMENTUM", |value| match value {
-                Constant::F32(value) => Constant::F32(value * 1.001),
-                other => other,
-            })
+            scale(recording, "MOMENTUM", 1.001)
+        }),
+        of("a share of a moment, by one part in a thousand", moments(), "random", register, |recording, _| {
+            scale(recording, "BETA2", 1.001)
+        }),
+        of("a part of a norm", norm(), "whole", register, |recording, _| add(recording, "PACKS", -1)),
+        of("a decay, by one part in a hundred", moments(), "random", register, |recording, _| {
+            scale(recording, "DECOUPLED_DECAY", 1.01)
         }),
     ])
 }

@@ -85,7 +85,7 @@ pub fn known(compiled: &Compiled) -> Vec<TensorId> {
     let scores = tensors.scores.into_iter().flat_map(|scores| {
         [scores.targets, scores.loss, scores.prediction, scores.losses, scores.correct, scores.predictions]
     });
-    let parameters = tensors.parameters.iter().chain(&tensors.parameter_gradients).copied();
+    let parameters = tensors.parameters.iter().chain(&tensors.judged).chain(&tensors.parameter_gradients).copied();
     let others = [tensors.x, tensors.logits].into_iter().chain(tensors.probabilities);
     banks(compiled).chain(parameters).chain(others).chain(sets).chain(scores).collect()
 }
@@ -93,7 +93,8 @@ pub fn known(compiled: &Compiled) -> Vec<TensorId> {
 /// The storages of parameters as wholes.
 fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
     let tensors = &compiled.tensors;
-    [Some(tensors.weights), tensors.gradients, tensors.velocity].into_iter().flatten()
+    let companions = tensors.companions.iter().map(|(_, id)| *id);
+    [tensors.weights].into_iter().chain(tensors.gradients).chain(companions)
 }
 
 /// Dispatches touch nothing but the tensors of their pass, so that what is said of passes holds for them.

@@ -4,7 +4,10 @@
 mod common;
 
 mod activation;
+mod adam;
 mod augment;
+mod average;
+mod clip;
 mod conv2d;
 mod dense;
 mod dropout;

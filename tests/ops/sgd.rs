@@ -2,7 +2,7 @@ use crate::common::{Asserts, agrees, random};
 use shadegrad::ops::sgd::Update;
 
 fn update(len: usize, momentum: f32, nesterov: bool, weight_decay: f32) -> Update {
-    Update { len, momentum, nesterov, weight_decay }
+    Update { len, momentum, nesterov, weight_decay, clipped: false }
 }
 
 #[test]
@@ -17,6 +17,9 @@ fn reference_by_hand() {
     assert_eq!(expected(0.5, false, 0.0), [("weights", vec![3.0, 9.0]), ("velocity", vec![2.0, -2.0])]);
     // v = 3 and 0
     assert_eq!(expected(0.5, false, 0.25), [("weights", vec![2.5, 8.0]), ("velocity", vec![3.0, 0.0])]);
+    // A quarter of the gradient.
+    let clipped = Update { clipped: true, ..update(2, 0.0, false, 0.0) }.case(&[1.0, -2.0], &[4.0, 8.0], &[], 0.5);
+    assert_eq!(clipped.reference::<f64>(), [("weights", vec![3.875, 8.25])]);
     // Steps by g + v/2: 1 + 1 and -2 - 1
     assert_eq!(expected(0.5, true, 0.0), [("weights", vec![3.0, 9.5]), ("velocity", vec![2.0, -2.0])]);
 }

@@ -1,14 +1,15 @@
 use crate::common::{Asserts, Case, agrees, integers, random};
 use shadegrad::ops::softmax::{Cost, Forward, Loss, NO_PREDICTION};
 
-const COSTS: [Cost; 2] = [Cost::CrossEntropy, Cost::Quadratic];
+/// With label smoothing.
+const COSTS: [(Cost, f32); 3] = [(Cost::CrossEntropy, 0.0), (Cost::Quadratic, 0.0), (Cost::CrossEntropy, 0.1)];
 
 fn forward(batch: usize, classes: usize, x: &[f32]) -> Case {
     Forward { batch, classes }.case(x)
 }
 
-fn loss(cost: Cost, classes: usize, x: &[f32], targets: &[u32], count: usize) -> Case {
-    Loss { batch: targets.len(), classes, cost }.case(x, targets, count)
+fn loss((cost, smoothing): (Cost, f32), classes: usize, x: &[f32], targets: &[u32], count: usize) -> Case {
+    Loss { batch: targets.len(), classes, cost, smoothing }.case(x, targets, count)
 }
 
 fn close(got: &[f64], expected: &[f64]) {
@@ -24,13 +25,18 @@ fn reference_by_hand() {
     // Probabilities 1/4 and 3/4; a tie; padding.
     let x = [0.0, 3f32.ln(), 2.0, 2.0, 5.0, 6.0];
     close(&forward(2, 2, &x[..4]).reference::<f64>()[0].1, &[0.25, 0.75, 0.5, 0.5]);
-    let expected = loss(Cost::CrossEntropy, 2, &x, &[1, 0, 1], 2).reference::<f64>();
+    let expected = loss(COSTS[0], 2, &x, &[1, 0, 1], 2).reference::<f64>();
     close(&expected[0].1, &[0.125, -0.125, -0.25, 0.25, 0.0, 0.0]);
     close(&expected[1].1, &[(4f64 / 3.0).ln(), 2f64.ln(), 0.0]);
     assert_eq!(expected[2].1, [1.0, 0.0, f64::from(NO_PREDICTION)]);
-    let expected = loss(Cost::Quadratic, 2, &x, &[1, 0, 1], 2).reference::<f64>();
+    let expected = loss(COSTS[1], 2, &x, &[1, 0, 1], 2).reference::<f64>();
     close(&expected[0].1, &[0.046875, -0.046875, -0.125, 0.125, 0.0, 0.0]);
     close(&expected[1].1, &[0.0625, 0.25, 0.0]);
+    assert_eq!(expected[2].1, [1.0, 0.0, f64::from(NO_PREDICTION)]);
+    // Targets 1/4 and 3/4, as the first row has them; the loss is then the entropy.
+    let expected = loss((Cost::CrossEntropy, 0.5), 2, &x, &[1, 0, 1], 2).reference::<f64>();
+    close(&expected[0].1, &[0.0, 0.0, -0.125, 0.125, 0.0, 0.0]);
+    close(&expected[1].1, &[0.25 * 4f64.ln() + 0.75 * (4f64 / 3.0).ln(), 2f64.ln(), 0.0]);
     assert_eq!(expected[2].1, [1.0, 0.0, f64::from(NO_PREDICTION)]);
 }
 
@@ -74,7 +80,8 @@ fn gradients_of_a_row_cancel() {
         let x: Vec<f32> = random(batch * classes, 1).iter().map(|v| v * 8.0).collect();
         let targets: Vec<u32> = (0..batch).map(|n| (n * 7 % classes) as u32).collect();
         for cost in COSTS {
-            let op = Loss { batch, classes, cost };
+            let (cost, smoothing) = cost;
+            let op = Loss { batch, classes, cost, smoothing };
             let gradient = op.gradient_bound(&x, batch);
             for (variant, got) in op.case(&x, &targets, batch).run_everywhere() {
                 let dx = got[0].real();

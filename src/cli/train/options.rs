@@ -1,5 +1,7 @@
 //! The options of `shadegrad train`, and what they come to.
 
+use super::optimizer::OptimizerOptions;
+use super::schedule::{self, ScheduleOptions};
 use crate::cli::tune::TuneOption;
 use crate::cli::{DataOption, DeviceOption};
 use clap::{Args, FromArgMatches, ValueEnum};
@@ -27,25 +29,20 @@ pub struct Options {
     /// Images a step
     #[arg(long, default_value_t = 100)]
     pub(super) batch_size: usize,
-    /// Step of gradient descent
-    #[arg(long, default_value_t = TrainOptions::default().learning_rate)]
-    pub(super) learning_rate: f32,
-    /// Share of the former step that is kept, from 0 (plain gradient descent) to below 1
-    #[arg(long, default_value_t = TrainOptions::default().momentum)]
-    pub(super) momentum: f32,
-    /// Look ahead along the momentum
-    #[arg(long)]
-    pub(super) nesterov: bool,
-    /// Pull of the weights towards zero
-    #[arg(long, default_value_t = 0.0)]
-    pub(super) weight_decay: f32,
+    #[command(flatten)]
+    pub(super) optimizer: OptimizerOptions,
+    #[command(flatten)]
+    pub(super) schedule: ScheduleOptions,
     /// What is minimised [default: what the network says, cross-entropy in all presets]
     #[arg(long)]
     pub(super) loss: Option<LossOption>,
+    /// Share of a target that is given to all classes alike while training; of the cross-entropy
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(super) label_smoothing: f32,
     /// Distort each training image anew: `digits`, or the most of each to either side, as in
     /// shift=2,rotation=10,scale=0.1,shear=0.1,elastic=1.5 (pixels, degrees, share, tangent, pixels)
     #[arg(long, value_name = "AMOUNTS")]
-    augment: Option<Augment>,
+    pub(super) augment: Option<Augment>,
     /// What epochs are judged by: `test` (the test set), or a share (0.1) or number (5000) of training images that is
     /// held out
     #[arg(long, value_name = "test|SPLIT", default_value = "test")]
@@ -69,6 +66,9 @@ pub struct Options {
     /// End after so many steps
     #[arg(long, value_name = "N")]
     pub(super) max_steps: Option<usize>,
+    /// End when the validation loss has not fallen for so many epochs
+    #[arg(long, value_name = "EPOCHS")]
+    pub(super) patience: Option<usize>,
     /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next [default: 50]
     #[arg(long, value_name = "N")]
     pub(super) log_every: Option<usize>,
@@ -76,11 +76,12 @@ pub struct Options {
     #[arg(long, value_name = "STEPS|MINUTES")]
     pub(super) checkpoint_every: Option<Interval>,
     /// Go on with a run from its last checkpoint, or from the checkpoint that is given, to the very weights that it would
-    /// have reached without the interruption. What decides them cannot be given again; --epochs and --max-steps may be
-    /// raised
+    /// have reached without the interruption. What decides them cannot be given again; --epochs, --max-steps and
+    /// --patience may be raised
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "loss", "augment", "validation",
-        "seed", "out", "init", "no_shuffle",
+        "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov",
+        "weight_decay", "clip_norm", "ema", "loss", "label_smoothing", "augment", "validation", "seed", "out", "init",
+        "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
     ])]
     pub(super) resume: Option<PathBuf>,
     /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
@@ -155,22 +156,24 @@ impl Options {
         let options = TrainOptions {
             epochs: self.epochs.unwrap_or(TrainOptions::default().epochs),
             batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-            momentum: self.momentum,
-            nesterov: self.nesterov,
-            weight_decay: self.weight_decay,
             loss: self.loss.map(|loss| match loss {
                 LossOption::CrossEntropy => Cost::CrossEntropy,
                 LossOption::Quadratic => Cost::Quadratic,
             }),
+            label_smoothing: self.label_smoothing,
             augment: self.augment,
             seed: self.seed,
             shuffle: !self.no_shuffle,
             max_steps: self.max_steps,
+            patience: self.patience,
             every_step: self.log_every == Some(1),
             checkpoint_every: self.checkpoint_every,
             find_nan: self.find_nan,
+            schedule: self.schedule.schedule()?,
+            warmup: self.schedule.warmup,
+            ..TrainOptions::default()
         };
+        let options = self.optimizer.apply(options)?;
         options.validate()?;
         self.check()?;
         Ok(options)
@@ -186,10 +189,12 @@ impl Options {
             }
             _ => Ok(()),
         };
+        schedule::check_length(options, self.epochs)?;
         fits("--epochs", self.epochs, epochs)?;
         fits("--max-steps", self.max_steps, step)?;
         options.epochs = self.epochs.unwrap_or(options.epochs);
         options.max_steps = self.max_steps.or(options.max_steps);
+        options.patience = self.patience.or(options.patience);
         options.checkpoint_every = self.checkpoint_every.or(options.checkpoint_every);
         options.every_step = log_every == 1;
         options.find_nan = self.find_nan;

@@ -1,12 +1,13 @@
 //! `run.toml`: what was run, for people, and what `--resume` needs to find the same data and device again.
 
+use super::RunFolder;
 use super::options::{Options, Validation};
 use serde::{Deserialize, Serialize};
 use shadegrad::data::DataPair;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::Network;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::train::TrainOptions;
+use shadegrad::train::{Lowest, TrainOptions, Trainer};
 use shadegrad::{Error, Result, version};
 use std::fmt::Display;
 use std::path::Path;
@@ -34,6 +35,9 @@ pub struct Record {
     /// As the run began.
     pub options: TrainOptions,
     network: toml::Table,
+    /// Where patience ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped_early: Option<Stop>,
     /// Each time that it was resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     resumed: Vec<Resumption>,
@@ -58,6 +62,13 @@ pub struct Command {
     #[serde(with = "as_text")]
     pub device: DeviceChoice,
     pub log_every: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stop {
+    after_epoch: usize,
+    lowest_val_loss: f64,
+    in_epoch: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +122,7 @@ impl Record {
             command,
             options: options.clone(),
             network: table(network)?,
+            stopped_early: None,
             resumed: Vec::new(),
         })
     }
@@ -169,6 +181,7 @@ impl Record {
     /// Adds that the run goes on.
     pub fn resume(&mut self, from_step: usize, options: &TrainOptions, device: &Device) {
         let (epochs, device) = (options.epochs, device.description.clone());
+        self.stopped_early = None;
         self.resumed.push(Resumption { at: now(), from_step, epochs, device });
     }
 }
@@ -180,6 +193,21 @@ fn cost(options: &TrainOptions) -> &'static str {
         Some(Cost::CrossEntropy) => "cross-entropy",
         Some(Cost::Quadratic) => "quadratic",
     }
+}
+
+/// Says, and adds to `run.toml`, that patience has ended a run.
+pub fn stop_early(folder: &RunFolder, trainer: &Trainer<'_>, lowest: Lowest, silent: bool) -> Result<()> {
+    let Lowest { epoch: in_epoch, val_loss: lowest_val_loss } = lowest;
+    let after_epoch = trainer.progress().epochs;
+    let mut record: Record = folder.read_record()?;
+    record.stopped_early = Some(Stop { after_epoch, lowest_val_loss, in_epoch });
+    folder.write_record(&record)?;
+    if !silent {
+        println!(
+            "stopped after epoch {after_epoch}: the validation loss was lowest in epoch {in_epoch}, {lowest_val_loss:.4}"
+        );
+    }
+    Ok(())
 }
 
 fn now() -> String {

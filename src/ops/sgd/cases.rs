@@ -14,9 +14,14 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for len in LENGTHS {
         for (momentum, nesterov, weight_decay) in RULES {
-            ops.push(Box::new(Update { len, momentum, nesterov, weight_decay }));
+            ops.push(Box::new(Update { len, momentum, nesterov, weight_decay, clipped: false }));
             let (momentum, weight_decay) = (momentum * 1.8, weight_decay * 0.02);
-            ops.push(Box::new(Update { len, momentum, nesterov, weight_decay }));
+            ops.push(Box::new(Update { len, momentum, nesterov, weight_decay, clipped: false }));
+        }
+    }
+    for len in LENGTHS {
+        for (momentum, nesterov, weight_decay) in [RULES[0], RULES[1]] {
+            ops.push(Box::new(Update { len, momentum, nesterov, weight_decay, clipped: true }));
         }
     }
     ops
@@ -36,12 +41,13 @@ impl Operands {
 }
 
 impl Update {
-    /// A case of given values at a learning rate.
+    /// A case of given values at a learning rate; clipping takes a quarter of each gradient, which rounds nothing.
     pub fn case(&self, gradient: &[f32], weights: &[f32], velocity: &[f32], learning_rate: f32) -> Case {
         let given = vec![
             ("gradient", Values::Real(gradient.to_vec())),
             ("weights", Values::Real(weights.to_vec())),
             ("velocity", Values::Real(velocity.to_vec())),
+            ("scale", Values::Real(vec![0.25])),
         ];
         Case::new(*self, given).with_step(Step { learning_rate, ..Step::default() })
     }

@@ -1,19 +1,13 @@
 use super::Update;
 use crate::fast::sums::WORTH;
-use crate::fast::{Fast, Team, vectorized};
+use crate::fast::{Fast, Team, flushed, scaled, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
-
-/// Numbers too small for the exponent, which a velocity becomes where gradients stay zero; they are slow on many CPUs, and
-/// no sum would ever know.
-#[inline(always)]
-fn flushed(value: f32) -> f32 {
-    if value.abs() < f32::MIN_POSITIVE { 0.0 } else { value }
-}
 
 impl Fast for Update {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
         let gradient = tensors.input("gradient");
+        let scale = self.clipped.then(|| tensors.input("scale")[0]);
         let w = tensors.output("weights");
         let (eta, mu, decay, nesterov) = (tensors.step.learning_rate, self.momentum, self.weight_decay, self.nesterov);
         let part = team.part(self.len, WORTH);
@@ -23,7 +17,7 @@ impl Fast for Update {
             parts.for_each(|((w, v), gradient)| {
                 vectorized!(team, {
                     for ((w, v), gradient) in w.iter_mut().zip(v).zip(gradient) {
-                        let g = gradient + decay * *w;
+                        let g = scaled(*gradient, scale) + decay * *w;
                         *v = flushed(mu * *v + g);
                         *w -= eta * if nesterov { g + mu * *v } else { *v };
                     }
@@ -32,7 +26,9 @@ impl Fast for Update {
         } else {
             w.par_chunks_mut(part).zip(gradient.par_chunks(part)).for_each(|(w, gradient)| {
                 vectorized!(team, {
-                    w.iter_mut().zip(gradient).for_each(|(w, gradient)| *w -= eta * (gradient + decay * *w));
+                    w.iter_mut()
+                        .zip(gradient)
+                        .for_each(|(w, gradient)| *w -= eta * (scaled(*gradient, scale) + decay * *w));
                 });
             });
         }

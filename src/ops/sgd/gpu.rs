@@ -17,7 +17,9 @@ impl Record for Update {
         };
         let kernel = kernel.with([wgsl!("shared/step.wgsl")]).set("WEIGHT_DECAY", self.weight_decay);
         let (kernel, pack) = operand::packs(kernel, self.len, to);
-        to.for_each(self.len.div_ceil(pack), kernel, vec![to.buffer("gradient")], writes);
+        let mut reads = vec![to.buffer("gradient")];
+        let kernel = operand::gradient(self.clipped, kernel, &mut reads, to);
+        to.for_each(self.len.div_ceil(pack), kernel, reads, writes);
         Ok(())
     }
 }

@@ -6,6 +6,8 @@
 //! - momentum mu: `v <- mu v + g`, then `w <- w - eta v`
 //! - Nesterov: `v <- mu v + g`, then `w <- w - eta (g + mu v)`
 //!
+//! Where gradients are clipped, `gradient` is `scale gradient` ([`super::clip`]).
+//!
 //! All weights of a network lie in one storage, so this is one pass. The gradient is that of the mean loss, so `eta / m` of
 //! the equations is eta here. It is PyTorch's form: eta is outside of `v`.
 //!
@@ -21,7 +23,7 @@ pub(crate) use cases::unkind;
 
 use super::Op;
 
-/// `gradient -> weights velocity`; without momentum there is no `velocity`
+/// `gradient scale -> weights velocity`; without momentum there is no `velocity`, without clipping no `scale`
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// Number of weights.
@@ -32,6 +34,8 @@ pub struct Update {
     pub nesterov: bool,
     /// Added to the gradient, times w.
     pub weight_decay: f32,
+    /// Whether gradients are scaled by what [`super::clip`] says.
+    pub clipped: bool,
 }
 
 impl Op for Update {
@@ -39,7 +43,8 @@ impl Op for Update {
         "sgd.update"
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("gradient", self.len)]
+        let gradient = ("gradient", self.len);
+        if self.clipped { vec![gradient, ("scale", 1)] } else { vec![gradient] }
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         let weights = ("weights", self.len);

@@ -2,7 +2,8 @@ use super::{Cost, Forward, Loss};
 use crate::ops::{Op, Step};
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
-const COSTS: [Cost; 2] = [Cost::CrossEntropy, Cost::Quadratic];
+/// With label smoothing.
+const COSTS: [(Cost, f32); 3] = [(Cost::CrossEntropy, 0.0), (Cost::Quadratic, 0.0), (Cost::CrossEntropy, 0.1)];
 
 /// N, number of classes: one row, one class, one below, at and above a workgroup, classes by the thousand.
 const SHAPES: [(usize, usize); 10] =
@@ -13,7 +14,8 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (batch, classes) in SHAPES {
         ops.push(Box::new(Forward { batch, classes }));
-        ops.extend(COSTS.map(|cost| Box::new(Loss { batch, classes, cost }) as Box<dyn Op>));
+        let loss = |(cost, smoothing)| Box::new(Loss { batch, classes, cost, smoothing }) as Box<dyn Op>;
+        ops.extend(COSTS.map(loss));
     }
     ops
 }
@@ -68,7 +70,8 @@ impl Loss {
         let a = Forward { batch: self.batch, classes }.case(x).reference::<f64>().remove(0).1;
         let c = classes as f64;
         let error = |a: f64| match self.cost {
-            // e = a - 1 or a, divided by count: three more roundings of what is at most 1.
+            // e = a - q, divided by count: three more roundings of what is at most 1, and five in q if that is smoothed.
+            Cost::CrossEntropy if self.smoothing > 0.0 => probability_error(classes, a) + 9.0,
             Cost::CrossEntropy => probability_error(classes, a) + 4.0,
             // a (e - inner): the probability's error twice, for |e - inner| <= 2, and once more in e; inner, a sum of C
             // terms with sum |a e| <= 1, is wrong by (5 C + 23) u; seven roundings.
@@ -88,6 +91,8 @@ impl Loss {
         let error = |loss: f64| match self.cost {
             // The sum's relative error is the logarithm's absolute one; log itself is granted 2^-21 or 3 ULP, and neither
             // summand is above the loss.
+            // Smoothed, it is a mean of C such terms, none negative, with weights of three roundings and a division.
+            Cost::CrossEntropy if self.smoothing > 0.0 => 2.0 * c + 7.0 + (c + 10.0) * loss,
             Cost::CrossEntropy => 2.0 * c + 7.0 + 4.0 * loss,
             // Each e by its own error, weighted by |e|, of which sum |e| <= 2; then a sum of C terms, at most 1 together.
             Cost::Quadratic => 3.0 * c + 15.0,

@@ -43,13 +43,23 @@ impl Compute for Loss {
             let dx = &mut dx[n * self.classes..][..self.classes];
             let target = targets[n] as usize;
             let (a, sum) = softmax(x);
+            let smoothing = F::of(f64::from(self.smoothing));
+            let q = |j: usize| {
+                let own = if j == target { F::one() - smoothing } else { F::zero() };
+                own + smoothing / F::of(self.classes as f64)
+            };
             // e[j] = a[j] - [j = target]
             let e: Vec<F> = a.iter().enumerate().map(|(j, a)| if j == target { *a - F::one() } else { *a }).collect();
             match self.cost {
                 Cost::CrossEntropy => {
-                    loss[n] = sum.ln() - (x[target] - x[largest(x)]);
+                    // -log a[j]
+                    let surprise = |j: usize| sum.ln() - (x[j] - x[largest(x)]);
+                    loss[n] = surprise(target);
+                    if self.smoothing > 0.0 {
+                        loss[n] = (0..self.classes).map(|j| q(j) * surprise(j)).sum();
+                    }
                     for j in 0..self.classes {
-                        dx[j] = e[j] / count;
+                        dx[j] = (a[j] - q(j)) / count;
                     }
                 }
                 Cost::Quadratic => {

@@ -18,7 +18,7 @@ impl Record for Forward {
 
 impl Record for Loss {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        check_turns(self.classes * 4, "a softmax over so many classes")?;
+        check_turns(self.classes * 5, "a softmax over so many classes")?;
         let pass = match self.cost {
             Cost::CrossEntropy => wgsl!("softmax/cross_entropy.wgsl"),
             Cost::Quadratic => wgsl!("softmax/quadratic.wgsl"),
@@ -26,6 +26,7 @@ impl Record for Loss {
         let kernel = KernelSpec::new([pass, wgsl!("shared/softmax.wgsl"), wgsl!("shared/step.wgsl")])
             .set("BATCH", self.batch)
             .set("CLASSES", self.classes);
+        let kernel = if self.cost == Cost::CrossEntropy { kernel.set("SMOOTHING", self.smoothing) } else { kernel };
         let writes = vec![to.buffer("dx"), to.buffer("loss"), to.buffer("prediction")];
         to.for_each(self.batch, kernel, vec![to.buffer("x"), to.buffer("targets")], writes);
         Ok(())

@@ -5,6 +5,8 @@
 //!
 //! - cross-entropy: `loss[n] = -log a[n,t]` with t the target, computed as `log(sum exp(x - max)) - (x[t] - max)`;
 //!   `dx[n,j] = (a[n,j] - [j = t]) / count`
+//!   with label smoothing S (Szegedy et al. 2016) the target of class j is `q[j] = (1 - S) [j = t] + S / C`, so
+//!   `loss[n] = -sum over j of q[j] log a[n,j]`, `dx[n,j] = (a[n,j] - q[j]) / count`
 //! - quadratic cost (equation 1): `loss[n] = 1/2 sum over j of (a[n,j] - [j = t])^2`;
 //!   `dx[n,j] = a[n,j] ((a[n,j] - [j = t]) - sum over k of a[n,k] (a[n,k] - [k = t])) / count`
 //!
@@ -52,6 +54,8 @@ pub struct Loss {
     pub classes: usize,
     /// Which.
     pub cost: Cost,
+    /// S of the cross-entropy, in [0, 1): what of the target is given to all classes alike.
+    pub smoothing: f32,
 }
 
 impl Op for Forward {

@@ -1,0 +1,62 @@
+//! Weights and what is kept beside them, to and from the device.
+
+use super::Machine;
+use crate::error::Result;
+use crate::network::{Companion, Compiled, Weights};
+use crate::plan::TensorId;
+use std::ops::Range;
+
+impl Machine {
+    /// Puts weights on the device.
+    pub fn write_weights(&mut self, weights: &Weights) {
+        for (id, values) in self.compiled.tensors.parameters.clone().into_iter().zip(&weights.values) {
+            self.write(id, values);
+        }
+    }
+
+    /// The weights as they are now.
+    pub async fn read_weights(&mut self) -> Result<Weights> {
+        self.read_bank(self.compiled.tensors.weights).await
+    }
+
+    /// What is kept beside each weight as it is now.
+    pub async fn read_companions(&mut self) -> Result<Vec<(Companion, Weights)>> {
+        let mut read = Vec::new();
+        for (companion, id) in self.compiled.tensors.companions.clone() {
+            read.push((companion, self.read_bank(id).await?));
+        }
+        Ok(read)
+    }
+
+    /// Puts what is kept beside each weight on the device. What is not given starts as before the first step: the average as
+    /// the weights, all else as zeros. What no step needs is left out.
+    pub fn write_companions(&mut self, weights: &Weights, given: &[(Companion, Weights)]) {
+        for (companion, id) in self.compiled.tensors.companions.clone() {
+            let given = given.iter().find(|(known, _)| *known == companion).map(|(_, values)| values);
+            let given = given.or((companion == Companion::Average).then_some(weights));
+            let mut all = vec![0.0; self.compiled.plan.get(id).region.len];
+            for (part, values) in self.parts().into_iter().zip(given.iter().flat_map(|given| &given.values)) {
+                all[part].copy_from_slice(values);
+            }
+            self.write(id, &all);
+        }
+    }
+
+    /// The parameters of a tensor that is laid out like the weights.
+    async fn read_bank(&mut self, whole: TensorId) -> Result<Weights> {
+        let len = self.compiled.plan.get(whole).region.len;
+        let all = self.read(whole, 0..len).await?;
+        Ok(Weights { values: self.parts().into_iter().map(|part| all[part].to_vec()).collect() })
+    }
+
+    /// Where each parameter lies in the tensor of all weights.
+    fn parts(&self) -> Vec<Range<usize>> {
+        let Compiled { plan, tensors, .. } = &self.compiled;
+        let start = plan.get(tensors.weights).region.offset;
+        let part = |id: &TensorId| {
+            let region = plan.get(*id).region;
+            region.offset - start..region.offset - start + region.len
+        };
+        tensors.parameters.iter().map(part).collect()
+    }
+}

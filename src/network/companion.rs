@@ -1,0 +1,79 @@
+//! What is kept of each weight from step to step, beside the weight itself: storages laid out like the weights, which a
+//! checkpoint holds too.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How gradients change weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// [`crate::ops::sgd`], with or without momentum.
+    #[default]
+    Sgd,
+    /// [`crate::ops::adam`], with weight decay in the gradient.
+    Adam,
+    /// The same, with weight decay beside it.
+    AdamW,
+}
+
+impl fmt::Display for Optimizer {
+    /// As `--optimizer` takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Optimizer::Sgd => "sgd",
+            Optimizer::Adam => "adam",
+            Optimizer::AdamW => "adamw",
+        })
+    }
+}
+
+/// A number beside each weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Companion {
+    /// `v` of [`crate::ops::sgd`]; 0 before the first step.
+    Velocity,
+    /// `m` of [`crate::ops::adam`]; 0 before the first step.
+    FirstMoment,
+    /// `v` of [`crate::ops::adam`]; 0 before the first step.
+    SecondMoment,
+    /// [`crate::ops::average`]; the weights themselves before the first step. Where there is one, it is what is judged.
+    Average,
+}
+
+impl Companion {
+    /// Each of them.
+    pub const ALL: [Companion; 4] =
+        [Companion::Velocity, Companion::FirstMoment, Companion::SecondMoment, Companion::Average];
+
+    /// Those that a training step needs.
+    pub fn needed(optimizer: Optimizer, momentum: f32, averages: bool) -> Vec<Companion> {
+        let mut needed = match optimizer {
+            Optimizer::Sgd if momentum > 0.0 => vec![Companion::Velocity],
+            Optimizer::Sgd => Vec::new(),
+            Optimizer::Adam | Optimizer::AdamW => vec![Companion::FirstMoment, Companion::SecondMoment],
+        };
+        needed.extend(averages.then_some(Companion::Average));
+        needed
+    }
+
+    /// Its storage, its operand in formulas, and in files, before a dot, the beginning of its keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            Companion::Velocity => "velocity",
+            Companion::FirstMoment => "first_moment",
+            Companion::SecondMoment => "second_moment",
+            Companion::Average => "average",
+        }
+    }
+
+    /// What stands before a parameter's letter: `conv1.vw`.
+    pub(super) fn letter(self) -> &'static str {
+        match self {
+            Companion::Velocity => "v",
+            Companion::FirstMoment => "m",
+            Companion::SecondMoment => "s",
+            Companion::Average => "a",
+        }
+    }
+}

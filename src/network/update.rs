@@ -1,0 +1,79 @@
+//! Where the weights of a plan lie, and what changes them: the end of a training step.
+
+use super::NetworkParameter;
+use super::companion::{Companion, Optimizer};
+use super::options::CompileOptions;
+use crate::ops::{Tape, adam, average, clip, sgd};
+use crate::plan::{Element, Plan, TensorId};
+
+/// A storage with a slice for each parameter.
+pub(super) struct Bank {
+    /// All of it.
+    pub whole: TensorId,
+    /// In the order of the parameters.
+    pub slices: Vec<TensorId>,
+}
+
+impl Bank {
+    /// `prefix` stands before the parameter's letter: `conv1.dw` with `d`.
+    pub fn new(plan: &mut Plan, name: &str, prefix: &str, parameters: &[NetworkParameter]) -> Bank {
+        let storage = plan.storage(name, 0, Element::Real);
+        let slices = parameters.iter().map(|of| {
+            let tensor = match of.tensor.rsplit_once('.') {
+                Some((layer, symbol)) => format!("{layer}.{prefix}{symbol}"),
+                None => format!("{prefix}{}", of.tensor),
+            };
+            plan.slice(tensor, &of.parameter.shape, storage)
+        });
+        let slices = slices.collect();
+        // Whole packs of every width, so that the update takes the widest.
+        let len = plan.storages[storage.0].len.next_multiple_of(8);
+        Bank { whole: plan.view(name, &[len], storage, 0), slices }
+    }
+}
+
+/// The banks of a training step; all have one layout.
+pub(super) struct Banks {
+    pub weights: Bank,
+    pub gradients: Option<Bank>,
+    pub companions: Vec<(Companion, Bank)>,
+}
+
+impl Banks {
+    /// What evaluation and prediction take for the weights: their average, if there is one.
+    pub fn judged(&self) -> &Bank {
+        let average = self.companions.iter().find(|(companion, _)| *companion == Companion::Average);
+        average.map_or(&self.weights, |(_, bank)| bank)
+    }
+
+    /// Records the one pass that changes the weights; before it what it needs to clip gradients, behind it their average.
+    pub fn update(&self, tape: &mut Tape<'_>, options: &CompileOptions) {
+        let CompileOptions { optimizer, momentum, nesterov, weight_decay, beta1, beta2, epsilon, .. } = *options;
+        let len = tape.len_of(self.weights.whole);
+        let mut outputs = vec![self.weights.whole];
+        let own = self.companions.iter().filter(|(companion, _)| *companion != Companion::Average);
+        outputs.extend(own.map(|(_, bank)| bank.whole));
+        let mut inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.whole).collect();
+        let clipped = options.clip_norm.is_some();
+        if let Some(most) = options.clip_norm {
+            let scale = tape.tensor("clip.scale", &[1], Element::Real);
+            tape.pass("clip.scale", clip::Scale { len, most }, &inputs, &[scale]);
+            inputs.push(scale);
+        }
+        match optimizer {
+            Optimizer::Sgd => {
+                let op = sgd::Update { len, momentum, nesterov, weight_decay, clipped };
+                tape.pass("sgd.update", op, &inputs, &outputs);
+            }
+            Optimizer::Adam | Optimizer::AdamW => {
+                let decoupled = optimizer == Optimizer::AdamW;
+                let op = adam::Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped };
+                tape.pass("adam.update", op, &inputs, &outputs);
+            }
+        }
+        if let Some(decay) = options.ema {
+            let op = average::Update { len, decay };
+            tape.pass("average.update", op, &[self.weights.whole], &[self.judged().whole]);
+        }
+    }
+}

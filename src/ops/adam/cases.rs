@@ -1,0 +1,137 @@
+use super::{Update, corrections};
+use crate::ops::{Op, Step};
+use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
+
+/// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
+const LENGTHS: [usize; 8] = [5000, 257, 3, 1, 5, 255, 256, 1009];
+
+/// Betas, epsilon, weight decay, decoupled: as they are used, nothing kept, and powers of 1/2, by which moments of whole
+/// numbers are exact.
+const RULES: [(f32, f32, f32, f32, bool); 6] = [
+    (0.9, 0.999, 1e-8, 0.0, false),
+    (0.5, 0.5, 0.25, 0.25, false),
+    (0.9, 0.999, 1e-8, 0.01, true),
+    (0.9, 0.99, 1e-3, 0.01, false),
+    (0.0, 0.0, 1e-2, 0.0, false),
+    (0.5, 0.5, 0.25, 0.25, true),
+];
+
+/// Every length with every rule.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let update = |len, (beta1, beta2, epsilon, weight_decay, decoupled), clipped| {
+        Box::new(Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped }) as Box<dyn Op>
+    };
+    let plain = LENGTHS.into_iter().flat_map(|len| RULES.map(|rule| update(len, rule, false)));
+    plain
+        .chain(LENGTHS.into_iter().flat_map(|len| [update(len, RULES[1], true), update(len, RULES[2], true)]))
+        .collect()
+}
+
+/// What the pass reads.
+pub struct Operands {
+    /// Of the loss.
+    pub gradient: Vec<f32>,
+    /// As they are before.
+    pub weights: Vec<f32>,
+    /// Likewise.
+    pub first_moment: Vec<f32>,
+    /// Likewise; none is negative.
+    pub second_moment: Vec<f32>,
+}
+
+impl Operands {
+    /// Gradients and moments of random numbers.
+    pub fn random(len: usize) -> Operands {
+        let mut operands = Operands::new(len, random);
+        operands.second_moment.iter_mut().for_each(|v| *v *= *v);
+        operands
+    }
+
+    fn new(len: usize, values: impl Fn(usize, u64) -> Vec<f32>) -> Operands {
+        let [gradient, weights, first_moment, second_moment] = [1, 2, 3, 4].map(|seed| values(len, seed));
+        Operands { gradient, weights, first_moment, second_moment }
+    }
+}
+
+impl Update {
+    /// A case of given values at a learning rate, after so many steps; clipping takes a quarter of each gradient, which
+    /// rounds nothing.
+    pub fn case(&self, operands: &Operands, learning_rate: f32, step: usize) -> Case {
+        let given = vec![
+            ("gradient", Values::Real(operands.gradient.clone())),
+            ("weights", Values::Real(operands.weights.clone())),
+            ("first_moment", Values::Real(operands.first_moment.clone())),
+            ("second_moment", Values::Real(operands.second_moment.clone())),
+            ("scale", Values::Real(vec![0.25])),
+        ];
+        let [first_correction, second_correction] = corrections(self.beta1, self.beta2, step);
+        let step = Step { learning_rate, first_correction, second_correction, ..Step::default() };
+        Case::new(*self, given).with_step(step)
+    }
+
+    /// Bounds of weights and moments at one place. A rounding is at most U / 2 of what it rounds.
+    fn bounds(&self, operands: &Operands, step: &Step, i: usize) -> [f64; 3] {
+        let of = |values: &[f32]| f64::from(values[i]);
+        let (beta1, beta2) = (f64::from(self.beta1), f64::from(self.beta2));
+        let (eta, c1, c2) = [step.learning_rate, step.first_correction, step.second_correction].map(f64::from).into();
+        let (w, decay) = (of(&operands.weights), f64::from(self.weight_decay));
+        let coupled = if self.decoupled { 0.0 } else { decay };
+        // A product and a sum.
+        let gradient = of(&operands.gradient) * if self.clipped { 0.25 } else { 1.0 };
+        let g = gradient + coupled * w;
+        let g_error = U * (gradient.abs() + coupled * w.abs());
+        // Two products, 1 - beta and a sum, in each moment; the second has g twice.
+        let m = beta1 * of(&operands.first_moment) + (1.0 - beta1) * g;
+        let m_terms = beta1 * of(&operands.first_moment).abs() + (1.0 - beta1) * g.abs();
+        let m_error = 2.0 * U * m_terms + (1.0 - beta1) * g_error + TINY;
+        let v = beta2 * of(&operands.second_moment) + (1.0 - beta2) * g * g;
+        let v_error = 3.0 * U * v + (1.0 - beta2) * (2.0 * g.abs() * g_error + g_error * g_error) + TINY;
+        // |sqrt a - sqrt b| is at most |a - b| / sqrt b, and at most sqrt |a - b|; sqrt itself is granted 4.5 ULP.
+        let root = v.sqrt();
+        let root_error = (v_error / root.max(f64::MIN_POSITIVE)).min(v_error.sqrt()) + 4.5 * U * root;
+        let below = c2 * root + f64::from(self.epsilon);
+        let below_error = c2 * root_error + U * below;
+        // Division is granted 2.5 ULP, which are at most 2.5 U; then two products.
+        let quotient = (m.abs() + m_error) / (below - below_error).max(0.0) - m.abs() / below;
+        let moved = eta * c1 * m.abs() / below;
+        let w_error = eta * c1 * quotient + 4.0 * U * moved + 2.5 * U * (w.abs() + moved) + TINY;
+        [w_error, m_error, v_error]
+    }
+
+    /// `exact` says whether moments are.
+    fn check(&self, what: &'static str, operands: &Operands, case: Case, exact: bool) -> Check {
+        let step = case.step;
+        Check::within(what, case, |name, values| {
+            let bound = |i: usize| {
+                let [w, m, v] = self.bounds(operands, &step, i);
+                match name {
+                    "weights" => w,
+                    _ if exact => 0.0,
+                    "first_moment" => m,
+                    _ => v,
+                }
+            };
+            (0..values.len()).map(bound).collect()
+        })
+    }
+}
+
+impl Verify for Update {
+    fn checks(&self) -> Vec<Check> {
+        let operands = Operands::random(self.len);
+        let zeros = vec![0.0; self.len];
+        let start = Operands { first_moment: zeros.clone(), second_moment: zeros, ..Operands::random(self.len) };
+        let mut checks = vec![
+            self.check("random", &operands, self.case(&operands, 0.01, 6), false),
+            self.check("late", &operands, self.case(&operands, 1e-4, 1_000_000), false),
+            self.check("start", &start, self.case(&start, 0.3, 0), false),
+        ];
+        if self.beta1 == 0.5 {
+            // Nothing is rounded in the moments, fused or not.
+            let mut whole = Operands::new(self.len, |len, seed| integers(len, 100, seed));
+            whole.second_moment.iter_mut().for_each(|v| *v = v.abs());
+            checks.push(self.check("whole", &whole, self.case(&whole, 0.125, 3), true));
+        }
+        checks
+    }
+}

@@ -1,0 +1,42 @@
+use super::Update;
+use crate::ops::Op;
+use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
+
+/// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
+const LENGTHS: [usize; 8] = [5000, 257, 3, 1, 5, 255, 256, 1009];
+
+/// A power of 1/2, by which whole numbers are exact; as it is used; hardly anything kept.
+const DECAYS: [f32; 3] = [0.75, 0.999, 0.1];
+
+/// Every length with every decay.
+pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+    let op = |len, decay| Box::new(Update { len, decay }) as Box<dyn Op>;
+    LENGTHS.into_iter().flat_map(|len| DECAYS.map(|decay| op(len, decay))).collect()
+}
+
+impl Update {
+    /// A case of given values.
+    pub fn case(&self, weights: &[f32], average: &[f32]) -> Case {
+        let given = vec![("weights", Values::Real(weights.to_vec())), ("average", Values::Real(average.to_vec()))];
+        Case::new(*self, given)
+    }
+}
+
+impl Verify for Update {
+    fn checks(&self) -> Vec<Check> {
+        let (weights, average) = (random(self.len, 1), random(self.len, 2));
+        let decay = f64::from(self.decay);
+        let mut checks = Vec::new();
+        if (4.0 * self.decay).fract() == 0.0 {
+            // Nothing is rounded, fused or not.
+            checks.push(Check::exact("whole", self.case(&integers(self.len, 100, 1), &integers(self.len, 100, 2))));
+        }
+        // Two products, of which one has a rounded factor, and their sum: at most three roundings of each.
+        checks.push(Check::within("random", self.case(&weights, &average), |_, values| {
+            let abs = |values: &[f32], i: usize| f64::from(values[i].abs());
+            let terms = |i: usize| decay * abs(&average, i) + (1.0 - decay) * abs(&weights, i);
+            (0..values.len()).map(|i| 1.5 * U * terms(i) + TINY).collect()
+        }));
+        checks
+    }
+}

@@ -1,0 +1,259 @@
+//! What `train` may be told beside plain gradient descent: on every device it gives the steps of the reference.
+
+#[path = "common/spots.rs"]
+mod spots;
+
+use shadegrad::evaluate::evaluate;
+use shadegrad::fast::Instructions;
+use shadegrad::machine::{Device, DeviceChoice};
+use shadegrad::network::{Optimizer, Weights};
+use shadegrad::ops::softmax::Cost;
+use shadegrad::train::{Event, Interval, Schedule, Span, TrainOptions, Trainer};
+use spots::{data, gpu, model, options};
+use std::ops::ControlFlow;
+
+/// Losses and weights of a run.
+fn train(device: &Device, options: &TrainOptions) -> (Vec<f64>, Weights) {
+    let data = data(95, 30);
+    let mut losses = Vec::new();
+    let mut trainer = Trainer::new(device, &model(), &data, options.clone(), None).unwrap();
+    let outcome = pollster::block_on(trainer.run(&mut |event| {
+        if let Event::Steps(report) = event {
+            losses.extend_from_slice(report.losses);
+        }
+        Ok(ControlFlow::Continue(()))
+    }));
+    outcome.unwrap();
+    (losses, pollster::block_on(trainer.weights()).unwrap())
+}
+
+fn apart(a: &Weights, b: &Weights) -> f64 {
+    let pairs = a.values.iter().flatten().zip(b.values.iter().flatten());
+    pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, |most, apart| if apart <= most { most } else { apart })
+}
+
+/// The CPU engine with all vector instructions that it has, one thread and several.
+fn cpus() -> Vec<Device> {
+    let all = Instructions::all().into_iter().flat_map(|instructions| [1, 3].map(|threads| (instructions, threads)));
+    all.map(|(instructions, threads)| Device::cpu(Some(threads), instructions, None).unwrap()).collect()
+}
+
+/// Ten steps on every device stay within `most` of those of the reference, and lead elsewhere than plain steps do.
+fn ten_steps(options: TrainOptions, plain: &TrainOptions, most: f64) {
+    let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
+    let (expected_losses, expected) = train(&reference, &options);
+    assert_eq!(expected_losses.len(), 10);
+    let moved = apart(&train(&reference, plain).1, &expected);
+    assert!(moved > 100.0 * most, "{options:?} changes the weights by {moved:e} only");
+    for device in cpus().iter().chain([gpu()]) {
+        let (losses, weights) = train(device, &options);
+        let difference = apart(&weights, &expected);
+        println!("{}: {difference:.1e} of {most:.1e}", device.description);
+        assert!(difference <= most, "{}: weights differ by {difference:e}", device.description);
+        for (got, expected) in losses.iter().zip(&expected_losses) {
+            assert!((got - expected).abs() <= 1e-5 * expected, "{}: loss {got}, {expected}", device.description);
+        }
+    }
+}
+
+fn plain() -> TrainOptions {
+    TrainOptions { epochs: 2, weight_decay: 1e-3, ..options() }
+}
+
+/// The bound is that of `tests/training.rs`, where the rate is the largest that there is here.
+#[test]
+fn schedules() {
+    let cycle = Schedule::OneCycle { peak_at: 0.3, start_factor: 0.04, end_factor: 4e-6 };
+    for schedule in [Schedule::Step { size: 1, gamma: 0.1 }, Schedule::Cosine { end_factor: 0.0 }, cycle] {
+        ten_steps(TrainOptions { schedule, ..plain() }, &plain(), 2e-6);
+    }
+    ten_steps(TrainOptions { warmup: Some(Span::Steps(5)), ..plain() }, &plain(), 2e-6);
+}
+
+/// A step of Adam is at most the rate or little more, however small a gradient is; where one is nothing but rounding, with a
+/// sign of its own on each side, ten steps could be 20 rates apart. An epsilon above that rounding keeps both together:
+/// gradients are off by some 4 u of 1, so a step by that over epsilon, times the rate.
+#[test]
+fn adam() {
+    for optimizer in [Optimizer::Adam, Optimizer::AdamW] {
+        let options = TrainOptions { optimizer, learning_rate: 0.01, epsilon: 1e-3, ..plain() };
+        ten_steps(TrainOptions { weight_decay: 0.1, ..options }, &plain(), 10.0 * 0.01 * 5e-7 / 1e-3);
+    }
+}
+
+/// The corrections make the first step one of the rate itself, wherever there is a gradient to speak of, and the next about as
+/// long; without them it would be three times as long.
+#[test]
+fn the_first_steps_of_adam_are_as_long_as_the_rate() {
+    let options = TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, ..options() };
+    let start = model().initialize(options.seed);
+    for device in cpus().iter().chain([gpu()]) {
+        let after = |steps| train(device, &TrainOptions { max_steps: Some(steps), ..options.clone() }).1;
+        let (first, second) = (after(1), after(2));
+        let steps = [apart(&first, &start), apart(&second, &first)].map(|longest| longest / 0.01);
+        assert!((steps[0] - 1.0).abs() < 1e-3, "{}: {steps:?}", device.description);
+        assert!((0.7..1.4).contains(&steps[1]), "{}: {steps:?}", device.description);
+    }
+}
+
+/// Ten steps with usual settings lead down.
+#[test]
+fn adam_learns() {
+    let options =
+        TrainOptions { optimizer: Optimizer::AdamW, learning_rate: 0.01, epochs: 8, weight_decay: 0.01, ..options() };
+    let (losses, _) = train(gpu(), &options);
+    println!("{losses:?}");
+    assert!(losses[35..].iter().all(|loss| *loss < 0.5 * losses[0]), "{losses:?}");
+}
+
+/// While training; the validation loss has hard targets, so that of equal weights is that of any run.
+#[test]
+fn label_smoothing() {
+    ten_steps(TrainOptions { label_smoothing: 0.2, ..plain() }, &plain(), 2e-6);
+    let still = |label_smoothing| {
+        let options = TrainOptions { label_smoothing, learning_rate: 1e-30, momentum: 0.0, ..options() };
+        let (data, network) = (data(95, 30), model());
+        let mut trainer = Trainer::new(gpu(), &network, &data, options, None).unwrap();
+        let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
+        (outcome.epochs[0].train_loss, outcome.epochs[0].val_loss)
+    };
+    let ((hard_train, hard_val), (smooth_train, smooth_val)) = (still(0.0), still(0.5));
+    assert_eq!(hard_val, smooth_val);
+    assert!((hard_train - smooth_train).abs() > 1e-3, "{hard_train} {smooth_train}");
+}
+
+#[test]
+fn label_smoothing_needs_cross_entropy() {
+    let options = TrainOptions { label_smoothing: 0.1, loss: Some(Cost::Quadratic), ..options() };
+    let data = data(95, 30);
+    let error = Trainer::new(gpu(), &model(), &data, options, None).err().unwrap().to_string();
+    assert!(error.starts_with("--label-smoothing belongs to --loss cross-entropy"), "{error}");
+}
+
+/// The bounds are those without clipping, which makes steps smaller.
+#[test]
+fn clipping() {
+    for clip_norm in [Some(0.5), Some(0.01)] {
+        ten_steps(TrainOptions { clip_norm, ..plain() }, &plain(), 2e-6);
+    }
+    let adam = TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, epsilon: 1e-3, ..plain() };
+    ten_steps(TrainOptions { clip_norm: Some(0.1), ..adam.clone() }, &adam, 10.0 * 0.01 * 5e-7 / 1e-3);
+    // A norm that no gradient reaches changes no bit.
+    let far = TrainOptions { clip_norm: Some(1e6), ..plain() };
+    let same = |device: &Device| train(device, &far).1 == train(device, &plain()).1;
+    assert!(cpus().iter().chain([gpu()]).all(same));
+}
+
+/// Plain gradient descent moves the weights by rate times norm at most.
+#[test]
+fn a_clipped_step_is_as_long_as_it_may_be() {
+    let start = model().initialize(options().seed);
+    let step = |clip_norm| {
+        let options = TrainOptions { clip_norm, momentum: 0.0, max_steps: Some(1), learning_rate: 0.5, ..options() };
+        let (_, weights) = train(gpu(), &options);
+        let moved = weights.values.iter().flatten().zip(start.values.iter().flatten());
+        moved.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt() / 0.5
+    };
+    let free = step(None);
+    println!("norm {free}");
+    for most in [free / 2.0, free / 10.0] {
+        let norm = step(Some(most as f32));
+        assert!((norm / most - 1.0).abs() < 1e-4, "{norm}, {most} asked for");
+    }
+}
+
+/// By the formula, from the weights after each step; and on every device within the bound of those weights, of which it is a
+/// mean.
+#[test]
+fn averages() {
+    const DECAY: f64 = 0.8;
+    let options = TrainOptions { ema: Some(DECAY as f32), every_step: true, ..plain() };
+    let data = data(95, 30);
+    let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
+    for device in cpus().iter().chain([gpu(), &reference]) {
+        let network = model();
+        let mut expected: Vec<f64> = flat(&network.initialize(options.seed));
+        let every = TrainOptions { checkpoint_every: Some(Interval::Steps(1)), ..options.clone() };
+        let mut trainer = Trainer::new(device, &network, &data, every, None).unwrap();
+        let mut steps = 0;
+        let outcome = pollster::block_on(trainer.run(&mut |event| {
+            if let Event::Checkpoint(checkpoint) = event {
+                steps += 1;
+                let weights = flat(&checkpoint.state.weights);
+                expected.iter_mut().zip(&weights).for_each(|(a, w)| *a = DECAY * *a + (1.0 - DECAY) * w);
+                let got = flat(checkpoint.state.model());
+                let apart = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(apart <= 1e-6, "{}: {apart:e} apart after step {steps}", device.description);
+                assert!(got != weights && checkpoint.state.progress.step == steps);
+            }
+            Ok(ControlFlow::Continue(()))
+        }));
+        assert_eq!((outcome.unwrap().epochs.len(), steps), (2, 10));
+    }
+    // The weights know nothing of their average, and it is the average that is evaluated.
+    let run = |ema| {
+        let mut trainer = Trainer::new(gpu(), &model(), &data, TrainOptions { ema, ..plain() }, None).unwrap();
+        let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
+        let checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
+        let judged = pollster::block_on(evaluate(gpu(), &model(), checkpoint.state.model(), &data.test)).unwrap();
+        let val_loss = outcome.epochs[1].val_loss;
+        assert!((judged.loss - val_loss).abs() <= 1e-5 * val_loss, "{} is not {val_loss}", judged.loss);
+        (checkpoint.state.weights, val_loss)
+    };
+    let ((plain_weights, plain_loss), (weights, loss)) = (run(None), run(Some(0.8)));
+    assert!(plain_weights == weights && (plain_loss - loss).abs() > 1e-4, "{plain_loss} {loss}");
+}
+
+fn flat(weights: &Weights) -> Vec<f64> {
+    weights.values.iter().flatten().map(|value| f64::from(*value)).collect()
+}
+
+/// The run ends as many epochs after its lowest validation loss as patience says, and a resumed one where it would have
+/// ended anyway.
+#[test]
+fn patience() {
+    let (network, data) = (model(), data(95, 30));
+    // Too high a rate to lead down for long.
+    let options = TrainOptions { epochs: 40, learning_rate: 0.4, ..options() };
+    let run = |trainer: &mut Trainer<'_>, until: usize| {
+        let mut losses = Vec::new();
+        let outcome = pollster::block_on(trainer.run(&mut |event| {
+            if let Event::Epoch(report, _) = event {
+                losses.push(report.val_loss);
+                return Ok(if report.epoch == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+            }
+            Ok(ControlFlow::Continue(()))
+        }));
+        outcome.unwrap();
+        losses
+    };
+    let device = Device::cpu(Some(2), Instructions::best(), None).unwrap();
+    let new = |options: TrainOptions| Trainer::new(&device, &network, &data, options, None).unwrap();
+    let all = run(&mut new(options.clone()), usize::MAX);
+    assert_eq!(all.len(), 40);
+    for patience in [1, 2, 3] {
+        let options = TrainOptions { patience: Some(patience), ..options.clone() };
+        let (mut lowest, mut end) = (0, all.len());
+        for epoch in 0..all.len() {
+            if all[epoch] < all[lowest] {
+                lowest = epoch;
+            } else if epoch - lowest == patience {
+                end = epoch + 1;
+                break;
+            }
+        }
+        assert!((2..40).contains(&end), "patience {patience} decides nothing: {all:?}");
+        let mut trainer = new(options.clone());
+        assert_eq!(run(&mut trainer, usize::MAX), all[..end], "patience {patience}");
+        let stopped = trainer.stopped_early().unwrap();
+        assert_eq!((stopped.epoch, stopped.val_loss), (lowest + 1, all[lowest]));
+        assert!(trainer.is_finished());
+        for until in [1, end - 1] {
+            let mut first = new(options.clone());
+            run(&mut first, until);
+            let checkpoint = pollster::block_on(first.checkpoint()).unwrap();
+            let mut second = Trainer::resume(&device, checkpoint, &data).unwrap();
+            assert_eq!(run(&mut second, usize::MAX), all[until..end], "patience {patience}, resumed after {until}");
+        }
+    }
+}
