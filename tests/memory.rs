@@ -101,6 +101,8 @@ fn compiled() -> Compiled {
         test_images: IMAGES,
         predict: true,
         momentum: 0.9,
+        clip_norm: Some(0.5),
+        ema: Some(0.9),
         slots: IMAGES / BATCH,
         ..CompileOptions::default()
     };
@@ -124,7 +126,9 @@ fn apart(mut compiled: Compiled) -> Compiled {
 /// A machine with weights and both data sets.
 fn machine(device: &Device, compiled: Compiled) -> Machine {
     let mut machine = Machine::new(device, compiled).unwrap();
-    machine.write_weights(&model().initialize(1));
+    let weights = model().initialize(1);
+    machine.write_weights(&weights);
+    machine.write_companions(&weights, &[]);
     let tensors = machine.compiled.tensors.clone();
     machine.load_set(&tensors.train.unwrap(), &set("train"));
     machine.load_set(&tensors.test.unwrap(), &set("test"));
@@ -146,12 +150,9 @@ fn results(machine: &mut Machine) -> Vec<u32> {
     let scores = tensors.scores.unwrap();
     let whole = |machine: &Machine, id: TensorId| 0..machine.compiled.plan.get(id).region.len;
     let mut bits = Vec::new();
-    for id in [
-        tensors.weights,
-        tensors.companion(Companion::Velocity).unwrap(),
-        scores.losses,
-        tensors.probabilities.unwrap(),
-    ] {
+    let [velocity, average] =
+        [Companion::Velocity, Companion::Average].map(|companion| tensors.companion(companion).unwrap());
+    for id in [tensors.weights, velocity, average, scores.losses, tensors.probabilities.unwrap()] {
         let part = whole(machine, id);
         bits.extend(pollster::block_on(machine.read(id, part)).unwrap().iter().map(|value| value.to_bits()));
     }
