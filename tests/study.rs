@@ -266,6 +266,8 @@ fn damaged_and_foreign_runs_are_refused() {
         fs::write(other.join(path.file_name().unwrap()), bytes).unwrap();
     }
     place.refuses(1, &study.replace("data data", "data other"), &[run, "a run on other data"]);
+    let pictures = format!("{study} --report-only --pictures");
+    place.refuses(1, &pictures.replace("data data", "data other"), &[run, "a run on other data"]);
     // Two seeds on different data are not averaged.
     place.stdout("train --model case2 --epochs 2 --seed 2 --data other --device cpu --out st/runs/case2-seed2 --quiet");
     let both = study.replace("--seeds 1", "--seeds 2 --report-only");

@@ -120,7 +120,7 @@ struct Legend<'a> {
     line: Option<Style>,
 }
 
-/// What [`axes`] are laid over, from the least to the most.
+/// What the axes show, from the least to the most.
 struct Range {
     last_epoch: f64,
     low: f64,

@@ -109,7 +109,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         );
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    report(options, cases, comparisons, &common, &source)?;
+    report(options, cases, comparisons, &mut common, &source)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -231,18 +231,22 @@ fn report(
     options: &Options,
     cases: Vec<Subject>,
     comparisons: Vec<Subject>,
-    common: &Common,
+    common: &mut Common,
     source: &Source,
 ) -> Result<()> {
     let epochs = cases.first().map_or(paper::EPOCHS, |subject| subject.epochs);
-    let entries =
-        |subjects: Vec<Subject>| subjects.into_iter().map(|subject| entry(options, subject, common)).collect();
-    let (cases, comparisons): (Result<Vec<Entry>>, Result<Vec<Entry>>) = (entries(cases), entries(comparisons));
-    let (cases, comparisons) = (cases?, comparisons?);
-    let pictures = match options.pictures {
-        true => Some((options.device.open(true)?, source.load()?.test)),
-        false => None,
+    let mut pictures = None;
+    if options.pictures {
+        let data = source.load()?;
+        // What is drawn must be what was judged.
+        common.checksum = Some(data.checksum());
+        pictures = Some((options.device.open(true)?, data.test));
+    }
+    let common = &*common;
+    let entries = |subjects: Vec<Subject>| -> Result<Vec<Entry>> {
+        subjects.into_iter().map(|subject| entry(options, subject, common)).collect()
     };
+    let (cases, comparisons) = (entries(cases)?, entries(comparisons)?);
     let train_command = cases.first().map_or_else(String::new, |entry| {
         let job = entry.subject.job(1, options.learning_rate, options.momentum, &options.out);
         let arguments = job.arguments(common);
