@@ -24,7 +24,7 @@
 //! | `score` | the batch's loss and correct predictions are added up | [`ops::score`] |
 //! | `dense2.backward_weight`, `dense2.backward_bias`, … | `dw`, `db` and `dx` of a layer | [`ops::dense`] |
 //! | `dropout2.backward` … `conv1.backward_weight` | the same names in reverse | [`ops`] |
-//! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam | [`ops::sgd`], [`ops::adam`] |
+//! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam; on request `clip.scale` before, `average.update` behind | [`ops::sgd`], [`ops::adam`], [`ops::clip`], [`ops::average`] |
 //! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
 //! | | after an epoch the network is evaluated, and the run can go on from here | [`evaluate`], [`mod@checkpoint`] |
 //!

@@ -36,8 +36,9 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    // In a box, because it has far more options than the others.
     /// Train a network; without options a small one on built-in digits, in a minute or two
-    Train(train::Options),
+    Train(Box<train::Options>),
     /// Train the paper's six networks with several seeds, and write a report beside the paper's table
     Study(study::Options),
     /// Loss, accuracy, precision, recall and confusion of trained weights

@@ -20,8 +20,8 @@ impl Compute for Update {
                 w[i] -= eta * direction;
             }
         } else {
-            for i in 0..self.len {
-                w[i] -= eta * (gradient(i) + decay * w[i]);
+            for (i, w) in w.iter_mut().enumerate() {
+                *w -= eta * (gradient(i) + decay * *w);
             }
         }
     }
