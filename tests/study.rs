@@ -382,6 +382,6 @@ fn learning_rate_and_momentum_are_chosen_on_images_held_out() {
     place.stdout(&format!("{STUDY} --cases 4 --seeds 1 --epochs 1 {options}"));
     let html = read(&place, "st/report.html");
     assert!(html.contains("60 images held out of the training set") && html.contains("class=\"chosen\""), "{html}");
-    place.stdout(&format!("study --data data --device cpu --cases 2 --seeds 1 --epochs 1 --out fresh"));
+    place.stdout("study --data data --device cpu --cases 2 --seeds 1 --epochs 1 --out fresh");
     assert!(read(&place, "fresh/report.html").contains("Not chosen in this study"));
 }

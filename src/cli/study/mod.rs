@@ -276,7 +276,7 @@ fn entry(options: &Options, subject: Subject, common: &Common) -> Result<Entry> 
     let (mut runs, mut missing) = (Vec::new(), Vec::new());
     for job in options.jobs_of(&subject) {
         match job.examine(common)? {
-            State::Finished(run) => runs.push(run),
+            State::Finished(run) => runs.push(*run),
             State::Unfinished(done) => missing.push(format!("seed {}: {done} of {} epochs", job.seed, job.epochs)),
             State::Missing | State::Unbegun => missing.push(format!("seed {}: not begun", job.seed)),
         }

@@ -45,7 +45,7 @@ pub enum State {
     Unbegun,
     /// Some epochs are done.
     Unfinished(usize),
-    Finished(Run),
+    Finished(Box<Run>),
 }
 
 /// A finished run.
@@ -156,7 +156,8 @@ impl Job {
             && let Some(confusion) = run_folder::read_confusion(folder)?
             && epochs.last().is_some_and(|last| accuracy(&confusion) == last.val_accuracy)
         {
-            return Ok(State::Finished(Run { folder: folder.clone(), seed: self.seed, record, epochs, confusion }));
+            let run = Run { folder: folder.clone(), seed: self.seed, record, epochs, confusion };
+            return Ok(State::Finished(Box::new(run)));
         }
         match has_begun {
             true => Ok(State::Unfinished(done)),

@@ -61,13 +61,12 @@ fn read(epochs: &[EpochReport]) -> [Reading; MEASURES.len()] {
         let (value, epoch) = best.map_or((f64::NAN, None), |best| (of(best) * 100.0, Some(best.epoch)));
         Reading { value, epoch }
     };
-    let (less, more): (fn(f64, f64) -> bool, fn(f64, f64) -> bool) = (|a, b| a < b, |a, b| a > b);
     let last = |of: fn(&EpochReport) -> f64| Reading { value: epochs.last().map_or(f64::NAN, of), epoch: None };
     [
-        extreme(|epoch| epoch.train_accuracy, less),
-        extreme(|epoch| epoch.val_accuracy, less),
-        extreme(|epoch| epoch.train_accuracy, more),
-        extreme(|epoch| epoch.val_accuracy, more),
+        extreme(|epoch| epoch.train_accuracy, |a, b| a < b),
+        extreme(|epoch| epoch.val_accuracy, |a, b| a < b),
+        extreme(|epoch| epoch.train_accuracy, |a, b| a > b),
+        extreme(|epoch| epoch.val_accuracy, |a, b| a > b),
         last(|epoch| epoch.val_accuracy * 100.0),
         last(|epoch| epoch.val_loss),
     ]
