@@ -110,7 +110,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
         "‡ Case 6",
         "Equation 7",
         "Case 2, seed 2",
-        "<span>--learning-rate</span> <span>0.03</span>",
+        "<span>--learning-rate</span> <span>0.1</span>",
         "CPU, ",
     ] {
         assert!(html.contains(text), "no {text}");
@@ -254,8 +254,8 @@ fn damaged_and_foreign_runs_are_refused() {
     damaged("confusion.csv", &|text| text.replacen("\n0,", "\n0,-", 1), &["line 2"]);
 
     refused(&study.replace("--epochs 2", "--epochs 1"), &[run, "a run of 2 epochs, more than the 1", "--epochs 2"]);
-    refused(&format!("{study} --learning-rate 0.1"), &[run, "--learning-rate: 0.03 there, 0.1 here", "another --out"]);
-    refused(&format!("{study} --momentum 0.5"), &["--momentum: 0.9 there, 0.5 here"]);
+    refused(&format!("{study} --learning-rate 0.2"), &[run, "--learning-rate: 0.1 there, 0.2 here", "another --out"]);
+    refused(&format!("{study} --momentum 0.4"), &["--momentum: 0.5 there, 0.4 here"]);
     let other = place.path("other");
     fs::create_dir(&other).unwrap();
     for entry in fs::read_dir(place.path("data")).unwrap() {
