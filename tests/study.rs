@@ -68,7 +68,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
 
     // The same weights as those of the command.
     place.stdout(
-        "train --model case2 --epochs 1 --seed 2 --batch-size 100 --data data --device cpu --out alone --quiet",
+        "train --learning-rate 0.1 --momentum 0.5 --model case2 --epochs 1 --seed 2 --batch-size 100 --data data --device cpu --out alone --quiet",
     );
     for file in ["model.safetensors", "confusion.csv"] {
         let [ours, alone] = ["st/runs/case2-seed2", "alone"].map(|run| fs::read(place.path(run).join(file)).unwrap());
@@ -146,7 +146,8 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
 #[test]
 fn what_is_unfinished_goes_on() {
     let place = Place::new();
-    let train = "train --model case4 --batch-size 100 --data data --device cpu --quiet";
+    let train =
+        "train --learning-rate 0.1 --momentum 0.5 --model case4 --batch-size 100 --data data --device cpu --quiet";
     place.stdout(&format!("{train} --epochs 3 --seed 1 --out whole"));
     place.stdout(&format!("{train} --epochs 1 --seed 1 --out st/runs/case4-seed1"));
     fs::create_dir(place.path("st/runs/case4-seed2")).unwrap();
@@ -196,7 +197,7 @@ fn ctrl_c_keeps_what_is_done_and_says_how_to_go_on() {
     let printed = place.stdout(&study);
     assert!(printed.contains("case2 seed 1  goes on after"), "{printed}");
     assert_eq!((epochs(&place, "case2-seed1").len(), epochs(&place, "case4-seed1").len()), (12, 12));
-    place.stdout("train --model case2 --epochs 12 --batch-size 100 --data data --device cpu --out alone --quiet");
+    place.stdout("train --learning-rate 0.1 --momentum 0.5 --model case2 --epochs 12 --batch-size 100 --data data --device cpu --out alone --quiet");
     let [ours, alone] = ["st/runs/case2-seed1", "alone"].map(|run| fs::read(place.path(run).join("model.safetensors")));
     assert!(ours.unwrap() == alone.unwrap(), "Ctrl-C changed the weights");
 }
@@ -269,7 +270,7 @@ fn damaged_and_foreign_runs_are_refused() {
     let pictures = format!("{study} --report-only --pictures");
     place.refuses(1, &pictures.replace("data data", "data other"), &[run, "a run on other data"]);
     // Two seeds on different data are not averaged.
-    place.stdout("train --model case2 --epochs 2 --seed 2 --data other --device cpu --out st/runs/case2-seed2 --quiet");
+    place.stdout("train --learning-rate 0.1 --momentum 0.5 --model case2 --epochs 2 --seed 2 --data other --device cpu --out st/runs/case2-seed2 --quiet");
     let both = study.replace("--seeds 1", "--seeds 2 --report-only");
     place.refuses(1, &both, &["st/runs/case2-seed2", "on other data than st/runs/case2-seed1"]);
 
