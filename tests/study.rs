@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 const STUDY: &str = "study --data data --device cpu --out st";
 
+/// A run as the study does it.
+const TRAIN: &str = "train --learning-rate 0.1 --momentum 0.5 --batch-size 100 --device cpu --quiet";
+
 fn read(place: &Place, name: &str) -> String {
     fs::read_to_string(place.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -67,9 +70,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
     assert!(printed.contains("st/report.html"), "{printed}");
 
     // The same weights as those of the command.
-    place.stdout(
-        "train --learning-rate 0.1 --momentum 0.5 --model case2 --epochs 1 --seed 2 --batch-size 100 --data data --device cpu --out alone --quiet",
-    );
+    place.stdout(&format!("{TRAIN} --data data --model case2 --epochs 1 --seed 2 --out alone"));
     for file in ["model.safetensors", "confusion.csv"] {
         let [ours, alone] = ["st/runs/case2-seed2", "alone"].map(|run| fs::read(place.path(run).join(file)).unwrap());
         assert!(ours == alone, "{file} is another than that of `train`");
@@ -146,8 +147,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
 #[test]
 fn what_is_unfinished_goes_on() {
     let place = Place::new();
-    let train =
-        "train --learning-rate 0.1 --momentum 0.5 --model case4 --batch-size 100 --data data --device cpu --quiet";
+    let train = format!("{TRAIN} --data data --model case4");
     place.stdout(&format!("{train} --epochs 3 --seed 1 --out whole"));
     place.stdout(&format!("{train} --epochs 1 --seed 1 --out st/runs/case4-seed1"));
     fs::create_dir(place.path("st/runs/case4-seed2")).unwrap();
@@ -197,7 +197,7 @@ fn ctrl_c_keeps_what_is_done_and_says_how_to_go_on() {
     let printed = place.stdout(&study);
     assert!(printed.contains("case2 seed 1  goes on after"), "{printed}");
     assert_eq!((epochs(&place, "case2-seed1").len(), epochs(&place, "case4-seed1").len()), (12, 12));
-    place.stdout("train --learning-rate 0.1 --momentum 0.5 --model case2 --epochs 12 --batch-size 100 --data data --device cpu --out alone --quiet");
+    place.stdout(&format!("{TRAIN} --data data --model case2 --epochs 12 --out alone"));
     let [ours, alone] = ["st/runs/case2-seed1", "alone"].map(|run| fs::read(place.path(run).join("model.safetensors")));
     assert!(ours.unwrap() == alone.unwrap(), "Ctrl-C changed the weights");
 }
@@ -270,7 +270,7 @@ fn damaged_and_foreign_runs_are_refused() {
     let pictures = format!("{study} --report-only --pictures");
     place.refuses(1, &pictures.replace("data data", "data other"), &[run, "a run on other data"]);
     // Two seeds on different data are not averaged.
-    place.stdout("train --learning-rate 0.1 --momentum 0.5 --model case2 --epochs 2 --seed 2 --data other --device cpu --out st/runs/case2-seed2 --quiet");
+    place.stdout(&format!("{TRAIN} --data other --model case2 --epochs 2 --seed 2 --out st/runs/case2-seed2"));
     let both = study.replace("--seeds 1", "--seeds 2 --report-only");
     place.refuses(1, &both, &["st/runs/case2-seed2", "on other data than st/runs/case2-seed1"]);
 
