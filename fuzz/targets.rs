@@ -17,7 +17,6 @@ use std::path::Path;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-#[allow(dead_code)]
 pub const ALL: [Target; 10] = [
     ("idx", idx),
     ("gzip", gzip),

@@ -254,14 +254,14 @@ fn resident() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// 2,000 steps with all that belongs to training: orders, scores read back, evaluations, weights. A leak of one KiB a step
-/// would show.
+/// 10,000 steps with all that belongs to training: orders, scores read back, evaluations, weights. A leak of a tenth of
+/// a KiB a step would show.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_is_flat_over_a_long_run() {
     const SLACK: usize = 1024;
     const WARM_UP: usize = 100;
-    const EPOCHS: usize = WARM_UP + 2000 / (IMAGES / BATCH);
+    const EPOCHS: usize = WARM_UP + 10_000 / (IMAGES / BATCH);
     let _alone = alone();
     let data = DataPair { train: set("train"), test: set("test"), source: "noise".into() };
     for device in &devices()[..2] {

@@ -139,7 +139,7 @@ fn a_failure_says_how_to_repeat_it_and_is_remembered() {
     assert!(entry.reason.contains("NaN") && entry.sources.is_some(), "{entry:?}");
 }
 
-/// Two convolutions and a pool that are worth tuning, and a dense layer that is not.
+/// Two convolutions that are worth tuning, and a dense layer.
 const NETWORK: &str = r#"
 input = [14, 14, 8]
 layers = [
