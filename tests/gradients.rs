@@ -7,7 +7,7 @@
 mod common;
 
 use common::{integers, random};
-use shadegrad::ops::{Activation, Op, Step, activation, conv2d, dense, dropout, pool2d, softmax};
+use shadegrad::ops::{Activation, Op, Step, activation, batch_norm, conv2d, dense, dropout, pool2d, softmax};
 use shadegrad::plan::{Element, Plan, TensorId};
 use shadegrad::reference::Machine;
 use shadegrad::shape::{Padding, Window2d};
@@ -285,6 +285,57 @@ fn softmax_loss() {
             let x: Vec<f64> = numbers(batch * classes, 11).iter().map(|v| 3.0 * v).collect();
             let mean = |x: &[f64]| output(at(x), "loss").iter().sum::<f64>() / f64::from(count);
             compare(&format!("{op:?} of {count} dx"), &output(at(&x), "dx"), &differences(&x, mean));
+        }
+    }
+}
+
+/// Two passes there: what the batch says of a channel depends on all of its rows, and so does every `dx`. Rows of padding
+/// depend on nothing, and no gradient comes to them.
+#[test]
+fn batch_norm() {
+    let shapes = [(3, 5, 2, 3), (4, 4, 3, 2), (5, 1, 2, 4)];
+    for (i, (batch, places, channels, count)) in shapes.into_iter().enumerate() {
+        let geometry = batch_norm::Geometry { batch, places, channels };
+        let (epsilon, momentum) = (1e-3, 0.1);
+        for (producer, activation) in
+            [(0, 1), (1, 0), (2, 3), (3, 2)].map(|(f, g)| (ACTIVATIONS[(f + i) % 4], ACTIVATIONS[g]))
+        {
+            let setting = Setting { step: Step { count, ..Step::default() }, ..Setting::default() };
+            let rows = count as usize * places;
+            let is_counted = |i: usize| i < rows * channels;
+            let forward = |given: &Named<f64>| {
+                let mut tensors = given.clone();
+                let x = activation::Forward { activation: producer, len: geometry.len() };
+                let x = output(run(x, &vec![("x", find(given, "z").unwrap().clone())], &setting), "y");
+                tensors.push(("x", x));
+                let statistics = run(batch_norm::Statistics { geometry, momentum }, &tensors, &setting);
+                tensors.extend(statistics);
+                tensors.extend(run(batch_norm::Forward { geometry, epsilon, activation }, &tensors, &setting));
+                tensors
+            };
+            let given =
+                vec![("z", off_zero(geometry.len(), 1)), ("w", off_zero(channels, 2)), ("b", numbers(channels, 3))];
+            let mut tensors = forward(&given);
+            let y = output(tensors.clone(), "y");
+            let weights: Vec<f64> = numbers(y.len(), 99)
+                .into_iter()
+                .enumerate()
+                .map(|(i, w)| if is_counted(i) { 2.0 * w } else { 0.0 })
+                .collect();
+            let through = activation::Backward { activation, len: y.len() };
+            tensors.push(("dy", output(run(through, &vec![("y", y), ("dy", weights.clone())], &setting), "dx")));
+            tensors.extend(run(batch_norm::BackwardWeight { geometry, epsilon }, &tensors, &setting));
+            tensors.extend(run(batch_norm::BackwardInput { geometry, epsilon, producer }, &tensors, &setting));
+            for (of, gradient) in [("z", "dx"), ("w", "dw"), ("b", "db")] {
+                let loss = |values: &[f64]| {
+                    let mut given = given.clone();
+                    given.iter_mut().filter(|(name, _)| *name == of).for_each(|(_, to)| *to = values.to_vec());
+                    output(forward(&given), "y").iter().zip(&weights).map(|(y, weight)| y * weight).sum::<f64>()
+                };
+                let expected = differences(find(&given, of).unwrap(), loss);
+                let what = format!("{geometry:?} of {count} {producer:?} {activation:?} {gradient}");
+                compare(&what, find(&tensors, gradient).unwrap(), &expected);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is kept of each weight from step to step, beside the weight itself: storages laid out like the weights, which a
 //! checkpoint holds too.
 
+use crate::ops::Parameter;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -55,6 +56,11 @@ impl Companion {
         };
         needed.extend(averages.then_some(Companion::Average));
         needed
+    }
+
+    /// Whether there is one of each value of a parameter: of what is not learned there is an average alone.
+    pub(super) fn is_of(self, parameter: &Parameter) -> bool {
+        parameter.is_learned || self == Companion::Average
     }
 
     /// Its storage, its operand in formulas, and in files, before a dot, the beginning of its keys.

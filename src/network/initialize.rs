@@ -4,6 +4,7 @@
 //! layer leaves the others' weights as they were. Biases start at zero.
 
 use super::{Network, Weights};
+use crate::ops::Start;
 use rand::{Rng, RngExt};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
@@ -52,9 +53,9 @@ fn normal(generator: &mut impl Rng) -> f64 {
 impl Network {
     /// Initial weights; the same for the same seed, everywhere.
     pub fn initialize(&self, seed: u64) -> Weights {
-        let values = self.parameters().into_iter().map(|of| match of.parameter.fans {
-            None => vec![0.0; of.parameter.len()],
-            Some(fans) => {
+        let values = self.parameters().into_iter().map(|of| match of.parameter.start {
+            Start::Constant(value) => vec![value; of.parameter.len()],
+            Start::Drawn(fans) => {
                 let mut generator = generator(seed, &of.tensor);
                 (0..of.parameter.len()).map(|_| self.initializer.draw(fans, &mut generator)).collect()
             }
@@ -86,9 +87,9 @@ mod tests {
         for (of, values) in case1.parameters().iter().zip(case1.initialize(1).values) {
             assert_eq!(values.len(), of.parameter.len());
             let largest = values.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-            match of.parameter.fans {
-                None => assert_eq!(largest, 0.0, "{}", of.tensor),
-                Some([fan_in, fan_out]) => {
+            match of.parameter.start {
+                Start::Constant(value) => assert_eq!((value, largest), (0.0, 0.0), "{}", of.tensor),
+                Start::Drawn([fan_in, fan_out]) => {
                     let limit = (6.0 / (fan_in + fan_out) as f32).sqrt();
                     assert!(largest <= limit && largest > 0.95 * limit, "{}: {largest} of {limit}", of.tensor);
                     let mean = values.iter().sum::<f32>() / values.len() as f32;

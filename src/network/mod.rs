@@ -65,7 +65,7 @@ pub struct NetworkLayer {
 }
 
 /// A parameter in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NetworkParameter {
     /// As the equivalent `nn.Sequential` of PyTorch calls it: `0.weight`.
     pub key: String,
@@ -113,12 +113,12 @@ impl Network {
             let place = format!("layer {number} ({} `{name}`)", layer.kind());
             let output = layer.output(shape).map_err(|problem| Error::Network(format!("{place}: {problem}")))?;
             check_size(&place, "values an image", output.len())?;
-            for parameter in layer.parameters(unflattened) {
+            for parameter in layer.parameters(shape, unflattened) {
                 check_size(&place, &format!("values in its {}", parameter.name), parameter.len())?;
             }
             // Features keep their image as long as there is one feature for each of its values.
             let behind = match output {
-                Shape::Flat(_) if layer.parameters(unflattened).is_empty() => unflattened,
+                Shape::Flat(_) if layer.keeps_places() => unflattened,
                 _ => output,
             };
             network.layers.push(NetworkLayer { name, layer, input: shape, output, unflattened });
@@ -142,7 +142,7 @@ impl Network {
             Shape::Flat(classes) if classes < 2 => {
                 Err(Error::Network(format!("{place}: expected at least 2 classes at the end, got {classes}")))
             }
-            Shape::Flat(_) if self.parameters().is_empty() => {
+            Shape::Flat(_) if self.parameter_count() == 0 => {
                 Err(Error::Network("expected a layer that learns (conv2d, dense), got none".into()))
             }
             Shape::Flat(_) => Ok(()),
@@ -154,7 +154,7 @@ impl Network {
         self.layers.last().map_or(0, |last| last.output.len())
     }
 
-    /// All that it learns, in the order of the layers.
+    /// All that it learns, and what else it keeps from step to step, in the order of the layers.
     pub fn parameters(&self) -> Vec<NetworkParameter> {
         let of_layer = |(index, at): (usize, &NetworkLayer)| {
             let place = |parameter: Parameter| NetworkParameter {
@@ -163,7 +163,7 @@ impl Network {
                 layer: index,
                 parameter,
             };
-            at.layer.parameters(at.unflattened).into_iter().map(place).collect::<Vec<_>>()
+            at.layer.parameters(at.input, at.unflattened).into_iter().map(place).collect::<Vec<_>>()
         };
         self.layers.iter().enumerate().flat_map(of_layer).collect()
     }
@@ -194,7 +194,8 @@ impl Network {
 
     /// Number of values that it learns.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|of| of.parameter.len()).sum()
+        let parameters = self.parameters();
+        parameters.iter().filter(|of| of.parameter.is_learned).map(|of| of.parameter.len()).sum()
     }
 }
 

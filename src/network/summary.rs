@@ -41,7 +41,11 @@ impl Network {
         let parameters = self.parameters();
         let mut total = 0;
         for (index, NetworkLayer { name, layer, output, .. }) in self.layers.iter().enumerate() {
-            let learned: usize = parameters.iter().filter(|of| of.layer == index).map(|of| of.parameter.len()).sum();
+            let learned: usize = parameters
+                .iter()
+                .filter(|of| of.layer == index && of.parameter.is_learned)
+                .map(|of| of.parameter.len())
+                .sum();
             let forward = compiled.train.iter().filter(|pass| pass.label == format!("{name}.forward"));
             let flops = flops(forward) / batch as u64;
             total += flops;

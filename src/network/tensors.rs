@@ -19,6 +19,9 @@ pub(crate) const NAME: &str = "shadegrad.name";
 pub(crate) const NETWORK: &str = "shadegrad.network";
 pub(crate) const SEAL: &str = "shadegrad.sha256";
 
+/// What PyTorch counts in a batch_norm, and does without where it is missing; nothing depends on it.
+const PYTORCH_COUNT: &str = ".num_batches_tracked";
+
 /// Before the keys of weights that are still being trained.
 const TRAINED: &str = "trained.";
 
@@ -47,21 +50,29 @@ impl TensorFile {
 
     /// A tensor for each parameter, in PyTorch's layout.
     pub fn push(&mut self, network: &Network, weights: &Weights) {
-        self.push_prefixed("", network, weights);
+        self.push_prefixed("", network, weights, |_| true);
     }
 
     /// The weights that are being trained, where those without a prefix are their average.
     pub fn push_trained(&mut self, network: &Network, weights: &Weights) {
-        self.push_prefixed(TRAINED, network, weights);
+        self.push_prefixed(TRAINED, network, weights, |_| true);
     }
 
     /// Likewise what lies beside them in a checkpoint.
     pub fn push_companion(&mut self, companion: Companion, network: &Network, values: &Weights) {
-        self.push_prefixed(&prefix(companion), network, values);
+        self.push_prefixed(&prefix(companion), network, values, |parameter| companion.is_of(parameter));
     }
 
-    fn push_prefixed(&mut self, prefix: &str, network: &Network, weights: &Weights) {
-        for (NetworkParameter { key, parameter, .. }, values) in network.parameters().iter().zip(&weights.values) {
+    fn push_prefixed(
+        &mut self,
+        prefix: &str,
+        network: &Network,
+        weights: &Weights,
+        is_in: impl Fn(&Parameter) -> bool,
+    ) {
+        let parameters = network.parameters();
+        let wanted = parameters.iter().zip(&weights.values).filter(|(of, _)| is_in(&of.parameter));
+        for (NetworkParameter { key, parameter, .. }, values) in wanted {
             let start = self.data.len();
             self.data.extend(to_torch(parameter, values).iter().flat_map(|value| value.to_le_bytes()));
             let entry =
@@ -121,8 +132,10 @@ impl Parsed<'_> {
         let parameters = network.parameters();
         let known: BTreeSet<&str> = parameters.iter().map(|of| of.key.as_str()).collect();
         let beside = Companion::ALL.map(prefix);
-        let is_weight =
-            |name: &&str| !name.starts_with(TRAINED) && !beside.iter().any(|prefix| name.starts_with(prefix.as_str()));
+        let is_weight = |name: &&str| {
+            let is_beside = beside.iter().any(|prefix| name.starts_with(prefix.as_str()));
+            !name.starts_with(TRAINED) && !is_beside && !name.ends_with(PYTORCH_COUNT)
+        };
         let names = self.tensors.names().into_iter().filter(is_weight);
         let found: BTreeSet<&str> = names.collect();
         let list = |names: Vec<&&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -139,21 +152,25 @@ impl Parsed<'_> {
             }
             return Err(problem);
         }
-        self.prefixed("", network)
+        self.prefixed("", network, |_| true)
     }
 
     /// The weights that are being trained, where those without a prefix are their average.
     pub fn trained(&self, network: &Network) -> Result<Weights, String> {
-        self.prefixed(TRAINED, network)
+        self.prefixed(TRAINED, network, |_| true)
     }
 
     /// What lies beside them.
     pub fn companion(&self, companion: Companion, network: &Network) -> Result<Weights, String> {
-        self.prefixed(&prefix(companion), network)
+        self.prefixed(&prefix(companion), network, |parameter| companion.is_of(parameter))
     }
 
-    fn prefixed(&self, prefix: &str, network: &Network) -> Result<Weights, String> {
-        let read = |of: &NetworkParameter| read_parameter(&self.tensors, &format!("{prefix}{}", of.key), of);
+    /// What is not there because it cannot be is zero.
+    fn prefixed(&self, prefix: &str, network: &Network, is_in: impl Fn(&Parameter) -> bool) -> Result<Weights, String> {
+        let read = |of: &NetworkParameter| match is_in(&of.parameter) {
+            true => read_parameter(&self.tensors, &format!("{prefix}{}", of.key), of),
+            false => Ok(vec![0.0; of.parameter.len()]),
+        };
         Ok(Weights { values: network.parameters().iter().map(read).collect::<Result<_, String>>()? })
     }
 }

@@ -10,6 +10,9 @@ use crate::plan::{Element, Plan, TensorId};
 pub(super) struct Bank {
     /// All of it.
     pub whole: TensorId,
+    /// Its first part, with all that is learned: what is only kept from step to step lies behind, where no optimizer
+    /// reaches.
+    pub learned: TensorId,
     /// In the order of the parameters.
     pub slices: Vec<TensorId>,
 }
@@ -18,17 +21,24 @@ impl Bank {
     /// `prefix` stands before the parameter's letter: `conv1.dw` with `d`.
     pub fn new(plan: &mut Plan, name: &str, prefix: &str, parameters: &[NetworkParameter]) -> Bank {
         let storage = plan.storage(name, 0, Element::Real);
-        let slices = parameters.iter().map(|of| {
-            let tensor = match of.tensor.rsplit_once('.') {
-                Some((layer, symbol)) => format!("{layer}.{prefix}{symbol}"),
-                None => format!("{prefix}{}", of.tensor),
-            };
-            plan.slice(tensor, &of.parameter.shape, storage)
-        });
-        let slices = slices.collect();
-        // Whole packs of every width, so that the update takes the widest.
-        let len = plan.storages[storage.0].len.next_multiple_of(8);
-        Bank { whole: plan.view(name, &[len], storage, 0), slices }
+        let mut slices: Vec<Option<TensorId>> = vec![None; parameters.len()];
+        let mut add = |plan: &mut Plan, is_learned: bool| {
+            let wanted = parameters.iter().zip(&mut slices).filter(|(of, _)| of.parameter.is_learned == is_learned);
+            for (of, slice) in wanted {
+                let tensor = match of.tensor.rsplit_once('.') {
+                    Some((layer, symbol)) => format!("{layer}.{prefix}{symbol}"),
+                    None => format!("{prefix}{}", of.tensor),
+                };
+                *slice = Some(plan.slice(tensor, &of.parameter.shape, storage));
+            }
+            // Whole packs of every width, so that the update takes the widest.
+            plan.storages[storage.0].len.next_multiple_of(8)
+        };
+        let learned = add(plan, true);
+        let all = add(plan, false);
+        let whole = plan.view(name, &[all], storage, 0);
+        let learned = if learned == all { whole } else { plan.view(format!("{name}.learned"), &[learned], storage, 0) };
+        Bank { whole, learned, slices: slices.into_iter().flatten().collect() }
     }
 }
 
@@ -49,11 +59,11 @@ impl Banks {
     /// Records the one pass that changes the weights; before it what it needs to clip gradients, behind it their average.
     pub fn update(&self, tape: &mut Tape<'_>, options: &CompileOptions) {
         let CompileOptions { optimizer, momentum, nesterov, weight_decay, beta1, beta2, epsilon, .. } = *options;
-        let len = tape.len_of(self.weights.whole);
-        let mut outputs = vec![self.weights.whole];
+        let len = tape.len_of(self.weights.learned);
+        let mut outputs = vec![self.weights.learned];
         let own = self.companions.iter().filter(|(companion, _)| *companion != Companion::Average);
-        outputs.extend(own.map(|(_, bank)| bank.whole));
-        let mut inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.whole).collect();
+        outputs.extend(own.map(|(_, bank)| bank.learned));
+        let mut inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.learned).collect();
         let clipped = options.clip_norm.is_some();
         if let Some(most) = options.clip_norm {
             let scale = tape.tensor("clip.scale", &[1], Element::Real);
@@ -72,7 +82,7 @@ impl Banks {
             }
         }
         if let Some(decay) = options.ema {
-            let op = average::Update { len, decay };
+            let op = average::Update { len: tape.len_of(self.weights.whole), decay };
             tape.pass("average.update", op, &[self.weights.whole], &[self.judged().whole]);
         }
     }

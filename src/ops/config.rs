@@ -87,6 +87,14 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error>
         .ok_or_else(|| Error::custom(format!("expected a number from 0 to below 1, got {value}")))
 }
 
+/// `deserialize_with`: a number above 0 that `f32` has too.
+pub(crate) fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let value = Value::deserialize(from)?;
+    let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+    let is_fine = |number: &f64| (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(number);
+    number.filter(is_fine).ok_or_else(|| Error::custom(format!("expected a number above 0, got {value}")))
+}
+
 /// `with`: rows and columns, as one number where they are equal.
 pub(crate) mod pair {
     use super::*;

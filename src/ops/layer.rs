@@ -8,7 +8,7 @@
 //! is [`Flow::producer`] (equation 8 is split between two layers this way).
 
 use super::config::{keys, read};
-use super::{Activation, Tape, activation, conv2d, dense, dropout, flatten, pool2d};
+use super::{Activation, Tape, activation, batch_norm, conv2d, dense, dropout, flatten, pool2d};
 use crate::plan::TensorId;
 use crate::shape::Shape;
 use std::fmt::Debug;
@@ -24,10 +24,14 @@ pub trait Layer: Debug + Send + Sync {
     fn settings(&self) -> toml::Table;
     /// The shape that it makes of `input`; the message of an error says expected and got.
     fn output(&self, input: Shape) -> Result<Shape, String>;
-    /// What it learns. `input` is the shape as it was before any `flatten`, since PyTorch orders a flattened image by
-    /// channel first.
-    fn parameters(&self, _input: Shape) -> Vec<Parameter> {
+    /// What it learns, and what it keeps from step to step. `unflattened` is `input` as it was before any `flatten`, since
+    /// PyTorch orders a flattened image by channel first.
+    fn parameters(&self, _input: Shape, _unflattened: Shape) -> Vec<Parameter> {
         Vec::new()
+    }
+    /// Whether each value of `y` is that of `x` in the same place, or comes of it.
+    fn keeps_places(&self) -> bool {
+        false
     }
     /// For layers that are nothing but an activation: which. The layer before may compute it in its epilogue.
     fn activation(&self) -> Option<Activation> {
@@ -96,10 +100,10 @@ impl Flow {
     }
 }
 
-/// Something that is learned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something that is learned, or kept from step to step.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// `weight` or `bias`, as PyTorch calls it.
+    /// `weight`, `bias` or `running_mean`, as PyTorch calls it.
     pub name: &'static str,
     /// Our dimensions, slowest first: `[R,S,C,K]`, `[I,O]` or `[K]`.
     pub shape: Vec<usize>,
@@ -109,20 +113,44 @@ pub struct Parameter {
     pub order: Vec<usize>,
     /// PyTorch's dimensions: `[K,C,R,S]`, `[O,I]` or `[K]`.
     pub torch_shape: Vec<usize>,
-    /// Inputs that one output sums, and outputs that one input reaches; nothing for biases, which start at zero.
-    pub fans: Option<[usize; 2]>,
+    /// Its first values.
+    pub start: Start,
+    /// Whether gradients change it. What the forward pass keeps for evaluation has none, and no optimizer touches it.
+    pub is_learned: bool,
+}
+
+/// What the values of a parameter are before the first step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Start {
+    /// Drawn by the network's [`crate::network::Initializer`]: inputs that one output sums, and outputs that one input
+    /// reaches.
+    Drawn([usize; 2]),
+    /// All the same.
+    Constant(f32),
 }
 
 impl Parameter {
-    /// One number a channel.
+    /// One number a channel, from zero.
     pub fn bias(channels: usize) -> Parameter {
         let shape = vec![channels];
-        Parameter { name: "bias", axes: shape.clone(), order: vec![0], torch_shape: shape.clone(), shape, fans: None }
+        Parameter {
+            name: "bias",
+            axes: shape.clone(),
+            order: vec![0],
+            torch_shape: shape.clone(),
+            shape,
+            start: Start::Constant(0.0),
+            is_learned: true,
+        }
     }
 
-    /// The letter of formulas and tensor names: `w`, `b`.
+    /// As formulas and tensor names have it: `w`, `b`, else its name.
     pub fn symbol(&self) -> &'static str {
-        &self.name[..1]
+        match self.name {
+            "weight" => "w",
+            "bias" => "b",
+            name => name,
+        }
     }
 
     /// Number of values.
@@ -184,6 +212,13 @@ pub const OPS: &[LayerKind] = &[
         takes_activation: true,
         keys: keys::<dense::Dense>,
         read: |table| Ok(Arc::new(read::<dense::Dense>(table)?)),
+    },
+    LayerKind {
+        name: "batch_norm",
+        stem: "norm",
+        takes_activation: true,
+        keys: keys::<batch_norm::BatchNorm>,
+        read: |table| Ok(Arc::new(read::<batch_norm::BatchNorm>(table)?)),
     },
     LayerKind::activation("relu", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Relu)))),
     LayerKind::activation("sigmoid", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Sigmoid)))),

@@ -8,6 +8,7 @@ pub mod activation;
 pub mod adam;
 pub mod augment;
 pub mod average;
+pub mod batch_norm;
 pub mod clip;
 mod config;
 pub mod conv2d;
@@ -28,7 +29,7 @@ mod tape;
 
 pub use activation::Activation;
 pub(crate) use config::LARGEST as LARGEST_SETTING;
-pub use layer::{Flow, Layer, LayerKind, OPS, Parameter, Site};
+pub use layer::{Flow, Layer, LayerKind, OPS, Parameter, Site, Start};
 pub use record::{Choose, Form, OperandSource, Recorder, Settings, Tile, record};
 pub use tape::Tape;
 
@@ -169,6 +170,7 @@ pub fn unkind() -> Vec<Box<dyn Op>> {
         dense::unkind(),
         pool2d::unkind(),
         activation::unkind(),
+        batch_norm::unkind(),
         dropout::unkind(),
         softmax::unkind(),
         score::unkind(),

@@ -11,7 +11,7 @@ use shadegrad::profile::{copy, multiply_add};
 use shadegrad::tune::candidates_from;
 use shadegrad::verify::{self, functions::functions};
 
-/// The layers that the presets lack: every activation and pool, padding, strides, odd channels.
+/// The layers that the presets lack: every activation and pool, normalisation, padding, strides, odd channels.
 const RARE: &str = r#"
 input = [16, 15, 3]
 [[layers]]
@@ -41,6 +41,9 @@ kernel = 3
 padding = [1, 1]
 activation = "tanh"
 [[layers]]
+type = "batch_norm"
+activation = "relu"
+[[layers]]
 type = "average_pool2d"
 size = 2
 stride = 1
@@ -63,6 +66,8 @@ units = 7
 [[layers]]
 type = "dense"
 units = 12
+[[layers]]
+type = "batch_norm"
 activation = "sigmoid"
 [[layers]]
 type = "dense"

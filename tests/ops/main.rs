@@ -7,6 +7,7 @@ mod activation;
 mod adam;
 mod augment;
 mod average;
+mod batch_norm;
 mod clip;
 mod conv2d;
 mod dense;

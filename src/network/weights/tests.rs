@@ -134,3 +134,28 @@ fn a_file_without_a_network_says_so() {
     let message = Weights::open(&folder.path().join("none.safetensors")).unwrap_err().to_string();
     assert!(message.contains("cannot read") && message.contains("none.safetensors"), "{message}");
 }
+
+/// Behind a flatten a batch_norm's numbers go with the features, which PyTorch counts by channel first; the dense layer
+/// behind it still knows the image. What PyTorch counts besides is passed over.
+#[test]
+fn a_batch_norm_is_in_pytorch_s_layout() {
+    let text = "name = 'small'\ninput = [2, 1, 2]\n[[layers]]\ntype = 'batch_norm'\n[[layers]]\ntype = 'flatten'\n\
+                [[layers]]\ntype = 'batch_norm'\n[[layers]]\ntype = 'dense'\nunits = 2\n";
+    let network = Network::from_toml("test", text).unwrap();
+    assert_eq!(network.parameter_count(), 2 * 2 + 2 * 4 + 4 * 2 + 2);
+    let weights = numbered(&network);
+    let bytes = weights.to_bytes(&network);
+    assert_eq!(tensor(&bytes, "0.running_var"), (vec![2], vec![300.0, 301.0]));
+    // (h,c) = 00 01 10 11 becomes (c,h) = 00 10 01 11.
+    assert_eq!(tensor(&bytes, "2.weight"), (vec![4], vec![400.0, 402.0, 401.0, 403.0]));
+    assert_eq!(tensor(&bytes, "2.running_mean"), (vec![4], vec![600.0, 602.0, 601.0, 603.0]));
+    assert_eq!(tensor(&bytes, "3.weight").1, [800.0, 804.0, 802.0, 806.0, 801.0, 805.0, 803.0, 807.0]);
+
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let count = 7i64.to_le_bytes();
+    let count = safetensors::tensor::TensorView::new(safetensors::Dtype::I64, Vec::new(), &count).unwrap();
+    let mut tensors: Vec<_> = file.tensors();
+    tensors.push(("0.num_batches_tracked".into(), count));
+    let theirs = safetensors::serialize(tensors, None).unwrap();
+    assert_eq!(super::super::tensors::parse(&theirs).unwrap().weights(&network).unwrap(), weights);
+}

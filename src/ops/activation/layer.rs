@@ -28,6 +28,10 @@ impl Layer for ActivationLayer {
         Some(self.0)
     }
 
+    fn keeps_places(&self) -> bool {
+        true
+    }
+
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
         let op = Forward { activation: self.0, len: tape.batch() * at.input.len() };
         let y = tape.output(at);

@@ -1,6 +1,6 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::config::{self, times};
-use crate::ops::{Flow, Layer, Parameter, Site, Tape};
+use crate::ops::{Flow, Layer, Parameter, Site, Start, Tape};
 use crate::plan::TensorId;
 use crate::shape::{Padding, Shape, Window2d};
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ impl Layer for Conv2d {
         Ok(Shape::Image([window.out_height, window.out_width, filters]))
     }
 
-    fn parameters(&self, input: Shape) -> Vec<Parameter> {
+    fn parameters(&self, input: Shape, _unflattened: Shape) -> Vec<Parameter> {
         let Shape::Image([_, _, channels]) = input else { return Vec::new() };
         let ([rows, columns], filters) = (self.kernel, self.filters);
         let area = rows * columns;
@@ -83,7 +83,8 @@ impl Layer for Conv2d {
             shape,
             order: vec![3, 2, 0, 1],
             torch_shape: vec![filters, channels, rows, columns],
-            fans: Some([area * channels, area * filters]),
+            start: Start::Drawn([area * channels, area * filters]),
+            is_learned: true,
         };
         vec![weight, Parameter::bias(filters)]
     }

@@ -1,5 +1,5 @@
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
-use crate::ops::{Flow, Layer, Parameter, Site, Tape, config};
+use crate::ops::{Flow, Layer, Parameter, Site, Start, Tape, config};
 use crate::plan::TensorId;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
@@ -40,10 +40,10 @@ impl Layer for Dense {
         }
     }
 
-    fn parameters(&self, input: Shape) -> Vec<Parameter> {
+    fn parameters(&self, input: Shape, unflattened: Shape) -> Vec<Parameter> {
         let (inputs, units) = (input.len(), self.units);
         // Behind an image this is a convolution by a window of the image's size, and is permuted like one.
-        let (axes, order) = match input {
+        let (axes, order) = match unflattened {
             Shape::Image([height, width, channels]) => (vec![height, width, channels, units], vec![3, 2, 0, 1]),
             Shape::Flat(_) => (vec![inputs, units], vec![1, 0]),
         };
@@ -53,7 +53,8 @@ impl Layer for Dense {
             axes,
             order,
             torch_shape: vec![units, inputs],
-            fans: Some([inputs, units]),
+            start: Start::Drawn([inputs, units]),
+            is_learned: true,
         };
         vec![weight, Parameter::bias(units)]
     }

@@ -29,6 +29,10 @@ impl Layer for Dropout {
         Ok(input)
     }
 
+    fn keeps_places(&self) -> bool {
+        true
+    }
+
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
         if !tape.training() || self.rate == 0.0 {
             return x;

@@ -23,6 +23,10 @@ impl Layer for Flatten {
         Ok(Shape::Flat(input.len()))
     }
 
+    fn keeps_places(&self) -> bool {
+        true
+    }
+
     fn forward(&self, _tape: &mut Tape<'_>, _at: &Site<'_>, x: TensorId) -> TensorId {
         x
     }

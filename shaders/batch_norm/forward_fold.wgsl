@@ -1,0 +1,28 @@
+// batch_norm / forward: what a channel's elements have in common
+//   folded[0,c] = mean[c]   folded[1,c] = w[c] / sqrt(var[c] + EPSILON)   folded[2,c] = b[c]
+//   all [C], folded [3,C]
+//   an invocation computes a pack of channels
+
+const EPSILON = 1e-5;
+
+@group(0) @binding(0) var<storage, read> w: array<Pack>;
+@group(0) @binding(1) var<storage, read> b: array<Pack>;
+@group(0) @binding(2) var<storage, read> mean: array<Pack>;
+@group(0) @binding(3) var<storage, read> variance: array<Pack>;
+@group(0) @binding(4) var<storage, read_write> folded: array<Pack>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let c = linear_index(group, local);
+    if c >= COUNT {
+        return;
+    }
+    var scale = unpack(w[c]);
+    var spread = unpack(variance[c]);
+    for (var e = 0u; e < VECTORS; e++) {
+        scale[e] /= sqrt(spread[e] + EPSILON);
+    }
+    folded[c] = mean[c];
+    folded[COUNT + c] = pack(scale);
+    folded[2u * COUNT + c] = b[c];
+}

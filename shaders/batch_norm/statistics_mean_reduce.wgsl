@@ -1,0 +1,28 @@
+// batch_norm / statistics, mean: the parts
+//   mean[c] = sum over s of partial[s,c] / M
+//   partial [PARTS,C]   mean [C]
+//   an invocation computes a pack of channels
+
+const PARTS = 1u;
+
+@group(0) @binding(0) var<storage, read> partial: array<Pack>;
+@group(0) @binding(1) var<storage, read_write> mean: array<Pack>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let c = linear_index(group, local);
+    if c >= COUNT {
+        return;
+    }
+    var sum: array<vec4<f32>, VECTORS>;
+    for (var s = 0u; s < PARTS; s++) {
+        var values = unpack(partial[s * COLUMNS + c]);
+        for (var e = 0u; e < VECTORS; e++) {
+            sum[e] += values[e];
+        }
+    }
+    for (var e = 0u; e < VECTORS; e++) {
+        sum[e] /= f32(counted());
+    }
+    mean[c] = pack(sum);
+}

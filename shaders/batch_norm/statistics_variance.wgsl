@@ -1,0 +1,28 @@
+// batch_norm / statistics, variance
+//   partial[s,c] = sum over the rows of part s that count of (x[row,c] - mean[c])^2
+//   x [ROWS,C]   mean [C]   partial [parts,C]
+//   an invocation adds CHUNK rows of one pack of channels; statistics_variance_reduce adds the parts
+
+@group(0) @binding(0) var<storage, read> x: array<Pack>;
+@group(0) @binding(1) var<storage, read> mean: array<Pack>;
+@group(0) @binding(2) var<storage, read_write> partial: array<Pack>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = linear_index(group, local);
+    if i >= COUNT {
+        return;
+    }
+    let column = i % COLUMNS;
+    let first = i / COLUMNS * CHUNK;
+    var middle = unpack(mean[column]);
+    var sum: array<vec4<f32>, VECTORS>;
+    for (var row = first; row < min(first + CHUNK, counted()); row++) {
+        var values = unpack(x[row * COLUMNS + column]);
+        for (var e = 0u; e < VECTORS; e++) {
+            let off = values[e] - middle[e];
+            sum[e] += off * off;
+        }
+    }
+    partial[i] = pack(sum);
+}

@@ -1,0 +1,148 @@
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
+use crate::fast::sums::WORTH;
+use crate::fast::{Fast, Team, vectorized};
+use crate::reference::Tensors;
+use rayon::prelude::*;
+
+/// Adds up `rows` rows in blocks whose borders do not depend on the number of threads. `add` adds a block, given by the
+/// elements of its rows, to `out`.
+fn sum_rows(
+    team: &Team,
+    rows: usize,
+    channels: usize,
+    out: &mut [f32],
+    add: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
+) {
+    const ROWS: usize = 256;
+    let len = out.len();
+    let mut shared = team.shared();
+    let partial = shared.at_least(rows.div_ceil(ROWS) * len);
+    let blocks = partial.par_chunks_exact_mut(len).with_min_len(WORTH.div_ceil(ROWS * channels));
+    blocks.enumerate().for_each(|(block, out)| {
+        let block = block * ROWS..((block + 1) * ROWS).min(rows);
+        out.fill(0.0);
+        add(block.start * channels..block.end * channels, out);
+    });
+    out.fill(0.0);
+    for block in partial.chunks_exact(len) {
+        out.iter_mut().zip(block).for_each(|(out, value)| *out += value);
+    }
+}
+
+/// `1 / sqrt(var + epsilon)`
+fn inverse(var: &[f32], epsilon: f32) -> Vec<f32> {
+    var.iter().map(|var| 1.0 / (var + epsilon).sqrt()).collect()
+}
+
+/// Whole rows that are worth a thread.
+fn part(team: &Team, geometry: Geometry) -> usize {
+    team.part(geometry.rows(), WORTH.div_ceil(geometry.channels)) * geometry.channels
+}
+
+impl Fast for Statistics {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let x = tensors.input("x");
+        let rows = self.geometry.counted(&tensors.step);
+        let [mean, var, running_mean, running_var] =
+            ["mean", "var", "running_mean", "running_var"].map(|name| tensors.output(name));
+        let channels = self.geometry.channels;
+        let m = rows as f32;
+        sum_rows(team, rows, channels, mean, |block, mean| {
+            vectorized!(team, {
+                for x in x[block].chunks_exact(channels) {
+                    mean.iter_mut().zip(x).for_each(|(mean, x)| *mean += x);
+                }
+            });
+        });
+        mean.iter_mut().for_each(|mean| *mean /= m);
+        sum_rows(team, rows, channels, var, |block, var| {
+            vectorized!(team, {
+                for x in x[block].chunks_exact(channels) {
+                    for ((var, x), mean) in var.iter_mut().zip(x).zip(&*mean) {
+                        *var += (x - mean) * (x - mean);
+                    }
+                }
+            });
+        });
+        let unbiased = m / (m - 1.0).max(1.0);
+        let keep = |running: &mut f32, batch: f32| *running = (1.0 - self.momentum) * *running + self.momentum * batch;
+        for c in 0..channels {
+            var[c] /= m;
+            keep(&mut running_mean[c], mean[c]);
+            keep(&mut running_var[c], unbiased * var[c]);
+        }
+    }
+}
+
+impl Fast for Forward {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let [x, w, b, mean, var] = ["x", "w", "b", "mean", "var"].map(|name| tensors.input(name));
+        let y = tensors.output("y");
+        let channels = self.geometry.channels;
+        let mut scale = inverse(var, self.epsilon);
+        scale.iter_mut().zip(w).for_each(|(scale, w)| *scale *= w);
+        let part = part(team, self.geometry);
+        y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
+            vectorized!(team, {
+                for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                    for c in 0..channels {
+                        y[c] = (x[c] - mean[c]) * scale[c] + b[c];
+                    }
+                }
+                y.iter_mut().for_each(|y| *y = self.activation.apply(*y));
+            });
+        });
+    }
+}
+
+impl Fast for BackwardWeight {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let [x, dy, mean, var] = ["x", "dy", "mean", "var"].map(|name| tensors.input(name));
+        let rows = self.geometry.counted(&tensors.step);
+        let (dw, db) = (tensors.output("dw"), tensors.output("db"));
+        let channels = self.geometry.channels;
+        let mut sums = vec![0.0; 2 * channels];
+        sum_rows(team, rows, channels, &mut sums, |block, sums| {
+            vectorized!(team, {
+                let (db, dw) = sums.split_at_mut(channels);
+                for (x, dy) in x[block.clone()].chunks_exact(channels).zip(dy[block].chunks_exact(channels)) {
+                    for c in 0..channels {
+                        db[c] += dy[c];
+                        dw[c] += dy[c] * (x[c] - mean[c]);
+                    }
+                }
+            });
+        });
+        db.copy_from_slice(&sums[..channels]);
+        for ((dw, sum), inverse) in dw.iter_mut().zip(&sums[channels..]).zip(inverse(var, self.epsilon)) {
+            *dw = sum * inverse;
+        }
+    }
+}
+
+impl Fast for BackwardInput {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+        let [x, dy, w, mean, var, dw, db] = ["x", "dy", "w", "mean", "var", "dw", "db"].map(|name| tensors.input(name));
+        let rows = self.geometry.counted(&tensors.step);
+        let (dx, padding) = tensors.output("dx").split_at_mut(rows * self.geometry.channels);
+        padding.fill(0.0);
+        let channels = self.geometry.channels;
+        let m = rows as f32;
+        let inverse = inverse(var, self.epsilon);
+        let scale: Vec<f32> = inverse.iter().zip(w).map(|(inverse, w)| inverse * w).collect();
+        let slope: Vec<f32> = inverse.iter().zip(dw).map(|(inverse, dw)| inverse * dw / m).collect();
+        let offset: Vec<f32> = db.iter().map(|db| db / m).collect();
+        let part = part(team, self.geometry);
+        dx.par_chunks_mut(part).zip(x.par_chunks(part)).zip(dy.par_chunks(part)).for_each(|((dx, x), dy)| {
+            vectorized!(team, {
+                let rows = dx.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(dy.chunks_exact(channels));
+                for ((dx, x), dy) in rows {
+                    for c in 0..channels {
+                        dx[c] = scale[c] * (dy[c] - offset[c] - (x[c] - mean[c]) * slope[c]);
+                    }
+                }
+                self.producer.multiply_derivative(dx, x);
+            });
+        });
+    }
+}

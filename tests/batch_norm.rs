@@ -1,0 +1,188 @@
+//! Networks with batch_norm: what is kept from step to step is kept right everywhere, and no optimizer touches it.
+
+#[path = "common/spots.rs"]
+mod spots;
+
+use shadegrad::checkpoint::Checkpoint;
+use shadegrad::data::{DataPair, Dataset};
+use shadegrad::evaluate::Predictor;
+use shadegrad::fast::Instructions;
+use shadegrad::machine::{Device, DeviceChoice};
+use shadegrad::network::{Network, Optimizer, Weights};
+use shadegrad::train::{Event, TrainOptions, Trainer};
+use spots::{data, gpu, options};
+use std::ops::ControlFlow;
+
+/// Behind a convolution, a flatten and a dense layer; channels in fours and not.
+const NETWORK: &str = r#"
+input = [10, 9, 2]
+[[layers]]
+type = "conv2d"
+filters = 6
+kernel = 3
+[[layers]]
+type = "batch_norm"
+activation = "relu"
+[[layers]]
+type = "max_pool2d"
+size = 2
+[[layers]]
+type = "flatten"
+[[layers]]
+type = "batch_norm"
+[[layers]]
+type = "dense"
+units = 8
+[[layers]]
+type = "batch_norm"
+momentum = 0.3
+activation = "tanh"
+[[layers]]
+type = "dense"
+units = 4
+"#;
+
+/// One on the images themselves, so that what it keeps follows from them alone.
+const FIRST: &str = "input = [10, 9, 2]\n[[layers]]\ntype = 'batch_norm'\nmomentum = 0.25\n\
+                     [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 4\n";
+
+fn network(text: &str) -> Network {
+    Network::from_toml("test", text).unwrap()
+}
+
+fn devices() -> Vec<Device> {
+    let cpu = |threads| Device::cpu(Some(threads), Instructions::best(), None).unwrap();
+    vec![cpu(1), cpu(3), gpu().clone()]
+}
+
+fn train(device: &Device, network: &Network, data: &DataPair, options: &TrainOptions) -> (Vec<f64>, Weights) {
+    let mut trainer = Trainer::new(device, network, data, options.clone(), None).unwrap();
+    let mut losses = Vec::new();
+    let outcome = pollster::block_on(trainer.run(&mut |event| {
+        if let Event::Steps(report) = event {
+            losses.extend_from_slice(report.losses);
+        }
+        Ok(ControlFlow::Continue(()))
+    }));
+    outcome.unwrap();
+    (losses, pollster::block_on(trainer.weights()).unwrap())
+}
+
+/// As in `training.rs`: each step's gradient is off by some u of its size, here behind a division by deviations that begin
+/// near 0.1; ten steps of rate 0.02 keep that below 1e-4. A wrong factor shows at 1e-2.
+#[test]
+fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
+    let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
+    let (network, data) = (network(NETWORK), data(95, 30));
+    let plain = TrainOptions { epochs: 2, weight_decay: 1e-2, learning_rate: 0.02, ..options() };
+    // The bias of a layer before a batch_norm has no gradient but rounding, which Adam would make whole steps of.
+    let adam = TrainOptions { optimizer: Optimizer::AdamW, epsilon: 1e-2, ema: Some(0.8), ..plain.clone() };
+    for options in [plain, adam] {
+        let (expected, expected_weights) = train(&reference, &network, &data, &options);
+        for device in devices() {
+            let (losses, weights) = train(&device, &network, &data, &options);
+            for (loss, expected) in losses.iter().zip(&expected) {
+                let relative = (loss - expected).abs() / expected;
+                assert!(relative <= 1e-4, "{}: loss {loss}, expected {expected}", device.description);
+            }
+            let pairs = weights.values.iter().flatten().zip(expected_weights.values.iter().flatten());
+            let worst = pairs.map(|(got, expected)| f64::from((got - expected).abs())).fold(0.0, f64::max);
+            println!("{}: {worst:.1e} apart", device.description);
+            assert!(worst <= 1e-4, "{}: weights {worst} apart", device.description);
+        }
+    }
+}
+
+/// Mean and unbiased variance of each channel of all images.
+fn moments(set: &Dataset) -> Vec<[f64; 2]> {
+    let channels = set.image_shape[2];
+    let of_channel = |c: usize| {
+        let all = (0..set.len()).flat_map(|index| set.image(index).iter().skip(c).step_by(channels));
+        let values: Vec<f64> = all.map(|byte| f64::from(*byte) / 255.0).collect();
+        let m = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / m;
+        [mean, values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (m - 1.0)]
+    };
+    (0..channels).map(of_channel).collect()
+}
+
+/// Every step sees all images, so after k steps 0.75^k of the beginning is left, whatever decay does to weights.
+#[test]
+fn what_is_kept_is_no_weight() {
+    let (network, data) = (network(FIRST), data(40, 10));
+    let steps = 5;
+    let plain = TrainOptions {
+        epochs: steps,
+        batch_size: 40,
+        learning_rate: 0.1,
+        weight_decay: 0.5,
+        ..TrainOptions::default()
+    };
+    let adam = TrainOptions { optimizer: Optimizer::Adam, momentum: 0.0, ..plain.clone() };
+    let adamw = TrainOptions { optimizer: Optimizer::AdamW, clip_norm: Some(0.1), ..adam.clone() };
+    let left = 0.75f64.powi(steps as i32);
+    for options in [plain, adam, adamw] {
+        for device in devices() {
+            let (_, weights) = train(&device, &network, &data, &options);
+            let [_, _, mean, var] = [0, 1, 2, 3].map(|index| &weights.values[index]);
+            for (c, [batch_mean, batch_var]) in moments(&data.train).into_iter().enumerate() {
+                let expected = [(1.0 - left) * batch_mean, left + (1.0 - left) * batch_var];
+                for (got, expected) in [mean[c], var[c]].into_iter().zip(expected) {
+                    let error = (f64::from(got) - expected).abs();
+                    assert!(error <= 1e-5, "{}: {got}, expected {expected}", device.description);
+                }
+            }
+        }
+    }
+}
+
+/// A prediction looks at what was kept: an image is not judged by its neighbours in a batch.
+#[test]
+fn an_image_alone_is_the_same_image() {
+    let (network, data) = (network(NETWORK), data(95, 30));
+    let options = TrainOptions { epochs: 3, ..options() };
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &network, &data, options.clone(), None).unwrap();
+        let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
+        let weights = pollster::block_on(trainer.weights()).unwrap();
+        let mut predictor = Predictor::new(&device, &network, &weights).unwrap();
+        let right = (0..data.test.len()).filter(|index| {
+            let scores = pollster::block_on(predictor.predict(data.test.image(*index))).unwrap();
+            let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
+            best == usize::from(data.test.labels[*index])
+        });
+        let right = right.count() as f64 / data.test.len() as f64;
+        assert_eq!(right, outcome.evaluation.unwrap().accuracy(), "{}", device.description);
+        assert!(right > 0.5, "{}: nothing was learned: {right}", device.description);
+    }
+}
+
+#[test]
+fn a_resumed_run_is_the_same_run() {
+    let (network, data) = (network(NETWORK), data(95, 30));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let options = TrainOptions { epochs: 2, ema: Some(0.9), every_step: true, weight_decay: 1e-2, ..options() };
+    for device in devices() {
+        let end = |trainer: &mut Trainer<'_>| {
+            let mut checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
+            checkpoint.state.progress.epoch.seconds = 0.0;
+            checkpoint.to_bytes()
+        };
+        let run = |trainer: &mut Trainer<'_>, until: usize| {
+            pollster::block_on(trainer.run(&mut |event| {
+                let ends = matches!(&event, Event::Steps(report) if report.first_step + report.losses.len() > until);
+                Ok(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            }))
+            .unwrap()
+        };
+        let mut whole = Trainer::new(&device, &network, &data, options.clone(), None).unwrap();
+        run(&mut whole, usize::MAX);
+        let mut first = Trainer::new(&device, &network, &data, options.clone(), None).unwrap();
+        assert!(run(&mut first, 3).interrupted);
+        pollster::block_on(first.checkpoint()).unwrap().save(&path).unwrap();
+        let mut second = Trainer::resume(&device, Checkpoint::load(&path).unwrap(), &data).unwrap();
+        run(&mut second, usize::MAX);
+        assert!(end(&mut second) == end(&mut whole), "{}: the run ends elsewhere", device.description);
+    }
+}
