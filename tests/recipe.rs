@@ -129,7 +129,7 @@ fn what_is_taken_is_said() {
 #[test]
 fn recipes_that_cannot_be_are_named() {
     let place = Place::new();
-    let mut refuses = |recipe: &str, commands: &[&str], says: &str| {
+    let refuses = |recipe: &str, commands: &[&str], says: &str| {
         fs::write(place.path("best.toml"), format!("{MODEL}{recipe}")).unwrap();
         for command in commands {
             place.refuses(1, &format!("{command} best.toml"), &[&format!("error: best.toml: {says}")]);
