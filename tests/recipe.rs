@@ -77,6 +77,9 @@ fn the_command_line_wins() {
         let expected = options(&place, &format!("--model tiny.toml {given} {}", by_hand(RECIPES[0], aside)));
         assert_eq!(options(&place, &format!("--model best.toml {given}")), expected, "{given}");
     }
+    let off = options(&place, "--model best.toml --augment none --ema none --clip-norm none --patience none");
+    let has = ["augment", "ema", "clip_norm", "patience"].map(|key| off.contains_key(key));
+    assert_eq!(has, [false; 4], "{off}");
     let place = self::place(RECIPES[1]);
     let options = options(&place, "--model best.toml --nesterov=false --warmup none");
     assert_eq!(options["nesterov"].as_bool(), Some(false));
