@@ -54,6 +54,8 @@ impl Recipe {
         let is_plain = |value: &Value| value.is_str() || value.is_integer() || value.is_float() || value.is_bool();
         match options.iter().find(|(_, value)| !is_plain(value)) {
             Some((key, value)) => Err(format!("{key}: expected a text, a number, true or false, got {value}")),
+            // Networks that say nothing are equal, wherever they are from.
+            None if options.is_empty() => Ok(Recipe::default()),
             None => Ok(Recipe { origin: origin.into(), options }),
         }
     }
