@@ -1,6 +1,6 @@
 //! `shadegrad summary` and `shadegrad plan`
 
-use super::DeviceOption;
+use super::{DeviceOption, train};
 use clap::Args;
 use shadegrad::Result;
 use shadegrad::network::{CompileOptions, Network};
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct SummaryOptions {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
+    #[arg(help = crate::cli::model_help())]
     model: String,
     /// Images a step
     #[arg(long, default_value_t = 100)]
@@ -18,7 +18,7 @@ pub struct SummaryOptions {
 
 #[derive(Args)]
 pub struct PlanOptions {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
+    #[arg(help = crate::cli::model_help())]
     model: String,
     /// Images a step
     #[arg(long, default_value_t = 100)]
@@ -31,7 +31,9 @@ pub struct PlanOptions {
 }
 
 pub fn summary(options: &SummaryOptions) -> Result<ExitCode> {
-    print!("{}", Network::open(&options.model)?.summary(options.batch_size)?);
+    let network = Network::open(&options.model)?;
+    train::check_recipe(&network.recipe)?;
+    print!("{}", network.summary(options.batch_size)?);
     Ok(ExitCode::SUCCESS)
 }
 

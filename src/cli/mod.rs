@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
+use shadegrad::network::Preset;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -122,6 +123,11 @@ impl DataOption {
     }
 }
 
+/// Help of an option or argument that names a network.
+fn model_help() -> String {
+    format!("A preset ({}) or a network file that ends in .toml", Preset::names())
+}
+
 /// Set by the first Ctrl-C; the second ends the program. It is the same flag for everyone who asks, because a handler can
 /// be installed only once.
 fn stop_on_ctrl_c() -> Arc<AtomicBool> {
@@ -143,7 +149,8 @@ fn stop_on_ctrl_c() -> Arc<AtomicBool> {
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Train(options) => train::run(&options),
+        // Those behind the name of the command.
+        Command::Train(options) => train::run(*options, &std::env::args_os().skip(2).collect::<Vec<_>>()),
         Command::Study(options) => study::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
+    #[arg(help = crate::cli::model_help())]
     model: String,
     /// What to write; several with commas
     #[arg(long, value_enum, value_delimiter = ',', default_value = "wgsl")]

@@ -2,6 +2,8 @@
 
 mod optimizer;
 mod options;
+mod or_none;
+mod recipe;
 mod record;
 mod report;
 mod schedule;
@@ -12,6 +14,7 @@ use super::tune::Rest;
 use super::{INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::grouped;
 pub use options::Options;
+pub use recipe::check as check_recipe;
 pub use record::Record;
 use record::{Command, Origin};
 use report::Reporter;
@@ -21,6 +24,7 @@ use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
 use shadegrad::train::{EpochReport, Event, Outcome, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
+use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,8 +42,11 @@ pub enum Ended {
     Interrupted(PathBuf),
 }
 
-pub fn run(options: &Options) -> Result<ExitCode> {
-    match run_to_end(options)? {
+/// `arguments` are those that the options were parsed from.
+pub fn run(options: Options, arguments: &[OsString]) -> Result<ExitCode> {
+    // A run that goes on has its options already.
+    let options = if options.resume.is_some() { options } else { recipe::complete(options, arguments)? };
+    match run_to_end(&options)? {
         Ended::Whole => Ok(ExitCode::SUCCESS),
         Ended::Interrupted(run) => {
             let run = run.display();
@@ -160,6 +167,10 @@ fn introduce(options: &Options, network: &Network, data: &DataPair) {
         grouped(data.test.len() as u64)
     );
     eprintln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
+    let recipe = &options.recipe;
+    if !recipe.is_empty() {
+        eprintln!("training: {recipe} (of {}; options on the command line win)", recipe.origin);
+    }
 }
 
 /// What goes on between the epochs of a new run.

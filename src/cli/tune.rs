@@ -249,7 +249,7 @@ impl Reporter {
 
 #[derive(Args)]
 pub struct Options {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
+    #[arg(help = crate::cli::model_help())]
     model: String,
     /// Images a step
     #[arg(long, default_value_t = 100)]

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 pub struct Options {
     #[command(flatten)]
     device: DeviceOption,
-    /// Also the passes of this network at its own shapes: a preset (case1 … case6, lenet5, mlp) or a file in .toml
+    /// Also the passes of this network at its own shapes: a preset or a file that ends in .toml
     #[arg(long)]
     model: Option<String>,
     /// Images a step of --model

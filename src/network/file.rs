@@ -19,11 +19,16 @@
 //! name = "scores"
 //! type = "dense"
 //! units = 10
+//!
+//! [training]                     # options of `shadegrad train`, unless others are given; see `recipe.rs`
+//! epochs = 20
+//! optimizer = "adamw"
+//! learning_rate = 0.002
 //! ```
 //!
 //! Errors name the file, the layer by number, kind and name, and what was expected and got.
 
-use super::{Initializer, LayerEntry, Network};
+use super::{Initializer, LayerEntry, Network, Recipe};
 use crate::error::{Error, Result};
 use crate::ops::softmax::Cost;
 use crate::ops::{Layer, LayerKind, OPS};
@@ -43,6 +48,9 @@ struct File {
     initializer: Initializer,
     #[serde(default)]
     layers: Vec<Table>,
+    // Not written: the file that is written goes with weights, and how those were trained stands in their run.toml.
+    #[serde(default, skip_serializing)]
+    training: Table,
 }
 
 fn cross_entropy() -> Cost {
@@ -62,12 +70,16 @@ impl Network {
             let said = |problem| Error::Network(format!("{origin}: layer {}{problem}", index + 1));
             entries.extend(layers(index + 1, table).map_err(said)?);
         }
+        let recipe = Recipe::read(origin, file.training)
+            .map_err(|problem| Error::Network(format!("{origin}: [training]: {problem}")))?;
         let stem = || std::path::Path::new(origin).file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = file.name.or_else(stem).unwrap_or_else(|| "network".into());
-        Network::new(name, file.input, file.loss, file.initializer, entries).map_err(|error| match error {
+        let network = Network::new(name, file.input, file.loss, file.initializer, entries);
+        let network = network.map_err(|error| match error {
             Error::Network(problem) => Error::Network(format!("{origin}: {problem}")),
             other => other,
-        })
+        })?;
+        Ok(Network { recipe, ..network })
     }
 
     /// The network as a file, activations as layers of their own, so that positions are those of the parameters' names.
@@ -85,6 +97,7 @@ impl Network {
             loss: self.loss,
             initializer: self.initializer,
             layers: self.layers.iter().map(layer).collect(),
+            training: Table::new(),
         };
         match toml::to_string(&file) {
             Ok(text) => text,

@@ -1,6 +1,6 @@
 //! A network: a chain of layers, checked and with every shape known.
 //!
-//! It comes from a TOML file or a preset (`file.rs`, `presets.rs`), is given initial weights (`initialize.rs`) or those
+//! It comes from a TOML file or a preset (`file.rs`, `recipe.rs`, `presets.rs`), is given initial weights (`initialize.rs`) or those
 //! of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that a step walks. `summary.rs`
 //! and `listing.rs` print it.
 
@@ -11,6 +11,7 @@ mod initialize;
 mod listing;
 mod options;
 mod presets;
+mod recipe;
 mod summary;
 pub(crate) mod tensors;
 mod update;
@@ -21,6 +22,7 @@ pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
 pub use options::CompileOptions;
 pub use presets::{PRESETS, Preset};
+pub use recipe::Recipe;
 pub use weights::Weights;
 
 use crate::data::Dataset;
@@ -47,6 +49,8 @@ pub struct Network {
     pub initializer: Initializer,
     /// In order, activations among them.
     pub layers: Vec<NetworkLayer>,
+    /// What its file says of its training.
+    pub recipe: Recipe,
 }
 
 /// A layer in its place.
@@ -97,7 +101,8 @@ impl Network {
         initializer: Initializer,
         entries: Vec<LayerEntry>,
     ) -> Result<Network> {
-        let mut network = Network { name: name.into(), input, loss, initializer, layers: Vec::new() };
+        let (name, recipe) = (name.into(), Recipe::default());
+        let mut network = Network { name, input, loss, initializer, layers: Vec::new(), recipe };
         if input.iter().any(|size| !(1..=crate::ops::LARGEST_SETTING).contains(size)) {
             let [height, width, channels] = input;
             return Err(Error::Network(format!(

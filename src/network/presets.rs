@@ -30,6 +30,11 @@ impl Preset {
     pub fn about(&self) -> &'static str {
         self.text.lines().next().unwrap_or_default().trim_start_matches('#').trim()
     }
+
+    /// The names of all, for help and errors.
+    pub fn names() -> String {
+        PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Network {
@@ -43,10 +48,9 @@ impl Network {
             let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
             return Network::from_toml(model, &text);
         }
-        let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
         Err(Error::Usage(format!(
             "no network `{model}`: expected a preset ({}) or a file that ends in .toml",
-            names.join(", ")
+            Preset::names()
         )))
     }
 }

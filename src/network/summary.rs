@@ -30,6 +30,9 @@ impl Network {
         text += &self.layer_table(&compiled, batch).render();
         text.push('\n');
         text += &cost(&compiled, batch);
+        if !self.recipe.is_empty() {
+            text += &format!("\nTraining, unless told otherwise: {}\n", self.recipe);
+        }
         Ok(text)
     }
 

@@ -17,9 +17,7 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub struct Options {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml; may be given several times
-    /// [default: case1 and case2]
-    #[arg(long)]
+    #[arg(long, help = format!("{}; may be given several times [default: case1 and case2]", crate::cli::model_help()))]
     model: Vec<String>,
     /// `all` (every adapter of `shadegrad devices`, then cpu), or a list with commas: cpu, auto, numbers, parts of
     /// names. The first is what the others are compared with

@@ -14,8 +14,7 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
-    #[arg(long, default_value = "case2")]
+    #[arg(long, default_value = "case2", help = crate::cli::model_help())]
     model: String,
     #[command(flatten)]
     device: DeviceOption,

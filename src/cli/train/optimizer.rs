@@ -1,6 +1,7 @@
 //! `--optimizer` and what belongs to it.
 
-use clap::{Args, ValueEnum};
+use super::or_none::OrNone;
+use clap::{ArgAction, Args, ValueEnum};
 use shadegrad::network::Optimizer;
 use shadegrad::train::TrainOptions;
 use shadegrad::{Error, Result};
@@ -17,7 +18,9 @@ pub struct OptimizerOptions {
     #[arg(long)]
     momentum: Option<f32>,
     /// Of `sgd`: look ahead along the momentum
-    #[arg(long)]
+    // It may take a value, so that what a network's file says can be taken back.
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value_t = false, value_name = "true|false", hide_default_value = true, hide_possible_values = true)]
     nesterov: bool,
     /// Of `adam` and `adamw`: share of the first moment that a step keeps [default: 0.9]
     #[arg(long)]
@@ -32,11 +35,11 @@ pub struct OptimizerOptions {
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f32,
     /// Scale the gradients of a step down if their norm over all weights is above this
-    #[arg(long, value_name = "NORM")]
-    clip_norm: Option<f32>,
+    #[arg(long, value_name = "NORM|none")]
+    clip_norm: Option<OrNone<f32>>,
     /// Keep an average of the weights, of which each step keeps this share (0.999), and evaluate and write that
-    #[arg(long, value_name = "DECAY")]
-    ema: Option<f32>,
+    #[arg(long, value_name = "DECAY|none")]
+    ema: Option<OrNone<f32>>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -79,8 +82,8 @@ impl OptimizerOptions {
             beta2: self.beta2.unwrap_or(options.beta2),
             epsilon: self.epsilon.unwrap_or(options.epsilon),
             weight_decay: self.weight_decay,
-            clip_norm: self.clip_norm,
-            ema: self.ema,
+            clip_norm: self.clip_norm.and_then(|norm| norm.0),
+            ema: self.ema.and_then(|decay| decay.0),
             ..options
         })
     }

@@ -1,12 +1,14 @@
 //! The options of `shadegrad train`, and what they come to.
 
 use super::optimizer::OptimizerOptions;
+use super::or_none::OrNone;
 use super::schedule::{self, ScheduleOptions};
 use crate::cli::tune::TuneOption;
 use crate::cli::{DataOption, DeviceOption};
-use clap::{Args, FromArgMatches, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::{DataPair, Share};
+use shadegrad::network::Recipe;
 use shadegrad::ops::augment::Augment;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::train::{Interval, Progress, TrainOptions};
@@ -18,8 +20,11 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Options {
-    /// A preset (case1 … case6, lenet5, mlp) or a network file that ends in .toml
-    #[arg(long, default_value = "case2")]
+    #[arg(long, default_value = "case2", help = format!(
+        "{}. What it says under [training] is taken as if it were given here, unless it is given here: --optimizer and \
+         --schedule also replace what belongs to them there, and `none` switches off where it can be given",
+        crate::cli::model_help()
+    ))]
     pub(super) model: String,
     #[command(flatten)]
     pub(super) data: DataOption,
@@ -41,8 +46,8 @@ pub struct Options {
     pub(super) label_smoothing: f32,
     /// Distort each training image anew: `digits`, or the most of each to either side, as in
     /// shift=2,rotation=10,scale=0.1,shear=0.1,elastic=1.5 (pixels, degrees, share, tangent, pixels)
-    #[arg(long, value_name = "AMOUNTS")]
-    pub(super) augment: Option<Augment>,
+    #[arg(long, value_name = "AMOUNTS|none")]
+    pub(super) augment: Option<OrNone<Augment>>,
     /// What epochs are judged by: `test` (the test set), or a share (0.1) or number (5000) of training images that is
     /// held out
     #[arg(long, value_name = "test|SPLIT", default_value = "test")]
@@ -67,8 +72,8 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub(super) max_steps: Option<usize>,
     /// End when the validation loss has not fallen for so many epochs
-    #[arg(long, value_name = "EPOCHS")]
-    pub(super) patience: Option<usize>,
+    #[arg(long, value_name = "EPOCHS|none")]
+    pub(super) patience: Option<OrNone<usize>>,
     /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next [default: 50]
     #[arg(long, value_name = "N")]
     pub(super) log_every: Option<usize>,
@@ -77,7 +82,7 @@ pub struct Options {
     pub(super) checkpoint_every: Option<Interval>,
     /// Go on with a run from its last checkpoint, or from the checkpoint that is given, to the very weights that it would
     /// have reached without the interruption. What decides them cannot be given again; --epochs, --max-steps and
-    /// --patience may be raised
+    /// --patience may be raised, and --patience none ends no run
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov",
         "weight_decay", "clip_norm", "ema", "loss", "label_smoothing", "augment", "validation", "seed", "out", "init",
@@ -101,6 +106,9 @@ pub struct Options {
     /// What stands before the bar where another command trains, which is then all that is to be seen
     #[arg(skip)]
     pub(super) title: Option<String>,
+    /// What of all this is from the network's file
+    #[arg(skip)]
+    pub(super) recipe: Recipe,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -143,12 +151,24 @@ impl Validation {
 }
 
 impl Options {
-    /// What these arguments of `shadegrad train` ask for, in silence but for a bar behind a title.
+    /// What these arguments of `shadegrad train` ask for, in silence but for a bar behind a title. They say all: what the
+    /// network's file says of its training is not asked.
     pub fn parse(arguments: &[OsString], title: &str) -> Result<Options> {
-        let command = Options::augment_args(clap::Command::new("train").no_binary_name(true));
-        let parsed = command.try_get_matches_from(arguments).and_then(|matches| Options::from_arg_matches(&matches));
-        let options = parsed.map_err(|error| Error::Usage(error.render().to_string()))?;
+        let options = Options::from_arguments(arguments).map_err(|error| Error::Usage(error.render().to_string()))?;
         Ok(Options { quiet: true, title: Some(title.to_string()), ..options })
+    }
+
+    pub(super) fn from_arguments(arguments: &[OsString]) -> Result<Options, clap::Error> {
+        Options::from_arg_matches(&Options::matches(arguments)?)
+    }
+
+    /// What is given by arguments, and what stands for the rest.
+    pub(super) fn matches(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+        Options::command().try_get_matches_from(arguments)
+    }
+
+    pub(super) fn command() -> clap::Command {
+        Options::augment_args(clap::Command::new("train").no_binary_name(true))
     }
 
     /// How to train, every value inside its range.
@@ -161,16 +181,16 @@ impl Options {
                 LossOption::Quadratic => Cost::Quadratic,
             }),
             label_smoothing: self.label_smoothing,
-            augment: self.augment,
+            augment: self.augment.and_then(|augment| augment.0),
             seed: self.seed,
             shuffle: !self.no_shuffle,
             max_steps: self.max_steps,
-            patience: self.patience,
+            patience: self.patience.and_then(|patience| patience.0),
             every_step: self.log_every == Some(1),
             checkpoint_every: self.checkpoint_every,
             find_nan: self.find_nan,
             schedule: self.schedule.schedule()?,
-            warmup: self.schedule.warmup,
+            warmup: self.schedule.warmup.and_then(|warmup| warmup.0),
             ..TrainOptions::default()
         };
         let options = self.optimizer.apply(options)?;
@@ -194,7 +214,7 @@ impl Options {
         fits("--max-steps", self.max_steps, step)?;
         options.epochs = self.epochs.unwrap_or(options.epochs);
         options.max_steps = self.max_steps.or(options.max_steps);
-        options.patience = self.patience.or(options.patience);
+        options.patience = self.patience.map_or(options.patience, |patience| patience.0);
         options.checkpoint_every = self.checkpoint_every.or(options.checkpoint_every);
         options.every_step = log_every == 1;
         options.find_nan = self.find_nan;

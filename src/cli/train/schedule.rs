@@ -1,5 +1,6 @@
 //! `--schedule` and what belongs to it.
 
+use super::or_none::OrNone;
 use clap::{Args, ValueEnum};
 use shadegrad::train::{Schedule, Span, TrainOptions};
 use shadegrad::{Error, Result};
@@ -25,8 +26,8 @@ pub struct ScheduleOptions {
     #[arg(long, value_name = "SHARE")]
     end_factor: Option<f64>,
     /// Let the learning rate rise over so many steps (500) or epochs (2epochs) before the schedule begins
-    #[arg(long, value_name = "STEPS|EPOCHS")]
-    pub warmup: Option<Span>,
+    #[arg(long, value_name = "STEPS|EPOCHS|none")]
+    pub warmup: Option<OrNone<Span>>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]

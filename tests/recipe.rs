@@ -1,0 +1,208 @@
+//! `[training]` in a network's file: what `train` takes of it, and what it does not.
+
+#[path = "common/place.rs"]
+mod place;
+
+use place::{MODEL, Place};
+use shadegrad::checkpoint::Checkpoint;
+use shadegrad::network::Recipe;
+use std::fs;
+use toml::{Table, Value};
+
+/// Together they have every key.
+const RECIPES: [&str; 3] = [
+    "epochs = 7\nbatch_size = 50\noptimizer = 'adamw'\nlearning_rate = 0.002\nbeta1 = 0.8\nbeta2 = 0.99\nepsilon = 1e-7\n\
+     weight_decay = 0.01\nclip_norm = 2\nema = 0.9\nschedule = 'one-cycle'\npeak_at = 0.2\nstart_factor = 0.1\n\
+     end_factor = 0.01\nlabel_smoothing = 0.1\naugment = 'digits'\npatience = 3\n",
+    "momentum = 0.8\nnesterov = true\nschedule = 'step'\nstep_size = 2\ngamma = 0.5\nwarmup = '2epochs'\n\
+     augment = 'shift=2'\n",
+    "nesterov = false\nschedule = 'cosine'\nend_factor = 0\nwarmup = 3\naugment = 'none'\npatience = 'none'\n",
+];
+
+/// A place with `best.toml`, the network of `tiny.toml` with a recipe.
+fn place(recipe: &str) -> Place {
+    let place = Place::new();
+    fs::write(place.path("best.toml"), format!("{MODEL}[training]\n{recipe}")).unwrap();
+    place
+}
+
+/// The options that a run of one step was given, as its record says.
+fn options(place: &Place, arguments: &str) -> Table {
+    let run = place.path("run");
+    place.stdout(&format!("train --data data --device cpu --max-steps 1 --out run --quiet {arguments}"));
+    let mut record: Table = fs::read_to_string(run.join("run.toml")).unwrap().parse().unwrap();
+    fs::remove_dir_all(run).unwrap();
+    match record.remove("options") {
+        Some(Value::Table(options)) => options,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A recipe as a user would give it; `without` some of its keys.
+fn by_hand(recipe: &str, without: &[&str]) -> String {
+    let recipe: Table = recipe.parse().unwrap();
+    let given = |(key, value): (&String, &Value)| {
+        let text = value.as_str().map_or(value.to_string(), str::to_string);
+        match text.as_str() {
+            _ if without.contains(&key.as_str()) => String::new(),
+            "true" => format!("--{} ", key.replace('_', "-")),
+            "false" => String::new(),
+            text => format!("--{} {text} ", key.replace('_', "-")),
+        }
+    };
+    recipe.iter().map(given).collect()
+}
+
+#[test]
+fn a_network_is_trained_by_its_recipe() {
+    let mut keys = Vec::new();
+    for recipe in RECIPES {
+        let place = place(recipe);
+        let expected = options(&place, &format!("--model tiny.toml {}", by_hand(recipe, &[])));
+        assert_eq!(options(&place, "--model best.toml"), expected, "{recipe}");
+        keys.extend(recipe.parse::<Table>().unwrap().keys().cloned());
+    }
+    assert!(Recipe::KEYS.iter().all(|key| keys.iter().any(|there| there == key)), "{keys:?}");
+}
+
+#[test]
+fn the_command_line_wins() {
+    let place = place(RECIPES[0]);
+    for (given, aside) in [
+        ("--epochs 2 --learning-rate 0.01 --batch-size=100", &["epochs", "learning_rate", "batch_size"][..]),
+        ("--augment none --ema none --clip-norm none --patience none", &["augment", "ema", "clip_norm", "patience"]),
+        ("--label-smoothing 0 --weight-decay 0", &["label_smoothing", "weight_decay"]),
+        ("--end-factor 0.5", &["end_factor"]),
+    ] {
+        let expected = options(&place, &format!("--model tiny.toml {given} {}", by_hand(RECIPES[0], aside)));
+        assert_eq!(options(&place, &format!("--model best.toml {given}")), expected, "{given}");
+    }
+    let off = options(&place, "--model best.toml --augment none --ema none --clip-norm none --patience none");
+    let has = ["augment", "ema", "clip_norm", "patience"].map(|key| off.contains_key(key));
+    assert_eq!(has, [false; 4], "{off}");
+    let place = self::place(RECIPES[1]);
+    let options = options(&place, "--model best.toml --nesterov=false --warmup none");
+    assert_eq!(options["nesterov"].as_bool(), Some(false));
+    assert!(!options.contains_key("warmup"), "{options}");
+}
+
+/// A rate that was found for one optimizer is nothing for another.
+#[test]
+fn another_optimizer_or_schedule_lays_aside_what_belonged_to_the_old() {
+    let optimizer = ["optimizer", "learning_rate", "momentum", "nesterov", "beta1", "beta2", "epsilon", "weight_decay"];
+    let schedule = ["schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup"];
+    let both = [&optimizer[..], &schedule].concat();
+    for (recipe, given, aside) in [
+        (RECIPES[0], "--optimizer sgd", &optimizer[..]),
+        (RECIPES[0], "--optimizer adamw", &optimizer),
+        (RECIPES[1], "--optimizer adam --learning-rate 0.01", &optimizer),
+        (RECIPES[0], "--schedule constant", &schedule),
+        (RECIPES[1], "--schedule cosine", &schedule),
+        (RECIPES[0], "--schedule step --optimizer sgd", &both),
+    ] {
+        let place = place(recipe);
+        let expected = options(&place, &format!("--model tiny.toml {given} {}", by_hand(recipe, aside)));
+        assert_eq!(options(&place, &format!("--model best.toml {given}")), expected, "{given}");
+    }
+}
+
+#[test]
+fn what_is_taken_is_said() {
+    let place = place("epochs = 1\noptimizer = 'adam'\nlearning_rate = 0.002\naugment = 'digits'\n");
+    let said = |args: &str| {
+        let output = place.run(&format!("train --data data --device cpu --max-steps 1 {args}"));
+        assert!(output.status.success(), "{args}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        stderr.lines().find(|line| line.starts_with("training: ")).map(str::to_string)
+    };
+    let line = "training: epochs 1, optimizer adam, learning-rate 0.002, augment digits (of best.toml; options on the \
+                command line win)";
+    assert_eq!(said("--model best.toml").as_deref(), Some(line));
+    let line = "training: augment digits (of best.toml; options on the command line win)";
+    assert_eq!(said("--model best.toml --epochs 1 --optimizer sgd").as_deref(), Some(line));
+    for silent in ["--model best.toml --quiet", "--model best.toml --json", "--model tiny.toml"] {
+        assert_eq!(said(silent), None, "{silent}");
+    }
+    let summary = place.stdout("summary best.toml");
+    let line = "Training, unless told otherwise: epochs 1, optimizer adam, learning-rate 0.002, augment digits\n";
+    assert!(summary.ends_with(line), "{summary}");
+    assert!(!place.stdout("summary tiny.toml").contains("Training, "));
+}
+
+#[test]
+fn recipes_that_cannot_be_are_named() {
+    let place = Place::new();
+    let refuses = |recipe: &str, commands: &[&str], says: &str| {
+        fs::write(place.path("best.toml"), format!("{MODEL}{recipe}")).unwrap();
+        for command in commands {
+            place.refuses(1, &format!("{command} best.toml"), &[&format!("error: best.toml: {says}")]);
+        }
+    };
+    let train = "train --data data --out run --model";
+    let all = ["summary", "plan", train];
+    refuses("[training]\nepoch = 3\n", &all, "[training]: unknown key `epoch`; known keys: epochs, batch_size, optim");
+    refuses("[training]\nlearning-rate = 3\n", &all, "[training]: unknown key `learning-rate`; known keys: ");
+    refuses("[training]\nseed = 3\n", &all, "[training]: unknown key `seed`");
+    let plain = "expected a text, a number, true or false, got";
+    refuses("[training]\nepochs = [3]\n", &all, &format!("[training]: epochs: {plain} [3]"));
+    refuses("[training]\nema = 2026-01-31\n", &all, &format!("[training]: ema: {plain} 2026-01-31"));
+    // What values mean is known to those who train.
+    for (entry, says) in [
+        ("epochs = 'many'", "epochs: expected a whole number, not negative, got \"many\""),
+        ("epochs = -3", "epochs: expected a whole number, not negative, got -3"),
+        ("epochs = 0", "epochs must be at least 1, got 0"),
+        ("epochs = true", "epochs: expected a whole number, not negative, got true"),
+        ("optimizer = 'lion'", "optimizer: expected sgd or adam or adamw, got \"lion\""),
+        ("optimizer = ''", "optimizer: expected sgd or adam or adamw, got \"\""),
+        ("nesterov = 1", "nesterov: expected true or false, got 1"),
+        ("learning_rate = 'fast'", "learning_rate: expected a number, got \"fast\""),
+        ("learning_rate = nan", "learning_rate must be above 0 and at most 1000, got NaN"),
+        ("patience = 2.5", "patience: expected a whole number, not negative, got 2.5"),
+        ("warmup = 0", "warmup: expected a number of steps or of epochs, at least 1: 500, 500steps, 2epochs, got 0"),
+        ("augment = 'letters'", "augment: expected digits, or any of shift, rotation, scale, shear and elastic"),
+        ("augment = 'shift=99'", "augment: shift must be from 0 to 15, got 99"),
+        ("momentum = 0.9\noptimizer = 'adam'", "momentum belongs to optimizer sgd; give both or neither"),
+        ("peak_at = 0.2", "peak_at belongs to schedule one-cycle; give both or neither"),
+    ] {
+        refuses(&format!("[training]\n{entry}\n"), &["summary", train], &format!("[training]: {says}"));
+    }
+    fs::write(place.path("best.toml"), format!("training = 3\n{MODEL}")).unwrap();
+    place.refuses(
+        1,
+        "summary best.toml",
+        &["best.toml: ", "training = 3", "invalid type: integer `3`, expected a map"],
+    );
+}
+
+/// Each fits by itself.
+#[test]
+fn a_command_line_that_does_not_fit_the_file_hears_of_it() {
+    let place = place("optimizer = 'adamw'\nepochs = 2\n");
+    let train = "train --data data --out run --model best.toml";
+    let says =
+        "--momentum belongs to --optimizer sgd; give both or neither (with epochs 2, optimizer adamw, of best.toml)";
+    place.refuses(1, &format!("{train} --momentum 0.9"), &[says]);
+    place.refuses(2, &format!("{train} --epochs many"), &["'--epochs <EPOCHS>'"]);
+    place.refuses(1, &format!("{train} --epochs 0 --optimizer sgd"), &["error: --epochs must be at least 1, got 0\n"]);
+    // Where it fits, it may need what the file says.
+    assert_eq!(options(&place, "--model best.toml --beta1 0.5")["beta1"].as_float(), Some(0.5));
+}
+
+/// A run has its options, and its network is that of the checkpoint.
+#[test]
+fn a_run_that_goes_on_does_not_ask_the_file() {
+    let place = place("epochs = 3\noptimizer = 'adam'\npatience = 2\n");
+    let train = "train --data data --device cpu --quiet";
+    place.stdout(&format!("{train} --model best.toml --max-steps 5 --out whole"));
+    place.stdout(&format!("{train} --model best.toml --max-steps 2 --out cut"));
+    fs::write(place.path("best.toml"), format!("{MODEL}[training]\nepochs = 1\noptimizer = 'lion'\n")).unwrap();
+    let read = |name: &str| fs::read(place.path(name)).unwrap();
+    assert!(!String::from_utf8_lossy(&read("cut/model.safetensors")).contains("training"));
+    place.stdout("train --resume cut --max-steps 5 --patience none --quiet");
+    assert!(read("cut/model.safetensors") == read("whole/model.safetensors"));
+    let patience = |run: &str| {
+        let path = format!("{run}/checkpoints/step-00000005.safetensors");
+        Checkpoint::from_bytes(&read(&path), &place.path(&path)).unwrap().options.patience
+    };
+    assert_eq!((patience("whole"), patience("cut")), (Some(2), None));
+}
