@@ -46,7 +46,7 @@ fn subject(model: &str, epochs: Option<usize>, validation: Validation) -> Result
 pub fn recipe_in_words(recipe: &Recipe, epochs: usize) -> String {
     let rest = without_epochs(recipe);
     let rest = if rest.is_empty() { String::new() } else { format!(", {rest}") };
-    format!("epochs {epochs}{rest}; what is not named as `shadegrad train` has it")
+    format!("epochs {epochs}{rest}; anything else as shadegrad train has it")
 }
 
 fn without_epochs(recipe: &Recipe) -> Recipe {
