@@ -1,6 +1,8 @@
 //! `shadegrad study`: its trainings are those of `train`, it goes on where it was ended, and what its report says is
 //! what the runs have written.
 
+#[path = "study/models.rs"]
+mod models;
 #[path = "common/place.rs"]
 mod place;
 
@@ -66,7 +68,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
     let place = Place::new();
     let study = format!("{STUDY} --cases 2 --seeds 2 --epochs 1");
     let printed = place.stdout(&study);
-    assert!(printed.contains("case2 seed 1  1 epochs") && printed.contains("(2 of 2 runs)"), "{printed}");
+    assert!(printed.contains("case2 seed 1  1 epoch ") && printed.contains("(2 of 2 runs)"), "{printed}");
     assert!(printed.contains("st/report.html"), "{printed}");
 
     // The same weights as those of the command.
@@ -246,7 +248,7 @@ fn damaged_and_foreign_runs_are_refused() {
         fs::write(&path, whole).unwrap();
     };
     let half = |text: &str| text[..text.len() / 2].to_string();
-    damaged("run.toml", &half, &["not the record of a run"]);
+    damaged("run.toml", &|text| text.replace("[options]", "[opt"), &["not the record of a run"]);
     damaged("run.toml", &|_| String::new(), &["missing field"]);
     damaged("metrics.jsonl", &|text| text.replace("\"epoch\":2", "\"epoch\":3"), &["expected epoch 2, got 3"]);
     damaged("metrics.jsonl", &|text| text.replacen('{', "", 1), &["line 1: not JSON"]);
@@ -384,5 +386,7 @@ fn learning_rate_and_momentum_are_chosen_on_images_held_out() {
     let html = read(&place, "st/report.html");
     assert!(html.contains("60 images held out of the training set") && html.contains("class=\"chosen\""), "{html}");
     place.stdout("study --data data --device cpu --cases 2 --seeds 1 --epochs 1 --out fresh");
-    assert!(read(&place, "fresh/report.html").contains("Not chosen in this study"));
+    assert!(read(&place, "fresh/report.html").contains("which were chosen on held-out images of MNIST"));
+    place.stdout("study --data data --device cpu --cases 2 --seeds 1 --epochs 1 --momentum 0 --out other");
+    assert!(read(&place, "other/report.html").contains("Not chosen in this study"));
 }

@@ -40,7 +40,7 @@ enum Command {
     // In a box, because it has far more options than the others.
     /// Train a network; without options a small one on built-in digits, in a minute or two
     Train(Box<train::Options>),
-    /// Train the paper's six networks with several seeds, and write a report beside the paper's table
+    /// Train the paper's six networks, or any by their recipes, with several seeds, and write a report
     Study(study::Options),
     /// Loss, accuracy, precision, recall and confusion of trained weights
     Evaluate(evaluate::Options),

@@ -9,6 +9,11 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 
+/// 1 epoch, 15 epochs
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Confusion matrix with precision and recall, rows are labels.
 pub fn confusion_table(evaluation: &Evaluation) -> String {
     let classes = evaluation.confusion.len();

@@ -13,8 +13,8 @@ use super::run_folder::RunFolder;
 use super::tune::Rest;
 use super::{INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::grouped;
-pub use options::Options;
-pub use recipe::check as check_recipe;
+pub use options::{Options, Validation};
+pub use recipe::{as_arguments as recipe_arguments, check as check_recipe};
 pub use record::Record;
 use record::{Command, Origin};
 use report::Reporter;
@@ -85,7 +85,7 @@ fn start(options: &Options) -> Result<Ended> {
     let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
     let log_every = options.log_every.unwrap_or(LOG_EVERY);
     let command = Command {
-        data: source.to_string(),
+        data: options.data_of_record(&source),
         validation: options.validation,
         device: options.device.choice(),
         log_every,

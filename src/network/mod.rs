@@ -23,6 +23,7 @@ pub use initialize::Initializer;
 pub use options::CompileOptions;
 pub use presets::{PRESETS, Preset};
 pub use recipe::Recipe;
+pub use summary::StepFlops;
 pub use weights::Weights;
 
 use crate::data::Dataset;

@@ -36,6 +36,12 @@ impl Network {
         Ok(text)
     }
 
+    /// FLOPs of a training step of `batch` images, as the summary counts them.
+    pub fn step_flops(&self, batch: usize) -> Result<StepFlops> {
+        let options = CompileOptions { batch, train_images: batch, ..Default::default() };
+        Ok(StepFlops::of(&self.compile(&options)?))
+    }
+
     fn layer_table(&self, compiled: &Compiled, batch: usize) -> Table {
         use Align::{Left, Right};
         let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs an image"];
@@ -69,21 +75,41 @@ impl Network {
     }
 }
 
+/// FLOPs of a training step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepFlops {
+    /// Of the forward passes.
+    pub forward: u64,
+    /// Of the backward passes.
+    pub backward: u64,
+}
+
+impl StepFlops {
+    fn of(compiled: &Compiled) -> StepFlops {
+        let (forward, backward): (Vec<_>, Vec<_>) =
+            compiled.train.iter().partition(|pass| pass.label.ends_with(".forward"));
+        StepFlops { forward: flops(forward.into_iter()), backward: flops(backward.into_iter()) }
+    }
+
+    /// Of both.
+    pub fn total(&self) -> u64 {
+        self.forward + self.backward
+    }
+}
+
 fn flops<'a>(passes: impl Iterator<Item = &'a Pass>) -> u64 {
     passes.map(|pass| pass.op.flops()).sum()
 }
 
 /// What a training step computes and keeps.
 fn cost(compiled: &Compiled, batch: usize) -> String {
-    let (forward, backward): (Vec<_>, Vec<_>) =
-        compiled.train.iter().partition(|pass| pass.label.ends_with(".forward"));
-    let (forward, backward) = (flops(forward.into_iter()), flops(backward.into_iter()));
+    let flops = StepFlops::of(compiled);
     let mut text = format!("A training step of {batch} images\n");
     text += &format!(
         "  computes {} FLOPs: {} forward, {} backward (the first layer's input gradient is not needed)\n",
-        grouped(forward + backward),
-        grouped(forward),
-        grouped(backward)
+        grouped(flops.total()),
+        grouped(flops.forward),
+        grouped(flops.backward)
     );
     let size = |wanted: &dyn Fn(&str) -> bool| {
         let storages = compiled.plan.storages.iter().filter(|storage| wanted(&storage.name));

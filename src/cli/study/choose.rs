@@ -1,9 +1,10 @@
 //! `study --choose`: learning rate and momentum by a grid, judged by images held out of the training set. The test set
 //! has no part in it.
 
+use super::plan::{Descent, Subject};
 use super::runs::{Common, Job, State};
 use super::work::examine;
-use crate::cli::output::percent;
+use crate::cli::output::{counted, percent};
 use crate::cli::stop_on_ctrl_c;
 use crate::cli::train::Ended;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub const EPOCHS: usize = 3;
 
 /// Images held out, unless `--held-out` says otherwise.
 pub const HELD_OUT: usize = 5000;
+
+/// Of each training.
+pub const SEED: u64 = 1;
 
 /// The folder in that of the study.
 const FOLDER: &str = "choice";
@@ -55,39 +59,49 @@ pub struct Reached {
     pub loss: f64,
 }
 
-/// The grid as jobs like this one.
-pub fn jobs(like: &Job, out: &Path) -> Vec<Job> {
-    let points = LEARNING_RATES.iter().flat_map(|rate| MOMENTA.iter().map(move |momentum| (*rate, *momentum)));
-    points
-        .map(|(learning_rate, momentum)| Job {
-            folder: out.join(FOLDER).join(format!("{}-rate{learning_rate}-momentum{momentum}", like.model)),
-            title: format!("learning rate {learning_rate}  momentum {momentum}"),
-            learning_rate,
-            momentum,
-            ..like.clone()
+/// A point of the grid, and its training.
+pub struct Point {
+    descent: Descent,
+    pub job: Job,
+}
+
+/// The grid, for a network.
+pub fn grid(subject: &Subject, held_out: usize, out: &Path) -> Vec<Point> {
+    let descents = LEARNING_RATES
+        .iter()
+        .flat_map(|rate| MOMENTA.iter().map(move |momentum| Descent { learning_rate: *rate, momentum: *momentum }));
+    descents
+        .map(|descent @ Descent { learning_rate, momentum }| {
+            let job = Job {
+                folder: out.join(FOLDER).join(format!("{}-rate{learning_rate}-momentum{momentum}", subject.model)),
+                title: format!("learning rate {learning_rate}  momentum {momentum}"),
+                settings: [descent.settings(), vec![format!("--validation={held_out}").into()]].concat(),
+                ..subject.job(SEED, out)
+            };
+            Point { descent, job }
         })
         .collect()
 }
 
 /// Trains what is missing of the grid, chooses, and writes `choice.md`, `choice.csv` and `choice.toml`. Nothing, if it
 /// was interrupted.
-pub fn choose(jobs: &[Job], common: &Common, out: &Path, quiet: bool) -> Result<Option<Choice>> {
-    examine(jobs, common)?;
+pub fn choose(grid: &[Point], held_out: usize, common: &Common, out: &Path, quiet: bool) -> Result<Option<Choice>> {
+    examine(grid.iter().map(|point| &point.job), common)?;
     let mut tried = Vec::new();
-    for job in jobs {
+    for Point { descent: Descent { learning_rate, momentum }, job } in grid {
         let Some(reached) = reach(job, common)? else { return Ok(None) };
         if !quiet {
             println!("{}  {}", job.title, words(reached.as_ref()));
         }
-        tried.push(Tried { learning_rate: job.learning_rate, momentum: job.momentum, reached });
+        tried.push(Tried { learning_rate: *learning_rate, momentum: *momentum, reached });
     }
-    let (Some(best), Some(like)) = (best(&tried), jobs.first()) else {
+    let (Some(best), Some(like)) = (best(&tried), grid.first().map(|point| &point.job)) else {
         return Err(Error::NotFinite("no learning rate of the grid kept the loss finite".into()));
     };
     let choice = Choice {
         model: like.model.clone(),
         data: common.data.clone(),
-        held_out: like.held_out.unwrap_or_default(),
+        held_out,
         epochs: like.epochs,
         seed: like.seed,
         learning_rate: best.learning_rate,
@@ -166,8 +180,14 @@ impl Choice {
     pub fn story(&self) -> String {
         format!(
             "Learning rate {} and momentum {} were chosen by the accuracy of `{}` on {} images held out of the training set \
-             of {}, after {} epochs from seed {}. The test set had no part in it.",
-            self.learning_rate, self.momentum, self.model, self.held_out, self.data, self.epochs, self.seed
+             of {}, after {} from seed {}. The test set had no part in it.",
+            self.learning_rate,
+            self.momentum,
+            self.model,
+            self.held_out,
+            self.data,
+            counted(self.epochs, "epoch"),
+            self.seed
         )
     }
 

@@ -1,4 +1,4 @@
-//! Accuracy against epoch: a figure for each case, with a band over the seeds and the paper's numbers, and one for all.
+//! Accuracy against epoch: a figure for each network, with a band over the seeds and the paper's numbers, and one for all.
 
 use super::marker::{self, BLUE, GREEN, GRID, INK, LETTER, Look, Marker, ORANGE, PURPLE, SKY, VERMILLION, says};
 use plotters::coord::Shift;
@@ -27,7 +27,7 @@ pub struct Mark {
     pub is_training: bool,
 }
 
-/// The figure of a case.
+/// The figure of a network.
 pub struct Case {
     pub title: String,
     pub training: Curve,
@@ -35,14 +35,14 @@ pub struct Case {
     pub marks: Vec<Mark>,
 }
 
-/// The validation curves of all cases.
+/// The validation curves of all networks.
 pub struct Combined {
     pub title: String,
     pub curves: Vec<Curve>,
 }
 
 impl Curve {
-    /// Of the accuracies of each run, in %; all runs have as many epochs.
+    /// Of the accuracies of each run, in %, as far as all runs have come.
     pub fn new(label: &str, runs: &[Vec<f64>]) -> Curve {
         let epochs = runs.iter().map(Vec::len).min().unwrap_or(0);
         let over_runs = |of: &dyn Fn(&mut dyn Iterator<Item = f64>) -> f64| {
@@ -98,7 +98,8 @@ impl Drawing for Case {
             })
             .collect();
         let paper = Legend { text: "paper", looks: vec![hollow(TRAINING), hollow(VALIDATION)], line: None };
-        draw(root, scale, &self.title, &curves, &marks, &[paper], true)
+        let more = if marks.is_empty() { Vec::new() } else { vec![paper] };
+        draw(root, scale, &self.title, &curves, &marks, &more, true)
     }
 }
 

@@ -4,6 +4,7 @@ use super::curves::{Case, Combined, Curve, Mark};
 use super::heat::HeatMap;
 use super::paper::MEASURES;
 use super::plan::Subject;
+use super::report::Entry;
 use super::runs::Run;
 use shadegrad::picture::{self, Drawing};
 use shadegrad::table::grouped;
@@ -20,39 +21,63 @@ pub struct Figure {
     pub caption: String,
 }
 
+/// The pictures of a report.
+pub struct Drawn {
+    /// Accuracy against epoch, of each network that has a run.
+    pub curves: Vec<Figure>,
+    /// The same of all in one.
+    pub combined: Figure,
+    pub confusions: Vec<Figure>,
+}
+
+impl Drawn {
+    /// Writes them into `figures/`.
+    pub fn new(out: &Path, entries: &[&Entry]) -> Result<Drawn> {
+        let figures = Figures::new(out)?;
+        let there: Vec<&Entry> = entries.iter().copied().filter(|entry| !entry.runs.is_empty()).collect();
+        let each = |draw: fn(&Figures, &Entry) -> Result<Figure>| -> Result<Vec<_>> {
+            there.iter().map(|entry| draw(&figures, entry)).collect()
+        };
+        let (curves, confusions) = (each(Figures::network)?, each(Figures::confusion)?);
+        Ok(Drawn { curves, combined: figures.combined(&there)?, confusions })
+    }
+}
+
 /// `figures/` of a study.
-pub struct Figures(PathBuf);
+struct Figures(PathBuf);
 
 impl Figures {
     /// Makes the folder.
-    pub fn new(out: &Path) -> Result<Figures> {
+    fn new(out: &Path) -> Result<Figures> {
         let folder = out.join("figures");
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         Ok(Figures(folder))
     }
 
-    /// Accuracies of a network over its epochs, with what is printed of it.
-    pub fn case(&self, subject: &Subject, runs: &[Run]) -> Result<Figure> {
+    /// Accuracies of a network over its epochs, with what is printed of it, if anything is.
+    fn network(&self, Entry { subject, runs, .. }: &Entry) -> Result<Figure> {
         let title = format!("{}, n = {}", subject.title, runs.len());
         let training = curve("training", runs, |epoch| epoch.train_accuracy);
         let validation = curve("validation", runs, |epoch| epoch.val_accuracy);
-        let drawing = Case { title, training, validation, marks: marks(subject) };
+        let marks = marks(subject);
+        let hollow = if marks.is_empty() { "" } else { "; hollow: what the paper prints" };
         let caption = format!(
-            "{}: {}. Lines: mean over the seeds; bands: from the lowest to the highest seed; hollow: what the paper prints.",
+            "{}: {}. Lines: mean over the seeds; bands: from the lowest to the highest seed{hollow}.",
             subject.title, subject.about
         );
+        let drawing = Case { title, training, validation, marks };
         self.write(&subject.key, &drawing, caption)
     }
 
     /// Validation accuracy of all.
-    pub fn combined(&self, subjects: &[(&Subject, &[Run])]) -> Result<Figure> {
-        let curves = subjects.iter().map(|(subject, runs)| curve(&subject.title, runs, |epoch| epoch.val_accuracy));
+    fn combined(&self, entries: &[&Entry]) -> Result<Figure> {
+        let curves = entries.iter().map(|entry| curve(&entry.subject.title, &entry.runs, |epoch| epoch.val_accuracy));
         let drawing = Combined { title: "Validation accuracy".to_string(), curves: curves.collect() };
-        self.write("combined", &drawing, "Mean validation accuracy over the seeds, all cases.".to_string())
+        self.write("combined", &drawing, "Mean validation accuracy over the seeds, all networks.".to_string())
     }
 
     /// The confusion matrix of the last epoch, summed over the seeds.
-    pub fn confusion(&self, subject: &Subject, runs: &[Run]) -> Result<Figure> {
+    fn confusion(&self, Entry { subject, runs, .. }: &Entry) -> Result<Figure> {
         let mut sum: Vec<Vec<u64>> = Vec::new();
         for (index, run) in runs.iter().enumerate() {
             let classes = run.confusion.len();
@@ -114,11 +139,11 @@ fn marks(subject: &Subject) -> Vec<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::study::plan;
+    use crate::cli::study::{DESCENT, plan};
 
     #[test]
     fn all_accuracies_but_the_slip_have_a_mark() {
-        for subject in plan::cases(&[1, 2, 3, 4, 5, 6], 15) {
+        for subject in plan::cases(&[1, 2, 3, 4, 5, 6], 15, DESCENT) {
             let marks = marks(&subject);
             let expected = if subject.key == "case4" { 4 } else { 5 };
             assert_eq!(marks.len(), expected, "{}", subject.key);

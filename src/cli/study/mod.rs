@@ -1,4 +1,5 @@
-//! `shadegrad study`: the paper's six networks with several seeds, and a report that puts them beside its table.
+//! `shadegrad study`: the paper's six networks with several seeds, and a report that puts them beside its table; or any
+//! networks that carry a recipe, and a report on them.
 //!
 //! Each training is what `shadegrad train` does with the same options, in a run folder of its own. What is finished is
 //! kept and what was interrupted goes on, so the study can be ended and begun again at any time; the report tells of
@@ -9,6 +10,8 @@ mod curves;
 mod figures;
 mod heat;
 mod marker;
+mod models;
+mod options;
 mod page;
 mod paper;
 mod pictures;
@@ -19,162 +22,68 @@ mod statistics;
 mod table;
 mod work;
 
-use super::run_folder;
-use super::train::{self, Ended};
-use super::{DataOption, DeviceOption, INTERRUPTED};
+use super::output::counted;
+use super::train::Validation;
+use super::{INTERRUPTED, run_folder};
 use choose::Choice;
-use clap::Args;
-use plan::{Cases, Subject};
-use report::{Entry, Report};
+pub use options::Options;
+use options::{Subjects, quoted};
+use plan::{Descent, Subject};
+use report::{Entry, Frame};
 use runs::{Common, Job, State};
-use shadegrad::data::{DataPair, Source};
-use shadegrad::table::{Align, Table, grouped};
+use shadegrad::data::{DataPair, Share, Source};
+use shadegrad::table::grouped;
 use shadegrad::{Error, Result};
-use std::path::PathBuf;
 use std::process::ExitCode;
+use work::Trained;
 
-/// Of the runs: what `--choose --cases 2` has found, by 5,000 images held out of MNIST's training set
+/// Of the paper's networks: what `--choose --cases 2` has found, by 5,000 images held out of MNIST's training set
 /// (`assets/study/choice/`).
-const LEARNING_RATE: f32 = 0.1;
-const MOMENTUM: f32 = 0.5;
-
-/// Seeds of a study, and of a choice.
-const SEEDS: u64 = 5;
-
-#[derive(Args)]
-#[command(allow_negative_numbers = true)]
-pub struct Options {
-    /// Which of the paper's networks: 2, 1-6, 1,3-5
-    #[arg(long, default_value = "1-6")]
-    cases: Cases,
-    /// How often each is trained: with the seeds from 1 to this
-    #[arg(long, value_name = "N", default_value_t = SEEDS, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    seeds: u64,
-    /// Passes over the training set [default: 15, as in the paper; with --choose 3]
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Step of gradient descent; `--choose` says which is best on held-out images
-    #[arg(long, default_value_t = LEARNING_RATE)]
-    learning_rate: f32,
-    /// Share of the former step that is kept, from 0 (plain gradient descent) to below 1
-    #[arg(long, default_value_t = MOMENTUM)]
-    momentum: f32,
-    #[command(flatten)]
-    data: DataOption,
-    #[command(flatten)]
-    device: DeviceOption,
-    /// The folder of the study: runs and report. What is there already is kept and gone on with
-    #[arg(long, value_name = "DIR", default_value = "study")]
-    out: PathBuf,
-    /// Train the systems too that the paper compares itself with: a feed-forward network of four hidden layers,
-    /// LeNet-5, and case 2 with the quadratic cost
-    #[arg(long)]
-    comparisons: bool,
-    /// Passes over the training set of the feed-forward network
-    #[arg(long, value_name = "N", default_value_t = paper::ANN_EPOCHS, requires = "comparisons")]
-    ann_epochs: usize,
-    /// Try a grid of learning rates and momenta instead, on the first of --cases, judged by images held out of the
-    /// training set, and write what was chosen to choice/ in the folder of the study
-    #[arg(long, conflicts_with_all = ["seeds", "learning_rate", "momentum", "comparisons", "pictures", "report_only"])]
-    choose: bool,
-    /// Training images that --choose holds out
-    #[arg(long, value_name = "N", default_value_t = choose::HELD_OUT, requires = "choose")]
-    held_out: usize,
-    /// Draw the digits that each case is worst at, too. They are images of the data set: such a report is not for
-    /// publishing
-    #[arg(long)]
-    pictures: bool,
-    /// Write the report of what is finished, and train nothing; also while another process trains
-    #[arg(long)]
-    report_only: bool,
-    /// Print nothing but errors
-    #[arg(long)]
-    quiet: bool,
-}
+const DESCENT: Descent = Descent { learning_rate: 0.1, momentum: 0.5 };
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let epochs = options.epochs.unwrap_or(if options.choose { choose::EPOCHS } else { paper::EPOCHS });
     let source = options.data.source(options.quiet || options.report_only);
-    let cases = plan::cases(&options.cases.0, epochs);
     let mut common = options.common(&source);
-    options.check(&cases, &common)?;
+    let subjects = options.subjects()?;
+    options.check(&subjects, &common)?;
     if options.choose {
-        return choose_only(options, &cases, &mut common, &source);
+        return choose_only(options, &mut common, &source);
     }
-    let comparisons = if options.comparisons { plan::comparisons(epochs, options.ann_epochs) } else { Vec::new() };
-    if !options.report_only && train_all(options, &cases, &comparisons, &mut common, &source)? {
+    let jobs = options.jobs(&subjects);
+    let mut trained = Trained::default();
+    if !options.report_only {
+        trained = train_all(options, &jobs, &mut common, &source)?;
+    }
+    if trained.is_interrupted {
         eprintln!(
             "interrupted; finished runs are kept, and so is the one under way\nto go on: the same command again; with \
              --report-only it writes the report of what is there"
         );
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    report(options, cases, comparisons, &mut common, &source)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-impl Options {
-    fn common(&self, source: &Source) -> Common {
-        let data = match source {
-            Source::Builtin { .. } => "builtin".to_string(),
-            Source::Folder(folder) => folder.display().to_string(),
-        };
-        Common { data, device: self.device.device.as_ref().map(ToString::to_string), checksum: None }
+    let reported = report(options, subjects, &trained, &mut common, &source);
+    if trained.diverged.is_empty() {
+        return reported.map(|()| ExitCode::SUCCESS);
     }
-
-    /// Every value inside its range, before anything is read; the message names the option.
-    fn check(&self, cases: &[Subject], common: &Common) -> Result<()> {
-        for job in cases.iter().take(1).flat_map(|subject| self.jobs_of(subject)).take(1) {
-            train::Options::parse(&job.arguments(common), &job.title)?.train_options()?;
-        }
-        match self.ann_epochs {
-            0 => Err(Error::Usage("--ann-epochs must be at least 1, got 0".into())),
-            _ => Ok(()),
-        }
-    }
-
-    fn jobs_of(&self, subject: &Subject) -> Vec<Job> {
-        subject.jobs(self.seeds, self.learning_rate, self.momentum, &self.out)
-    }
-
-    /// With everything that decides the numbers, whether it was given or not.
-    fn command(&self, common: &Common, epochs: usize) -> String {
-        let cases: Vec<String> = self.cases.0.iter().map(usize::to_string).collect();
-        let mut command = format!(
-            "shadegrad study --cases {} --seeds {} --epochs {epochs} --learning-rate {} --momentum {} --data {}",
-            cases.join(","),
-            self.seeds,
-            self.learning_rate,
-            self.momentum,
-            quoted(&common.data)
-        );
-        if let Some(device) = &common.device {
-            command += &format!(" --device {}", quoted(device));
-        }
-        if self.comparisons {
-            command += &format!(" --comparisons --ann-epochs {}", self.ann_epochs);
-        }
-        if self.pictures {
-            command += " --pictures";
-        }
-        command
-    }
+    let (diverged, all) = (trained.diverged.len(), counted(jobs.len(), "run"));
+    let problem = format!("{diverged} of {all} diverged: a loss or a weight was not finite");
+    Err(Error::NotFinite(match reported {
+        Ok(()) => format!("{problem}; the report says which"),
+        Err(error) => format!("{problem}; {error}"),
+    }))
 }
 
 /// `--choose`
-fn choose_only(options: &Options, cases: &[Subject], common: &mut Common, source: &Source) -> Result<ExitCode> {
+fn choose_only(options: &Options, common: &mut Common, source: &Source) -> Result<ExitCode> {
+    let cases = plan::cases(&options.cases.0, options.paper_epochs(), options.descent());
     let Some(subject) = cases.first() else { unreachable!("--cases has a case") };
-    let mut like = subject.job(1, LEARNING_RATE, MOMENTUM, &options.out);
-    like.held_out = Some(options.held_out);
-    let jobs = choose::jobs(&like, &options.out);
-    let mut data = source.load()?;
-    let (train, test) = data.train.hold_out(options.held_out, like.seed)?;
-    (data.train, data.test) = (train, test);
-    common.checksum = Some(data.checksum());
-    work::examine(&jobs, common)?;
+    let held_out = options.held_out;
+    let grid = choose::grid(subject, held_out, &options.out);
+    let data = common.read(source, Validation::HeldOut(Share::Count(held_out)), choose::SEED)?;
+    work::examine(grid.iter().map(|point| &point.job), common)?;
     introduce(options, &data)?;
     let _lock = enter(options)?;
-    match choose::choose(&jobs, common, &options.out, options.quiet)? {
+    match choose::choose(&grid, held_out, common, &options.out, options.quiet)? {
         None => {
             eprintln!("interrupted; what was tried is kept\nto go on: the same command again");
             Ok(ExitCode::from(INTERRUPTED))
@@ -189,25 +98,15 @@ fn choose_only(options: &Options, cases: &[Subject], common: &mut Common, source
     }
 }
 
-/// Trains what is missing, every network with one seed before any with the next, so that a study that is ended early
-/// has something of each. Whether it was interrupted.
-fn train_all(
-    options: &Options,
-    cases: &[Subject],
-    comparisons: &[Subject],
-    common: &mut Common,
-    source: &Source,
-) -> Result<bool> {
-    let mut jobs: Vec<Job> = cases.iter().chain(comparisons).flat_map(|subject| options.jobs_of(subject)).collect();
-    jobs.sort_by_key(|job| job.seed);
-    work::examine(&jobs, common)?;
-    let data = source.load()?;
-    common.checksum = Some(data.checksum());
-    work::examine(&jobs, common)?;
+/// Trains what is missing.
+fn train_all(options: &Options, jobs: &[Job], common: &mut Common, source: &Source) -> Result<Trained> {
+    work::examine(jobs, common)?;
+    let data = common.read(source, options.validation(), options.seeds)?;
+    work::examine(jobs, common)?;
     introduce(options, &data)?;
     drop(data);
     let _lock = enter(options)?;
-    Ok(matches!(work::train(&jobs, common, options.quiet)?, Ended::Interrupted(_)))
+    work::train(jobs, common, options.quiet)
 }
 
 /// Says what is trained on and by what, which the runs themselves do not.
@@ -229,89 +128,60 @@ fn enter(options: &Options) -> Result<std::fs::File> {
 /// Writes the report, and says the most important of it.
 fn report(
     options: &Options,
-    cases: Vec<Subject>,
-    comparisons: Vec<Subject>,
+    subjects: Subjects,
+    trained: &Trained,
     common: &mut Common,
     source: &Source,
 ) -> Result<()> {
-    let epochs = cases.first().map_or(paper::EPOCHS, |subject| subject.epochs);
     let mut pictures = None;
     if options.pictures {
-        let data = source.load()?;
         // What is drawn must be what was judged.
-        common.checksum = Some(data.checksum());
+        let data = common.read(source, options.validation(), options.seeds)?;
         pictures = Some((options.device.open(true)?, data.test));
     }
     let common = &*common;
     let entries = |subjects: Vec<Subject>| -> Result<Vec<Entry>> {
-        subjects.into_iter().map(|subject| entry(options, subject, common)).collect()
+        subjects.into_iter().map(|subject| entry(options, subject, trained, common)).collect()
     };
-    let (cases, comparisons) = (entries(cases)?, entries(comparisons)?);
-    let train_command = cases.first().map_or_else(String::new, |entry| {
-        let job = entry.subject.job(1, options.learning_rate, options.momentum, &options.out);
-        let arguments = job.arguments(common);
-        let words: Vec<String> = arguments.iter().map(|argument| quoted(&argument.to_string_lossy())).collect();
-        format!("shadegrad train {}", words.join(" "))
-    });
-    let report = Report {
-        out: &options.out,
-        cases,
-        comparisons,
-        learning_rate: options.learning_rate,
-        momentum: options.momentum,
-        choice: Choice::read(&options.out)?,
-        command: options.command(common, epochs),
-        train_command,
-        pictures,
+    let frame = Frame { out: &options.out, command: options.command(common), pictures };
+    let summary = match subjects {
+        Subjects::Paper { cases, comparisons } => {
+            let train_command = cases.first().map_or_else(String::new, |subject| {
+                let arguments = subject.job(1, &options.out).arguments(common);
+                let words: Vec<String> = arguments.iter().map(|argument| quoted(&argument.to_string_lossy())).collect();
+                format!("shadegrad train {}", words.join(" "))
+            });
+            let (cases, comparisons) = (entries(cases)?, entries(comparisons)?);
+            let (descent, choice) = (options.descent(), Choice::read(&options.out)?);
+            report::paper::Report { frame, cases, comparisons, descent, choice, train_command }.write()?
+        }
+        Subjects::Models(models) => {
+            let commands = models.iter().map(|subject| options.train_command(&subject.model, common)).collect();
+            report::models::Report { frame, models: entries(models)?, commands }.write()?
+        }
     };
-    report.write()?;
     if !options.quiet {
-        print!("\n{}", summary(&report));
+        print!("\n{summary}");
         println!("\nthe report is in {}", options.out.join("report.html").display());
     }
     Ok(())
 }
 
-fn entry(options: &Options, subject: Subject, common: &Common) -> Result<Entry> {
+fn entry(options: &Options, subject: Subject, trained: &Trained, common: &Common) -> Result<Entry> {
     let (mut runs, mut missing) = (Vec::new(), Vec::new());
-    for job in options.jobs_of(&subject) {
-        match job.examine(common)? {
-            State::Finished(run) => runs.push(*run),
-            State::Unfinished(done) => missing.push(format!("seed {}: {done} of {} epochs", job.seed, job.epochs)),
-            State::Missing | State::Unbegun => missing.push(format!("seed {}: not begun", job.seed)),
-        }
+    for job in subject.jobs(options.seeds, &options.out) {
+        let what = match job.examine(common)? {
+            State::Finished(run) => {
+                runs.push(*run);
+                continue;
+            }
+            State::Unfinished(done) if trained.diverged.contains(&job.folder) => {
+                format!("the loss or a weight was not finite in epoch {}", done + 1)
+            }
+            State::Unfinished(done) => format!("{done} of {}", counted(job.epochs, "epoch")),
+            State::Missing | State::Unbegun => "not begun".to_string(),
+        };
+        missing.push(format!("seed {}: {what}", job.seed));
     }
     Ok(Entry { subject, runs, missing })
-}
-
-/// Final accuracy and test loss of every network, beside what is printed.
-fn summary(report: &Report<'_>) -> String {
-    use Align::{Left, Right};
-    let heading = ["", "n", "final validation", "reported", "difference", "test loss", "reported", "difference"];
-    let mut table = Table::new(heading, [Left, Right, Right, Right, Right, Right, Right, Right]);
-    for Entry { subject, runs, .. } in report.cases.iter().chain(&report.comparisons) {
-        let row = table::Row::new(&subject.key, &subject.title, runs, subject.printed);
-        let [.., accuracy, loss] = &row.cells;
-        table.row([
-            row.title.clone(),
-            row.n.to_string(),
-            accuracy.ours(),
-            accuracy.paper(),
-            accuracy.difference(),
-            loss.ours(),
-            loss.paper(),
-            loss.difference(),
-        ]);
-    }
-    table.render()
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:=,+@".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

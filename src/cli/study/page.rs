@@ -75,6 +75,13 @@ pub fn table(name: &str, head: &[&str], body: &str) -> String {
     )
 }
 
+/// A row of a table: its name, numbers, and perhaps a text, which is broken where it is long.
+pub fn row(name: &str, cells: &[String], text: Option<&str>) -> String {
+    let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
+    let text = text.map_or_else(String::new, |text| format!("<td class=\"name wrap\">{}</td>", escape(text)));
+    format!("<tr><th scope=\"row\" class=\"name\">{}</th>{cells}{text}</tr>\n", escape(name))
+}
+
 /// Ours, whose we compare with, and the difference, one below the other.
 pub fn compared(name: &str, rows: &[Row], whose: &str) -> String {
     let mut head = vec!["", ""];

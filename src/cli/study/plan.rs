@@ -1,7 +1,11 @@
-//! What a study trains: the paper's cases, the systems that it compares itself with, and each of them with every seed.
+//! What a study trains, with every seed: the paper's cases and the systems that it compares itself with. Other networks are
+//! in `models.rs`.
 
 use super::paper::{self, MEASURES, Printed};
-use super::runs::Job;
+use super::runs::{Job, Run};
+use super::table::Row;
+use crate::cli::output::counted;
+use std::ffi::OsString;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -30,15 +34,38 @@ impl FromStr for Cases {
     }
 }
 
-/// A network and how long it is trained, with any seed.
+/// Images a step.
+pub const BATCH_SIZE: usize = 100;
+
+/// How the paper's networks are trained.
+#[derive(Clone, Copy)]
+pub struct Descent {
+    pub learning_rate: f32,
+    pub momentum: f32,
+}
+
+impl Descent {
+    /// As arguments of `train`.
+    pub fn settings(self) -> Vec<OsString> {
+        vec![
+            format!("--batch-size={BATCH_SIZE}").into(),
+            format!("--learning-rate={}", self.learning_rate).into(),
+            format!("--momentum={}", self.momentum).into(),
+        ]
+    }
+}
+
+/// A network and how it is trained, with any seed.
+#[derive(Clone)]
 pub struct Subject {
     /// In names of files: `case2`, `case2-quadratic`.
     pub key: String,
     /// For people.
     pub title: String,
     pub model: String,
-    pub loss: Option<&'static str>,
     pub epochs: usize,
+    /// What else `train` is told, as its arguments.
+    pub settings: Vec<OsString>,
     /// What is reported of it elsewhere, by [`MEASURES`].
     pub printed: [Option<Printed>; MEASURES.len()],
     /// What it is.
@@ -46,15 +73,15 @@ pub struct Subject {
 }
 
 /// The paper's cases of these numbers.
-pub fn cases(numbers: &[usize], epochs: usize) -> Vec<Subject> {
+pub fn cases(numbers: &[usize], epochs: usize, descent: Descent) -> Vec<Subject> {
     let case = |number: &usize| {
         let row = &paper::CASES[number - 1];
         Subject {
             key: format!("case{number}"),
             title: format!("Case {number}"),
             model: format!("case{number}"),
-            loss: None,
             epochs,
+            settings: descent.settings(),
             printed: row.printed.map(Some),
             about: row.layers.to_string(),
         }
@@ -63,7 +90,7 @@ pub fn cases(numbers: &[usize], epochs: usize) -> Vec<Subject> {
 }
 
 /// The systems that the paper compares itself with.
-pub fn comparisons(epochs: usize, ann_epochs: usize) -> Vec<Subject> {
+pub fn comparisons(epochs: usize, ann_epochs: usize, descent: Descent) -> Vec<Subject> {
     // Of the accuracy at the end.
     let reported = |percent: f64| {
         let printed = Printed { value: percent, epoch: None, mark: "", is_credible: true };
@@ -74,20 +101,21 @@ pub fn comparisons(epochs: usize, ann_epochs: usize) -> Vec<Subject> {
             key: "ann".into(),
             title: "ANN".into(),
             model: "mlp".into(),
-            loss: None,
             epochs: ann_epochs,
+            settings: descent.settings(),
             printed: reported(97.32),
             about: format!(
                 "a feed-forward network of four hidden layers with ReLU (512, 256, 128 and 64 units; the paper prints no \
-                 widths), {ann_epochs} epochs, against the 97.32 % that Siddique et al. report after 50"
+                 widths), {}, against the 97.32 % that Siddique et al. report after 50",
+                counted(ann_epochs, "epoch")
             ),
         },
         Subject {
             key: "lenet5".into(),
             title: "LeNet-5".into(),
             model: "lenet5".into(),
-            loss: None,
             epochs,
+            settings: descent.settings(),
             printed: reported(99.05),
             about: "with ReLU, max pooling and softmax, against the error of 0.95 % that LeCun et al. report (1998); the paper \
                     gives no number"
@@ -97,8 +125,8 @@ pub fn comparisons(epochs: usize, ann_epochs: usize) -> Vec<Subject> {
             key: "case2-quadratic".into(),
             title: "Case 2, quadratic".into(),
             model: "case2".into(),
-            loss: Some("quadratic"),
             epochs,
+            settings: [descent.settings(), vec!["--loss=quadratic".into()]].concat(),
             // Its loss is another quantity than the one that is printed.
             printed: std::array::from_fn(|column| {
                 MEASURES[column].is_accuracy.then_some(paper::CASES[1].printed[column])
@@ -112,22 +140,24 @@ pub fn comparisons(epochs: usize, ann_epochs: usize) -> Vec<Subject> {
 
 impl Subject {
     /// Its trainings, one a seed.
-    pub fn jobs(&self, seeds: u64, learning_rate: f32, momentum: f32, out: &Path) -> Vec<Job> {
-        (1..=seeds).map(|seed| self.job(seed, learning_rate, momentum, out)).collect()
+    pub fn jobs(&self, seeds: u64, out: &Path) -> Vec<Job> {
+        (1..=seeds).map(|seed| self.job(seed, out)).collect()
+    }
+
+    /// What its finished runs come to.
+    pub fn row(&self, runs: &[Run]) -> Row {
+        Row::new(&self.key, &self.title, runs, self.printed)
     }
 
     /// Its training with one seed.
-    pub fn job(&self, seed: u64, learning_rate: f32, momentum: f32, out: &Path) -> Job {
+    pub fn job(&self, seed: u64, out: &Path) -> Job {
         Job {
             folder: out.join("runs").join(format!("{}-seed{seed}", self.key)),
             title: format!("{} seed {seed}", self.key),
             model: self.model.clone(),
-            loss: self.loss,
             epochs: self.epochs,
             seed,
-            learning_rate,
-            momentum,
-            held_out: None,
+            settings: self.settings.clone(),
         }
     }
 }
@@ -148,8 +178,9 @@ mod tests {
 
     #[test]
     fn no_two_trainings_share_a_folder_or_differ_from_their_networks() {
-        let subjects: Vec<_> = cases(&[1, 2, 3, 4, 5, 6], 15).into_iter().chain(comparisons(15, 50)).collect();
-        let jobs: Vec<_> = subjects.iter().flat_map(|subject| subject.jobs(5, 0.1, 0.9, Path::new("x"))).collect();
+        let descent = Descent { learning_rate: 0.1, momentum: 0.9 };
+        let subjects = [cases(&[1, 2, 3, 4, 5, 6], 15, descent), comparisons(15, 50, descent)].concat();
+        let jobs: Vec<_> = subjects.iter().flat_map(|subject| subject.jobs(5, Path::new("x"))).collect();
         let mut folders: Vec<_> = jobs.iter().map(|job| job.folder.clone()).collect();
         folders.sort();
         folders.dedup();

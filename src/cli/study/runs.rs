@@ -1,14 +1,14 @@
 //! The runs of a study: what each is to be, and what there is of it already.
 
+use crate::cli::output::counted;
 use crate::cli::run_folder;
-use crate::cli::train::{Options, Record};
+use crate::cli::train::{Options, Record, Validation};
+use shadegrad::data::{DataPair, Source};
 use shadegrad::train::EpochReport;
 use shadegrad::{Error, Result};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-
-/// Images a step.
-pub const BATCH_SIZE: usize = 100;
 
 /// What all runs have in common.
 pub struct Common {
@@ -16,8 +16,8 @@ pub struct Common {
     pub data: String,
     /// As `--device` takes it, if it was given.
     pub device: Option<String>,
-    /// Of the data, if it was read.
-    pub checksum: Option<String>,
+    /// Of the data as each seed has it, if it was read.
+    checksums: BTreeMap<u64, String>,
 }
 
 /// A training, as `shadegrad train` does it.
@@ -28,14 +28,10 @@ pub struct Job {
     /// For people.
     pub title: String,
     pub model: String,
-    /// `--loss`, where it is not the network's.
-    pub loss: Option<&'static str>,
     pub epochs: usize,
     pub seed: u64,
-    pub learning_rate: f32,
-    pub momentum: f32,
-    /// Training images that are held out; without them the test set judges.
-    pub held_out: Option<usize>,
+    /// What else `train` is told, as its arguments.
+    pub settings: Vec<OsString>,
 }
 
 /// What there is of a job.
@@ -53,7 +49,7 @@ pub struct Run {
     pub folder: PathBuf,
     pub seed: u64,
     pub record: Record,
-    /// As many as were asked for.
+    /// As many as were asked for, or fewer where patience ended it.
     pub epochs: Vec<EpochReport>,
     /// At the end, `[label][prediction]`.
     pub confusion: Vec<Vec<u64>>,
@@ -80,13 +76,9 @@ impl Job {
         let mut arguments: Vec<OsString> = vec![
             format!("--model={}", self.model).into(),
             format!("--epochs={}", self.epochs).into(),
-            format!("--batch-size={BATCH_SIZE}").into(),
-            format!("--learning-rate={}", self.learning_rate).into(),
-            format!("--momentum={}", self.momentum).into(),
             format!("--seed={}", self.seed).into(),
         ];
-        arguments.extend(self.loss.map(|loss| format!("--loss={loss}").into()));
-        arguments.extend(self.held_out.map(|images| format!("--validation={images}").into()));
+        arguments.extend_from_slice(&self.settings);
         arguments.push(joined("--out=", &self.folder));
         arguments.extend(common.places());
         arguments
@@ -140,7 +132,7 @@ impl Job {
                 format!("a run with other options ({}); give those, or another --out", differences.join("; "));
             return Err(Error::file(folder, problem));
         }
-        if let (Some(there), Some(here)) = (&record.checksum, &common.checksum)
+        if let (Some(there), Some(here)) = (&record.checksum, common.checksums.get(&self.seed))
             && there != here
         {
             let problem = format!("a run on other data: {} then, now {}", record.data, common.data);
@@ -149,10 +141,10 @@ impl Job {
         let epochs = run_folder::read_epochs(folder)?;
         let done = epochs.len();
         if done > self.epochs {
-            let problem = format!("a run of {done} epochs, more than the {} asked for", self.epochs);
+            let problem = format!("a run of {}, more than the {} asked for", counted(done, "epoch"), self.epochs);
             return Err(Error::file(folder, format!("{problem}; give --epochs {done}, or another --out")));
         }
-        if done == self.epochs
+        if done == record.stopped_after().unwrap_or(self.epochs)
             && let Some(confusion) = run_folder::read_confusion(folder)?
             && epochs.last().is_some_and(|last| accuracy(&confusion) == last.val_accuracy)
         {
@@ -162,7 +154,10 @@ impl Job {
         match has_begun {
             true => Ok(State::Unfinished(done)),
             false if done == 0 => Ok(State::Unbegun),
-            false => Err(Error::file(folder, format!("a run of {done} epochs without the checkpoints to go on from"))),
+            false => {
+                let problem = format!("a run of {} without the checkpoints to go on from", counted(done, "epoch"));
+                Err(Error::file(folder, problem))
+            }
         }
     }
 }
@@ -174,6 +169,26 @@ fn accuracy(confusion: &[Vec<u64>]) -> f64 {
 }
 
 impl Common {
+    /// Of data that is not read yet.
+    pub fn new(data: String, device: Option<String>) -> Common {
+        Common { data, device, checksums: BTreeMap::new() }
+    }
+
+    /// Reads the data, and remembers what each seed is to be trained on and judged by. Returns that of the first.
+    pub fn read(&mut self, source: &Source, validation: Validation, seeds: u64) -> Result<DataPair> {
+        let whole = source.load()?;
+        if matches!(validation, Validation::Test) {
+            let checksum = whole.checksum();
+            self.checksums = (1..=seeds).map(|seed| (seed, checksum.clone())).collect();
+            return Ok(whole);
+        }
+        // Each seed holds out other images.
+        for seed in 1..=seeds {
+            self.checksums.insert(seed, validation.divide(whole.clone(), seed)?.checksum());
+        }
+        validation.divide(whole, 1)
+    }
+
     fn places(&self) -> Vec<OsString> {
         let mut places = vec![format!("--data={}", self.data).into()];
         places.extend(self.device.as_ref().map(|device| format!("--device={device}").into()));

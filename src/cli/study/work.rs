@@ -1,25 +1,37 @@
 //! Training what is missing of a list of jobs, a line a run.
 
 use super::runs::{Common, Job, Run, State};
-use crate::cli::output::{grouped, percent};
+use crate::cli::output::{counted, grouped, percent};
 use crate::cli::stop_on_ctrl_c;
 use crate::cli::train::Ended;
 use shadegrad::{Error, Result};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 /// What there is of each job. The first that is damaged is an error, before anything is done.
-pub fn examine(jobs: &[Job], common: &Common) -> Result<Vec<State>> {
-    jobs.iter().map(|job| job.examine(common)).collect()
+pub fn examine<'j>(jobs: impl IntoIterator<Item = &'j Job>, common: &Common) -> Result<Vec<State>> {
+    jobs.into_iter().map(|job| job.examine(common)).collect()
 }
 
-/// Trains every job that is not finished; what is there is kept, and gone on with.
-pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Ended> {
+/// How far a list of jobs has come.
+#[derive(Default)]
+pub struct Trained {
+    /// By Ctrl-C.
+    pub is_interrupted: bool,
+    /// The folders of runs whose loss or weights did not stay finite.
+    pub diverged: Vec<PathBuf>,
+}
+
+/// Trains every job that is not finished; what is there is kept, and gone on with. A run that diverges does not hold up the
+/// others.
+pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
     let say = |line: String| {
         if !quiet {
             println!("{line}");
         }
     };
     let stop = stop_on_ctrl_c();
+    let mut trained = Trained::default();
     let is_finished = |state: &State| matches!(state, State::Finished(_));
     let mut done = examine(jobs, common)?.iter().filter(|state| is_finished(state)).count();
     if done > 0 {
@@ -31,29 +43,36 @@ pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Ended> {
             continue;
         }
         if stop.load(Ordering::Relaxed) {
-            return Ok(Ended::Interrupted(job.folder.clone()));
+            return Ok(Trained { is_interrupted: true, ..trained });
         }
         if let State::Unfinished(epochs) = state {
-            say(format!("{}  goes on after {epochs} of {} epochs", job.title, job.epochs));
+            say(format!("{}  goes on after {epochs} of {}", job.title, counted(job.epochs, "epoch")));
         }
-        if let interrupted @ Ended::Interrupted(_) = job.train(&state, common)? {
-            return Ok(interrupted);
+        match job.train(&state, common) {
+            Ok(Ended::Whole) => {}
+            Ok(Ended::Interrupted(_)) => return Ok(Trained { is_interrupted: true, ..trained }),
+            Err(Error::NotFinite(problem)) => {
+                say(format!("{}  diverged: {}", job.title, problem.lines().next().unwrap_or_default()));
+                trained.diverged.push(job.folder.clone());
+                continue;
+            }
+            Err(error) => return Err(error),
         }
         let State::Finished(run) = job.examine(common)? else {
             let problem = "trained to its end, but its files do not say so: metrics.jsonl and confusion.csv disagree";
             return Err(Error::file(&job.folder, problem));
         };
         done += 1;
-        say(format!("{}  {}  ({done} of {} runs)", job.title, line(&run), jobs.len()));
+        say(format!("{}  {}  ({done} of {})", job.title, line(&run), counted(jobs.len(), "run")));
     }
-    Ok(Ended::Whole)
+    Ok(trained)
 }
 
 fn line(run: &Run) -> String {
     let last = run.last();
     format!(
-        "{} epochs  accuracy {}  loss {:.4}  {}  {} images/s",
-        last.epoch,
+        "{}  accuracy {}  loss {:.4}  {}  {} images/s",
+        counted(last.epoch, "epoch"),
         percent(last.val_accuracy),
         last.val_loss,
         duration(run.seconds()),

@@ -7,7 +7,7 @@ use crate::cli::tune::TuneOption;
 use crate::cli::{DataOption, DeviceOption};
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use shadegrad::checkpoint::Checkpoint;
-use shadegrad::data::{DataPair, Share};
+use shadegrad::data::{DataPair, Share, Source};
 use shadegrad::network::Recipe;
 use shadegrad::ops::augment::Augment;
 use shadegrad::ops::softmax::Cost;
@@ -227,6 +227,13 @@ impl Options {
             return Err(Error::Usage("--log-every must be at least 1, got 0".into()));
         }
         Ok(())
+    }
+
+    /// As `run.toml` names the data: for `--resume` from any folder. Another command that trains gives it again whenever it
+    /// goes on, and what it makes may be published: there it stays as it was given.
+    pub(super) fn data_of_record(&self, source: &Source) -> String {
+        let given = self.data.data.as_ref().filter(|_| self.title.is_some());
+        given.map_or_else(|| source.to_string(), String::clone)
     }
 
     pub fn silent(&self) -> bool {

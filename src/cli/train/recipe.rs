@@ -54,7 +54,8 @@ pub fn check(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
-fn as_arguments(recipe: &Recipe) -> Vec<OsString> {
+/// What the table says, as arguments of `shadegrad train`.
+pub fn as_arguments(recipe: &Recipe) -> Vec<OsString> {
     recipe.texts().map(|(key, text)| format!("--{}={text}", key.replace('_', "-")).into()).collect()
 }
 

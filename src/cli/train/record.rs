@@ -158,6 +158,12 @@ impl Record {
         compare("--momentum", &there.momentum, &here.momentum);
         compare("--loss", &cost(there), &cost(here));
         compare("--seed", &there.seed, &here.seed);
+        // It decides where a run ends, and only of one that it has ended does that matter.
+        if self.stopped_early.is_some() {
+            let epochs =
+                |options: &TrainOptions| options.patience.map_or("none".to_string(), |epochs| epochs.to_string());
+            compare("--patience", &epochs(there), &epochs(here));
+        }
         if found.is_empty() && (self.init.is_some() || self.options.max_steps.is_some()) {
             found.push("--init or --max-steps: given there, not here".to_string());
         }
@@ -168,6 +174,16 @@ impl Record {
             found.push("other options there, as its run.toml says".to_string());
         }
         Ok(found)
+    }
+
+    /// Whether epochs were judged by images that were held out, or else by the test set.
+    pub fn is_held_out(&self) -> bool {
+        matches!(self.command.validation, Validation::HeldOut(_))
+    }
+
+    /// The epoch after which patience ended it.
+    pub fn stopped_after(&self) -> Option<usize> {
+        self.stopped_early.as_ref().map(|stop| stop.after_epoch)
     }
 
     /// All devices that it was run on, in turn.
