@@ -1,4 +1,5 @@
-// batch_norm / backward_input: what a channel's elements have in common
+// batch_norm / backward_input_fold
+//   What a channel's elements have in common:
 //   folded[0,c] = mean[c]   folded[1,c] = w[c] / deviation   folded[2,c] = db[c] / M   folded[3,c] = dw[c] / (M deviation)
 //   deviation = sqrt(var[c] + EPSILON)
 //   all [C], folded [4,C]

@@ -1,4 +1,5 @@
-// batch_norm / backward_weight: the parts
+// batch_norm / backward_weight_reduce
+//   The parts:
 //   db[c] = sum over s of partial[s,0,c]   dw[c] = sum over s of partial[s,1,c] / sqrt(var[c] + EPSILON)
 //   partial [PARTS,2,C]   all others [C]
 //   an invocation computes a pack of channels

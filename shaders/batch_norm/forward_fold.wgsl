@@ -1,4 +1,5 @@
-// batch_norm / forward: what a channel's elements have in common
+// batch_norm / forward_fold
+//   What a channel's elements have in common:
 //   folded[0,c] = mean[c]   folded[1,c] = w[c] / sqrt(var[c] + EPSILON)   folded[2,c] = b[c]
 //   all [C], folded [3,C]
 //   an invocation computes a pack of channels

@@ -1,4 +1,4 @@
-// batch_norm / statistics, mean
+// batch_norm / statistics_mean
 //   partial[s,c] = sum over the rows of part s that count of x[row,c]
 //   x [ROWS,C]   partial [parts,C]
 //   an invocation adds CHUNK rows of one pack of channels; statistics_mean_reduce adds the parts

@@ -1,4 +1,5 @@
-// batch_norm / statistics, mean: the parts
+// batch_norm / statistics_mean_reduce
+//   The parts:
 //   mean[c] = sum over s of partial[s,c] / M
 //   partial [PARTS,C]   mean [C]
 //   an invocation computes a pack of channels

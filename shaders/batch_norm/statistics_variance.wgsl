@@ -1,4 +1,4 @@
-// batch_norm / statistics, variance
+// batch_norm / statistics_variance
 //   partial[s,c] = sum over the rows of part s that count of (x[row,c] - mean[c])^2
 //   x [ROWS,C]   mean [C]   partial [parts,C]
 //   an invocation adds CHUNK rows of one pack of channels; statistics_variance_reduce adds the parts

@@ -1,4 +1,5 @@
-// batch_norm / statistics, variance: the parts, and what is kept of them from step to step
+// batch_norm / statistics_variance_reduce
+//   The parts, and what is kept of them from step to step:
 //   var[c] = sum over s of partial[s,c] / M
 //   running_mean[c] <- (1 - MOMENTUM) running_mean[c] + MOMENTUM mean[c]
 //   running_var[c]  <- (1 - MOMENTUM) running_var[c] + MOMENTUM var[c] M / (M - 1), or without that quotient if M is 1
