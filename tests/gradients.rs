@@ -305,7 +305,7 @@ fn batch_norm() {
             let is_counted = |i: usize| i < rows * channels;
             let forward = |given: &Named<f64>| {
                 let mut tensors = given.clone();
-                let x = activation::Forward { activation: producer, len: geometry.len() };
+                let x = activation::Forward { activation: producer, len: geometry.elements() };
                 let x = output(run(x, &vec![("x", find(given, "z").unwrap().clone())], &setting), "y");
                 tensors.push(("x", x));
                 let statistics = run(batch_norm::Statistics { geometry, momentum }, &tensors, &setting);
@@ -313,8 +313,11 @@ fn batch_norm() {
                 tensors.extend(run(batch_norm::Forward { geometry, epsilon, activation }, &tensors, &setting));
                 tensors
             };
-            let given =
-                vec![("z", off_zero(geometry.len(), 1)), ("w", off_zero(channels, 2)), ("b", numbers(channels, 3))];
+            let given = vec![
+                ("z", off_zero(geometry.elements(), 1)),
+                ("w", off_zero(channels, 2)),
+                ("b", numbers(channels, 3)),
+            ];
             let mut tensors = forward(&given);
             let y = output(tensors.clone(), "y");
             let weights: Vec<f64> = numbers(y.len(), 99)

@@ -1,7 +1,7 @@
 //! The weights that training starts from.
 //!
 //! Each parameter draws from a generator of its own, which follows from the seed and the parameter's name: changing one
-//! layer leaves the others' weights as they were. Biases start at zero.
+//! layer leaves the others' weights as they were. Biases start at zero, the scales of a batch_norm at one.
 
 use super::{Network, Weights};
 use crate::ops::Start;

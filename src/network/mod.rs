@@ -1,8 +1,8 @@
 //! A network: a chain of layers, checked and with every shape known.
 //!
-//! It comes from a TOML file or a preset (`file.rs`, `recipe.rs`, `presets.rs`), is given initial weights (`initialize.rs`) or those
-//! of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that a step walks. `summary.rs`
-//! and `listing.rs` print it.
+//! It comes from a TOML file or a preset (`file.rs`, `recipe.rs`, `presets.rs`), is given initial weights
+//! (`initialize.rs`) or those of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that
+//! a step walks. `summary.rs` and `listing.rs` print it.
 
 mod companion;
 mod compile;
@@ -149,7 +149,7 @@ impl Network {
                 Err(Error::Network(format!("{place}: expected at least 2 classes at the end, got {classes}")))
             }
             Shape::Flat(_) if self.parameter_count() == 0 => {
-                Err(Error::Network("expected a layer that learns (conv2d, dense), got none".into()))
+                Err(Error::Network("expected a layer that learns (conv2d, dense, batch_norm), got none".into()))
             }
             Shape::Flat(_) => Ok(()),
         }

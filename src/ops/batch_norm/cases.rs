@@ -49,8 +49,8 @@ impl Operands {
         let plus = |values: Vec<f32>, by: f32| values.into_iter().map(|v| v + by).collect::<Vec<_>>();
         let values = vec![
             // Off zero, where variances by a sum of squares would cancel.
-            ("x", plus(random(geometry.len(), 1), 2.0)),
-            ("dy", random(geometry.len(), 2)),
+            ("x", plus(random(geometry.elements(), 1), 2.0)),
+            ("dy", random(geometry.elements(), 2)),
             ("w", plus(random(channels, 3), 0.5)),
             ("b", random(channels, 4)),
             ("mean", plus(random(channels, 5).iter().map(|v| 0.5 * v).collect(), 2.0)),
@@ -70,7 +70,7 @@ impl Operands {
 
     /// What `producer` might have made, away from the ends of sigmoid and tanh, where 1 - y and 1 - y^2 cancel.
     fn behind(self, producer: Activation) -> Operands {
-        let values = random(self.geometry.len(), 1).into_iter();
+        let values = random(self.geometry.elements(), 1).into_iter();
         let x = match producer {
             Activation::Identity => return self,
             Activation::Relu => values.map(|v| v.max(0.0)).collect(),
@@ -144,7 +144,7 @@ impl Verify for Statistics {
     fn checks(&self) -> Vec<Check> {
         let checks = counts(self.geometry).into_iter().flat_map(|count| {
             // Sums of whole numbers are exact: a row too few, or one of padding, shows.
-            let whole = Operands::new(self.geometry).with("x", integers(self.geometry.len(), 100, 1));
+            let whole = Operands::new(self.geometry).with("x", integers(self.geometry.elements(), 100, 1));
             let random = Operands::new(self.geometry);
             let terms = (count * self.geometry.places + 2) as f64;
             [self.check("whole", whole, count, 0.0), self.check("random", random, count, terms)]

@@ -45,13 +45,8 @@ impl Geometry {
     }
 
     /// Elements of `x`.
-    pub fn len(&self) -> usize {
+    pub fn elements(&self) -> usize {
         self.rows() * self.channels
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// M, the rows of images that are no padding.
@@ -105,7 +100,7 @@ impl Op for Statistics {
         "batch_norm.statistics"
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("x", self.geometry.len())]
+        vec![("x", self.geometry.elements())]
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         ["mean", "var", "running_mean", "running_var"].map(|name| (name, self.geometry.channels)).into()
@@ -121,10 +116,10 @@ impl Op for Forward {
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
         let Geometry { channels, .. } = self.geometry;
-        vec![("x", self.geometry.len()), ("w", channels), ("b", channels), ("mean", channels), ("var", channels)]
+        vec![("x", self.geometry.elements()), ("w", channels), ("b", channels), ("mean", channels), ("var", channels)]
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("y", self.geometry.len())]
+        vec![("y", self.geometry.elements())]
     }
 }
 
@@ -134,7 +129,7 @@ impl Op for BackwardWeight {
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
         let Geometry { channels, .. } = self.geometry;
-        vec![("x", self.geometry.len()), ("dy", self.geometry.len()), ("mean", channels), ("var", channels)]
+        vec![("x", self.geometry.elements()), ("dy", self.geometry.elements()), ("mean", channels), ("var", channels)]
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         vec![("dw", self.geometry.channels), ("db", self.geometry.channels)]
@@ -147,9 +142,9 @@ impl Op for BackwardInput {
     }
     fn inputs(&self) -> Vec<(&'static str, usize)> {
         let of_channels = ["w", "mean", "var", "dw", "db"].map(|name| (name, self.geometry.channels));
-        [vec![("x", self.geometry.len()), ("dy", self.geometry.len())], of_channels.into()].concat()
+        [vec![("x", self.geometry.elements()), ("dy", self.geometry.elements())], of_channels.into()].concat()
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("dx", self.geometry.len())]
+        vec![("dx", self.geometry.elements())]
     }
 }
