@@ -133,6 +133,23 @@ fn devices_are_compared_in_turns() {
     assert_eq!(out.lines().filter(|line| line.starts_with("  tiny.toml ")).count(), 2, "{out}");
 }
 
+/// What is measured is what was asked for, and each row bears its name.
+#[test]
+fn native_devices_are_told_apart() {
+    let place = Place::new();
+    let report = place
+        .json("bench --model tiny.toml --devices cpu:1,cpu:2,reference --seconds 0.01 --repeats 1 --batch 10 --json");
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    for (row, [name, says]) in
+        rows.iter().zip([["cpu:1", "1 thread,"], ["cpu:2", "2 threads,"], ["reference", "reference"]])
+    {
+        assert_eq!(row["device"].as_str(), Some(name), "{row}");
+        let opened = row["runs"][0]["device"].as_str().unwrap();
+        assert!(opened.contains(says), "{name} opened `{opened}`");
+    }
+}
+
 /// The row that fails says so, after the others are measured; the whole ends with 1.
 #[test]
 fn a_device_that_fails_leaves_the_others() {

@@ -116,7 +116,8 @@ impl WithSimd for Product<'_> {
         let many_registers = S::REGISTER_COUNT >= 32;
         let columns = self.right.columns;
         let mut column = 0;
-        // Tiles of 24 sums where there are 32 registers, of 12 where there are 16, and fewer columns at the right edge.
+        // Tiles of 24 sums where there are 32 registers, of 10 where there are 16, and fewer columns at the right edge. Of 12
+        // the compiler keeps one in memory, and a sum that is stored and loaded again for every k takes twice the time.
         while column < columns {
             let vectors = (columns - column).div_ceil(lanes);
             column += lanes
@@ -125,7 +126,7 @@ impl WithSimd for Product<'_> {
                     1 => self.columns::<S, 8, 1>(simd, column),
                     2 | 3 if many_registers => self.columns::<S, 12, 2>(simd, column),
                     _ if many_registers => self.columns::<S, 6, 4>(simd, column),
-                    _ => self.columns::<S, 6, 2>(simd, column),
+                    _ => self.columns::<S, 5, 2>(simd, column),
                 };
         }
     }

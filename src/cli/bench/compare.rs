@@ -19,8 +19,8 @@ use std::time::Duration;
 pub struct Options {
     #[arg(long, help = format!("{}; may be given several times [default: case1 and case2]", crate::cli::model_help()))]
     model: Vec<String>,
-    /// `all` (every adapter of `shadegrad devices`, then cpu), or a list with commas: cpu, auto, numbers, parts of
-    /// names. The first is what the others are compared with
+    /// `all` (every adapter of `shadegrad devices`, then cpu), or a list with commas: cpu, cpu:4, reference, auto,
+    /// numbers, parts of names. The first is what the others are compared with
     #[arg(long, value_name = "all|LIST", default_value = "all")]
     devices: String,
     /// Steady training that is measured each time; a step that takes longer is measured whole
@@ -107,7 +107,7 @@ fn check(options: &Options) -> Result<()> {
 
 /// The devices of `--devices`. Adapters go by their number from here on, so that every child takes the same.
 fn targets(list: &str) -> Result<Vec<Target>> {
-    let cpu = || Target { choice: "cpu".to_string(), name: "cpu".to_string() };
+    let native = |choice: DeviceChoice| Target { choice: choice.to_string(), name: choice.to_string() };
     // With the backend, for an adapter may be there once for each.
     let gpu = |record: &AdapterRecord| Target {
         choice: record.index.to_string(),
@@ -115,13 +115,13 @@ fn targets(list: &str) -> Result<Vec<Target>> {
     };
     if list.trim() == "all" {
         let found = pollster::block_on(adapters());
-        return Ok(found.iter().map(gpu).chain([cpu()]).collect());
+        return Ok(found.iter().map(gpu).chain([native(DeviceChoice::Cpu(None))]).collect());
     }
     let target = |item: &str| {
         let choice: DeviceChoice = item.parse().map_err(|_| {
             Error::Usage(format!("--devices {list}: a name is empty; give all, or cpu, auto, numbers or names"))
         })?;
-        let DeviceChoice::Adapter(choice) = choice else { return Ok(cpu()) };
+        let DeviceChoice::Adapter(choice) = choice else { return Ok(native(choice)) };
         match pollster::block_on(adapter(&choice))? {
             Some(record) => Ok(gpu(&record)),
             None => {

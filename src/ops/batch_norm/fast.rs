@@ -34,9 +34,47 @@ fn inverse(var: &[f32], epsilon: f32) -> Vec<f32> {
     var.iter().map(|var| 1.0 / (var + epsilon).sqrt()).collect()
 }
 
+/// What is kept of each channel, all of one length that the compiler sees: else it would check every index of every row, and
+/// make no vectors of the loops.
+#[inline(always)]
+fn of_channels<const N: usize>(channels: usize, values: [&[f32]; N]) -> [&[f32]; N] {
+    values.map(|values| &values[..channels])
+}
+
 /// Whole rows that are worth a thread.
 fn part(team: &Team, geometry: Geometry) -> usize {
     team.part(geometry.rows(), WORTH.div_ceil(geometry.channels)) * geometry.channels
+}
+
+// The loops over the channels of a row. What is written comes as an argument, by which the compiler knows that it lies apart
+// from what is read.
+
+/// `y = (x - mean) scale + b`
+#[inline(always)]
+fn normalize(y: &mut [f32], [x, mean, scale, b]: [&[f32]; 4]) {
+    let y = &mut y[..x.len()];
+    for c in 0..x.len() {
+        y[c] = (x[c] - mean[c]) * scale[c] + b[c];
+    }
+}
+
+/// `db += dy; dw += dy (x - mean)`
+#[inline(always)]
+fn add_products(db: &mut [f32], dw: &mut [f32], [x, dy, mean]: [&[f32]; 3]) {
+    let (db, dw) = (&mut db[..x.len()], &mut dw[..x.len()]);
+    for c in 0..x.len() {
+        db[c] += dy[c];
+        dw[c] += dy[c] * (x[c] - mean[c]);
+    }
+}
+
+/// `dx = scale (dy - offset - (x - mean) slope)`
+#[inline(always)]
+fn project(dx: &mut [f32], [x, dy, mean, scale, slope, offset]: [&[f32]; 6]) {
+    let dx = &mut dx[..x.len()];
+    for c in 0..x.len() {
+        dx[c] = scale[c] * (dy[c] - offset[c] - (x[c] - mean[c]) * slope[c]);
+    }
 }
 
 impl Fast for Statistics {
@@ -85,9 +123,7 @@ impl Fast for Forward {
         y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
             vectorized!(team, {
                 for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    for c in 0..channels {
-                        y[c] = (x[c] - mean[c]) * scale[c] + b[c];
-                    }
+                    normalize(y, of_channels(channels, [x, mean, &scale, b]));
                 }
                 y.iter_mut().for_each(|y| *y = self.activation.apply(*y));
             });
@@ -106,10 +142,7 @@ impl Fast for BackwardWeight {
             vectorized!(team, {
                 let (db, dw) = sums.split_at_mut(channels);
                 for (x, dy) in x[block.clone()].chunks_exact(channels).zip(dy[block].chunks_exact(channels)) {
-                    for c in 0..channels {
-                        db[c] += dy[c];
-                        dw[c] += dy[c] * (x[c] - mean[c]);
-                    }
+                    add_products(db, dw, of_channels(channels, [x, dy, mean]));
                 }
             });
         });
@@ -137,9 +170,7 @@ impl Fast for BackwardInput {
             vectorized!(team, {
                 let rows = dx.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(dy.chunks_exact(channels));
                 for ((dx, x), dy) in rows {
-                    for c in 0..channels {
-                        dx[c] = scale[c] * (dy[c] - offset[c] - (x[c] - mean[c]) * slope[c]);
-                    }
+                    project(dx, of_channels(channels, [x, dy, mean, &scale, &slope, &offset]));
                 }
                 self.producer.multiply_derivative(dx, x);
             });
