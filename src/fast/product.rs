@@ -117,7 +117,7 @@ impl WithSimd for Product<'_> {
         let columns = self.right.columns;
         let mut column = 0;
         // Tiles of 24 sums where there are 32 registers, of 10 where there are 16, and fewer columns at the right edge. Of 12
-        // the compiler keeps one in memory, and a sum that is stored and loaded again for every k takes twice the time.
+        // the compiler keeps one in memory, and stores and loads it again for every k: the whole tile waits for that.
         while column < columns {
             let vectors = (columns - column).div_ceil(lanes);
             column += lanes

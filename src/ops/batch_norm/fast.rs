@@ -34,8 +34,8 @@ fn inverse(var: &[f32], epsilon: f32) -> Vec<f32> {
     var.iter().map(|var| 1.0 / (var + epsilon).sqrt()).collect()
 }
 
-/// What is kept of each channel, all of one length that the compiler sees: else it would check every index of every row, and
-/// make no vectors of the loops.
+/// Rows and what is kept of channels, all of one length that the compiler sees: else it would check every index of every row,
+/// and make no vectors of the loops.
 #[inline(always)]
 fn of_channels<const N: usize>(channels: usize, values: [&[f32]; N]) -> [&[f32]; N] {
     values.map(|values| &values[..channels])
