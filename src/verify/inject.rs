@@ -41,7 +41,8 @@ struct Break {
 pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize, &str)) -> Result<Vec<Injected>> {
     let mut device = Device::open(choice).await?;
     let breaks = breaks()?;
-    let total = breaks.len() + 2;
+    let tasks = training::tasks();
+    let total = breaks.len() + 1 + tasks.len();
     let mut injected = Vec::new();
     for (index, broken) in breaks.iter().enumerate() {
         observer(index, total, broken.what);
@@ -63,11 +64,13 @@ pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize
         injected.push(Injected { what, pass: "exp".into(), seen });
     }
     let what = "one step of ten, by a hundredth of its learning rate";
-    observer(breaks.len() + 1, total, what);
-    let mut steps = training::steps();
-    steps[4].learning_rate *= 1.01;
-    let seen = training::check(&device, &steps).await.err().map(|finding| finding.to_string());
-    injected.push(Injected { what, pass: "training".into(), seen });
+    for (index, task) in tasks.iter().enumerate() {
+        observer(breaks.len() + 1 + index, total, what);
+        let mut steps = task.steps();
+        steps[4].learning_rate *= 1.01;
+        let seen = task.check(&device, &steps).await.err().map(|finding| finding.to_string());
+        injected.push(Injected { what, pass: format!("training, {}", task.name), seen });
+    }
     Ok(injected)
 }
 

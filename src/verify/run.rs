@@ -160,11 +160,13 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
             if !go_on("training") {
                 break 'walk true;
             }
-            let outcome = training::check(&side.device, &training::steps()).await;
-            let failed = matches!(outcome, Err(Finding::Device(_)));
-            book.enter(("training", "ten steps"), None, outcome, ("a small network", "spots"), "training".into());
-            if failed {
-                side.reopen().await?;
+            for task in training::tasks() {
+                let outcome = task.check(&side.device, &task.steps()).await;
+                let failed = matches!(outcome, Err(Finding::Device(_)));
+                book.enter(("training", task.name), None, outcome, (task.network, "spots"), "training".into());
+                if failed {
+                    side.reopen().await?;
+                }
             }
         }
         for function in &functions {
