@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const STUDY: &str = "study --data data --device cpu --out st";
 
 /// A run as the study does it.
-const TRAIN: &str = "train --learning-rate 0.1 --momentum 0.5 --batch-size 100 --device cpu --quiet";
+const TRAIN: &str = "train --learning-rate 0.1 --momentum 0.5 --schedule cosine --batch-size 100 --device cpu --quiet";
 
 fn read(place: &Place, name: &str) -> String {
     fs::read_to_string(place.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -114,6 +114,8 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
         "Equation 7",
         "Case 2, seed 2",
         "<span>--learning-rate</span> <span>0.1</span>",
+        "<span>--schedule</span> <span>cosine</span>",
+        "learning rate 0.1, falling to 0 along half a cosine, momentum 0.5",
         "CPU, ",
     ] {
         assert!(html.contains(text), "no {text}");
@@ -134,7 +136,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
     // Called again it trains nothing.
     let before = place.files();
     let printed = place.stdout(&study);
-    assert!(printed.contains("2 of 2 runs are finished and kept") && !printed.contains("images/s"), "{printed}");
+    assert!(printed.contains("finished and kept: 2 of 2 runs") && !printed.contains("images/s"), "{printed}");
     let is_of_runs = |path: &PathBuf| path.starts_with(place.path("st/runs"));
     for (path, content) in place.files() {
         assert!(!is_of_runs(&path) || before[&path] == content, "{} was written again", path.display());
@@ -149,13 +151,14 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
 #[test]
 fn what_is_unfinished_goes_on() {
     let place = Place::new();
-    let train = format!("{TRAIN} --data data --model case4");
+    // At constant rates, for a run along a cosine cannot be given other epochs.
+    let train = format!("{TRAIN} --data data --model case4").replace("cosine", "constant");
     place.stdout(&format!("{train} --epochs 3 --seed 1 --out whole"));
     place.stdout(&format!("{train} --epochs 1 --seed 1 --out st/runs/case4-seed1"));
     fs::create_dir(place.path("st/runs/case4-seed2")).unwrap();
     fs::write(place.path("st/runs/case4-seed2/metrics.jsonl"), "").unwrap();
 
-    let study = format!("{STUDY} --cases 4 --seeds 2 --epochs 3");
+    let study = format!("{STUDY} --cases 4 --seeds 2 --epochs 3 --schedule constant");
     place.refuses(1, &format!("{study} --report-only"), &["nothing to report", "none of the runs"]);
     let printed = place.stdout(&study);
     assert!(printed.contains("case4 seed 1  goes on after 1 of 3 epochs"), "{printed}");
@@ -232,7 +235,7 @@ fn kills_change_nothing() {
 #[test]
 fn damaged_and_foreign_runs_are_refused() {
     let place = Place::new();
-    let study = format!("{STUDY} --cases 2 --seeds 1 --epochs 2");
+    let study = format!("{STUDY} --cases 2 --seeds 1 --epochs 2 --schedule constant");
     place.stdout(&study);
     let run = "st/runs/case2-seed1";
     let refused = |asked: &str, says: &[&str]| {
@@ -259,6 +262,7 @@ fn damaged_and_foreign_runs_are_refused() {
     refused(&study.replace("--epochs 2", "--epochs 1"), &[run, "a run of 2 epochs, more than the 1", "--epochs 2"]);
     refused(&format!("{study} --learning-rate 0.2"), &[run, "--learning-rate: 0.1 there, 0.2 here", "another --out"]);
     refused(&format!("{study} --momentum 0.4"), &["--momentum: 0.5 there, 0.4 here"]);
+    refused(&study.replace("constant", "cosine"), &["--schedule: constant there, cosine here"]);
     let other = place.path("other");
     fs::create_dir(&other).unwrap();
     for entry in fs::read_dir(place.path("data")).unwrap() {

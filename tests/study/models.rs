@@ -88,7 +88,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
 
     // Called again it trains nothing; and what is there must be of the same recipe.
     let printed = place.stdout(&study);
-    assert!(printed.contains("4 of 4 runs are finished and kept") && !printed.contains("epochs  "), "{printed}");
+    assert!(printed.contains("finished and kept: 4 of 4 runs") && !printed.contains("epochs  "), "{printed}");
     place.stdout(&format!("{study} --report-only --pictures"));
     assert!(place.path("st/worst-small.png").exists() && read(&place, "st/report.html").contains("data:image/png"));
     place.refuses(1, &format!("{study} --epochs 3"), &["st/runs/small-seed1", "a run with other options"]);
@@ -132,7 +132,7 @@ fn held_out_images_judge_in_place_of_the_test_set() {
     }
     // Each seed has data of its own, and is known again.
     let printed = place.stdout(&study);
-    assert!(printed.contains("2 of 2 runs are finished and kept"), "{printed}");
+    assert!(printed.contains("finished and kept: 2 of 2 runs"), "{printed}");
     place.refuses(1, &study.replace(" --validation 60", ""), &["--validation: 60 there, test here"]);
     place.refuses(1, &study.replace("--validation 60", "--validation 300"), &["--validation: 60 there, 300 here"]);
 }
@@ -145,7 +145,7 @@ fn a_run_that_patience_ends_is_finished() {
     let done = [1, 2].map(|seed| epochs(&place, &format!("eager-seed{seed}")).len());
     assert!(done.iter().all(|done| *done < 60), "{done:?}");
     let printed = place.stdout(&study);
-    assert!(printed.contains("2 of 2 runs are finished and kept"), "{printed}");
+    assert!(printed.contains("finished and kept: 2 of 2 runs"), "{printed}");
     let fields = read(&place, "st/cost.csv");
     let fields: Vec<&str> = fields.lines().nth(1).unwrap().split(',').collect();
     let [least, most] = [done.iter().min(), done.iter().max()].map(|done| done.unwrap().to_string());
@@ -195,6 +195,7 @@ fn what_does_not_go_with_models_is_refused() {
         ("--comparisons", "cannot be used with"),
         ("--learning-rate 0.1", "cannot be used with"),
         ("--momentum 0.5", "cannot be used with"),
+        ("--schedule cosine", "cannot be used with"),
         ("--choose", "cannot be used with"),
         ("--validation 60 --pictures", "cannot be used with"),
     ] {

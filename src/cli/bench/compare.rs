@@ -119,7 +119,9 @@ fn targets(list: &str) -> Result<Vec<Target>> {
     }
     let target = |item: &str| {
         let choice: DeviceChoice = item.parse().map_err(|_| {
-            Error::Usage(format!("--devices {list}: a name is empty; give all, or cpu, auto, numbers or names"))
+            Error::Usage(format!(
+                "--devices {list}: a name is empty; give all, or cpu, reference, auto, numbers or names"
+            ))
         })?;
         let DeviceChoice::Adapter(choice) = choice else { return Ok(native(choice)) };
         match pollster::block_on(adapter(&choice))? {

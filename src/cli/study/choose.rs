@@ -1,7 +1,7 @@
 //! `study --choose`: learning rate and momentum by a grid, judged by images held out of the training set. The test set
 //! has no part in it.
 
-use super::plan::{Descent, Subject};
+use super::plan::{Descent, Schedule, Subject};
 use super::runs::{Common, Job, State};
 use super::work::examine;
 use crate::cli::output::{counted, percent};
@@ -18,9 +18,6 @@ use std::sync::atomic::Ordering;
 /// What is tried: every one of these with every one of [`MOMENTA`].
 pub const LEARNING_RATES: [f32; 4] = [0.01, 0.03, 0.1, 0.3];
 pub const MOMENTA: [f32; 3] = [0.0, 0.5, 0.9];
-
-/// Epochs of each, unless `--epochs` says otherwise.
-pub const EPOCHS: usize = 3;
 
 /// Images held out, unless `--held-out` says otherwise.
 pub const HELD_OUT: usize = 5000;
@@ -39,6 +36,8 @@ pub struct Choice {
     pub held_out: usize,
     pub epochs: usize,
     pub seed: u64,
+    #[serde(default)]
+    pub schedule: Schedule,
     pub learning_rate: f32,
     pub momentum: f32,
     pub tried: Vec<Tried>,
@@ -66,12 +65,12 @@ pub struct Point {
 }
 
 /// The grid, for a network.
-pub fn grid(subject: &Subject, held_out: usize, out: &Path) -> Vec<Point> {
-    let descents = LEARNING_RATES
-        .iter()
-        .flat_map(|rate| MOMENTA.iter().map(move |momentum| Descent { learning_rate: *rate, momentum: *momentum }));
+pub fn grid(subject: &Subject, schedule: Schedule, held_out: usize, out: &Path) -> Vec<Point> {
+    let descents = LEARNING_RATES.iter().flat_map(|rate| {
+        MOMENTA.iter().map(move |momentum| Descent { learning_rate: *rate, momentum: *momentum, schedule })
+    });
     descents
-        .map(|descent @ Descent { learning_rate, momentum }| {
+        .map(|descent @ Descent { learning_rate, momentum, .. }| {
             let job = Job {
                 folder: out.join(FOLDER).join(format!("{}-rate{learning_rate}-momentum{momentum}", subject.model)),
                 title: format!("learning rate {learning_rate}  momentum {momentum}"),
@@ -85,10 +84,17 @@ pub fn grid(subject: &Subject, held_out: usize, out: &Path) -> Vec<Point> {
 
 /// Trains what is missing of the grid, chooses, and writes `choice.md`, `choice.csv` and `choice.toml`. Nothing, if it
 /// was interrupted.
-pub fn choose(grid: &[Point], held_out: usize, common: &Common, out: &Path, quiet: bool) -> Result<Option<Choice>> {
+pub fn choose(
+    grid: &[Point],
+    schedule: Schedule,
+    held_out: usize,
+    common: &Common,
+    out: &Path,
+    quiet: bool,
+) -> Result<Option<Choice>> {
     examine(grid.iter().map(|point| &point.job), common)?;
     let mut tried = Vec::new();
-    for Point { descent: Descent { learning_rate, momentum }, job } in grid {
+    for Point { descent: Descent { learning_rate, momentum, .. }, job } in grid {
         let Some(reached) = reach(job, common)? else { return Ok(None) };
         if !quiet {
             println!("{}  {}", job.title, words(reached.as_ref()));
@@ -104,6 +110,7 @@ pub fn choose(grid: &[Point], held_out: usize, common: &Common, out: &Path, quie
         held_out,
         epochs: like.epochs,
         seed: like.seed,
+        schedule,
         learning_rate: best.learning_rate,
         momentum: best.momentum,
         tried,
@@ -180,14 +187,18 @@ impl Choice {
     pub fn story(&self) -> String {
         format!(
             "Learning rate {} and momentum {} were chosen by the accuracy of `{}` on {} images held out of the training set \
-             of {}, after {} from seed {}. The test set had no part in it.",
+             of {}, after {} from seed {}, at {}. The test set had no part in it.",
             self.learning_rate,
             self.momentum,
             self.model,
             self.held_out,
             self.data,
             counted(self.epochs, "epoch"),
-            self.seed
+            self.seed,
+            match self.schedule {
+                Schedule::Constant => "constant rates",
+                Schedule::Cosine => "rates that fall along half a cosine",
+            }
         )
     }
 
@@ -258,6 +269,7 @@ mod tests {
             held_out: 5000,
             epochs: 3,
             seed: 1,
+            schedule: Schedule::Cosine,
             learning_rate: best.learning_rate,
             momentum: best.momentum,
             tried,

@@ -28,7 +28,7 @@ use super::{INTERRUPTED, run_folder};
 use choose::Choice;
 pub use options::Options;
 use options::{Subjects, quoted};
-use plan::{Descent, Subject};
+use plan::{Descent, Schedule, Subject};
 use report::{Entry, Frame};
 use runs::{Common, Job, State};
 use shadegrad::data::{DataPair, Share, Source};
@@ -39,7 +39,7 @@ use work::Trained;
 
 /// Of the paper's networks: what `--choose --cases 2` has found, by 5,000 images held out of MNIST's training set
 /// (`assets/study/choice/`).
-const DESCENT: Descent = Descent { learning_rate: 0.1, momentum: 0.5 };
+const DESCENT: Descent = Descent { learning_rate: 0.1, momentum: 0.5, schedule: Schedule::Cosine };
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     let source = options.data.source(options.quiet || options.report_only);
@@ -78,12 +78,13 @@ fn choose_only(options: &Options, common: &mut Common, source: &Source) -> Resul
     let cases = plan::cases(&options.cases.0, options.paper_epochs(), options.descent());
     let Some(subject) = cases.first() else { unreachable!("--cases has a case") };
     let held_out = options.held_out;
-    let grid = choose::grid(subject, held_out, &options.out);
+    let schedule = options.descent().schedule;
+    let grid = choose::grid(subject, schedule, held_out, &options.out);
     let data = common.read(source, Validation::HeldOut(Share::Count(held_out)), choose::SEED)?;
     work::examine(grid.iter().map(|point| &point.job), common)?;
     introduce(options, &data)?;
     let _lock = enter(options)?;
-    match choose::choose(&grid, held_out, common, &options.out, options.quiet)? {
+    match choose::choose(&grid, schedule, held_out, common, &options.out, options.quiet)? {
         None => {
             eprintln!("interrupted; what was tried is kept\nto go on: the same command again");
             Ok(ExitCode::from(INTERRUPTED))

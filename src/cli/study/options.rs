@@ -1,6 +1,6 @@
 //! The options of `shadegrad study`.
 
-use super::plan::{self, Cases, Descent, Subject};
+use super::plan::{self, Cases, Descent, Schedule, Subject};
 use super::runs::{Common, Job};
 use super::{DESCENT, choose, models, paper};
 use crate::cli::train::{self, Validation};
@@ -23,12 +23,12 @@ pub struct Options {
         "Train these networks instead, each by its own recipe, and report on them alone. {}; what its [training] does not \
          say is as `train` has it",
         model_help()
-    ), conflicts_with_all = ["cases", "comparisons", "learning_rate", "momentum", "choose"])]
+    ), conflicts_with_all = ["cases", "comparisons", "learning_rate", "momentum", "schedule", "choose"])]
     pub(super) models: Vec<String>,
     /// How often each is trained: with the seeds from 1 to this
     #[arg(long, value_name = "N", default_value_t = SEEDS, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(super) seeds: u64,
-    /// Passes over the training set [default: 15, as in the paper; with --choose 3; with --models what each recipe says]
+    /// Passes over the training set [default: 15, as in the paper; with --models what each recipe says]
     #[arg(long, value_name = "N")]
     pub(super) epochs: Option<usize>,
     /// Step of gradient descent; `--choose` says which is best on held-out images
@@ -37,6 +37,9 @@ pub struct Options {
     /// Share of the former step that is kept, from 0 (plain gradient descent) to below 1
     #[arg(long, default_value_t = DESCENT.momentum)]
     momentum: f32,
+    /// How the learning rate changes from step to step
+    #[arg(long, value_enum, default_value_t = DESCENT.schedule)]
+    schedule: Schedule,
     /// Judge the epochs of --models by a number (5000) or share (0.1) of training images that each seed holds out, and not
     /// by the test set: to choose among networks
     #[arg(long, value_name = "test|SPLIT", requires = "models", conflicts_with = "pictures")]
@@ -93,7 +96,7 @@ impl Subjects {
 impl Options {
     /// How the paper's networks are trained.
     pub fn descent(&self) -> Descent {
-        Descent { learning_rate: self.learning_rate, momentum: self.momentum }
+        Descent { learning_rate: self.learning_rate, momentum: self.momentum, schedule: self.schedule }
     }
 
     /// What judges.
@@ -103,7 +106,7 @@ impl Options {
 
     /// Epochs of the paper's networks.
     pub fn paper_epochs(&self) -> usize {
-        self.epochs.unwrap_or(if self.choose { choose::EPOCHS } else { paper::EPOCHS })
+        self.epochs.unwrap_or(paper::EPOCHS)
     }
 
     pub fn subjects(&self) -> Result<Subjects> {
@@ -157,10 +160,10 @@ impl Options {
 
     fn of_paper(&self) -> Vec<String> {
         let cases: Vec<String> = self.cases.0.iter().map(usize::to_string).collect();
-        let Descent { learning_rate, momentum } = self.descent();
+        let Descent { learning_rate, momentum, schedule } = self.descent();
         let mut words = vec![
             format!("--cases {} --seeds {} --epochs {}", cases.join(","), self.seeds, self.paper_epochs()),
-            format!("--learning-rate {learning_rate} --momentum {momentum}"),
+            format!("--learning-rate {learning_rate} --momentum {momentum} --schedule {}", schedule.name()),
         ];
         if self.comparisons {
             words.push(format!("--comparisons --ann-epochs {}", self.ann_epochs));

@@ -109,7 +109,7 @@ pub const SLIPS: [&str; 7] = [
      is that of equation 1, and the one that is used here for the quadratic cost, through the softmax.",
     "The losses of the table, from 0.026 to 0.049, are those of softmax cross-entropy, not of the quadratic cost of equation 1. \
      Cross-entropy is what these runs minimise.",
-    "The paper prints no learning rate, no momentum and no initial weights. Those of the runs are above.",
+    "The paper prints no learning rate, no schedule, no momentum and no initial weights. Those of the runs are above.",
     "The rate of the only dropout in cases 5 and 6 is not printed; 0.5 is taken, which case 1 has at the same place.",
     "The table's counts of hidden layers (3 or 4) leave out the pooling or the dense layers; the networks are those of its text.",
 ];

@@ -5,6 +5,8 @@ use super::paper::{self, MEASURES, Printed};
 use super::runs::{Job, Run};
 use super::table::Row;
 use crate::cli::output::counted;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::Path;
 use std::str::FromStr;
@@ -37,20 +39,52 @@ impl FromStr for Cases {
 /// Images a step.
 pub const BATCH_SIZE: usize = 100;
 
+/// How the learning rate changes from step to step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Not at all
+    #[default]
+    Constant,
+    /// Down to 0 along half a cosine
+    Cosine,
+}
+
+impl Schedule {
+    /// As `--schedule` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Schedule::Constant => "constant",
+            Schedule::Cosine => "cosine",
+        }
+    }
+}
+
 /// How the paper's networks are trained.
 #[derive(Clone, Copy)]
 pub struct Descent {
     pub learning_rate: f32,
     pub momentum: f32,
+    pub schedule: Schedule,
 }
 
 impl Descent {
+    /// In the words of a report: `learning rate 0.1, falling along half a cosine, momentum 0.5`.
+    pub fn words(self) -> String {
+        let falls = match self.schedule {
+            Schedule::Constant => "",
+            Schedule::Cosine => ", falling to 0 along half a cosine",
+        };
+        format!("learning rate {}{falls}, momentum {}", self.learning_rate, self.momentum)
+    }
+
     /// As arguments of `train`.
     pub fn settings(self) -> Vec<OsString> {
         vec![
             format!("--batch-size={BATCH_SIZE}").into(),
             format!("--learning-rate={}", self.learning_rate).into(),
             format!("--momentum={}", self.momentum).into(),
+            format!("--schedule={}", self.schedule.name()).into(),
         ]
     }
 }
@@ -178,7 +212,7 @@ mod tests {
 
     #[test]
     fn no_two_trainings_share_a_folder_or_differ_from_their_networks() {
-        let descent = Descent { learning_rate: 0.1, momentum: 0.9 };
+        let descent = Descent { learning_rate: 0.1, momentum: 0.9, schedule: Schedule::Constant };
         let subjects = [cases(&[1, 2, 3, 4, 5, 6], 15, descent), comparisons(15, 50, descent)].concat();
         let jobs: Vec<_> = subjects.iter().flat_map(|subject| subject.jobs(5, Path::new("x"))).collect();
         let mut folders: Vec<_> = jobs.iter().map(|job| job.folder.clone()).collect();

@@ -35,7 +35,7 @@ pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
     let is_finished = |state: &State| matches!(state, State::Finished(_));
     let mut done = examine(jobs, common)?.iter().filter(|state| is_finished(state)).count();
     if done > 0 {
-        say(format!("{done} of {} runs are finished and kept", jobs.len()));
+        say(format!("finished and kept: {done} of {}", counted(jobs.len(), "run")));
     }
     for job in jobs {
         let state = job.examine(common)?;

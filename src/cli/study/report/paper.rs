@@ -113,13 +113,12 @@ impl Report<'_> {
     /// The settings in two sentences.
     fn summary(&self, first: &Run) -> String {
         format!(
-            "{}, {} training and {} test images; stochastic gradient descent, batches of {BATCH_SIZE}, learning rate {}, \
-             momentum {}; shadegrad {}, {}. `{}`",
+            "{}, {} training and {} test images; stochastic gradient descent, batches of {BATCH_SIZE}, {}; \
+             shadegrad {}, {}. `{}`",
             first.record.data,
             grouped(first.record.train_images as u64),
             grouped(first.record.validation_images as u64),
-            self.descent.learning_rate,
-            self.descent.momentum,
+            self.descent.words(),
             env!("CARGO_PKG_VERSION"),
             today(),
             self.frame.command
@@ -128,13 +127,13 @@ impl Report<'_> {
 
     fn settings(&self, first: &Run) -> String {
         let record = &first.record;
-        let Descent { learning_rate, momentum } = self.descent;
+        let Descent { learning_rate, momentum, .. } = self.descent;
         let chosen = match &self.choice {
             Some(choice) if (choice.learning_rate, choice.momentum) == (learning_rate, momentum) => {
                 page::escape(choice.story())
             }
             Some(choice) => format!(
-                "Not those that were chosen on held-out images, which are {} and {}.",
+                "Not the rate and momentum that were chosen on held-out images, which are {} and {}.",
                 choice.learning_rate, choice.momentum
             ),
             None if (learning_rate, momentum) == (DESCENT.learning_rate, DESCENT.momentum) => {
@@ -158,7 +157,7 @@ impl Report<'_> {
                 "Training",
                 format!("{} of stochastic gradient descent, batches of {BATCH_SIZE}", counted(epochs, "epoch")),
             ),
-            ("Learning rate", format!("{learning_rate}, momentum {momentum}. {chosen}")),
+            ("Step", format!("{}. {chosen}", self.descent.words())),
             ("Loss", "softmax cross-entropy, where nothing else is said".to_string()),
             ("Versions", format!("shadegrad {}, wgpu {}", env!("CARGO_PKG_VERSION"), version::wgpu())),
             ("Written", today()),
