@@ -156,6 +156,11 @@ impl Record {
         compare("--batch-size", &there.batch_size, &here.batch_size);
         compare("--learning-rate", &there.learning_rate, &here.learning_rate);
         compare("--momentum", &there.momentum, &here.momentum);
+        compare("--schedule", &there.schedule.name(), &here.schedule.name());
+        // A schedule that has an end is laid over them; else they may grow.
+        if there.schedule.has_an_end() && here.schedule.has_an_end() {
+            compare("--epochs", &there.epochs, &here.epochs);
+        }
         compare("--loss", &cost(there), &cost(here));
         compare("--seed", &there.seed, &here.seed);
         // It decides where a run ends, and only of one that it has ended does that matter.

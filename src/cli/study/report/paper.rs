@@ -130,7 +130,7 @@ impl Report<'_> {
         let Descent { learning_rate, momentum, .. } = self.descent;
         let chosen = match &self.choice {
             Some(choice) if (choice.learning_rate, choice.momentum) == (learning_rate, momentum) => {
-                page::escape(choice.story())
+                page::prose(&choice.story())
             }
             Some(choice) => format!(
                 "Not the rate and momentum that were chosen on held-out images, which are {} and {}.",
@@ -157,7 +157,7 @@ impl Report<'_> {
                 "Training",
                 format!("{} of stochastic gradient descent, batches of {BATCH_SIZE}", counted(epochs, "epoch")),
             ),
-            ("Step", format!("{}. {chosen}", self.descent.words())),
+            ("Learning rate", format!("{}. {chosen}", self.descent.words().trim_start_matches("learning rate "))),
             ("Loss", "softmax cross-entropy, where nothing else is said".to_string()),
             ("Versions", format!("shadegrad {}, wgpu {}", env!("CARGO_PKG_VERSION"), version::wgpu())),
             ("Written", today()),
