@@ -36,6 +36,7 @@ pub struct Choice {
     pub held_out: usize,
     pub epochs: usize,
     pub seed: u64,
+    /// Constant, where an older record says nothing.
     #[serde(default)]
     pub schedule: Schedule,
     pub learning_rate: f32,
@@ -84,14 +85,7 @@ pub fn grid(subject: &Subject, schedule: Schedule, held_out: usize, out: &Path) 
 
 /// Trains what is missing of the grid, chooses, and writes `choice.md`, `choice.csv` and `choice.toml`. Nothing, if it
 /// was interrupted.
-pub fn choose(
-    grid: &[Point],
-    schedule: Schedule,
-    held_out: usize,
-    common: &Common,
-    out: &Path,
-    quiet: bool,
-) -> Result<Option<Choice>> {
+pub fn choose(grid: &[Point], held_out: usize, common: &Common, out: &Path, quiet: bool) -> Result<Option<Choice>> {
     examine(grid.iter().map(|point| &point.job), common)?;
     let mut tried = Vec::new();
     for Point { descent: Descent { learning_rate, momentum, .. }, job } in grid {
@@ -101,7 +95,7 @@ pub fn choose(
         }
         tried.push(Tried { learning_rate: *learning_rate, momentum: *momentum, reached });
     }
-    let (Some(best), Some(like)) = (best(&tried), grid.first().map(|point| &point.job)) else {
+    let (Some(best), Some(Point { descent, job: like })) = (best(&tried), grid.first()) else {
         return Err(Error::NotFinite("no learning rate of the grid kept the loss finite".into()));
     };
     let choice = Choice {
@@ -110,7 +104,7 @@ pub fn choose(
         held_out,
         epochs: like.epochs,
         seed: like.seed,
-        schedule,
+        schedule: descent.schedule,
         learning_rate: best.learning_rate,
         momentum: best.momentum,
         tried,
