@@ -267,6 +267,20 @@ fn predict_reads_pictures() {
     }
 }
 
+/// As of `| head` that has seen enough.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_ends_the_program_quietly() {
+    let place = Place::new();
+    for command in ["devices", "summary case1", "plan case1"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = place.command(command).stdout(writer).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.is_empty(), "{command}: {}, {said}", output.status);
+    }
+}
+
 #[test]
 fn networks_and_plans_are_printed() {
     let place = Place::new();

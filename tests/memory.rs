@@ -223,7 +223,8 @@ fn steps_create_nothing_on_the_device() {
     let objects = || device.gpu().unwrap().objects().unwrap();
     let before = objects();
     for (kind, count) in before.all() {
-        assert!(count.alive > 0, "no {kind}: what is counted?");
+        // Textures are there where kernels read operands from such, which the device decides.
+        assert!(count.alive > 0 || kind == "textures", "no {kind}: what is counted?");
         // So a new object of any life, however short, makes another most.
         assert_eq!(count.alive, count.most, "some {kind} are gone already");
     }
