@@ -194,7 +194,7 @@ fn without_barrier(recording: &mut Recording) -> bool {
     const LATE: &str = "
         if local < ACROSS * DOWN / 2u {
             var late = f32(local);
-            for (var i = 0u; i < 2000u; i++) {
+            for (var i = 0u; i < 20000u; i++) {
                 late = fma(late, 1.000001, 1.0);
             }
             if late < 0.0 {
