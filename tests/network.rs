@@ -34,6 +34,7 @@ fn presets_have_the_parameters_that_hand_arithmetic_gives() {
         ("lenet5", 61_706),
         ("mlp", 575_050),
         ("fast", 26_890),
+        ("best", 290_058),
     ];
     assert_eq!(PRESETS.len(), expected.len());
     for (name, parameters) in expected {
@@ -194,7 +195,7 @@ fn errors_name_the_layer_and_say_expected_and_got() {
 fn networks_are_found_by_preset_or_path() {
     let message = Network::open("case7").unwrap_err().to_string();
     assert!(
-        message.contains("`case7`") && message.contains("case6, lenet5, mlp, fast") && message.contains(".toml"),
+        message.contains("`case7`") && message.contains("case6, lenet5, mlp, fast, best") && message.contains(".toml"),
         "{message}"
     );
     let message = Network::open("missing/net.toml").unwrap_err().to_string();
