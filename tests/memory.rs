@@ -223,8 +223,9 @@ fn steps_create_nothing_on_the_device() {
     let objects = || device.gpu().unwrap().objects().unwrap();
     let before = objects();
     for (kind, count) in before.all() {
-        // Textures are there where kernels read operands from such, which the device decides.
-        assert!(count.alive > 0 || kind == "textures", "no {kind}: what is counted?");
+        // Only software drivers are given operands in textures.
+        let none = kind == "textures" && !device.gpu().unwrap().is_software();
+        assert!(count.alive > 0 || none, "no {kind}: what is counted?");
         // So a new object of any life, however short, makes another most.
         assert_eq!(count.alive, count.most, "some {kind} are gone already");
     }

@@ -138,12 +138,13 @@ fn clipping() {
     }
     let adam = TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, epsilon: 1e-3, ..plain() };
     ten_steps(TrainOptions { clip_norm: Some(0.1), ..adam.clone() }, &adam, 10.0 * 0.01 * 5e-7 / 1e-3);
-    // A norm that no gradient reaches scales by 1, which changes no bit; but a driver may contract `scale * d + decay * w`
-    // otherwise than `d + decay * w`.
+    // A norm that no gradient reaches scales by 1, which changes no bit; but a hardware driver may contract
+    // `scale * d + decay * w` otherwise than `d + decay * w`.
     let far = TrainOptions { clip_norm: Some(1e6), ..plain() };
     let differ = |device: &Device| apart(&train(device, &far).1, &train(device, &plain()).1);
     assert!(cpus().iter().all(|cpu| differ(cpu) == 0.0));
-    assert!(differ(gpu()) <= 2e-6, "{}: {:e}", gpu().description, differ(gpu()));
+    let most = if gpu().gpu().unwrap().is_software() { 0.0 } else { 2e-6 };
+    assert!(differ(gpu()) <= most, "{}: {:e}", gpu().description, differ(gpu()));
 }
 
 /// Plain gradient descent moves the weights by rate times norm at most.
