@@ -3,19 +3,14 @@
 mod cli;
 
 use clap::Parser;
+use shadegrad::Error;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     for (name, value) in shadegrad::gpu::driver_environment() {
         // SAFETY: the first statement of `main`; no other thread runs yet.
         unsafe { std::env::set_var(name, value) };
-    }
-    // A reader that has seen enough (`| head`) ends the program without a word, as it does others; Rust's default is to
-    // carry on, and `println!` panics.
-    #[cfg(unix)]
-    // SAFETY: the default action of a signal, before any thread runs.
-    unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -25,8 +20,11 @@ fn main() -> ExitCode {
     }));
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code,
+        // A reader that has seen enough (`| head`) need not be told.
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Nobody is left to be told that this fails.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }

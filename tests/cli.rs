@@ -281,6 +281,26 @@ fn a_reader_that_goes_ends_the_program_quietly() {
     }
 }
 
+/// A device that is always full stands for a disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_below_the_output_is_an_error() {
+    let place = Place::new();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let train = "train --model tiny.toml --data data --device cpu --max-steps 2 --epochs 1 --out run";
+    for command in ["devices", "summary case1", train] {
+        let output = place.command(command).stdout(full()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        assert!(said.contains("error: cannot write to standard output: No space left"), "{command}: {said}");
+    }
+    // The run can go on where its output can be written; what is said beside the output is not needed.
+    let resumed = place.command("train --resume run").stderr(full()).output().unwrap();
+    assert!(resumed.status.success() && !resumed.stdout.is_empty(), "{}", resumed.status);
+    let refused = place.command("summary nonsense").stderr(full()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+}
+
 #[test]
 fn networks_and_plans_are_printed() {
     let place = Place::new();

@@ -1,7 +1,7 @@
 //! `shadegrad data`
 
 use super::DataOption;
-use super::output::grouped;
+use super::output::{errln, grouped, outln};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
@@ -100,7 +100,7 @@ fn show(options: &ShowOptions) -> Result<()> {
         }
     };
     sheet::save(&picture, &options.out)?;
-    println!("{} of {}: {} samples in {}", set.name, data.source, indices.len(), options.out.display());
+    outln!("{} of {}: {} samples in {}", set.name, data.source, indices.len(), options.out.display())?;
     Ok(())
 }
 
@@ -124,13 +124,13 @@ fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Data
 fn export(options: &ExportOptions) -> Result<()> {
     let data = options.data.load(false)?;
     idx::write_folder(&options.to, &data.train, &data.test)?;
-    println!(
+    outln!(
         "{}: {} training and {} test images in {}",
         data.source,
         grouped(data.train.len() as u64),
         grouped(data.test.len() as u64),
         options.to.display()
-    );
+    )?;
     Ok(())
 }
 
@@ -141,23 +141,23 @@ fn fetch(options: &FetchOptions) -> Result<()> {
         bar.set_style(style.progress_chars("━╸ "));
     }
     let fetched = fetch_mnist(&options.to, &MNIST_MIRRORS, &mut |progress| match progress {
-        Progress::Kept(path) => bar.suspend(|| println!("kept {}", path.display())),
+        Progress::Kept(path) => bar.suspend(|| errln!("kept {}", path.display())),
         Progress::Started { url, have, total } => {
-            bar.suspend(|| eprintln!("from {url}"));
+            bar.suspend(|| errln!("from {url}"));
             bar.set_length(total.unwrap_or(0));
             bar.set_position(have);
         }
         Progress::Advanced(bytes) => bar.inc(bytes),
-        Progress::Failed { url, reason } => bar.suspend(|| eprintln!("{url}: {reason}")),
-        Progress::Done(path) => bar.suspend(|| println!("got {}", path.display())),
+        Progress::Failed { url, reason } => bar.suspend(|| errln!("{url}: {reason}")),
+        Progress::Done(path) => bar.suspend(|| errln!("got {}", path.display())),
     });
     bar.finish_and_clear();
     let fetched = fetched?;
-    println!(
+    outln!(
         "{} files in {}; train on them with: shadegrad train --data {}",
         fetched.len(),
         options.to.display(),
         options.to.display()
-    );
+    )?;
     Ok(())
 }

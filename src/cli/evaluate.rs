@@ -1,6 +1,6 @@
 //! `shadegrad evaluate`
 
-use super::output::{confusion_table, grouped, percent};
+use super::output::{confusion_table, grouped, out, outln, percent};
 use super::run_folder::open_model;
 use super::{DataOption, DeviceOption};
 use clap::Args;
@@ -41,16 +41,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             "network": network.name, "data": data.source, "images": evaluation.images(), "loss": evaluation.loss,
             "accuracy": evaluation.accuracy(), "classes": classes, "confusion": evaluation.confusion,
         });
-        println!("{line}");
+        outln!("{line}")?;
     } else {
-        println!("network {} on the test set of {}", network.name, data.source);
-        println!(
+        outln!("network {} on the test set of {}", network.name, data.source)?;
+        outln!(
             "accuracy {} of {} images, loss {:.6}\n",
             percent(evaluation.accuracy()),
             grouped(evaluation.images()),
             evaluation.loss
-        );
-        print!("{}", confusion_table(&evaluation));
+        )?;
+        out!("{}", confusion_table(&evaluation))?;
     }
     Ok(ExitCode::SUCCESS)
 }

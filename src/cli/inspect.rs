@@ -1,6 +1,7 @@
 //! `shadegrad summary` and `shadegrad plan`
 
 use super::{DeviceOption, train};
+use crate::cli::output::{out, outln};
 use clap::Args;
 use shadegrad::Result;
 use shadegrad::network::{CompileOptions, Network};
@@ -33,7 +34,7 @@ pub struct PlanOptions {
 pub fn summary(options: &SummaryOptions) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
     train::check_recipe(&network.recipe)?;
-    print!("{}", network.summary(options.batch_size)?);
+    out!("{}", network.summary(options.batch_size)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -46,7 +47,7 @@ pub fn plan(options: &PlanOptions) -> Result<ExitCode> {
         momentum: TrainOptions::default().momentum,
         ..CompileOptions::default()
     })?;
-    println!("training step of {}, batches of {}, on {}\n", network.name, options.batch_size, device.description);
-    print!("{}", compiled.listing(&compiled.train, device.choices())?);
+    outln!("training step of {}, batches of {}, on {}\n", network.name, options.batch_size, device.description)?;
+    out!("{}", compiled.listing(&compiled.train, device.choices())?)?;
     Ok(ExitCode::SUCCESS)
 }

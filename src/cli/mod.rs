@@ -15,6 +15,7 @@ mod train;
 mod tune;
 mod verify;
 
+use crate::cli::output::errln;
 use clap::{Args, Parser, Subcommand};
 use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
@@ -98,9 +99,9 @@ impl DeviceOption {
     fn open_or(&self, usual: &DeviceChoice, quiet: bool) -> Result<Device> {
         let device = pollster::block_on(Device::open(self.device.as_ref().unwrap_or(usual)))?;
         if !quiet {
-            eprintln!("device: {}", device.description);
+            errln!("device: {}", device.description);
             if let Some(notice) = &device.notice {
-                eprintln!("note: {notice}");
+                errln!("note: {notice}");
             }
         }
         Ok(device)
@@ -117,7 +118,7 @@ impl DataOption {
     fn source(&self, quiet: bool) -> Source {
         let (source, notice) = Source::resolve(self.data.as_deref(), std::env::var_os("SHADEGRAD_DATA").as_deref());
         if let Some(notice) = notice.filter(|_| !quiet) {
-            eprintln!("note: {notice}");
+            errln!("note: {notice}");
         }
         source
     }

@@ -2,7 +2,36 @@
 
 use shadegrad::evaluate::Evaluation;
 pub use shadegrad::table::grouped;
-use std::fmt::Write;
+use shadegrad::{Error, Result};
+use std::fmt::{Arguments, Write as _};
+use std::io::Write;
+
+/// As `print!`, but gives the error; `print!` panics when a disk is full, or a reader has gone.
+macro_rules! out {
+    ($($part:tt)*) => { $crate::cli::output::print(format_args!($($part)*)) };
+}
+
+/// As `println!`, but gives the error.
+macro_rules! outln {
+    ($($part:tt)*) => { $crate::cli::output::print(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+/// As `eprintln!`, but never panics: no run shall end for a remark that cannot be made.
+macro_rules! errln {
+    ($($part:tt)*) => { $crate::cli::output::remark(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+pub(crate) use {errln, out, outln};
+
+/// Writes to standard output.
+pub fn print(text: Arguments<'_>) -> Result<()> {
+    std::io::stdout().write_fmt(text).map_err(Error::io("write to", "standard output"))
+}
+
+/// Writes to standard error, if that can be.
+pub fn remark(text: Arguments<'_>) {
+    let _ = std::io::stderr().write_fmt(text);
+}
 
 /// A share as "98.76 %".
 pub fn percent(share: f64) -> String {

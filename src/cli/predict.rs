@@ -2,6 +2,7 @@
 
 use super::DeviceOption;
 use super::run_folder::open_model;
+use crate::cli::output::outln;
 use clap::Args;
 use shadegrad::Result;
 use shadegrad::data::prepare::prepare;
@@ -34,11 +35,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
         if options.json {
             let path = path.display().to_string();
-            println!("{}", serde_json::json!({"image": path, "prediction": best, "probabilities": probabilities}));
+            outln!("{}", serde_json::json!({"image": path, "prediction": best, "probabilities": probabilities}))?;
         } else {
-            println!("{}: {best} ({:.1} %)", path.display(), probabilities[best] * 100.0);
+            outln!("{}: {best} ({:.1} %)", path.display(), probabilities[best] * 100.0)?;
             for (class, probability) in probabilities.iter().enumerate() {
-                println!("  {class:>3} {:<30} {:>5.1} %", bar(*probability), probability * 100.0);
+                outln!("  {class:>3} {:<30} {:>5.1} %", bar(*probability), probability * 100.0)?;
             }
         }
     }

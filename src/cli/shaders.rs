@@ -1,6 +1,7 @@
 //! `shadegrad shaders`
 
 use super::DeviceOption;
+use crate::cli::output::outln;
 use clap::{Args, ValueEnum};
 use shadegrad::data::replace_file;
 use shadegrad::gpu::Language;
@@ -76,6 +77,6 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             written += 1;
         }
     }
-    println!("{written} kernels of a training step of {} are in {}", network.name, folder.display());
+    outln!("{written} kernels of a training step of {} are in {}", network.name, folder.display())?;
     Ok(ExitCode::SUCCESS)
 }

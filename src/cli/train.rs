@@ -12,7 +12,7 @@ use super::cpu_hint::CpuHint;
 use super::run_folder::RunFolder;
 use super::tune::Rest;
 use super::{INTERRUPTED, stop_on_ctrl_c};
-use crate::cli::output::grouped;
+use crate::cli::output::{errln, grouped, outln};
 pub use options::{Options, Validation};
 pub use recipe::{as_arguments as recipe_arguments, check as check_recipe};
 pub use record::Record;
@@ -50,7 +50,7 @@ pub fn run(options: Options, arguments: &[OsString]) -> Result<ExitCode> {
         Ended::Whole => Ok(ExitCode::SUCCESS),
         Ended::Interrupted(run) => {
             let run = run.display();
-            eprintln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");
+            errln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
@@ -77,7 +77,7 @@ fn start(options: &Options) -> Result<Ended> {
     introduce(options, &network, &data);
     let cpu_hint = if silent { None } else { CpuHint::find(&opened, &network, &train_options, &data) };
     if let Some(hint) = &cpu_hint {
-        eprintln!("{}", hint.alone());
+        errln!("{}", hint.alone());
     }
     let compiled = train_options.compile(&network, &data)?;
     let (device, untried) = options.tune.begin(&opened, &compiled, silent)?;
@@ -128,7 +128,7 @@ fn resume(options: &Options, run: &Path) -> Result<Ended> {
         folder.write_record(&record)?;
     }
     if !silent {
-        eprintln!("resumed after step {step}, from {}", restored.path.display());
+        errln!("resumed after step {step}, from {}", restored.path.display());
     }
     // A run keeps its kernels, and what the CPU would do was said when it began.
     train(options, log_every, trainer, folder, Beside::default())
@@ -143,7 +143,7 @@ fn pinned(options: &Options, checkpoint: &Checkpoint, device: &Device, data: &Da
     let (before, now) = (&checkpoint.device, device.identity());
     let (program, this) = (&checkpoint.program, env!("CARGO_PKG_VERSION"));
     if program != this && !options.quiet {
-        eprintln!(
+        errln!(
             "warning: the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
         );
     }
@@ -151,7 +151,7 @@ fn pinned(options: &Options, checkpoint: &Checkpoint, device: &Device, data: &Da
         return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
     }
     if !options.quiet {
-        eprintln!("warning: the checkpoint was made on {before}, this is {now}: the weights may differ in some bits");
+        errln!("warning: the checkpoint was made on {before}, this is {now}: the weights may differ in some bits");
     }
     options.tune.apply(device, &checkpoint.options.compile(&checkpoint.network, data)?, options.silent())
 }
@@ -160,16 +160,16 @@ fn introduce(options: &Options, network: &Network, data: &DataPair) {
     if options.silent() {
         return;
     }
-    eprintln!(
+    errln!(
         "data: {}, {} training and {} validation images",
         data.source,
         grouped(data.train.len() as u64),
         grouped(data.test.len() as u64)
     );
-    eprintln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
+    errln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
     let recipe = &options.recipe;
     if !recipe.is_empty() {
-        eprintln!("training: {recipe} (of {}; options on the command line win)", recipe.origin);
+        errln!("training: {recipe} (of {}; options on the command line win)", recipe.origin);
     }
 }
 
@@ -209,16 +209,16 @@ fn train(
             Event::Steps(report) => {
                 for line in report::step_lines(&report, log_every) {
                     folder.write_metric(&line)?;
-                    reporter.json_line(&line);
+                    reporter.json_line(&line)?;
                 }
                 reporter.steps(&report);
             }
             Event::Epoch(report, weights) => {
                 let line = report::epoch_line(report);
                 folder.write_metric(&line)?;
-                reporter.json_line(&line);
                 folder.write_weights(&network, weights)?;
-                reporter.epoch(report);
+                reporter.json_line(&line)?;
+                reporter.epoch(report)?;
                 let is_last = report.epoch == epochs || max_steps.is_some_and(|most| report.step >= most);
                 beside.after(report, !is_last && !stop.load(Ordering::Relaxed), &reporter);
             }
@@ -245,7 +245,7 @@ fn train(
         profile(options, &mut trainer, &mut folder, &reporter)?;
     }
     if !options.silent() {
-        conclude(options, &outcome, &trainer, &folder);
+        conclude(options, &outcome, &trainer, &folder)?;
     }
     Ok(Ended::Whole)
 }
@@ -256,15 +256,15 @@ fn profile(options: &Options, trainer: &mut Trainer<'_>, folder: &mut RunFolder,
     let ceilings = super::bench::ceilings(trainer.device())?;
     let line = report::profile_line(profile.json(ceilings.as_ref()));
     folder.write_metric(&line)?;
-    reporter.json_line(&line);
+    reporter.json_line(&line)?;
     if !options.silent() {
-        println!("\n{}", profile.table(ceilings.as_ref()));
+        outln!("\n{}", profile.table(ceilings.as_ref()))?;
     }
     Ok(())
 }
 
-fn conclude(options: &Options, outcome: &Outcome, trainer: &Trainer<'_>, folder: &RunFolder) {
-    let Some(evaluation) = &outcome.evaluation else { return };
+fn conclude(options: &Options, outcome: &Outcome, trainer: &Trainer<'_>, folder: &RunFolder) -> Result<()> {
+    let Some(evaluation) = &outcome.evaluation else { return Ok(()) };
     let builtin = options.resume.is_none() && options.data.data.is_none();
-    report::conclude(builtin, evaluation, trainer.progress(), folder.path());
+    report::conclude(builtin, evaluation, trainer.progress(), folder.path())
 }

@@ -1,6 +1,7 @@
 //! `shadegrad tune`, the `--tune` of other commands, and what `train` goes on to tune between epochs.
 
 use super::DeviceOption;
+use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::ProgressBar;
 use shadegrad::gpu::Gpu;
@@ -143,11 +144,11 @@ fn run<'a>(
     let refused = pollster::block_on(tuner.go_on(gpu, effort, &mut |progress| reporter.show(progress)));
     reporter.clear();
     for refusal in refused? {
-        eprintln!("warning: {refusal}");
+        errln!("warning: {refusal}");
     }
     tuner.remember(&mut cache);
     if let Err(error) = cache.save() {
-        eprintln!("warning: what was tuned is not kept: {error}");
+        errln!("warning: what was tuned is not kept: {error}");
     }
     Ok((tuner, cache))
 }
@@ -230,7 +231,7 @@ impl Reporter {
             if std::io::stderr().is_terminal() {
                 self.bar = Some(ProgressBar::new_spinner());
             } else {
-                eprintln!("tuning: trying up to {} kernels; what is found is kept", progress.candidates);
+                errln!("tuning: trying up to {} kernels; what is found is kept", progress.candidates);
             }
         }
         if let Some(bar) = &self.bar {
@@ -279,12 +280,12 @@ pub fn command(options: &Options) -> Result<ExitCode> {
     let (tuner, _) = run(gpu, &compiled, open_cache(gpu), (Effort::Full, Rushed::No), false)?;
     let tuned = tuner.tuned();
     if tuned.is_empty() {
-        println!("{}: no pass is large enough for a choice to matter", network.name);
+        outln!("{}: no pass is large enough for a choice to matter", network.name)?;
     }
-    print!("{}", tune::table(&tuned));
+    out!("{}", tune::table(&tuned))?;
     if let Some(path) = &options.out {
         tuner.choices()?.save(path)?;
-        println!("\nthe choices are in {}", path.display());
+        outln!("\nthe choices are in {}", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }

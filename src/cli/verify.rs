@@ -1,6 +1,7 @@
 //! `shadegrad verify`
 
 use super::{DeviceOption, INTERRUPTED, stop_on_ctrl_c};
+use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::machine::DeviceChoice;
@@ -64,14 +65,14 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }))?;
     bar.clear();
-    println!("{}\n", report.device.description);
-    print!("{}", report.text());
+    outln!("{}\n", report.device.description)?;
+    out!("{}", report.text())?;
     match &options.report {
         Some(path) => {
             let [json, markdown] = report.save(path)?;
-            println!("the report is in {} and {}", json.display(), markdown.display());
+            outln!("the report is in {} and {}", json.display(), markdown.display())?;
         }
-        None if report.failed() => println!("--report FILE writes what a bug report to the driver's makers needs"),
+        None if report.failed() => outln!("--report FILE writes what a bug report to the driver's makers needs")?,
         None => {}
     }
     Ok(match (report.interrupted, report.failed()) {
@@ -111,12 +112,12 @@ fn inject(device: &DeviceChoice) -> Result<ExitCode> {
     let mut bar = Bar::new();
     let injected = pollster::block_on(verify::inject(device, &mut |done, total, what| bar.show(done, total, what)))?;
     bar.clear();
-    print!("{}", injected_table(&injected));
+    out!("{}", injected_table(&injected))?;
     let unseen = injected.iter().filter(|injected| injected.seen.is_none()).count();
     if unseen > 0 {
         return Err(Error::Device(format!("{unseen} of {} breaks went unseen", injected.len())));
     }
-    println!("\nall {} breaks were seen", injected.len());
+    outln!("\nall {} breaks were seen", injected.len())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,7 +138,7 @@ impl Bar {
             }
             self.0 = Some(bar);
         } else if begins {
-            eprintln!("verifying: {total} parts");
+            errln!("verifying: {total} parts");
         }
         if let Some(bar) = &self.0 {
             bar.set_position(done as u64);

@@ -3,6 +3,7 @@
 use super::one::Measured;
 use super::report::{self, Row};
 use super::train_options;
+use crate::cli::output::{errln, out, outln};
 use crate::cli::tune::TuneOption;
 use crate::cli::{INTERRUPTED, stop_on_ctrl_c};
 use clap::Args;
@@ -69,23 +70,23 @@ pub fn run(options: &Options) -> Result<ExitCode> {
                 Err(problem) => Err(problem),
             };
             if !options.json {
-                eprintln!("{repeat}/{}  {}", options.repeats, row.progress(&measured));
+                errln!("{repeat}/{}  {}", options.repeats, row.progress(&measured));
             }
             row.add(measured);
         }
     }
     if options.json {
-        println!("{}", report::json(&rows, options.seconds, options.repeats, options.batch));
+        outln!("{}", report::json(&rows, options.seconds, options.repeats, options.batch))?;
     } else {
-        print!("{}", report::text(&rows));
+        out!("{}", report::text(&rows))?;
     }
     for row in &rows {
         if let Some(problem) = row.problem() {
-            eprintln!("error: {} on {}: {problem}", row.model, row.target.name);
+            errln!("error: {} on {}: {problem}", row.model, row.target.name);
         }
     }
     Ok(if stop.load(Ordering::Relaxed) {
-        eprintln!("interrupted; the figures are those of the runs that had ended");
+        errln!("interrupted; the figures are those of the runs that had ended");
         ExitCode::from(INTERRUPTED)
     } else if rows.iter().any(|row| row.problem().is_some()) {
         ExitCode::FAILURE

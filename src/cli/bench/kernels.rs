@@ -3,6 +3,7 @@
 use super::system::{self, Processors};
 use super::{noise, train_options};
 use crate::cli::DeviceOption;
+use crate::cli::output::{out, outln};
 use crate::cli::tune::TuneOption;
 use clap::Args;
 use shadegrad::network::Network;
@@ -56,12 +57,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         object["device"] = device.description.as_str().into();
         object["batch"] = options.batch.into();
         object["busy_processors_of_others"] = others.into();
-        println!("{object}");
+        outln!("{object}")?;
     } else {
-        println!("{title}\n");
-        print!("{}", profile.table(ceilings.as_ref()));
+        outln!("{title}\n")?;
+        out!("{}", profile.table(ceilings.as_ref()))?;
         if let Some(note) = others.and_then(system::busy) {
-            println!("note: {note}");
+            outln!("note: {note}")?;
         }
     }
     if let (Some(path), Some(ceilings)) = (&options.roofline, &ceilings) {
@@ -73,7 +74,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn draw(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings, quiet: bool) -> Result<()> {
     roofline::save(path, title, profile, ceilings)?;
     if !quiet {
-        println!("the roofline is in {}", path.display());
+        outln!("the roofline is in {}", path.display())?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::system::{self, Processors};
 use super::{noise, train_options};
 use crate::cli::DeviceOption;
+use crate::cli::output::outln;
 use crate::cli::tune::TuneOption;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         others: watch.processors.and_then(|before| before.others_since()),
     };
     let line = serde_json::to_string(&measured).map_err(|error| Error::Usage(format!("the measurement: {error}")))?;
-    println!("{line}");
+    outln!("{line}")?;
     Ok(ExitCode::SUCCESS)
 }
 

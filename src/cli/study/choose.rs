@@ -4,7 +4,7 @@
 use super::plan::{Descent, Schedule, Subject};
 use super::runs::{Common, Job, State};
 use super::work::examine;
-use crate::cli::output::{counted, percent};
+use crate::cli::output::{counted, outln, percent};
 use crate::cli::stop_on_ctrl_c;
 use crate::cli::train::Ended;
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ pub fn choose(grid: &[Point], held_out: usize, common: &Common, out: &Path, quie
     for Point { descent: Descent { learning_rate, momentum, .. }, job } in grid {
         let Some(reached) = reach(job, common)? else { return Ok(None) };
         if !quiet {
-            println!("{}  {}", job.title, words(reached.as_ref()));
+            outln!("{}  {}", job.title, words(reached.as_ref()))?;
         }
         tried.push(Tried { learning_rate: *learning_rate, momentum: *momentum, reached });
     }

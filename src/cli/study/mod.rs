@@ -22,7 +22,7 @@ mod statistics;
 mod table;
 mod work;
 
-use super::output::counted;
+use super::output::{counted, errln, out, outln};
 use super::train::Validation;
 use super::{INTERRUPTED, run_folder};
 use choose::Choice;
@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         trained = train_all(options, &jobs, &mut common, &source)?;
     }
     if trained.is_interrupted {
-        eprintln!(
+        errln!(
             "interrupted; finished runs are kept, and so is the one under way\nto go on: the same command again; with \
              --report-only it writes the report of what is there"
         );
@@ -85,13 +85,13 @@ fn choose_only(options: &Options, common: &mut Common, source: &Source) -> Resul
     let _lock = enter(options)?;
     match choose::choose(&grid, held_out, common, &options.out, options.quiet)? {
         None => {
-            eprintln!("interrupted; what was tried is kept\nto go on: the same command again");
+            errln!("interrupted; what was tried is kept\nto go on: the same command again");
             Ok(ExitCode::from(INTERRUPTED))
         }
         Some(Choice { learning_rate, momentum, .. }) => {
             if !options.quiet {
-                println!("chosen: --learning-rate {learning_rate} --momentum {momentum}");
-                println!("the table is in {}", options.out.join("choice/choice.md").display());
+                outln!("chosen: --learning-rate {learning_rate} --momentum {momentum}")?;
+                outln!("the table is in {}", options.out.join("choice/choice.md").display())?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -114,7 +114,7 @@ fn introduce(options: &Options, data: &DataPair) -> Result<()> {
     if !options.quiet {
         let images = |count: usize| grouped(count as u64);
         let (training, validation) = (images(data.train.len()), images(data.test.len()));
-        eprintln!("data: {}, {training} training and {validation} validation images", data.source);
+        errln!("data: {}, {training} training and {validation} validation images", data.source);
     }
     options.device.open(options.quiet).map(|_| ())
 }
@@ -161,8 +161,8 @@ fn report(
         }
     };
     if !options.quiet {
-        print!("\n{summary}");
-        println!("\nthe report is in {}", options.out.join("report.html").display());
+        out!("\n{summary}")?;
+        outln!("\nthe report is in {}", options.out.join("report.html").display())?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Training what is missing of a list of jobs, a line a run.
 
 use super::runs::{Common, Job, Run, State};
-use crate::cli::output::{counted, grouped, percent};
+use crate::cli::output::{counted, grouped, outln, percent};
 use crate::cli::stop_on_ctrl_c;
 use crate::cli::train::Ended;
 use shadegrad::{Error, Result};
@@ -25,17 +25,13 @@ pub struct Trained {
 /// Trains every job that is not finished; what is there is kept, and gone on with. A run that diverges does not hold up the
 /// others.
 pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
-    let say = |line: String| {
-        if !quiet {
-            println!("{line}");
-        }
-    };
+    let say = |line: String| if quiet { Ok(()) } else { outln!("{line}") };
     let stop = stop_on_ctrl_c();
     let mut trained = Trained::default();
     let is_finished = |state: &State| matches!(state, State::Finished(_));
     let mut done = examine(jobs, common)?.iter().filter(|state| is_finished(state)).count();
     if done > 0 {
-        say(format!("finished and kept: {done} of {}", counted(jobs.len(), "run")));
+        say(format!("finished and kept: {done} of {}", counted(jobs.len(), "run")))?;
     }
     for job in jobs {
         let state = job.examine(common)?;
@@ -46,13 +42,13 @@ pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
             return Ok(Trained { is_interrupted: true, ..trained });
         }
         if let State::Unfinished(epochs) = state {
-            say(format!("{}  goes on after {epochs} of {}", job.title, counted(job.epochs, "epoch")));
+            say(format!("{}  goes on after {epochs} of {}", job.title, counted(job.epochs, "epoch")))?;
         }
         match job.train(&state, common) {
             Ok(Ended::Whole) => {}
             Ok(Ended::Interrupted(_)) => return Ok(Trained { is_interrupted: true, ..trained }),
             Err(Error::NotFinite(problem)) => {
-                say(format!("{}  diverged: {}", job.title, problem.lines().next().unwrap_or_default()));
+                say(format!("{}  diverged: {}", job.title, problem.lines().next().unwrap_or_default()))?;
                 trained.diverged.push(job.folder.clone());
                 continue;
             }
@@ -63,7 +59,7 @@ pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
             return Err(Error::file(&job.folder, problem));
         };
         done += 1;
-        say(format!("{}  {}  ({done} of {})", job.title, line(&run), counted(jobs.len(), "run")));
+        say(format!("{}  {}  ({done} of {})", job.title, line(&run), counted(jobs.len(), "run")))?;
     }
     Ok(trained)
 }

@@ -2,6 +2,7 @@
 
 use super::RunFolder;
 use super::options::{Options, Validation};
+use crate::cli::output::outln;
 use serde::{Deserialize, Serialize};
 use shadegrad::data::DataPair;
 use shadegrad::machine::{Device, DeviceChoice};
@@ -224,9 +225,9 @@ pub fn stop_early(folder: &RunFolder, trainer: &Trainer<'_>, lowest: Lowest, sil
     record.stopped_early = Some(Stop { after_epoch, lowest_val_loss, in_epoch });
     folder.write_record(&record)?;
     if !silent {
-        println!(
+        outln!(
             "stopped after epoch {after_epoch}: the validation loss was lowest in epoch {in_epoch}, {lowest_val_loss:.4}"
-        );
+        )?;
     }
     Ok(())
 }

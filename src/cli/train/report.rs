@@ -1,9 +1,10 @@
 //! What a run says while it trains: the lines of `metrics.jsonl`, a bar, and the last words.
 
 use super::Options;
-use crate::cli::output::{confusion_table, grouped, percent};
+use crate::cli::output::{confusion_table, errln, grouped, outln, percent};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use shadegrad::Result;
 use shadegrad::evaluate::Evaluation;
 use shadegrad::train::{EpochReport, Progress, Recovery, StepsReport};
 use std::io::IsTerminal;
@@ -83,10 +84,11 @@ impl Reporter {
     }
 
     /// A line of `metrics.jsonl`, for `--json`.
-    pub fn json_line(&self, line: &str) {
+    pub fn json_line(&self, line: &str) -> Result<()> {
         if self.json && !self.quiet {
-            println!("{line}");
+            outln!("{line}")?;
         }
+        Ok(())
     }
 
     /// Moves the bar.
@@ -103,9 +105,9 @@ impl Reporter {
     }
 
     /// The line of an epoch, for people.
-    pub fn epoch(&mut self, report: &EpochReport) {
+    pub fn epoch(&mut self, report: &EpochReport) -> Result<()> {
         if self.quiet || self.json {
-            return;
+            return Ok(());
         }
         let line = format!(
             "epoch {:>2}/{}  train loss {:.4}  accuracy {}  val loss {:.4}  accuracy {}  {:.0} images/s",
@@ -118,8 +120,8 @@ impl Reporter {
             report.images_per_second
         );
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            Some(bar) => bar.suspend(|| outln!("{line}")),
+            None => outln!("{line}"),
         }
     }
 
@@ -143,8 +145,8 @@ impl Reporter {
 
     fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| errln!("{line}")),
+            None => errln!("{line}"),
         }
     }
 
@@ -157,21 +159,22 @@ impl Reporter {
 }
 
 /// What has been reached, and what could be done with it.
-pub fn conclude(builtin: bool, evaluation: &Evaluation, progress: &Progress, run: &Path) {
+pub fn conclude(builtin: bool, evaluation: &Evaluation, progress: &Progress, run: &Path) -> Result<()> {
     let path = run.display();
-    println!("\n{}", confusion_table(evaluation));
-    println!(
+    outln!("\n{}", confusion_table(evaluation))?;
+    outln!(
         "reached {} of {} validation images after {} steps",
         percent(evaluation.accuracy()),
         grouped(evaluation.images()),
         grouped(progress.step as u64)
-    );
-    println!("the run is in {path}\n\nwhat to try next:");
-    println!("  shadegrad predict {path} assets/digits/seven.png");
-    println!("  shadegrad evaluate {path}");
+    )?;
+    outln!("the run is in {path}\n\nwhat to try next:")?;
+    outln!("  shadegrad predict {path} assets/digits/seven.png")?;
+    outln!("  shadegrad evaluate {path}")?;
     if builtin {
-        println!(
+        outln!(
             "  shadegrad data fetch mnist && shadegrad train --data data/mnist --epochs 15   (the paper's settings)"
-        );
+        )?;
     }
+    Ok(())
 }
