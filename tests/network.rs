@@ -355,7 +355,10 @@ fn batches_that_do_not_fit_are_refused() {
 
 #[test]
 fn the_summary_counts_what_hand_arithmetic_gives() {
-    let summary = Network::open("lenet5").unwrap().summary(10).unwrap();
+    let summary = Network::open("lenet5")
+        .unwrap()
+        .summary(&CompileOptions { batch: 10, momentum: 0.9, ..Default::default() })
+        .unwrap();
     println!("{summary}");
     let line = |name: &str| {
         let line = summary.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name}"));

@@ -130,6 +130,28 @@ fn what_is_taken_is_said() {
 }
 
 #[test]
+fn what_looks_at_a_step_looks_at_that_of_the_recipe() {
+    let place = place("batch_size = 5\noptimizer = 'adamw'\nlearning_rate = 0.002\nema = 0.9\naugment = 'shift=2'\n");
+    let passes = ["batch.augment", "adam.update", "average.update"];
+    let has_all = |text: &str| passes.iter().all(|pass| text.contains(pass));
+    let plan = place.stdout("plan best.toml --device cpu");
+    assert!(has_all(&plan) && plan.contains("batches of 5,"), "{plan}");
+    assert!(place.stdout("plan best.toml --device cpu --batch-size 7").contains("batches of 7,"));
+    let explicit = place.stdout("summary best.toml --batch-size 5");
+    assert_eq!(place.stdout("summary best.toml"), explicit);
+    assert!(explicit.contains("for weights, gradients, first moment, second moment, average;"), "{explicit}");
+    assert_ne!(place.stdout("summary best.toml --batch-size 100"), explicit);
+    let kernels = place.stdout("bench kernels --model best.toml --device cpu --batch 10");
+    assert!(has_all(&kernels) && kernels.contains("batches of 10,"), "{kernels}");
+    let verified = place.stdout("verify --model best.toml --device cpu --quick --only tiny");
+    assert!(has_all(&verified), "{verified}");
+    place.stdout("shaders best.toml --out kernels");
+    for pass in passes {
+        assert!(place.path("kernels").join(format!("{pass}.wgsl")).is_file(), "{pass}");
+    }
+}
+
+#[test]
 fn recipes_that_cannot_be_are_named() {
     let place = Place::new();
     let refuses = |recipe: &str, commands: &[&str], says: &str| {

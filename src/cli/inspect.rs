@@ -1,29 +1,26 @@
 //! `shadegrad summary` and `shadegrad plan`
 
-use super::{DeviceOption, train};
+use super::{BatchOption, DeviceOption};
 use crate::cli::output::{out, outln};
 use clap::Args;
 use shadegrad::Result;
 use shadegrad::network::{CompileOptions, Network};
-use shadegrad::train::TrainOptions;
 use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct SummaryOptions {
     #[arg(help = crate::cli::model_help())]
     model: String,
-    /// Images a step
-    #[arg(long, default_value_t = 100)]
-    batch_size: usize,
+    #[command(flatten)]
+    batch: BatchOption,
 }
 
 #[derive(Args)]
 pub struct PlanOptions {
     #[arg(help = crate::cli::model_help())]
     model: String,
-    /// Images a step
-    #[arg(long, default_value_t = 100)]
-    batch_size: usize,
+    #[command(flatten)]
+    batch: BatchOption,
     /// Images of the training set
     #[arg(long, default_value_t = 60_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     images: usize,
@@ -33,21 +30,18 @@ pub struct PlanOptions {
 
 pub fn summary(options: &SummaryOptions) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
-    train::check_recipe(&network.recipe)?;
-    out!("{}", network.summary(options.batch_size)?)?;
+    let step = options.batch.compile_options(&network)?;
+    out!("{}", network.summary(&step)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub fn plan(options: &PlanOptions) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
     let device = options.device.open(true)?;
-    let compiled = network.compile(&CompileOptions {
-        batch: options.batch_size,
-        train_images: options.images,
-        momentum: TrainOptions::default().momentum,
-        ..CompileOptions::default()
-    })?;
-    outln!("training step of {}, batches of {}, on {}\n", network.name, options.batch_size, device.description)?;
+    let step = options.batch.compile_options(&network)?;
+    let batch = step.batch;
+    let compiled = network.compile(&CompileOptions { train_images: options.images, ..step })?;
+    outln!("training step of {}, batches of {batch}, on {}\n", network.name, device.description)?;
     out!("{}", compiled.listing(&compiled.train, device.choices())?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,8 @@ use clap::{Args, Parser, Subcommand};
 use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::Preset;
+use shadegrad::network::{CompileOptions, Network, Preset};
+use shadegrad::train::TrainOptions;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -75,6 +76,14 @@ struct DeviceOption {
     device: Option<DeviceChoice>,
 }
 
+/// `--batch-size`, of commands that look at a training step.
+#[derive(Args)]
+struct BatchOption {
+    /// Images a step [default: as many as the network is trained with: those of its own options, or 100]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+}
+
 /// `--data`
 #[derive(Args)]
 struct DataOption {
@@ -105,6 +114,16 @@ impl DeviceOption {
             }
         }
         Ok(device)
+    }
+}
+
+impl BatchOption {
+    /// What a step of the network is compiled for, when `train` is told no more than this; no section as yet.
+    fn compile_options(&self, network: &Network) -> Result<CompileOptions> {
+        let recipe = train::recipe_options(&network.recipe)?;
+        let options = TrainOptions { batch_size: self.batch_size.unwrap_or(recipe.batch_size), ..recipe };
+        options.validate()?;
+        Ok(options.compile_options())
     }
 }
 

@@ -1,13 +1,12 @@
 //! `shadegrad shaders`
 
-use super::DeviceOption;
+use super::{BatchOption, DeviceOption};
 use crate::cli::output::outln;
 use clap::{Args, ValueEnum};
 use shadegrad::data::replace_file;
 use shadegrad::gpu::Language;
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Network};
-use shadegrad::train::TrainOptions;
 use shadegrad::{Error, Result};
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,9 +22,8 @@ pub struct Options {
     /// Where to; made if need be, and files of the same names are replaced
     #[arg(long, value_name = "DIR", default_value = "shaders-of-step")]
     out: PathBuf,
-    /// Images a step
-    #[arg(long, default_value_t = 100)]
-    batch_size: usize,
+    #[command(flatten)]
+    batch: BatchOption,
     #[command(flatten)]
     device: DeviceOption,
 }
@@ -59,12 +57,8 @@ impl From<To> for Language {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
     let device = options.device.open(true)?;
-    let compiled = network.compile(&CompileOptions {
-        batch: options.batch_size,
-        train_images: 60_000,
-        momentum: TrainOptions::default().momentum,
-        ..CompileOptions::default()
-    })?;
+    let step = options.batch.compile_options(&network)?;
+    let compiled = network.compile(&CompileOptions { train_images: 60_000, ..step })?;
     let recording = recording(&compiled, &compiled.train, device.choices())?;
     let folder = &options.out;
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;

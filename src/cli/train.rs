@@ -14,7 +14,7 @@ use super::tune::Rest;
 use super::{INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::{errln, grouped, outln};
 pub use options::{Options, Validation};
-pub use recipe::{as_arguments as recipe_arguments, check as check_recipe};
+pub use recipe::{as_arguments as recipe_arguments, train_options as recipe_options};
 pub use record::Record;
 use record::{Command, Origin};
 use report::Reporter;

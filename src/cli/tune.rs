@@ -1,13 +1,12 @@
 //! `shadegrad tune`, the `--tune` of other commands, and what `train` goes on to tune between epochs.
 
-use super::DeviceOption;
+use super::{BatchOption, DeviceOption};
 use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::ProgressBar;
 use shadegrad::gpu::Gpu;
 use shadegrad::machine::Device;
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::train::TrainOptions;
 use shadegrad::tune::{self, Cache, Choices, Effort, Progress, Tuner};
 use shadegrad::{Error, Result};
 use std::fmt;
@@ -252,9 +251,8 @@ impl Reporter {
 pub struct Options {
     #[arg(help = crate::cli::model_help())]
     model: String,
-    /// Images a step
-    #[arg(long, default_value_t = 100)]
-    batch_size: usize,
+    #[command(flatten)]
+    batch: BatchOption,
     #[command(flatten)]
     device: DeviceOption,
     /// Write the choices, for `train --tune FILE`
@@ -265,12 +263,8 @@ pub struct Options {
 /// Tries everything and prints what came of it.
 pub fn command(options: &Options) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
-    let compiled = network.compile(&CompileOptions {
-        batch: options.batch_size,
-        train_images: options.batch_size,
-        momentum: TrainOptions::default().momentum,
-        ..CompileOptions::default()
-    })?;
+    let step = options.batch.compile_options(&network)?;
+    let compiled = network.compile(&CompileOptions { train_images: step.batch, ..step })?;
     let device = options.device.open(false)?;
     let Some(gpu) = device.gpu() else {
         return Err(Error::Usage(

@@ -1,6 +1,6 @@
 //! `shadegrad verify`
 
-use super::{DeviceOption, INTERRUPTED, stop_on_ctrl_c};
+use super::{BatchOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,9 +22,8 @@ pub struct Options {
     /// Also the passes of this network at its own shapes: a preset or a file that ends in .toml
     #[arg(long)]
     model: Option<String>,
-    /// Images a step of --model
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    batch_size: usize,
+    #[command(flatten)]
+    batch: BatchOption,
     /// A few shapes of each pass, smaller batches of --model
     #[arg(long, conflicts_with = "full")]
     quick: bool,
@@ -47,11 +46,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if options.inject {
         return inject(&options.device.choice());
     }
-    let model = options.model.as_deref().map(Network::open).transpose()?;
+    let open = |model: &String| {
+        let network = Network::open(model)?;
+        let step = options.batch.compile_options(&network)?;
+        Ok((network, step))
+    };
+    let model = options.model.as_ref().map(open).transpose()?;
     let verification = verify::Options {
         device: options.device.choice(),
         extent: if options.quick { Extent::Quick } else { Extent::Full },
-        model: model.map(|network| (network, options.batch_size)),
+        model,
         only: options.only.clone(),
         command: command(options),
         repeat: repeat(options),
@@ -93,7 +97,10 @@ fn command(options: &Options) -> String {
 fn repeat(options: &Options) -> String {
     let mut words = vec!["shadegrad verify --device".to_string(), quoted(&options.device.choice().to_string())];
     if let Some(model) = &options.model {
-        words.extend(["--model".into(), quoted(model), "--batch-size".into(), options.batch_size.to_string()]);
+        words.extend(["--model".into(), quoted(model)]);
+    }
+    if let Some(batch_size) = options.batch.batch_size {
+        words.extend(["--batch-size".into(), batch_size.to_string()]);
     }
     if options.quick && options.model.is_some() {
         // The quick batches have shapes of their own.

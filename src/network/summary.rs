@@ -2,20 +2,20 @@
 
 use super::compile::Compiled;
 use super::options::CompileOptions;
-use super::{Network, NetworkLayer};
+use super::{Companion, Network, NetworkLayer};
 use crate::error::Result;
 use crate::ops::softmax::Cost;
 use crate::plan::Pass;
 use crate::table::{Align, Table, bytes, grouped};
 
 impl Network {
-    /// A table of the layers, and totals for training in batches of `batch`.
+    /// A table of the layers, and totals for a step of training with these options.
     ///
     /// FLOPs are those of the products in conv2d and dense, as their compiled passes state them, a multiplication and an
     /// addition counted as two; pooling, activations, loss and update are not counted.
-    pub fn summary(&self, batch: usize) -> Result<String> {
-        let options = CompileOptions { batch, train_images: batch, momentum: 0.9, ..Default::default() };
-        let compiled = self.compile(&options)?;
+    pub fn summary(&self, step: &CompileOptions) -> Result<String> {
+        let batch = step.batch;
+        let compiled = self.compile(&CompileOptions { train_images: batch, ..step.clone() })?;
         let [height, width, channels] = self.input;
         let loss = match self.loss {
             Cost::CrossEntropy => "cross-entropy",
@@ -115,13 +115,18 @@ fn cost(compiled: &Compiled, batch: usize) -> String {
         let storages = compiled.plan.storages.iter().filter(|storage| wanted(&storage.name));
         storages.map(|storage| 4 * storage.len as u64).sum::<u64>()
     };
-    let learned = size(&|name| matches!(name, "weights" | "gradients" | "velocity"));
+    // What there is of each weight.
+    let mut beside = vec!["gradients"];
+    let storages = &compiled.plan.storages;
+    beside.extend(Companion::ALL.map(Companion::name).iter().filter(|name| storages.iter().any(|s| s.name == **name)));
+    let learned = size(&|name| name == "weights" || beside.contains(&name));
     let data_set = size(&|name| name.starts_with("train.") || name.starts_with("score."));
     let all = size(&|_| true) - data_set;
     text += &format!(
-        "  keeps {}: {} for weights, gradients and velocity, {} for activations and their gradients, by turns\n",
+        "  keeps {}: {} for weights, {}; {} for activations and their gradients, by turns\n",
         bytes(all),
         bytes(learned),
+        beside.join(", ").replace('_', " "),
         bytes(all - learned)
     );
     text += "  without the data set, and without the mirrors and scratch that some devices use (see `plan`)\n";

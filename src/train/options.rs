@@ -193,10 +193,15 @@ impl TrainOptions {
         let images = data.train.len();
         let batch = self.batch(data);
         let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
-        network.compile(&CompileOptions {
-            batch,
-            train_images: images,
-            test_images: data.test.len(),
+        let test_images = data.test.len();
+        let step = self.compile_options();
+        network.compile(&CompileOptions { batch, train_images: images, test_images, slots, ..step })
+    }
+
+    /// What a step of so many images is compiled for; no section as yet.
+    pub fn compile_options(&self) -> CompileOptions {
+        CompileOptions {
+            batch: self.batch_size,
             optimizer: self.optimizer,
             momentum: self.momentum,
             nesterov: self.nesterov,
@@ -209,9 +214,8 @@ impl TrainOptions {
             label_smoothing: self.label_smoothing,
             clip_norm: self.clip_norm,
             ema: self.ema,
-            slots,
             ..CompileOptions::default()
-        })
+        }
     }
 }
 

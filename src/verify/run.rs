@@ -88,8 +88,8 @@ pub struct Options {
     pub device: DeviceChoice,
     /// How much.
     pub extent: Extent,
-    /// A network whose passes are verified at their own shapes, for batches of so many images.
-    pub model: Option<(Network, usize)>,
+    /// A network whose passes are verified at their own shapes, when it is trained so.
+    pub model: Option<(Network, CompileOptions)>,
     /// Nothing but this.
     pub only: Option<Only>,
     /// The command that does this.
@@ -224,9 +224,9 @@ fn items(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
         *count += 1;
     }
     let mut notes = Vec::new();
-    if let Some((network, batch)) = &options.model {
-        let (passes, taken) = passes(network, *batch, options.extent)?;
-        if taken < *batch {
+    if let Some((network, step)) = &options.model {
+        let (passes, taken) = passes(network, step, options.extent)?;
+        if taken < step.batch {
             notes.push(format!("{} with batches of {taken} only, to be quick", network.name));
         }
         let of = |pass: Pass| Item { name: format!("{}/{}", network.name, pass.label), shape: 0, op: pass.op };
@@ -236,16 +236,13 @@ fn items(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
 }
 
 /// The passes of a training step, and the batch that they are for.
-fn passes(network: &Network, batch: usize, extent: Extent) -> Result<(Vec<Pass>, usize)> {
-    let compile = |batch| {
-        let options = CompileOptions { batch, train_images: 2 * batch, momentum: 0.9, ..CompileOptions::default() };
-        network.compile(&options)
-    };
-    let mut compiled = compile(batch)?;
-    let mut taken = batch;
+fn passes(network: &Network, step: &CompileOptions, extent: Extent) -> Result<(Vec<Pass>, usize)> {
+    let compile = |batch| network.compile(&CompileOptions { batch, train_images: 2 * batch, slots: 1, ..step.clone() });
+    let mut taken = step.batch;
+    let mut compiled = compile(taken)?;
     let most = compiled.train.iter().map(|pass| pass.op.flops()).max().unwrap_or(0);
     if extent == Extent::Quick && most > QUICK_FLOPS {
-        taken = ((batch as u64 * QUICK_FLOPS / most) as usize).max(1);
+        taken = ((taken as u64 * QUICK_FLOPS / most) as usize).max(1);
         compiled = compile(taken)?;
     }
     Ok((compiled.train, taken))

@@ -1,8 +1,8 @@
 //! `shadegrad bench`: each model on each device, in turns, each time in a process of its own.
 
+use super::check_batch;
 use super::one::Measured;
 use super::report::{self, Row};
-use super::train_options;
 use crate::cli::output::{errln, out, outln};
 use crate::cli::tune::TuneOption;
 use crate::cli::{INTERRUPTED, stop_on_ctrl_c};
@@ -103,7 +103,7 @@ fn check(options: &Options) -> Result<()> {
     let seconds = options.seconds;
     expect(seconds > 0.0 && seconds <= 3600.0, "--seconds must be above 0 and at most 3600", &seconds)?;
     expect((1..=1000).contains(&options.repeats), "--repeats must be from 1 to 1000", &options.repeats)?;
-    train_options(options.batch).map(|_| ())
+    check_batch(options.batch)
 }
 
 /// The devices of `--devices`. Adapters go by their number from here on, so that every child takes the same.

@@ -11,11 +11,12 @@ mod system;
 
 pub use kernels::ceilings;
 
+use super::train::recipe_options;
 use clap::{Args, Subcommand};
 use rand::Rng;
 use shadegrad::data::{DataPair, Dataset};
 use shadegrad::network::Network;
-use shadegrad::train::TrainOptions;
+use shadegrad::train::{Schedule, TrainOptions};
 use shadegrad::{Error, Result};
 use std::process::ExitCode;
 
@@ -45,12 +46,26 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
-/// How the networks are trained: as by default, but hardly learning anything, so that noise leads nowhere.
-fn train_options(batch: usize) -> Result<TrainOptions> {
-    if !(1..=65_536).contains(&batch) {
-        return Err(Error::Usage(format!("--batch must be from 1 to 65536, got {batch}")));
+/// How a network is trained: with what its own options have of work, but hardly learning anything, so that noise leads
+/// nowhere, and without an end.
+fn train_options(network: &Network, batch: usize) -> Result<TrainOptions> {
+    check_batch(batch)?;
+    Ok(TrainOptions {
+        batch_size: batch,
+        learning_rate: 1e-6,
+        epochs: usize::MAX,
+        schedule: Schedule::Constant,
+        warmup: None,
+        patience: None,
+        ..recipe_options(&network.recipe)?
+    })
+}
+
+fn check_batch(batch: usize) -> Result<()> {
+    if (1..=65_536).contains(&batch) {
+        return Ok(());
     }
-    Ok(TrainOptions { batch_size: batch, learning_rate: 1e-6, epochs: usize::MAX, ..TrainOptions::default() })
+    Err(Error::Usage(format!("--batch must be from 1 to 65536, got {batch}")))
 }
 
 /// Images of the training set, at most: as many as MNIST has.

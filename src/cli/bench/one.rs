@@ -57,8 +57,8 @@ pub struct Measured {
 const WARM_UP: f64 = 0.5;
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let train_options = train_options(options.batch)?;
     let network = Network::open(&options.model)?;
+    let train_options = train_options(&network, options.batch)?;
     let data = noise(&network, options.batch);
 
     let start = Instant::now();

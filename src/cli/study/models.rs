@@ -2,7 +2,7 @@
 
 use super::paper::MEASURES;
 use super::plan::Subject;
-use crate::cli::train::{Validation, check_recipe, recipe_arguments};
+use crate::cli::train::{Validation, recipe_arguments, recipe_options};
 use shadegrad::network::{Network, PRESETS, Recipe};
 use shadegrad::train::TrainOptions;
 use shadegrad::{Error, Result};
@@ -24,7 +24,7 @@ pub fn subjects(models: &[String], epochs: Option<usize>, validation: Validation
 
 fn subject(model: &str, epochs: Option<usize>, validation: Validation) -> Result<Subject> {
     let recipe = Network::open(model)?.recipe;
-    check_recipe(&recipe)?;
+    recipe_options(&recipe)?;
     let preset = PRESETS.iter().find(|preset| preset.name == model);
     let stem = || Path::new(model).file_stem().map_or(model.into(), |stem| stem.to_string_lossy());
     let key = preset.map_or_else(stem, |preset| preset.name.into()).into_owned();

@@ -7,6 +7,7 @@ use super::options::Options;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use shadegrad::network::{Network, Recipe};
+use shadegrad::train::TrainOptions;
 use shadegrad::{Error, Result};
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -27,7 +28,7 @@ pub fn complete(options: Options, arguments: &[OsString]) -> Result<Options> {
     if recipe.is_empty() {
         return Ok(options);
     }
-    check(&recipe)?;
+    train_options(&recipe)?;
     let usage = |error: clap::Error| Error::Usage(error.render().to_string());
     let given = Options::matches(arguments).map_err(usage)?;
     let is_given = |key: &str| given.value_source(key) == Some(ValueSource::CommandLine);
@@ -43,15 +44,15 @@ pub fn complete(options: Options, arguments: &[OsString]) -> Result<Options> {
     Ok(Options { recipe, ..options })
 }
 
-/// Fails unless `train` would take each option of the file, and all of them together.
-pub fn check(recipe: &Recipe) -> Result<()> {
+/// The options of a run that is given none but those of the network's file. Fails unless `train` would take each of them,
+/// and all of them together.
+pub fn train_options(recipe: &Recipe) -> Result<TrainOptions> {
     let said = |problem: String| Error::Network(format!("{}: [training]: {problem}", recipe.origin));
     for ((key, value), argument) in recipe.options.iter().zip(as_arguments(recipe)) {
         Options::matches(&[argument]).map_err(|error| said(format!("{key}: {}", problem(key, value, &error))))?;
     }
     let options = Options::from_arguments(&as_arguments(recipe)).map_err(|error| said(error.to_string()))?;
-    options.train_options().map_err(|error| said(in_keys(&error.to_string())))?;
-    Ok(())
+    options.train_options().map_err(|error| said(in_keys(&error.to_string())))
 }
 
 /// What the table says, as arguments of `shadegrad train`.
@@ -97,7 +98,7 @@ mod tests {
     #[test]
     fn presets_can_be_trained_by_their_recipes() {
         for preset in PRESETS {
-            check(&Network::open(preset.name).unwrap().recipe).unwrap();
+            train_options(&Network::open(preset.name).unwrap().recipe).unwrap();
         }
     }
 }
