@@ -9,8 +9,8 @@ mod folder;
 
 pub use folder::{Checkpoints, Restored};
 
-use crate::data::replace_file;
 use crate::error::{Error, Result};
+use crate::files::replace_file;
 use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
 use crate::network::{Companion, Network, weights};
 use crate::train::{Progress, State, TrainOptions};

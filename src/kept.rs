@@ -3,8 +3,8 @@
 //! A cache may be lost at any time: a file that cannot be read, or holds something impossible, is set aside in silence
 //! and written anew.
 
-use crate::data::replace_file;
 use crate::error::{Error, Result};
+use crate::files::{read_text, replace_file};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -70,7 +70,7 @@ impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
 
 /// The entries of a file, if it is whole and all of them can be used.
 fn read<T: DeserializeOwned>(path: &Path, is_sound: IsSound<T>) -> Option<BTreeMap<String, T>> {
-    parse(&std::fs::read(path).ok()?, is_sound)
+    parse(read_text(path).ok()?.as_bytes(), is_sound)
 }
 
 /// The same from a file's bytes.

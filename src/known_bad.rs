@@ -5,8 +5,8 @@
 //! this machine; it may be edited, and may be lost. The tuner refuses what is on either ([`KnownBad::reason`]), and
 //! `verify` says when an entry passes after all.
 
-use crate::data::replace_file;
 use crate::error::{Error, Result};
+use crate::files::{read_text_if_there, replace_file};
 use crate::gpu::Gpu;
 use crate::verify::Launch;
 use serde::{Deserialize, Serialize};
@@ -150,11 +150,7 @@ pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
 /// The user's list; empty where there is none.
 fn read(folder: &Path) -> Result<Vec<Entry>> {
     let path = KnownBad::path(folder);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => entries_of(&text, &path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Error::io("read", &path)(error)),
-    }
+    read_text_if_there(&path)?.map_or(Ok(Vec::new()), |text| entries_of(&text, &path))
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ pub mod data;
 pub mod error;
 pub mod evaluate;
 pub mod fast;
+pub mod files;
 pub mod gpu;
 mod kept;
 pub mod known_bad;

@@ -2,8 +2,8 @@
 
 mod bitmap;
 
-use crate::data::replace_file;
 use crate::error::{Error, Result};
+use crate::files::{check_place, replace_file};
 use bitmap::Bitmap;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -44,12 +44,7 @@ impl Format {
 /// Refuses what [`save`] could not write, before anything is measured for it.
 pub fn check_path(path: &Path) -> Result<()> {
     Format::of(path)?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(Error::file(path, format!("there is no folder {}; make it first", folder.display())))
-        }
-        _ => Ok(()),
-    }
+    check_place(path)
 }
 
 /// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole. A PNG

@@ -600,6 +600,7 @@ fn kernels_are_tuned_remembered_and_pinned() {
     }
 
     let device = std::env::var("SHADEGRAD_TEST_DEVICE").map_or(String::new(), |name| format!("--device {name}"));
+    place.refuses(1, "tune two.toml --out nosuch/all.toml", &["there is no folder nosuch; make it first"]);
     let (table, _) = run(&format!("tune two.toml --batch-size 60 --out all.toml {device}"));
     assert!(table.contains("conv2.forward") && table.contains("chosen"), "{table}");
     run(&format!("{train} fifth --tune all.toml"));

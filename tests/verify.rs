@@ -69,6 +69,25 @@ fn too_few_groups(recording: &mut Recording) {
 }
 
 #[test]
+fn a_report_keeps_the_name_that_it_is_given() {
+    let written = |name: &str| Report::paths(Path::new(name)).map(|path| path.display().to_string());
+    for name in ["here/mesa-22.3", "here/mesa-22.3.json", "here/mesa-22.3.md", "here/mesa-22.3.txt"] {
+        assert_eq!(written(name), ["here/mesa-22.3.json", "here/mesa-22.3.md"]);
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, says) in [("nosuch/report", "there is no folder nosuch"), (".", "got a folder")] {
+        let output = run(folder.path(), &["verify", "--device", &device(), "--report", name]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains(says) && !errors.contains("verifying"), "{errors}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    }
+}
+
+#[test]
 fn what_is_right_passes_and_a_report_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["verify", "--device", &device(), "--quick", "--only", "sgd", "--report", "report.txt"];

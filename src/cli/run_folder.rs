@@ -3,6 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use shadegrad::checkpoint::{Checkpoint, Checkpoints, Restored};
 use shadegrad::evaluate::{Evaluation, confusion};
+use shadegrad::files::{read_file, read_text, read_text_if_there, replace_file};
 use shadegrad::network::{Network, Weights};
 use shadegrad::train::{EpochReport, Progress, metrics};
 use shadegrad::tune::Choices;
@@ -99,7 +100,7 @@ impl RunFolder {
     pub fn write_record(&self, record: &impl Serialize) -> Result<()> {
         let path = self.path.join(RECORD_FILE);
         let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
-        shadegrad::data::replace_file(&path, |file| file.write_all(text.as_bytes()))
+        replace_file(&path, |file| file.write_all(text.as_bytes()))
     }
 
     /// What [`RunFolder::write_record`] has written.
@@ -122,7 +123,7 @@ impl RunFolder {
     /// short have left.
     pub fn cut_back(&mut self, to: &Progress) -> Result<()> {
         let path = self.path.join(METRICS_FILE);
-        let text = fs::read(&path).map_err(Error::io("read", &path))?;
+        let text = read_metrics(&path)?;
         self.metrics.set_len(metrics::until(&text, to).len() as u64).map_err(Error::io("cut", &path))?;
         for folder in [&self.path, &self.path.join(CHECKPOINTS)] {
             for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
@@ -181,7 +182,7 @@ pub fn lock(folder: &Path, busy: &str) -> Result<File> {
 /// `run.toml` of a run that nobody is to write.
 pub fn read_record<T: DeserializeOwned>(run: &Path) -> Result<T> {
     let path = run.join(RECORD_FILE);
-    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let text = read_text(&path)?;
     toml::from_str(&text).map_err(|error| Error::file(&path, format!("not the record of a run: {error}")))
 }
 
@@ -190,21 +191,25 @@ pub fn has_record(run: &Path) -> bool {
     run.join(RECORD_FILE).is_file()
 }
 
+/// The bytes of `metrics.jsonl`, of which the last line may have been cut short.
+fn read_metrics(path: &Path) -> Result<Vec<u8>> {
+    /// Bytes: a line for each of some forty million steps.
+    const MOST: u64 = 4 << 30;
+    read_file(path, MOST)
+}
+
 /// The epochs of `metrics.jsonl`.
 pub fn read_epochs(run: &Path) -> Result<Vec<EpochReport>> {
     let path = run.join(METRICS_FILE);
-    let text = fs::read(&path).map_err(Error::io("read", &path))?;
+    let text = read_metrics(&path)?;
     metrics::epochs(&text).map_err(|problem| Error::file(&path, problem))
 }
 
 /// `confusion.csv`, if the run has come so far.
 pub fn read_confusion(run: &Path) -> Result<Option<Vec<Vec<u64>>>> {
     let path = run.join(CONFUSION_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => confusion::from_csv(&text).map(Some).map_err(|problem| Error::file(&path, problem)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", &path)(error)),
-    }
+    let Some(text) = read_text_if_there(&path)? else { return Ok(None) };
+    confusion::from_csv(&text).map(Some).map_err(|problem| Error::file(&path, problem))
 }
 
 /// Whether the run has come to its first checkpoint. Without one there is nothing to go on from, and nothing to lose.

@@ -3,7 +3,7 @@
 use super::{BatchOption, DeviceOption};
 use crate::cli::output::outln;
 use clap::{Args, ValueEnum};
-use shadegrad::data::replace_file;
+use shadegrad::files::replace_file;
 use shadegrad::gpu::Language;
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Network};

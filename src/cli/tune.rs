@@ -4,6 +4,7 @@ use super::{BatchOption, DeviceOption};
 use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::ProgressBar;
+use shadegrad::files::check_place;
 use shadegrad::gpu::Gpu;
 use shadegrad::machine::Device;
 use shadegrad::network::{CompileOptions, Compiled, Network};
@@ -262,6 +263,7 @@ pub struct Options {
 
 /// Tries everything and prints what came of it.
 pub fn command(options: &Options) -> Result<ExitCode> {
+    options.out.as_deref().map_or(Ok(()), check_place)?;
     let network = Network::open(&options.model)?;
     let step = options.batch.compile_options(&network)?;
     let compiled = network.compile(&CompileOptions { train_images: step.batch, ..step })?;

@@ -4,10 +4,11 @@ use super::{BatchOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use shadegrad::files::check_place;
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::Network;
 use shadegrad::tune::Cache;
-use shadegrad::verify::{self, Extent, Only, injected_table};
+use shadegrad::verify::{self, Extent, Only, Report, injected_table};
 use shadegrad::{Error, Result};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -62,6 +63,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         cache: Cache::folder(),
         tamper: None,
     };
+    for path in options.report.iter().flat_map(|path| Report::paths(path)) {
+        check_place(&path)?;
+    }
     let stop = stop_on_ctrl_c();
     let mut bar = Bar::new();
     let report = pollster::block_on(verify::verify(&verification, &mut |progress| {

@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 use ureq::Agent;
 use ureq::http::Response;
 
-use super::{beside, hex, idx, put_in_place};
+use super::{hex, idx};
 use crate::error::{Error, Result};
+use crate::files::{beside, put_in_place};
 
 /// A place that has all files of a data set, packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

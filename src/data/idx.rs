@@ -18,8 +18,9 @@ use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::{Dataset, replace_file};
+use super::Dataset;
 use crate::error::{Error, Result};
+use crate::files::replace_file;
 
 /// The most bytes that one file may unpack to.
 pub const MAX_UNPACKED: u64 = 2 << 30;

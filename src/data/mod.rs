@@ -13,8 +13,6 @@ pub mod sheet;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -254,48 +252,9 @@ fn digits(name: &str, count: usize, seed: u64) -> Dataset {
     Dataset { name: name.into(), images, labels, image_shape: [28, 28, 1], classes: 10 }
 }
 
-/// Writes a file whole or not at all: into a temporary file beside it, which then takes its place. When this returns, both
-/// the file and its name are on the disk.
-pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
-    let temporary = beside(path, &format!(".{}.tmp", std::process::id()));
-    let written = write_synced(&temporary, write).and_then(|()| put_in_place(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(Error::io("write", path))
-}
-
-fn write_synced(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    write(&mut file)?;
-    file.into_inner()?.sync_all()
-}
-
-/// Gives a synced file its name, which is safe from a loss of power only when the folder is on the disk too. Windows opens
-/// no folders, and some file systems have nothing to sync.
-pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(temporary, path)?;
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(folder)?.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        synced => synced,
-    }
-}
-
-/// The path with something added to its file name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     /// `len` images of 2 x 1 x 1, each with its own index as first pixel and as label.
     fn numbered(len: u8) -> Dataset {
@@ -381,19 +340,5 @@ mod tests {
         assert_eq!(source, builtin.0);
         let notice = notice.unwrap();
         assert!(notice.contains("shadegrad data fetch mnist") && !notice.contains('\n'), "{notice}");
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file_and_no_litter() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        replace_file(&path, |file| file.write_all(b"old")).unwrap();
-        let failed = replace_file(&path, |file| {
-            file.write_all(b"new")?;
-            Err(io::Error::other("disk on fire"))
-        });
-        assert_eq!(failed.unwrap_err().to_string(), format!("cannot write {}: disk on fire", path.display()));
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

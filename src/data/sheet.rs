@@ -7,8 +7,9 @@ use std::path::Path;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 
-use super::{Dataset, replace_file};
+use super::Dataset;
 use crate::error::{Error, Result};
+use crate::files::replace_file;
 
 /// Samples are enlarged by the largest whole factor that keeps them within this many pixels.
 const SAMPLE_SIDE: usize = 84;

@@ -2,6 +2,7 @@
 
 use super::Network;
 use crate::error::{Error, Result};
+use crate::files::read_text;
 use std::path::Path;
 
 /// A network of `assets/networks`.
@@ -45,7 +46,7 @@ impl Network {
         }
         let path = Path::new(model);
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            let text = read_text(path)?;
             return Network::from_toml(model, &text);
         }
         Err(Error::Usage(format!(

@@ -6,8 +6,8 @@
 
 use super::Network;
 use super::tensors::{self, NETWORK, Parsed, TensorFile};
-use crate::data::replace_file;
 use crate::error::{Error, Result};
+use crate::files::{read_file, replace_file};
 use std::io::Write;
 use std::path::Path;
 
@@ -70,11 +70,7 @@ pub(crate) fn network_of(path: &Path, file: &Parsed<'_>) -> Result<Network> {
 
 /// A file of tensors, if it is not too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let size = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-    if size > LARGEST_FILE {
-        return Err(Error::file(path, format!("expected at most {LARGEST_FILE} bytes, got {size}")));
-    }
-    std::fs::read(path).map_err(Error::io("read", path))
+    read_file(path, LARGEST_FILE)
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ mod trial;
 pub use cache::{Cache, Entry};
 pub use trial::{Trial, Verdict};
 
-use crate::data::{hex, replace_file};
+use crate::data::hex;
 use crate::error::{Error, Result};
 use crate::fast::{Instructions, Team};
+use crate::files::{read_text, replace_file};
 use crate::gpu::{Gpu, Recording};
 use crate::known_bad::KnownBad;
 use crate::network::Compiled;
@@ -63,7 +64,7 @@ impl Choose for Choices {
 impl Choices {
     /// Reads the `tune.toml` of a run, or another file like it.
     pub fn read(path: &Path) -> Result<Choices> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read_text(path)?;
         Choices::from_toml(&text).map_err(|problem| Error::file(path, problem))
     }
 

@@ -1,8 +1,8 @@
 //! What a verification found: a table for people, JSON and Markdown for whoever has to mend the driver.
 
 use super::functions::Sweep;
-use crate::data::replace_file;
 use crate::error::{Error, Result};
+use crate::files::replace_file;
 use crate::gpu::Gpu;
 use crate::machine::Device;
 use crate::table::{Align, Table};
@@ -219,9 +219,16 @@ impl Report {
         table.render()
     }
 
-    /// Writes `<path>.json` and `<path>.md`; an ending that `path` has is exchanged. Gives both paths.
+    /// Where a report of this name is written: `<path>.json` and `<path>.md`, in place of .json, .md or .txt if it ends so.
+    pub fn paths(path: &Path) -> [PathBuf; 2] {
+        let ends_so = path.extension().is_some_and(|ending| ["json", "md", "txt"].iter().any(|one| ending == *one));
+        let stem = if ends_so { path.with_extension("") } else { path.to_path_buf() };
+        ["json", "md"].map(|ending| stem.with_added_extension(ending))
+    }
+
+    /// Writes both. Gives their paths.
     pub fn save(&self, path: &Path) -> Result<[PathBuf; 2]> {
-        let paths = ["json", "md"].map(|ending| path.with_extension(ending));
+        let paths = Report::paths(path);
         let json = serde_json::to_string_pretty(self).map_err(|error| Error::file(&paths[0], error.to_string()))?;
         replace_file(&paths[0], |file| file.write_all(json.as_bytes()))?;
         replace_file(&paths[1], |file| file.write_all(self.markdown().as_bytes()))?;

@@ -8,10 +8,10 @@ use crate::cli::output::{counted, outln, percent};
 use crate::cli::stop_on_ctrl_c;
 use crate::cli::train::Ended;
 use serde::{Deserialize, Serialize};
-use shadegrad::data::replace_file;
+use shadegrad::files::{read_text_if_there, replace_file};
 use shadegrad::{Error, Result};
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -153,13 +153,9 @@ impl Choice {
     /// That of a study, if it has made one.
     pub fn read(out: &Path) -> Result<Option<Choice>> {
         let path = out.join(FOLDER).join("choice.toml");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map(Some).map_err(|error| {
-                Error::file(&path, format!("not a choice that `study --choose` has written: {error}"))
-            }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", &path)(error)),
-        }
+        let Some(text) = read_text_if_there(&path)? else { return Ok(None) };
+        let said = |error| Error::file(&path, format!("not a choice that `study --choose` has written: {error}"));
+        toml::from_str(&text).map(Some).map_err(said)
     }
 
     fn write(&self, out: &Path) -> Result<()> {

@@ -1,0 +1,171 @@
+//! Files that are read as a whole, up to a limit, and files that are written whole or not at all.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a file that people or this program write as text: far more than any has.
+const LARGEST_TEXT: u64 = 64 << 20;
+
+/// A file of at most `most` bytes. Something far larger by mistake, or without an end, is refused before it fills the memory.
+///
+/// # Errors
+///
+/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger.
+pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+    read.map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > most {
+        return Err(Error::file(path, format!("expected at most {most} bytes, got more")));
+    }
+    Ok(bytes)
+}
+
+/// A text of at most 64 MiB.
+///
+/// # Errors
+///
+/// Those of [`read_file`], and [`Error::File`] when it is not in UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = read_file(path, LARGEST_TEXT)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        Error::file(path, format!("expected text in UTF-8, got something else from byte {place} on"))
+    })
+}
+
+/// The same; nothing, where there is no such file.
+///
+/// # Errors
+///
+/// Those of [`read_text`].
+pub fn read_text_if_there(path: &Path) -> Result<Option<String>> {
+    match read_text(path) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Refuses what [`replace_file`] could not write, before long work is done for it.
+///
+/// # Errors
+///
+/// [`Error::File`] when it is a folder, or would lie in none; [`Error::Io`] when no file can be made there.
+pub fn check_place(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    if let Some(folder) = folder {
+        return Err(Error::file(path, format!("there is no folder {}; make it first", folder.display())));
+    }
+    if path.is_dir() || path.file_name().is_none() {
+        return Err(Error::file(path, "expected the name of a file, got a folder"));
+    }
+    let temporary = temporary(path);
+    File::create(&temporary).and_then(|_| fs::remove_file(&temporary)).map_err(Error::io("write", path))
+}
+
+/// Writes a file whole or not at all: into a temporary file beside it, which then takes its place. When this returns, both
+/// the file and its name are on the disk.
+pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
+    let temporary = temporary(path);
+    let written = write_synced(&temporary, write).and_then(|()| put_in_place(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.map_err(Error::io("write", path))
+}
+
+fn write_synced(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    write(&mut file)?;
+    file.into_inner()?.sync_all()
+}
+
+/// Gives a synced file its name, which is safe from a loss of power only when the folder is on the disk too. Windows opens
+/// no folders, and some file systems have nothing to sync.
+pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(temporary, path)?;
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match File::open(folder)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Where a file is written before it takes its place.
+fn temporary(path: &Path) -> PathBuf {
+    beside(path, &format!(".{}.tmp", std::process::id()))
+}
+
+/// The path with something added to its file name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn what_is_too_large_or_no_text_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        assert_eq!(read_text_if_there(&path).unwrap(), None);
+        fs::write(&path, b"four").unwrap();
+        assert_eq!(read_file(&path, 4).unwrap(), b"four");
+        assert_eq!(read_text_if_there(&path).unwrap().unwrap(), "four");
+        let message = |error: Error| error.to_string();
+        let large = format!("{}: expected at most 3 bytes, got more", path.display());
+        assert_eq!(message(read_file(&path, 3).unwrap_err()), large);
+        fs::write(&path, b"ab\xff").unwrap();
+        let said = format!("{}: expected text in UTF-8, got something else from byte 2 on", path.display());
+        assert_eq!(message(read_text(&path).unwrap_err()), said);
+    }
+
+    #[test]
+    fn places_are_refused_before_work_is_done_for_them() {
+        let dir = tempfile::tempdir().unwrap();
+        check_place(&dir.path().join("new")).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let missing = dir.path().join("missing");
+        let message = |path: &Path| check_place(path).unwrap_err().to_string();
+        let said = format!("there is no folder {}; make it first", missing.display());
+        assert!(message(&missing.join("file")).ends_with(&said));
+        assert!(message(dir.path()).ends_with("expected the name of a file, got a folder"));
+        assert!(message(Path::new("..")).ends_with("expected the name of a file, got a folder"));
+        let file = dir.path().join("file");
+        fs::write(&file, b"old").unwrap();
+        check_place(&file).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_has_no_end_is_refused() {
+        let path = Path::new("/dev/zero");
+        for error in [read_file(path, 1 << 20).unwrap_err(), read_text_if_there(path).unwrap_err()] {
+            assert!(error.to_string().ends_with("bytes, got more"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_litter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        replace_file(&path, |file| file.write_all(b"old")).unwrap();
+        let failed = replace_file(&path, |file| {
+            file.write_all(b"new")?;
+            Err(io::Error::other("disk on fire"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), format!("cannot write {}: disk on fire", path.display()));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
