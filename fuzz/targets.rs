@@ -65,7 +65,7 @@ pub fn network(bytes: &[u8]) {
     let written = network.to_toml();
     let again = Network::from_toml("fuzzed", &written).unwrap_or_else(|error| panic!("{error}\n{written}"));
     assert_eq!(again.to_toml(), written);
-    let _ = network.summary(3);
+    let _ = network.summary(&CompileOptions { batch: 3, ..CompileOptions::default() });
     let _ = network.compile(&CompileOptions { batch: 2, train_images: 4, ..CompileOptions::default() });
 }
 

@@ -392,8 +392,8 @@ fn options_out_of_range_are_named() {
     ] {
         place.refuses(2, &format!("{train} {option}"), &[says]);
     }
-    place.refuses(1, "summary tiny.toml --batch-size 0", &["batch size: expected 1 to 65536 images, got 0"]);
-    place.refuses(1, "plan tiny.toml --batch-size 0", &["batch size: expected 1 to 65536 images, got 0"]);
+    place.refuses(1, "summary tiny.toml --batch-size 0", &["--batch-size must be from 1 to 65536, got 0"]);
+    place.refuses(1, "plan tiny.toml --batch-size 0", &["--batch-size must be from 1 to 65536, got 0"]);
     place.refuses(1, "plan tiny.toml --device 77", &["no device `77`"]);
     place.refuses(2, "plan tiny.toml --images 0", &["invalid value '0' for '--images <IMAGES>'"]);
     place.refuses(2, "devices extra", &["extra"]);

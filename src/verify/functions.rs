@@ -5,7 +5,7 @@
 //! of what is granted.
 
 use super::bounds::{TINY, U};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, Source, fold};
 use crate::ops::Step;
 use crate::plan::{Element, Plan, TensorId};
@@ -158,6 +158,13 @@ impl Function {
             cost: Cost::default(),
         });
         (plan, tensors, recording)
+    }
+
+    /// What came of a sweep that the device did not get to the end of.
+    pub(super) fn failed(&self, error: &Error) -> Sweep {
+        let Function { name: function, range, grant, .. } = *self;
+        let (worst, finding) = (f64::INFINITY, Some(format!("{function}: {error}")));
+        Sweep { function, range, grant, inputs: 0, worst_ulp: worst, at: [f32::NAN; 2], worst, finding }
     }
 
     /// Computes `count` results, a multiple of 4, on the device and compares them.

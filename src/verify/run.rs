@@ -174,7 +174,13 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
                 break 'walk true;
             }
             let Some(gpu) = side.device.gpu() else { continue };
-            sweeps.push(function.sweep(gpu, SWEPT[usize::from(options.extent == Extent::Full)]).await?);
+            match function.sweep(gpu, SWEPT[usize::from(options.extent == Extent::Full)]).await {
+                Ok(sweep) => sweeps.push(sweep),
+                Err(error) => {
+                    sweeps.push(function.failed(&error));
+                    side.reopen().await?;
+                }
+            }
         }
         false
     };
