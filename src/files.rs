@@ -14,13 +14,24 @@ const LARGEST_TEXT: u64 = 64 << 20;
 ///
 /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
-    read.map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > most {
-        return Err(Error::file(path, format!("expected at most {most} bytes, got more")));
+    match read_up_to(path, most).map_err(Error::io("read", path))? {
+        Some(bytes) => Ok(bytes),
+        None => Err(Error::file(path, format!("expected at most {most} bytes, got more"))),
     }
-    Ok(bytes)
+}
+
+/// Nothing, if there are more than `most` bytes.
+fn read_up_to(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if size > most {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size as usize)?;
+    // What is no file has no size, and a file may grow meanwhile.
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= most))
 }
 
 /// A text of at most 64 MiB.

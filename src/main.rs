@@ -3,8 +3,9 @@
 mod cli;
 
 use clap::Parser;
+use cli::output::errln;
 use shadegrad::Error;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -23,8 +24,7 @@ fn main() -> ExitCode {
         // A reader that has seen enough (`| head`) need not be told.
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            // Nobody is left to be told that this fails.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            errln!("error: {error}");
             ExitCode::FAILURE
         }
     }

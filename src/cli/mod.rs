@@ -6,7 +6,7 @@ mod data;
 mod devices;
 mod evaluate;
 mod inspect;
-mod output;
+pub mod output;
 mod predict;
 mod run_folder;
 mod shaders;

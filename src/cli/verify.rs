@@ -102,9 +102,8 @@ fn repeat(options: &Options) -> String {
     let mut words = vec!["shadegrad verify --device".to_string(), quoted(&options.device.choice().to_string())];
     if let Some(model) = &options.model {
         words.extend(["--model".into(), quoted(model)]);
-    }
-    if let Some(batch_size) = options.batch.batch_size {
-        words.extend(["--batch-size".into(), batch_size.to_string()]);
+        let batch_size = options.batch.batch_size.iter();
+        words.extend(batch_size.flat_map(|batch_size| ["--batch-size".into(), batch_size.to_string()]));
     }
     if options.quick && options.model.is_some() {
         // The quick batches have shapes of their own.

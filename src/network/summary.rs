@@ -29,7 +29,7 @@ impl Network {
         );
         text += &self.layer_table(&compiled, batch).render();
         text.push('\n');
-        text += &cost(&compiled, batch);
+        text += &cost(&compiled, step);
         if !self.recipe.is_empty() {
             text += &format!("\nTraining, unless told otherwise: {}\n", self.recipe);
         }
@@ -102,9 +102,9 @@ fn flops<'a>(passes: impl Iterator<Item = &'a Pass>) -> u64 {
 }
 
 /// What a training step computes and keeps.
-fn cost(compiled: &Compiled, batch: usize) -> String {
+fn cost(compiled: &Compiled, step: &CompileOptions) -> String {
     let flops = StepFlops::of(compiled);
-    let mut text = format!("A training step of {batch} images\n");
+    let mut text = format!("A training step of {} images\n", step.batch);
     text += &format!(
         "  computes {} FLOPs: {} forward, {} backward (the first layer's input gradient is not needed)\n",
         grouped(flops.total()),
@@ -115,10 +115,8 @@ fn cost(compiled: &Compiled, batch: usize) -> String {
         let storages = compiled.plan.storages.iter().filter(|storage| wanted(&storage.name));
         storages.map(|storage| 4 * storage.len as u64).sum::<u64>()
     };
-    // What there is of each weight.
     let mut beside = vec!["gradients"];
-    let storages = &compiled.plan.storages;
-    beside.extend(Companion::ALL.map(Companion::name).iter().filter(|name| storages.iter().any(|s| s.name == **name)));
+    beside.extend(step.companions().into_iter().map(Companion::name));
     let learned = size(&|name| name == "weights" || beside.contains(&name));
     let data_set = size(&|name| name.starts_with("train.") || name.starts_with("score."));
     let all = size(&|_| true) - data_set;

@@ -243,7 +243,7 @@ fn items(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
 
 /// The passes of a training step, and the batch that they are for.
 fn passes(network: &Network, step: &CompileOptions, extent: Extent) -> Result<(Vec<Pass>, usize)> {
-    let compile = |batch| network.compile(&CompileOptions { batch, train_images: 2 * batch, slots: 1, ..step.clone() });
+    let compile = |batch| network.compile(&CompileOptions { batch, train_images: 2 * batch, ..step.clone() });
     let mut taken = step.batch;
     let mut compiled = compile(taken)?;
     let most = compiled.train.iter().map(|pass| pass.op.flops()).max().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! `shadegrad bench kernels`
 
 use super::system::{self, Processors};
-use super::{check_batch, noise, train_options};
+use super::{noise, train_options};
 use crate::cli::DeviceOption;
 use crate::cli::output::{out, outln};
 use crate::cli::tune::TuneOption;
@@ -33,12 +33,11 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    check_batch(options.batch)?;
+    let network = Network::open(&options.model)?;
+    let train_options = train_options(&network, options.batch)?;
     if let Some(path) = &options.roofline {
         shadegrad::picture::check_path(path)?;
     }
-    let network = Network::open(&options.model)?;
-    let train_options = train_options(&network, options.batch)?;
     let device = options.device.open(options.json)?;
     if options.roofline.is_some() && device.gpu().is_none() {
         let problem = "--roofline needs a GPU or a driver that acts as one; the CPU has no ceilings measured";

@@ -4,7 +4,6 @@ use super::paper::MEASURES;
 use super::plan::Subject;
 use crate::cli::train::{Validation, recipe_arguments, recipe_options};
 use shadegrad::network::{Network, PRESETS, Recipe};
-use shadegrad::train::TrainOptions;
 use shadegrad::{Error, Result};
 use std::path::Path;
 
@@ -24,7 +23,7 @@ pub fn subjects(models: &[String], epochs: Option<usize>, validation: Validation
 
 fn subject(model: &str, epochs: Option<usize>, validation: Validation) -> Result<Subject> {
     let recipe = Network::open(model)?.recipe;
-    recipe_options(&recipe)?;
+    let options = recipe_options(&recipe)?;
     let preset = PRESETS.iter().find(|preset| preset.name == model);
     let stem = || Path::new(model).file_stem().map_or(model.into(), |stem| stem.to_string_lossy());
     let key = preset.map_or_else(stem, |preset| preset.name.into()).into_owned();
@@ -35,7 +34,7 @@ fn subject(model: &str, epochs: Option<usize>, validation: Validation) -> Result
         title: key.clone(),
         key,
         model: model.to_string(),
-        epochs: epochs.or_else(|| epochs_of(&recipe)).unwrap_or(TrainOptions::default().epochs),
+        epochs: epochs.unwrap_or(options.epochs),
         settings,
         printed: [None; MEASURES.len()],
         about: preset.map_or_else(|| format!("the network of {model}"), |preset| preset.about().to_string()),
@@ -53,10 +52,6 @@ fn without_epochs(recipe: &Recipe) -> Recipe {
     let mut recipe = recipe.clone();
     recipe.options.retain(|(key, _)| *key != "epochs");
     recipe
-}
-
-fn epochs_of(recipe: &Recipe) -> Option<usize> {
-    recipe.texts().find(|(key, _)| *key == "epochs").and_then(|(_, text)| text.parse().ok())
 }
 
 #[cfg(test)]
