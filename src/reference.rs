@@ -1,4 +1,7 @@
-//! Walks a plan on the CPU, pass by pass, in `f32` or `f64`.
+//! Walks a plan on the CPU, pass by pass, in `f64`, with tensors that are kept in `f32` or `f64`.
+//!
+//! With `f32` each pass reads tensors of `f32`, computes in `f64` and rounds what it writes once. So the reference is more
+//! exact than all that is compared with it, however long its sums are.
 
 use crate::plan::{Element, Pass, Plan, Region, StorageId};
 use num_traits::Float;
@@ -6,11 +9,11 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{AddAssign, SubAssign};
 
-/// The number types of the reference: `f32`, and `f64` where it judges others.
+/// The number types that tensors are kept in: `f32`, and `f64` where the reference judges others.
 pub trait Real: Float + AddAssign + SubAssign + Sum + Debug + Default + Send + Sync + 'static {
     /// Rounds if it must.
     fn of(value: f64) -> Self;
-    /// Runs an operation in this type.
+    /// Runs an operation on tensors of this type, in `f64`.
     fn run(op: &dyn crate::ops::Reference, tensors: &mut Tensors<'_, Self>);
 }
 
@@ -19,7 +22,7 @@ impl Real for f32 {
         value as f32
     }
     fn run(op: &dyn crate::ops::Reference, tensors: &mut Tensors<'_, Self>) {
-        op.run_f32(tensors);
+        tensors.widened(|tensors| op.run_f64(tensors));
     }
 }
 
@@ -113,6 +116,35 @@ impl<'a, F> Tensors<'a, F> {
 
     fn take(&mut self, name: &str) -> Option<SliceMut<'a, F>> {
         self.outputs.iter_mut().find(|(n, _)| *n == name).and_then(|(_, slice)| slice.take())
+    }
+}
+
+impl Tensors<'_, f32> {
+    /// Runs on copies in `f64`, and rounds what was written.
+    fn widened(&mut self, run: impl FnOnce(&mut Tensors<'_, f64>)) {
+        let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+        let mut read = Vec::new();
+        for (_, slice) in &self.inputs {
+            read.push(if let Slice::Real(values) = slice { wide(values) } else { Vec::new() });
+        }
+        let mut written = Vec::new();
+        for (_, slice) in &self.outputs {
+            written.push(if let Some(SliceMut::Real(values)) = slice { wide(values) } else { Vec::new() });
+        }
+        let inputs = self.inputs.iter().zip(&read).map(|((name, slice), wide)| match slice {
+            Slice::Real(_) => (*name, Slice::Real(wide.as_slice())),
+            Slice::Int(words) => (*name, Slice::Int(words)),
+        });
+        let outputs = self.outputs.iter_mut().zip(&mut written).map(|((name, slice), wide)| match slice {
+            Some(SliceMut::Int(words)) => (*name, Some(SliceMut::Int(words))),
+            _ => (*name, Some(SliceMut::Real(wide.as_mut_slice()))),
+        });
+        run(&mut Tensors { step: self.step, inputs: inputs.collect(), outputs: outputs.collect() });
+        for ((_, slice), wide) in self.outputs.iter_mut().zip(&written) {
+            if let Some(SliceMut::Real(values)) = slice {
+                values.iter_mut().zip(wide).for_each(|(value, wide)| *value = *wide as f32);
+            }
+        }
     }
 }
 

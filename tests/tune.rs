@@ -3,12 +3,13 @@
 mod common;
 
 use common::{gpu, mirrored, plain};
+use sha2::{Digest, Sha256};
 use shadegrad::fast::{Instructions, Team};
 use shadegrad::gpu::{Command, Recording};
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{self, Choose, Form, Settings, Step, Tile};
-use shadegrad::tune::{Cache, Choices, Effort, Trial, Tuned, Tuner, Verdict, candidates, table};
+use shadegrad::tune::{Cache, Choices, Effort, Entry, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -235,6 +236,66 @@ fn a_wrong_candidate_is_refused() {
         let verdict = trial.run_tampered(&plain(), too_few_groups).await.unwrap();
         assert!(matches!(&verdict, Verdict::Wrong(why) if why.contains("element")), "{verdict:?}");
     });
+}
+
+/// One element of what the CPU engine gives.
+fn break_cpu(outputs: &mut Outputs) {
+    outputs[0][3] += 1.0;
+}
+
+/// The CPU engine comes first because it is fast, but it is no judge: where it is wrong, no kernel is refused for it.
+#[test]
+fn a_wrong_cpu_engine_is_what_gets_named() {
+    let compiled = compiled();
+    let pass = compiled.train.iter().find(|pass| pass.label == "conv2.backward_weight").unwrap();
+    pollster::block_on(async {
+        let team = Arc::new(Team::new(None, Instructions::best()).unwrap());
+        let mut trial = Trial::new(gpu(), &team, &compiled, pass);
+        assert_eq!((trial.run(&plain()).await.unwrap().is_right(), trial.cpu_fault()), (true, None));
+        trial.tamper_with_cpu(break_cpu);
+        assert!(trial.run(&plain()).await.unwrap().is_right());
+        let fault = trial.cpu_fault().unwrap();
+        assert!(fault.contains("element 3") && fault.contains("the reference says"), "{fault}");
+    });
+    // In a whole tuning: every pass says so once, nothing is refused, all candidates are measured.
+    let folder = tempfile::tempdir().unwrap();
+    let mut tuner = Tuner::new(gpu(), &compiled, &cache(folder.path())).unwrap();
+    tuner.tamper_with_cpu(break_cpu);
+    let wrong = pollster::block_on(tuner.go_on(gpu(), FOREVER, &mut |_| ())).unwrap();
+    let said: Vec<String> = wrong.iter().map(|wrong| wrong.to_string()).collect();
+    assert_eq!(wrong.len(), tuner.passes(), "{said:?}");
+    assert!(said.iter().all(|said| said.contains("the CPU engine is wrong: element 3")), "{said:?}");
+    for Tuned { label, entry, .. } in tuner.tuned() {
+        assert!(entry.refused.is_empty() && entry.tried.len() == different(&compiled, &label), "{label}: {entry:?}");
+    }
+}
+
+/// What a judge of an earlier version has refused, under the name that its file had, is tried again.
+#[test]
+fn old_refusals_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (choices, tuned, tried) = run(&mut cache(folder.path()), FOREVER);
+    let mut entries = std::collections::BTreeMap::new();
+    {
+        let mut cache = cache(folder.path());
+        run(&mut cache, FOREVER);
+        cache.save().unwrap();
+        let kept = std::fs::read(cache.path().unwrap()).unwrap();
+        for (key, entry) in Cache::entries_of(&kept).unwrap() {
+            let refused = entry.tried.iter().map(|(settings, _)| (*settings, "the CPU says 1".to_string())).collect();
+            entries.insert(key, Entry { refused, tried: Vec::new(), seconds: None, ..entry });
+        }
+        std::fs::remove_file(cache.path().unwrap()).unwrap();
+    }
+    let info = &gpu().info;
+    let device = (&info.name, info.vendor, info.device, gpu().driver(), info.backend, gpu().lanes());
+    let hash = Sha256::digest(format!("{device:?}"));
+    let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(folder.path().join(format!("tune-{name}.json")), serde_json::to_vec(&entries).unwrap()).unwrap();
+    let (again, tuned_again, tried_again) = run(&mut cache(folder.path()), FOREVER);
+    assert_eq!((tried_again, tuned_again.len()), (tried, tuned.len()));
+    assert!(tuned_again.iter().all(|tuned| !tuned.cached && tuned.entry.refused.is_empty()));
+    assert_eq!(again.passes.keys().collect::<Vec<_>>(), choices.passes.keys().collect::<Vec<_>>());
 }
 
 /// A few training steps under every candidate: all near each other, and the same choice gives the same bits.

@@ -9,7 +9,7 @@ use shadegrad::gpu::{Command as Dispatched, Recording};
 use shadegrad::known_bad::{Entry, KnownBad};
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::{CompileOptions, Network};
-use shadegrad::ops::{Choose, Form, Settings, unkind};
+use shadegrad::ops::{Choose, Form, Settings, drawn, unkind};
 use shadegrad::tune::{Cache, Effort, Tuner, candidates};
 use shadegrad::verify::{Extent, Launch, Options, Progress, Report, Row, verify};
 use std::collections::BTreeSet;
@@ -50,9 +50,16 @@ fn options(folder: &Path, only: &str) -> Options {
         only: Some(only.parse().unwrap()),
         command: "the command".into(),
         repeat: "repeat".into(),
+        random_shapes: None,
+        seed: seed(),
         cache: Some(folder.join("cache")),
         tamper: None,
     }
+}
+
+/// What random shapes are drawn by: always the same, unless `SHADEGRAD_TEST_SEED` gives another.
+fn seed() -> u64 {
+    std::env::var("SHADEGRAD_TEST_SEED").map_or(1, |seed| seed.parse().expect("SHADEGRAD_TEST_SEED is a number"))
 }
 
 fn verified(options: &Options) -> Report {
@@ -156,6 +163,43 @@ fn a_failure_says_how_to_repeat_it_and_is_remembered() {
     let known = KnownBad::open(Some(&folder.path().join("cache")), gpu()).unwrap();
     let entry = known.entries().iter().find(|entry| entry.kernel == row.kernel).unwrap();
     assert!(entry.reason.contains("NaN") && entry.sources.is_some(), "{entry:?}");
+}
+
+/// Random shapes besides a quick verification of everything, on the CPU and on the device of all tests.
+#[test]
+fn random_shapes_are_right() {
+    let folder = tempfile::tempdir().unwrap();
+    for (device, count) in [(DeviceChoice::Cpu(None), 2000), (DeviceChoice::Adapter(common::adapter()), 150)] {
+        let random_shapes = Some(count);
+        let report = verified(&Options { device, only: None, random_shapes, ..options(folder.path(), "all") });
+        assert!(report.random_shapes >= count && !report.failed(), "seed {}\n{}", seed(), report.text());
+        assert!(report.text().contains(&format!("`--seed {}`", seed())), "{}", report.text());
+    }
+}
+
+/// A shape that was drawn can be drawn again, alone, by the command that the failure names.
+#[test]
+fn a_failure_at_a_random_shape_says_how_to_repeat_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let random = |only: &str| Options {
+        random_shapes: Some(200),
+        seed: 5,
+        tamper: Some(too_few_groups),
+        ..options(folder.path(), only)
+    };
+    let report = verified(&random("pool2d.forward"));
+    let failures = report.rows.iter().flat_map(|row| &row.failures);
+    let failure = failures.into_iter().find(|failure| failure.repeat.contains(":random")).unwrap();
+    let only = failure.repeat.strip_prefix("repeat --only ").unwrap().strip_suffix(" --seed 5").unwrap();
+    let again = verified(&random(only));
+    let [row] = &again.rows[..] else { panic!("{:?}", again.rows) };
+    let same = &row.failures[0];
+    assert_eq!((&same.operation, &same.finding, &same.repeat), (&failure.operation, &failure.finding, &failure.repeat));
+    // Undisturbed, the same shape passes, and another seed draws another one.
+    let args = ["verify", "--device", &device(), "--only", only, "--seed", "5"];
+    assert!(output(folder.path(), &args, 0).contains("1 of the shapes"));
+    let other = verified(&Options { seed: 6, ..random(only) });
+    assert!(other.rows.iter().flat_map(|row| &row.failures).all(|other| other.operation != failure.operation));
 }
 
 /// Two convolutions that are worth tuning, and a dense layer.
@@ -299,6 +343,8 @@ fn the_passes_of_a_network_are_verified_at_their_shapes() {
 #[test]
 fn no_pass_is_forgotten() {
     let verified: BTreeSet<String> = unkind().iter().map(|op| op.name().to_string()).collect();
+    let drawn: BTreeSet<String> = drawn(1, 1).map(|(_, op)| op.name().to_string()).collect();
+    assert_eq!(verified, drawn, "edge cases and random shapes are not of the same passes");
     let rooms = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops")).unwrap();
     let mut passes = 0;
     for room in rooms.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
@@ -324,6 +370,7 @@ fn nonsense_is_named() {
     refused(&["--device", "cpu", "--only", "conv3d"], 1, "called `conv3d`");
     refused(&["--device", "cpu", "--only", "conv"], 1, "called `conv`");
     refused(&["--only", "conv2d:x"], 2, "expected PASS");
+    refused(&["--only", "conv2d:random"], 2, "expected PASS");
     refused(&["--only", "conv2d:1:2:3"], 2, "expected PASS");
     refused(&["--device", "cpu", "--inject"], 1, "--inject breaks shaders");
     refused(&["--quick", "--full"], 2, "cannot be used with");

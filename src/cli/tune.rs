@@ -141,10 +141,10 @@ fn run<'a>(
     let waits = rushed == Rushed::Yes && effort != Effort::Full && tuner.has_met_all();
     let effort = if waits { Effort::Within(Duration::ZERO) } else { effort };
     let mut reporter = Reporter { silent, bar: None };
-    let refused = pollster::block_on(tuner.go_on(gpu, effort, &mut |progress| reporter.show(progress)));
+    let wrong = pollster::block_on(tuner.go_on(gpu, effort, &mut |progress| reporter.show(progress)));
     reporter.clear();
-    for refusal in refused? {
-        errln!("warning: {refusal}");
+    for wrong in wrong? {
+        errln!("warning: {wrong}");
     }
     tuner.remember(&mut cache);
     if let Err(error) = cache.save() {
@@ -192,14 +192,14 @@ impl<'a> Rest<'a> {
 
     /// On a device of its own: a fault of this one would end the training. What it holds is freed with it.
     fn try_within(&mut self, limit: Duration, say: &mut dyn FnMut(&str)) -> Result<()> {
-        let refused = pollster::block_on(async {
+        let wrong = pollster::block_on(async {
             let gpu = self.gpu.open_again().await?;
             self.tuner.go_on(&gpu, Effort::Within(limit), &mut |_| ()).await
         });
         self.tuner.remember(&mut self.cache);
         self.cache.save()?;
-        for refusal in refused? {
-            say(&format!("warning: {refusal}"));
+        for wrong in wrong? {
+            say(&format!("warning: {wrong}"));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use shadegrad::network::Network;
 use shadegrad::tune::Cache;
 use shadegrad::verify::{self, Extent, Only, Report, injected_table};
 use shadegrad::{Error, Result};
+use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -28,18 +29,25 @@ pub struct Options {
     /// A few shapes of each pass, smaller batches of --model
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Every shape, and every form of each kernel (the default)
+    /// Ten times as many random shapes
     #[arg(long)]
     full: bool,
-    /// Nothing but this pass, shape or variant: conv2d, conv2d.forward, conv2d.forward:17, conv2d.forward:17:3, training,
-    /// exp
+    /// Shapes drawn at random, over all passes, besides the listed edge cases. Unless given: 2000 with --device cpu, else
+    /// 200; a quarter as many with --quick
+    #[arg(long, value_name = "N")]
+    random_shapes: Option<usize>,
+    /// What the random shapes are drawn by; a new seed every time unless given. The report says which
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+    /// Nothing but this pass, shape or variant: conv2d, conv2d.forward, conv2d.forward:17, conv2d.forward:random17 (with
+    /// --seed), conv2d.forward:17:3, training, exp
     #[arg(long, value_name = "PASS[:SHAPE[:VARIANT]]")]
     only: Option<Only>,
     /// Write what was found, for a driver's bug report: FILE.json and FILE.md
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Break kernels on purpose, and succeed if every break is noticed
-    #[arg(long, conflicts_with_all = ["model", "quick", "full", "only", "report"])]
+    #[arg(long, conflicts_with_all = ["model", "quick", "full", "random_shapes", "seed", "only", "report"])]
     inject: bool,
 }
 
@@ -53,12 +61,15 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Ok((network, step))
     };
     let model = options.model.as_ref().map(open).transpose()?;
+    let seed = options.seed.unwrap_or_else(new_seed);
     let verification = verify::Options {
         device: options.device.choice(),
-        extent: if options.quick { Extent::Quick } else { Extent::Full },
+        extent: extent(options),
         model,
         only: options.only.clone(),
-        command: command(options),
+        random_shapes: options.random_shapes,
+        seed,
+        command: command(options, seed),
         repeat: repeat(options),
         cache: Cache::folder(),
         tamper: None,
@@ -90,11 +101,27 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
-/// The command.
-fn command(options: &Options) -> String {
+fn extent(options: &Options) -> Extent {
+    match (options.quick, options.full) {
+        (true, _) => Extent::Quick,
+        (_, true) => Extent::Full,
+        (false, false) => Extent::Standard,
+    }
+}
+
+/// One that differs from run to run, short enough to be typed. The standard library has the system's randomness in the keys
+/// of its hashes.
+fn new_seed() -> u64 {
+    RandomState::new().hash_one(0) % 1_000_000
+}
+
+/// The command, which does the same again.
+fn command(options: &Options, seed: u64) -> String {
     let quick = if options.quick && options.model.is_none() { " --quick" } else { "" };
+    let full = if options.full { " --full" } else { "" };
     let only = options.only.as_ref().map_or(String::new(), |only| format!(" --only {}", quoted(&only.to_string())));
-    format!("{}{quick}{only}", repeat(options))
+    let shapes = options.random_shapes.map_or(String::new(), |count| format!(" --random-shapes {count}"));
+    format!("{}{quick}{full}{only}{shapes} --seed {seed}", repeat(options))
 }
 
 /// The command without what narrows it down.

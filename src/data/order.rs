@@ -43,7 +43,7 @@ fn shuffle(order: &mut [u32], rng: &mut Pcg64) {
 }
 
 /// A number in `0..bound`: the high half of a 64-bit draw times the bound. For bounds below 2^32 the bias is under 2^-32.
-fn below(bound: u64, rng: &mut Pcg64) -> u64 {
+pub(crate) fn below(bound: u64, rng: &mut Pcg64) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
 }
 

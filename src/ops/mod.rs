@@ -36,7 +36,7 @@ pub use tape::Tape;
 use crate::error::Result;
 use crate::fast::Fast;
 use crate::reference::{Real, Tensors};
-use crate::verify::Verify;
+use crate::verify::{Verify, draw::Draw};
 use std::fmt::Debug;
 
 /// What changes from step to step: `struct Step` in `shaders/shared/step.wgsl`, which is compared with this one when a
@@ -182,6 +182,46 @@ pub fn unkind() -> Vec<Box<dyn Op>> {
         average::unkind(),
     ];
     rooms.into_iter().flatten().collect()
+}
+
+/// Draws the passes of one room at a shape.
+type DrawPasses = fn(&mut Draw) -> Vec<Box<dyn Op>>;
+
+/// What is drawn for each room, and how often beside the others: windows, whose shapes differ in most ways, most often.
+const DRAWN: [(&str, usize, DrawPasses); 14] = [
+    ("conv2d", 5, conv2d::drawn),
+    ("dense", 2, dense::drawn),
+    ("pool2d", 4, pool2d::drawn),
+    ("activation", 1, activation::drawn),
+    ("batch_norm", 2, batch_norm::drawn),
+    ("dropout", 1, dropout::drawn),
+    ("softmax", 1, softmax::drawn),
+    ("score", 1, score::drawn),
+    ("gather_batch", 1, gather_batch::drawn),
+    ("augment", 1, augment::drawn),
+    ("sgd", 1, sgd::drawn),
+    ("adam", 1, adam::drawn),
+    ("clip", 1, clip::drawn),
+    ("average", 1, average::drawn),
+];
+
+/// Passes at shapes drawn at random by a seed, about `count` of them, each with its number among those of its room: the
+/// same seed and number make the same pass, however many are drawn. See [`crate::verify::draw`].
+pub fn drawn(seed: u64, count: usize) -> impl Iterator<Item = (usize, Box<dyn Op>)> {
+    let of_room = move |number: usize, room: &str, draw_passes: DrawPasses| {
+        draw_passes(&mut Draw::new(seed, room, number)).into_iter().map(move |op| (number, op))
+    };
+    // In one round every room draws as often as its share says.
+    let a_round: usize = DRAWN.into_iter().map(|(room, share, passes)| share * of_room(0, room, passes).count()).sum();
+    let rounds = count.div_ceil(a_round);
+    DRAWN.into_iter().flat_map(move |(room, share, passes)| {
+        (0..rounds * share).flat_map(move |number| of_room(number, room, passes))
+    })
+}
+
+/// Those of number `number` of every room.
+pub fn drawn_at(seed: u64, number: usize) -> impl Iterator<Item = Box<dyn Op>> {
+    DRAWN.into_iter().flat_map(move |(room, _, draw_passes)| draw_passes(&mut Draw::new(seed, room, number)))
 }
 
 /// The inputs of a backward pass that multiplies by f'(x): `x` is among them unless f is the identity.

@@ -12,6 +12,10 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Version of what says whether a candidate is right: the reference, and the comparison with it. It is part of the name of
+/// the cache's file, so that what an earlier judge has refused is tried again.
+const JUDGE: u32 = 2;
+
 /// A gain of less than three in a hundred is noise.
 const NOISE: f64 = 0.97;
 
@@ -100,7 +104,7 @@ impl Cache {
     /// The cache of a device in a folder; empty where there is none, or a damaged one. Without a folder nothing is kept.
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Cache {
         let device = (&gpu.info.name, gpu.info.vendor, gpu.info.device, gpu.driver(), gpu.info.backend, gpu.lanes());
-        let hash = Sha256::digest(format!("{device:?}"));
+        let hash = Sha256::digest(format!("{device:?}, judge {JUDGE}"));
         let name = hex(&hash[..8]);
         let cache = Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))));
         // Of a damaged list of the user's, `verify` says so; the one of the program is left.

@@ -1,7 +1,8 @@
 //! Which kernels are fastest here: a handful of candidates for each matrix pass, tried on the device itself.
 //!
 //! A candidate ([`Settings`]: form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
-//! order, and must give the bits that the CPU engine gives before its time counts. One that is known to be wrong here
+//! order, and must give the right bits before its time counts: those of the CPU engine, or where the two differ those of
+//! the reference, which then says which of them is wrong. One that is known to be wrong here
 //! ([`KnownBad`]) is not even tried. What was found is kept in the user's cache folder ([`Cache`]) by adapter, driver,
 //! shape and shader text; the choices of a run are a small file ([`Choices`]) that another run can be pinned to: other
 //! tiles add in another order, so equal bits need equal choices.
@@ -14,7 +15,7 @@ mod refuse;
 mod trial;
 
 pub use cache::{Cache, Entry};
-pub use trial::{Trial, Verdict};
+pub use trial::{Outputs, Trial, Verdict};
 
 use crate::data::hex;
 use crate::error::{Error, Result};
@@ -187,6 +188,8 @@ struct Contest<'a> {
     took: Option<Duration>,
     /// Candidates that are known to be wrong on this device, and why.
     known_bad: Vec<(Settings, String)>,
+    /// What the reference says of the pass, once the CPU engine was found to be wrong in it.
+    reference: Option<Outputs>,
 }
 
 impl Contest<'_> {
@@ -215,23 +218,43 @@ pub struct Tuner<'a> {
     candidates: Vec<Settings>,
     contests: Vec<Contest<'a>>,
     known_bad: KnownBad,
+    tamper_with_cpu: Option<fn(&mut Outputs)>,
 }
 
-/// A candidate that computed something else than it should.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// The pass.
-    pub label: String,
-    /// The kernel.
-    pub settings: Settings,
-    /// Where it was wrong.
-    pub why: String,
+/// Something that the tuner found to compute something else than it should.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WrongResult {
+    /// A candidate for a pass. It was refused.
+    Kernel {
+        /// The pass.
+        label: String,
+        /// The kernel.
+        settings: Settings,
+        /// Where it was wrong.
+        why: String,
+    },
+    /// The CPU engine, with which candidates are compared first. The reference took its place, and no kernel was refused
+    /// for it.
+    CpuEngine {
+        /// The pass.
+        label: String,
+        /// Where it was wrong.
+        why: String,
+    },
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for WrongResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Refusal { label, settings, why } = self;
-        write!(f, "{label}: the kernel {settings} is wrong on this device and was refused: {why}")
+        match self {
+            WrongResult::Kernel { label, settings, why } => {
+                write!(f, "{label}: the kernel {settings} is wrong on this device and was refused: {why}")
+            }
+            WrongResult::CpuEngine { label, why } => write!(
+                f,
+                "{label}: the CPU engine is wrong: {why}; the kernels were compared with the reference instead; do not \
+                 train this network with `--device cpu`, and please report what `shadegrad verify --device cpu` prints"
+            ),
+        }
     }
 }
 
@@ -250,13 +273,20 @@ impl<'a> Tuner<'a> {
                     entry.add(*settings, Verdict::Wrong(why.clone()));
                 }
             }
-            let contest = Contest { pass, key, candidates, entry, cached: false, took: None, known_bad };
+            let contest =
+                Contest { pass, key, candidates, entry, cached: false, took: None, known_bad, reference: None };
             contests.push(Contest { cached: contest.unknown() == 0, ..contest });
         }
         // The most expensive first, and one candidate of each before the next: whenever the time is over, the best was
         // done.
         contests.sort_by_key(|contest| std::cmp::Reverse(contest.pass.op.flops()));
-        Ok(Tuner { compiled, guess, candidates, contests, known_bad: cache.known_bad().clone() })
+        let known_bad = cache.known_bad().clone();
+        Ok(Tuner { compiled, guess, candidates, contests, known_bad, tamper_with_cpu: None })
+    }
+
+    /// Changes whatever the CPU engine computes, so that it can be seen to be blamed.
+    pub fn tamper_with_cpu(&mut self, tamper: fn(&mut Outputs)) {
+        self.tamper_with_cpu = Some(tamper);
     }
 
     /// How many passes there is a choice for.
@@ -286,14 +316,14 @@ impl<'a> Tuner<'a> {
         contest.took.or_else(slowest).unwrap_or_default()
     }
 
-    /// Tries candidates on a device, and returns those that were refused. The device must be of the same kind as the one
+    /// Tries candidates on a device, and returns what was found to be wrong. The device must be of the same kind as the one
     /// that the tuner was made for. What was found before an error is kept.
     pub async fn go_on(
         &mut self,
         gpu: &Gpu,
         effort: Effort,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Vec<Refusal>> {
+    ) -> Result<Vec<WrongResult>> {
         let started = Instant::now();
         // Twice where there is time: a machine that is busy for a moment must not decide.
         let (rounds, limit) = match effort {
@@ -308,7 +338,7 @@ impl<'a> Tuner<'a> {
         let total = rounds * self.left();
         let mut tried = 0;
         let mut team = None;
-        let mut refused = Vec::new();
+        let mut wrong = Vec::new();
         for (round, at) in (0..rounds).flat_map(|round| (0..self.candidates.len()).map(move |at| (round, at))) {
             for index in 0..self.contests.len() {
                 let contest = &self.contests[index];
@@ -327,17 +357,35 @@ impl<'a> Tuner<'a> {
                 };
                 let verdict = match contest.refusal(&settings) {
                     Some(refusal) => refusal,
-                    None => Trial::new(gpu, team, self.compiled, contest.pass).run(&settings).await?,
+                    None => {
+                        let trial = self.trial(gpu, team, contest);
+                        let verdict = trial.run(&settings).await?;
+                        if let Some(why) = trial.cpu_fault() {
+                            wrong.push(WrongResult::CpuEngine { label: label.clone(), why });
+                            self.contests[index].reference = trial.into_reference();
+                        }
+                        verdict
+                    }
                 };
-                if let Verdict::Wrong(why) = &verdict {
-                    refused.push(Refusal { label: label.clone(), settings, why: why.clone() });
-                }
                 let contest = &mut self.contests[index];
+                if let Verdict::Wrong(why) = &verdict {
+                    let label = contest.pass.label.clone();
+                    wrong.push(WrongResult::Kernel { label, settings, why: why.clone() });
+                }
                 contest.took = contest.took.max(Some(start.elapsed()));
                 contest.entry.get_or_insert_with(|| Entry::new(&contest.pass.label, settings)).add(settings, verdict);
             }
         }
-        Ok(refused)
+        Ok(wrong)
+    }
+
+    fn trial<'b>(&self, gpu: &'b Gpu, team: &Arc<Team>, contest: &Contest<'b>) -> Trial<'b> {
+        if let Some(expected) = &contest.reference {
+            return Trial::by_reference(gpu, self.compiled, contest.pass, expected.clone());
+        }
+        let mut trial = Trial::new(gpu, team, self.compiled, contest.pass);
+        self.tamper_with_cpu.iter().for_each(|tamper| trial.tamper_with_cpu(tamper));
+        trial
     }
 
     /// The best that is known of each pass. Wrong candidates are never chosen; passes of which nothing is known keep the

@@ -6,29 +6,46 @@ use crate::gpu::{Gpu, Memory, Program, Recording};
 use crate::network::Compiled;
 use crate::ops::{self, Settings, Step};
 use crate::plan::{Element, Pass, Plan, Region, Storage, StorageId};
+use crate::reference;
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What came of a candidate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// It agrees with the CPU; seconds a pass, texture copies included.
+    /// It computes what it should; seconds a pass, texture copies included.
     Right(f64),
     /// It does not, or cannot be run; why.
     Wrong(String),
 }
 
-/// A pass, its inputs, and what the CPU makes of them.
+impl Verdict {
+    /// Whether it computes what it should.
+    pub fn is_right(&self) -> bool {
+        matches!(self, Verdict::Right(_))
+    }
+}
+
+/// The elements of each output of a pass.
+pub type Outputs = Vec<Vec<f32>>;
+
+/// A pass, its inputs, and what must come of them.
+///
+/// The CPU engine says that first, because it is fast: it takes some hundredths of a second where the naive kernel takes as
+/// many seconds on a software driver. But it is no judge of its own: where a kernel disagrees with it, the reference is
+/// asked, and says which of the two is wrong.
 pub struct Trial<'a> {
     gpu: &'a Gpu,
     pass: &'a Pass,
     plan: Plan,
-    expected: Vec<Vec<f32>>,
+    /// Of the CPU engine; none once it is known to be wrong in this pass.
+    cpu: Option<Outputs>,
+    reference: OnceCell<Outputs>,
 }
 
 impl<'a> Trial<'a> {
-    /// Runs the pass on small whole numbers on the CPU. That takes some hundredths of a second where the naive kernel takes
-    /// as many seconds on a software driver, and a driver that is wrong in all kernels alike is found too.
+    /// Runs the pass on small whole numbers by the CPU engine. A driver that is wrong in all kernels alike is found too.
     pub fn new(gpu: &'a Gpu, team: &Arc<Team>, compiled: &Compiled, pass: &'a Pass) -> Trial<'a> {
         let plan = alone(&compiled.plan, pass);
         let mut machine = fast::Machine::new(team.clone(), &plan);
@@ -37,11 +54,33 @@ impl<'a> Trial<'a> {
             machine.real(region).copy_from_slice(&whole_numbers(region.len, at));
         }
         machine.run(&plan, std::slice::from_ref(pass), &[Step::default()]);
-        let expected = pass.outputs.iter().map(|id| machine.real(plan.get(*id).region).to_vec()).collect();
-        Trial { gpu, pass, plan, expected }
+        let cpu = pass.outputs.iter().map(|id| machine.real(plan.get(*id).region).to_vec()).collect();
+        Trial { gpu, pass, plan, cpu: Some(cpu), reference: OnceCell::new() }
     }
 
-    /// Compares a candidate with the CPU and times it.
+    /// The same where the reference has been asked already, because the CPU engine is wrong in this pass.
+    pub(super) fn by_reference(gpu: &'a Gpu, compiled: &Compiled, pass: &'a Pass, expected: Outputs) -> Trial<'a> {
+        Trial { gpu, pass, plan: alone(&compiled.plan, pass), cpu: None, reference: OnceCell::from(expected) }
+    }
+
+    /// What the reference says, if it was asked and says that the CPU engine is wrong.
+    pub(super) fn into_reference(self) -> Option<Outputs> {
+        self.cpu_fault().is_some().then_some(self.reference.into_inner()).flatten()
+    }
+
+    /// Changes what the CPU engine has computed, so that it can be seen to be blamed.
+    pub fn tamper_with_cpu(&mut self, tamper: impl FnOnce(&mut Outputs)) {
+        if let Some(cpu) = &mut self.cpu {
+            tamper(cpu);
+        }
+    }
+
+    /// Where the CPU engine is wrong in this pass, if a candidate disagreed with it and the reference does too.
+    pub fn cpu_fault(&self) -> Option<String> {
+        difference(self.reference.get()?, self.cpu.as_ref()?)
+    }
+
+    /// Compares a candidate with what it must compute, and times it.
     pub async fn run(&self, settings: &Settings) -> Result<Verdict> {
         self.run_tampered(settings, |_| ()).await
     }
@@ -55,10 +94,24 @@ impl<'a> Trial<'a> {
         tamper(&mut recording);
         let stage = self.stage(&recording)?;
         let got = self.outputs(&stage).await?;
-        if let Some(difference) = difference(&self.expected, &got) {
+        let agrees_with_cpu = self.cpu.as_ref().is_some_and(|cpu| difference(cpu, &got).is_none());
+        if !agrees_with_cpu && let Some(difference) = difference(self.reference(), &got) {
             return Ok(Verdict::Wrong(difference));
         }
         Ok(Verdict::Right(self.time(&stage).await?))
+    }
+
+    /// What the reference says: readable loops, which take seconds for a large pass.
+    fn reference(&self) -> &Outputs {
+        self.reference.get_or_init(|| {
+            let mut machine = reference::Machine::<f32>::new(&self.plan);
+            for (at, id) in self.pass.inputs.iter().enumerate() {
+                let region = self.plan.get(*id).region;
+                machine.real(region).copy_from_slice(&whole_numbers(region.len, at));
+            }
+            machine.run(&self.plan, self.pass, Step::default());
+            self.pass.outputs.iter().map(|id| machine.real(self.plan.get(*id).region).to_vec()).collect()
+        })
     }
 
     fn recording(&self, settings: &Settings) -> Result<Recording> {
@@ -141,7 +194,7 @@ fn difference(expected: &[Vec<f32>], got: &[Vec<f32>]) -> Option<String> {
             // NaN is never within the bound.
             let within = (want - have).abs() <= allowed;
             if !within {
-                return Some(format!("element {index} is {have}, and the CPU says {want}"));
+                return Some(format!("element {index} is {have}, and the reference says {want}"));
             }
         }
     }

@@ -55,11 +55,11 @@ impl fmt::Display for Launch {
     }
 }
 
-/// The naive kernels, whatever the tuner may choose, and for the whole extent every form with small tiles. The first are
+/// The naive kernels, whatever the tuner may choose, and unless it is to be quick every form with small tiles. The first are
 /// the same for any extent.
 pub fn variants(gpu: &Gpu, extent: Extent) -> Vec<Settings> {
     let naive = Settings { form: Form::Naive, ..plain() };
-    let others = if extent == Extent::Full { every_form(gpu) } else { Vec::new() };
+    let others = if extent != Extent::Quick { every_form(gpu) } else { Vec::new() };
     let mut variants: Vec<Settings> = Vec::new();
     for settings in std::iter::once(naive).chain(candidates(gpu)).chain(others) {
         if !variants.contains(&settings) {

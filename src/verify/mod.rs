@@ -9,6 +9,7 @@
 
 mod bounds;
 mod case;
+pub mod draw;
 mod expected;
 pub mod functions;
 mod inject;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::files::replace_file;
 use crate::gpu::Gpu;
 use crate::machine::Device;
-use crate::table::{Align, Table};
+use crate::table::{Align, Table, grouped};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -126,6 +126,10 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Functions of the driver.
     pub functions: Vec<Sweep>,
+    /// Shapes that were drawn at random, beside the listed edge cases.
+    pub random_shapes: usize,
+    /// The seed that they were drawn by.
+    pub seed: u64,
     /// Entries of the list of what is known to be wrong that passed, and other remarks.
     pub notes: Vec<String>,
     /// Whether it was stopped before the end.
@@ -166,6 +170,10 @@ impl Report {
         }
         for note in &self.notes {
             text += &format!("\nnote: {note}\n");
+        }
+        if self.random_shapes > 0 {
+            let (shapes, seed) = (grouped(self.random_shapes as u64), self.seed);
+            text += &format!("\n{shapes} of the shapes were drawn at random; `--seed {seed}` draws them again\n");
         }
         text += &format!("\n{}\n", self.verdict());
         text

@@ -1,5 +1,6 @@
 //! The walk over all operations, shapes, operands and variants.
 
+use super::draw::Draw;
 use super::expected::Finding;
 use super::functions::functions;
 use super::launch::{Launch, variants};
@@ -11,10 +12,11 @@ use crate::gpu::Recording;
 use crate::known_bad::{Entry, KnownBad};
 use crate::machine::{Device, DeviceChoice};
 use crate::network::{CompileOptions, Network};
-use crate::ops::{Op, Settings, unkind};
+use crate::ops::{self, Op, Settings};
 use crate::plan::Pass;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::ParseIntError;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -24,9 +26,11 @@ use std::time::Instant;
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// The first three shapes of each pass, in the variants that the tuner may choose.
+    /// The first three edge cases of each pass, in the variants that the tuner may choose, and few random shapes.
     Quick,
-    /// All shapes, in those and in every form with small tiles.
+    /// All edge cases, in those variants and in every form with small tiles, and some random shapes.
+    Standard,
+    /// The same with ten times as many random shapes.
     Full,
 }
 
@@ -34,21 +38,55 @@ pub enum Extent {
 const QUICK: usize = 3;
 
 /// Numbers that a function is tried on, by extent.
-const SWEPT: [usize; 2] = [1 << 16, 1 << 20];
+const SWEPT: [usize; 3] = [1 << 16, 1 << 20, 1 << 20];
 
 /// Multiplications and additions of a network's largest pass in a quick verification, which takes smaller batches for it:
 /// the reference computes some hundred million a second.
 const QUICK_FLOPS: u64 = 100_000_000;
 
+/// Shapes drawn at random by default, by extent: the CPU is done with them in seconds, a driver compiles a kernel for each.
+const RANDOM_ON_CPU: [usize; 3] = [500, 2000, 20_000];
+const RANDOM_ON_DRIVER: [usize; 3] = [50, 200, 2000];
+
 /// Threads of the CPU whose results must have the same bits.
 const THREADS: [usize; 3] = [1, 2, 5];
 
-/// A part of everything: `conv2d`, `conv2d.forward`, `conv2d.forward:17` (a shape), `conv2d.forward:17:3` (a variant),
-/// `training`, `exp`.
+/// Which shape of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// By its number in the list of edge cases: `17`.
+    Listed(usize),
+    /// By its number among those drawn by a seed: `random17`.
+    Random(usize),
+}
+
+impl FromStr for Shape {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Shape, ParseIntError> {
+        match text.strip_prefix("random") {
+            Some(number) => number.parse().map(Shape::Random),
+            None => text.parse().map(Shape::Listed),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shape::Listed(number) => write!(f, "{number}"),
+            Shape::Random(number) => write!(f, "random{number}"),
+        }
+    }
+}
+
+/// A part of everything: `conv2d`, `conv2d.forward`, `conv2d.forward:17` (a shape), `conv2d.forward:random17` (one of those
+/// drawn by the seed), `conv2d.forward:17:3` (a variant), `training`, `exp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Only {
     name: String,
-    shape: Option<usize>,
+    shape: Option<Shape>,
     variant: Option<usize>,
 }
 
@@ -58,8 +96,9 @@ impl FromStr for Only {
     fn from_str(text: &str) -> Result<Only, String> {
         let mut parts = text.split(':');
         let name = parts.next().unwrap_or_default().to_string();
-        let mut number = || parts.next().map(|part| part.parse::<usize>()).transpose();
-        match (number(), number(), parts.next()) {
+        let shape = parts.next().map(str::parse).transpose();
+        let variant = parts.next().map(str::parse).transpose();
+        match (shape, variant, parts.next()) {
             (Ok(shape), Ok(variant), None) if !name.is_empty() => Ok(Only { name, shape, variant }),
             _ => Err(format!("expected PASS, PASS:SHAPE or PASS:SHAPE:VARIANT as `verify` prints it, got `{text}`")),
         }
@@ -70,7 +109,8 @@ impl fmt::Display for Only {
     /// As it is read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
-        [self.shape, self.variant].into_iter().flatten().try_for_each(|part| write!(f, ":{part}"))
+        self.shape.iter().try_for_each(|shape| write!(f, ":{shape}"))?;
+        self.variant.iter().try_for_each(|variant| write!(f, ":{variant}"))
     }
 }
 
@@ -92,6 +132,11 @@ pub struct Options {
     pub model: Option<(Network, CompileOptions)>,
     /// Nothing but this.
     pub only: Option<Only>,
+    /// Shapes drawn at random besides the listed ones, over all passes; as many as suit the device and the extent if not
+    /// given.
+    pub random_shapes: Option<usize>,
+    /// What they are drawn by.
+    pub seed: u64,
     /// The command that does this.
     pub command: String,
     /// The command that does the same, without what narrows it down: commands that repeat a case begin with it.
@@ -117,21 +162,26 @@ pub struct Progress<'a> {
 struct Item {
     /// `conv2d.forward`, or `case1/conv1.forward`.
     name: String,
-    /// Number among those of its name.
-    shape: usize,
+    shape: Shape,
     op: Box<dyn Op>,
+}
+
+impl Item {
+    /// Whether the options ask for it.
+    fn is_wanted(&self, only: Option<&Only>) -> bool {
+        only.is_none_or(|only| only.takes(&self.name) && only.shape.is_none_or(|shape| shape == self.shape))
+    }
 }
 
 /// Verifies. `observer` is asked before each shape; what was done by then is in the report.
 pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<Report> {
     let started = Instant::now();
-    let (mut items, mut notes) = items(options)?;
-    let named = |name: &str| options.only.as_ref().is_none_or(|only| only.takes(name));
-    items.retain(|item| {
-        let shape = options.only.as_ref().and_then(|only| only.shape);
-        named(&item.name) && shape.is_none_or(|shape| shape == item.shape)
-    });
     let mut side = Side::open(options).await?;
+    let (mut items, mut notes) = listed(options)?;
+    items.extend(random(options, side.random_shapes()));
+    items.retain(|item| item.is_wanted(options.only.as_ref()));
+    let random_shapes = items.iter().filter(|item| matches!(item.shape, Shape::Random(_))).count();
+    let named = |name: &str| options.only.as_ref().is_none_or(|only| only.takes(name));
     let functions: Vec<_> = functions().into_iter().filter(|f| side.device.gpu().is_some() && named(f.name)).collect();
     let trains = named("training");
     if items.is_empty() && functions.is_empty() && !trains {
@@ -174,7 +224,7 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
                 break 'walk true;
             }
             let Some(gpu) = side.device.gpu() else { continue };
-            match function.sweep(gpu, SWEPT[usize::from(options.extent == Extent::Full)]).await {
+            match function.sweep(gpu, SWEPT[options.extent as usize]).await {
                 Ok(sweep) => sweeps.push(sweep),
                 Err(error) => {
                     sweeps.push(function.failed(&error));
@@ -187,7 +237,7 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
     notes.extend(book.notes());
     if let (Some(gpu), Some(folder)) = (side.device.gpu(), &options.cache) {
         // A verification of everything says also what is right again.
-        let whole = options.extent == Extent::Full && options.only.is_none() && !interrupted;
+        let whole = options.extent != Extent::Quick && options.only.is_none() && !interrupted;
         let found: Vec<Entry> = book.found().map(|(launch, why)| Entry::found(gpu, launch, why.to_string())).collect();
         let cleared: Vec<Launch> = if whole { book.right().cloned().collect() } else { Vec::new() };
         if KnownBad::remember(folder, gpu, &found, &cleared)? {
@@ -204,6 +254,8 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
         device,
         rows: book.sorted(),
         functions: sweeps,
+        random_shapes,
+        seed: options.seed,
         notes,
         interrupted,
         seconds: started.elapsed().as_secs_f64(),
@@ -217,15 +269,28 @@ fn wgpu_version() -> &'static str {
     version.map_or("unknown", |(version, _)| version)
 }
 
-/// Everything there is, in the order in which it is verified, and what should be said of it.
-fn items(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
+/// Passes at shapes drawn at random: `count` of them, or the one that is asked for.
+fn random(options: &Options, count: usize) -> Vec<Item> {
+    let item = |(number, op): (usize, Box<dyn Op>)| {
+        let name = op.name().to_string();
+        Item { name, shape: Shape::Random(number), op }
+    };
+    match options.only.as_ref().and_then(|only| only.shape) {
+        Some(Shape::Random(number)) => ops::drawn_at(options.seed, number).map(|op| item((number, op))).collect(),
+        Some(Shape::Listed(_)) => Vec::new(),
+        None => ops::drawn(options.seed, count).map(item).collect(),
+    }
+}
+
+/// Every edge case, and the passes of a network, in the order in which they are verified, and what should be said of them.
+fn listed(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut items = Vec::new();
-    for op in unkind() {
+    for op in ops::unkind() {
         let count = counts.entry(op.name()).or_default();
         // A part of everything is taken from everything.
-        if options.extent == Extent::Full || options.only.is_some() || *count < QUICK {
-            items.push(Item { name: op.name().to_string(), shape: *count, op });
+        if options.extent != Extent::Quick || options.only.is_some() || *count < QUICK {
+            items.push(Item { name: op.name().to_string(), shape: Shape::Listed(*count), op });
         }
         *count += 1;
     }
@@ -235,7 +300,11 @@ fn items(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
         if taken < step.batch {
             notes.push(format!("{} with batches of {taken} only, to be quick", network.name));
         }
-        let of = |pass: Pass| Item { name: format!("{}/{}", network.name, pass.label), shape: 0, op: pass.op };
+        let of = |pass: Pass| Item {
+            name: format!("{}/{}", network.name, pass.label),
+            shape: Shape::Listed(0),
+            op: pass.op,
+        };
         items.extend(passes.into_iter().map(of));
     }
     Ok((items, notes))
@@ -285,22 +354,38 @@ impl<'a> Side<'a> {
         Ok(Side { options, device, known, variants: all, teams })
     }
 
+    /// How many shapes are drawn at random.
+    fn random_shapes(&self) -> usize {
+        let of_device = if self.device.gpu().is_some() { RANDOM_ON_DRIVER } else { RANDOM_ON_CPU };
+        self.options.random_shapes.unwrap_or(of_device[self.options.extent as usize])
+    }
+
+    /// Those of an item's variants that are to be run; `number` is what `--only` calls one.
+    fn wanted<T>(&self, item: &Item, mut variants: Vec<T>, number: impl Fn(&T) -> usize) -> Vec<T> {
+        let asked_for = self.options.only.as_ref().and_then(|only| only.variant);
+        match (asked_for, item.shape) {
+            (Some(variant), _) => variants.retain(|one| number(one) == variant),
+            (None, Shape::Random(shape)) if !variants.is_empty() => {
+                let name = format!("variant of {}", item.name);
+                let one = Draw::new(self.options.seed, &name, shape).below(variants.len());
+                variants = vec![variants.swap_remove(one)];
+            }
+            (None, _) => {}
+        }
+        variants
+    }
+
     /// After a failure of the device, which it reports for ever after.
     async fn reopen(&mut self) -> Result<()> {
         self.device = Device::open(&self.options.device).await?;
         Ok(())
     }
 
-    /// One operation at its shape, with all of its operands, in every variant.
+    /// One operation at its shape, with all of its operands: a listed one in every variant, a random one in a random one.
     async fn verify(&mut self, item: &Item, book: &mut Book<'_>) -> Result<()> {
         let checks = item.op.checks();
-        let wanted = self.options.only.as_ref().and_then(|only| only.variant);
-        let wants = |variant: usize| wanted.is_none_or(|wanted| wanted == variant);
         let Some(first) = checks.first() else { return Ok(()) };
-        for (variant, settings, recording) in distinct(first, &self.variants)? {
-            if !wants(variant) {
-                continue;
-            }
+        for (variant, settings, recording) in self.wanted(item, distinct(first, &self.variants)?, |(at, ..)| *at) {
             let launch = Launch::of(&settings, &recording);
             for check in &checks {
                 let Some(gpu) = self.device.gpu() else { continue };
@@ -316,7 +401,8 @@ impl<'a> Side<'a> {
                 }
             }
         }
-        for (variant, (instructions, teams)) in self.teams.iter().enumerate().filter(|(variant, _)| wants(*variant)) {
+        let teams = self.teams.iter().enumerate().collect();
+        for (variant, (instructions, teams)) in self.wanted(item, teams, |(at, _)| *at) {
             for check in &checks {
                 book.case((&item.name, instructions), None, on_cpu(check, teams), item, check, variant);
             }
@@ -371,7 +457,11 @@ impl Book<'_> {
         check: &Check,
         variant: usize,
     ) {
-        let only = format!("{}:{}:{variant}", item.name, item.shape);
+        let seed = match item.shape {
+            Shape::Random(_) => format!(" --seed {}", self.options.seed),
+            Shape::Listed(_) => String::new(),
+        };
+        let only = format!("{}:{}:{variant}{seed}", item.name, item.shape);
         self.enter(of, launch, outcome, (&format!("{:?}", item.op), check.what), only);
     }
 

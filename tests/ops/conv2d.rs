@@ -1,4 +1,4 @@
-use crate::common::{Case, Values, agrees, integers};
+use crate::common::{Asserts, Case, Values, agrees, integers};
 use shadegrad::ops::Activation;
 use shadegrad::ops::conv2d::{BackwardInput, BackwardWeight, Forward, Geometry};
 use shadegrad::shape::{Padding, Window2d};
@@ -62,6 +62,31 @@ fn reference_forward_by_hand() {
     // Two images of one pixel; w[c,k].
     let y = case((2, [1, 1, 2], [1, 1], [1, 1], Padding::Valid, 2), &[1.0, 2.0, 0.0, 1.0], &kernel, &[0.0, 100.0]);
     assert_eq!(y, [7.0, 110.0, 3.0, 104.0]);
+}
+
+/// Padding, and a window that reaches as many rows and columns as the image has: not those of the image, though, but one
+/// of zeros and two of the image. The first three numbers of each row of `w` would otherwise meet the wrong pixels.
+#[test]
+fn a_padded_window_of_the_images_size_by_hand() {
+    let geometry = geometry((1, [3, 3, 1], [3, 3], [3, 3], Padding::Explicit([1, 1]), 1));
+    let image = real(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    let given = vec![("x", image.clone()), ("w", image.clone()), ("b", real(&[0.0]))];
+    // 1*5 + 2*6 + 4*8 + 5*9
+    everywhere(Case::new(Forward { geometry, activation: Activation::Identity }, given), "y", &[94.0]);
+    let dw = Case::new(BackwardWeight { geometry }, vec![("x", image.clone()), ("dy", real(&[2.0]))]);
+    everywhere(dw, "dw", &[0.0, 0.0, 0.0, 0.0, 2.0, 4.0, 0.0, 8.0, 10.0]);
+    let dx =
+        Case::new(BackwardInput { geometry, producer: Activation::Identity }, vec![("dy", real(&[2.0])), ("w", image)]);
+    everywhere(dx, "dx", &[10.0, 12.0, 0.0, 16.0, 18.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+/// The reference, the GPU and the CPU engine in all their variants give these numbers.
+fn everywhere(case: Case, output: &str, numbers: &[f64]) {
+    assert_eq!(expected(&case), numbers, "reference");
+    for (variant, outputs) in case.run_everywhere() {
+        let got = outputs.iter().find(|one| one.name == output).unwrap();
+        assert_eq!(got.values(), numbers, "{variant}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::{Activation, Backward, Forward};
 use crate::ops::Op;
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, U, Verify, activation_error, random};
 
 const ALL: [Activation; 4] = [Activation::Tanh, Activation::Sigmoid, Activation::Relu, Activation::Identity];
@@ -17,6 +18,12 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         }
     }
     ops
+}
+
+/// Both passes of a random length.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let (activation, len) = (draw.one_of(&ALL), draw.size(3000));
+    vec![Box::new(Forward { activation, len }), Box::new(Backward { activation, len })]
 }
 
 impl Verify for Forward {

@@ -9,7 +9,7 @@ mod fast;
 mod gpu;
 mod layer;
 
-pub(crate) use cases::unkind;
+pub(crate) use cases::{drawn, unkind};
 pub use layer::ActivationLayer;
 
 use super::Op;

@@ -1,5 +1,6 @@
 use super::{Update, corrections};
 use crate::ops::{Op, Step};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
 /// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
@@ -25,6 +26,20 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     plain
         .chain(LENGTHS.into_iter().flat_map(|len| [update(len, RULES[1], true), update(len, RULES[2], true)]))
         .collect()
+}
+
+/// A random rule for a random number of weights.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let [beta1, beta2] = [0, 1].map(|_| 1.0 - 10.0_f64.powf(draw.real(-4.0..0.0)) as f32);
+    vec![Box::new(Update {
+        len: draw.size(3000),
+        beta1,
+        beta2,
+        epsilon: 10.0_f64.powf(draw.real(-12.0..0.0)) as f32,
+        weight_decay: if draw.once_in(3) { 0.0 } else { draw.real(0.0..1.0) as f32 },
+        decoupled: draw.once_in(2),
+        clipped: draw.once_in(2),
+    })]
 }
 
 /// What the pass reads.

@@ -21,7 +21,7 @@ mod fast;
 mod gpu;
 
 pub use cases::Operands;
-pub(crate) use cases::unkind;
+pub(crate) use cases::{drawn, unkind};
 
 use super::Op;
 

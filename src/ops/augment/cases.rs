@@ -1,5 +1,6 @@
 use super::{Augment, Draw, Gather, MAP};
 use crate::ops::{Op, Step, gather_batch};
+use crate::verify::draw;
 use crate::verify::{Case, Check, Values, Verify};
 
 const ALL: Augment = Augment { shift: 3.0, rotation: 30.0, scale: 0.3, shear: 0.4, elastic: 2.0 };
@@ -42,6 +43,23 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     }
     ops.push(Box::new(Draw { batch: 2, size: [1024, 1023], amount: amounts()[1] }));
     ops
+}
+
+/// Maps of random distortions, and a random batch drawn by some.
+pub(crate) fn drawn(draw: &mut draw::Draw) -> Vec<Box<dyn Op>> {
+    let (batch, shape) = (draw.size(12), [draw.size(40), draw.size(40), draw.up_to(4)]);
+    let mut up_to = |most: f64| if draw.once_in(3) { 0.0 } else { draw.real(0.0..most) };
+    let amount = Augment {
+        shift: up_to(15.0),
+        rotation: up_to(45.0),
+        scale: up_to(0.9),
+        shear: up_to(1.0),
+        elastic: up_to(15.0),
+    };
+    vec![
+        Box::new(Draw { batch, size: [shape[0], shape[1]], amount }),
+        Box::new(Gather { batch, shape, images: batch + draw.below(10) }),
+    ]
 }
 
 const STEPS: [[u32; 3]; 3] = [[0, 0, 0], [1, 2, 3], [!0, !0, !0]];

@@ -1,5 +1,6 @@
 use super::Update;
 use crate::ops::Op;
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
 /// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
@@ -12,6 +13,13 @@ const DECAYS: [f32; 3] = [0.75, 0.999, 0.1];
 pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     let op = |len, decay| Box::new(Update { len, decay }) as Box<dyn Op>;
     LENGTHS.into_iter().flat_map(|len| DECAYS.map(|decay| op(len, decay))).collect()
+}
+
+/// A random decay for a random number of weights.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    // Above 0 and below 1, as f32 too.
+    let decay = draw.real(1e-6..1.0 - 1e-6) as f32;
+    vec![Box::new(Update { len: draw.size(3000), decay })]
 }
 
 impl Update {

@@ -1,5 +1,6 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
 use crate::ops::{Activation, Op, Step};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Given, TINY, U, Values, Verify, activation_error, integers, random};
 
 const ALL: [Activation; 4] = [Activation::Relu, Activation::Identity, Activation::Tanh, Activation::Sigmoid];
@@ -35,6 +36,20 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         ops.push(Box::new(BackwardWeight { geometry, epsilon }));
     }
     ops
+}
+
+/// Every pass at a random shape.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let geometry = Geometry { batch: draw.size(20), places: draw.size(60), channels: draw.channels(40) };
+    // What a layer takes is from the smallest f32 up; usual ones are around 1e-5.
+    let epsilon = 10.0_f64.powf(draw.real(-8.0..0.0)) as f32;
+    let activation = draw.one_of(&ALL);
+    vec![
+        Box::new(Statistics { geometry, momentum: draw.real(0.0..1.0) as f32 }),
+        Box::new(Forward { geometry, epsilon, activation }),
+        Box::new(BackwardInput { geometry, epsilon, producer: activation }),
+        Box::new(BackwardWeight { geometry, epsilon }),
+    ]
 }
 
 /// Numbers for all passes.

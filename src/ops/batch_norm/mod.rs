@@ -22,7 +22,7 @@ mod fast;
 mod gpu;
 mod layer;
 
-pub(crate) use cases::unkind;
+pub(crate) use cases::{drawn, unkind};
 pub use layer::BatchNorm;
 
 use super::{Activation, Op, Step};

@@ -1,5 +1,6 @@
 use super::Scale;
 use crate::ops::Op;
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
 /// Enough for many workgroups, and to fold a grid; a lone element; one below, at and above a pack and a workgroup.
@@ -9,6 +10,11 @@ const LENGTHS: [usize; 9] = [40_000, 5001, 1, 3, 255, 256, 257, 2048, 1009];
 pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     let op = |len, most| Box::new(Scale { len, most }) as Box<dyn Op>;
     LENGTHS.into_iter().flat_map(|len| [op(len, 0.5), op(len, 1e4)]).collect()
+}
+
+/// A random norm for a random number of weights.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    vec![Box::new(Scale { len: draw.size(5000), most: 10.0_f64.powf(draw.real(-6.0..6.0)) as f32 })]
 }
 
 impl Scale {

@@ -1,6 +1,7 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Activation, Op};
 use crate::shape::{Padding, Window2d};
+use crate::verify::draw::{Draw, MOST_FLOPS};
 use crate::verify::{Case, Check, Operands, Verify, activation_error, dot_bound};
 
 const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
@@ -10,7 +11,7 @@ type Shape = (usize, [usize; 3], [usize; 2], [usize; 2], Padding, usize);
 
 /// The most telling first, one for each kind of kernel: the matrix engine with a rest in every direction, few channels,
 /// anything.
-const SHAPES: [Shape; 27] = [
+const SHAPES: [Shape; 29] = [
     (3, [11, 9, 8], [3, 3], [2, 1], Padding::Explicit([1, 1]), 12),
     (3, [10, 7, 3], [3, 3], [3, 3], Padding::Same, 16),
     (2, [7, 5, 3], [1, 1], [1, 1], Padding::Valid, 5),
@@ -38,6 +39,9 @@ const SHAPES: [Shape; 27] = [
     (1, [3, 2, 8], [3, 3], [1, 1], Padding::Explicit([2, 2]), 4),
     (7, [9, 5, 12], [2, 3], [1, 1], Padding::Same, 20),
     (2, [12, 10, 16], [5, 5], [2, 2], Padding::Same, 8),
+    // Padding, with windows that reach as many rows and columns as the image without it has, but not its last ones.
+    (2, [7, 7, 1], [4, 4], [3, 3], Padding::Explicit([1, 1]), 8),
+    (1, [12, 7, 4], [4, 7], [4, 7], Padding::Explicit([1, 2]), 5),
     // Rows of three places, fewer than the four that a sum takes at once; the widest window that slides.
     (2, [5, 4, 8], [3, 2], [1, 1], Padding::Valid, 12),
     (1, [6, 11, 4], [1, 5], [1, 1], Padding::Same, 24),
@@ -84,6 +88,22 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         );
     }
     ops
+}
+
+/// All passes at a random shape.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let geometry = loop {
+        let geometry = Geometry { window: draw.window(true), filters: draw.channels(40) };
+        if geometry.flops() <= MOST_FLOPS {
+            break geometry;
+        }
+    };
+    let activation = draw.one_of(&ALL);
+    vec![
+        Box::new(Forward { geometry, activation }),
+        Box::new(BackwardInput { geometry, producer: activation }),
+        Box::new(BackwardWeight { geometry }),
+    ]
 }
 
 impl Geometry {

@@ -31,9 +31,10 @@ impl Frame {
         self.size[0] * self.size[1] * self.image[2]
     }
 
-    /// Whether there is anything around or between.
+    /// Whether the frame is the image itself: of its size, with nothing around or between. A frame that begins with padding
+    /// may have the image's size as well, where no window reaches the image's last rows and columns.
     fn is_image(&self) -> bool {
-        self.size == self.image[..2] && self.step == [1, 1]
+        self.size == self.image[..2] && self.first == [0, 0] && self.step == [1, 1]
     }
 
     /// Copies an image into a frame that holds zeros, or another image of the same kind. What of the image lies behind the

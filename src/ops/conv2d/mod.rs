@@ -23,7 +23,7 @@ mod gpu;
 mod layer;
 mod naive;
 
-pub(crate) use cases::unkind;
+pub(crate) use cases::{drawn, unkind};
 pub use layer::Conv2d;
 
 use super::{Activation, Op};

@@ -1,5 +1,6 @@
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Activation, Op};
+use crate::verify::draw::{Draw, MOST_FLOPS};
 use crate::verify::{Case, Check, Operands, Verify, activation_error, dot_bound};
 
 const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
@@ -54,6 +55,23 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         ops.push(Box::new(BackwardBias { geometry: geometry([70_000, few, few]) }));
     }
     ops
+}
+
+/// All passes at a random shape.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let geometry = loop {
+        let geometry = Geometry { batch: draw.size(140), inputs: draw.size(300), outputs: draw.size(140) };
+        if geometry.flops() <= MOST_FLOPS {
+            break geometry;
+        }
+    };
+    let activation = draw.one_of(&ALL);
+    vec![
+        Box::new(Forward { geometry, activation }),
+        Box::new(BackwardInput { geometry, producer: activation }),
+        Box::new(BackwardWeight { geometry }),
+        Box::new(BackwardBias { geometry }),
+    ]
 }
 
 impl Geometry {

@@ -16,7 +16,7 @@ mod gpu;
 mod layer;
 mod naive;
 
-pub(crate) use cases::unkind;
+pub(crate) use cases::{drawn, unkind};
 pub use layer::Dense;
 
 use super::{Activation, Op};

@@ -1,5 +1,6 @@
 use super::{Backward, Forward};
 use crate::ops::{Activation, Op, Step};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Given, U, Verify, random};
 
 /// One above, one below and at the workgroup of 64 vec4; a lone element; a prime.
@@ -22,6 +23,15 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         ops.push(Box::new(Backward { len: 1009, rate, layer: 2, producer: Activation::Tanh }));
     }
     ops
+}
+
+/// Both passes of a random length, at a random rate.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let (len, rate, layer) = (draw.size(3000), draw.real(0.0..1.0), draw.below(1000) as u32);
+    vec![
+        Box::new(Forward { len, rate, layer }),
+        Box::new(Backward { len, rate, layer, producer: draw.one_of(&PRODUCERS) }),
+    ]
 }
 
 const STEPS: [[u32; 3]; 3] = [[0, 0, 0], [1, 2, 3], [!0, !0, !0]];

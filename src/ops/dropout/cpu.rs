@@ -1,4 +1,4 @@
-use super::{Backward, Forward, threshold};
+use super::{Backward, Forward, scale, threshold};
 use crate::ops::{Activation, Compute, Step};
 use crate::reference::{Real, Tensors};
 
@@ -35,7 +35,7 @@ pub(in crate::ops) fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
 fn drop_out<F: Real>(value: F, rate: f64, layer: u32, step: &Step, i: usize) -> F {
     let key = [step.seed_low, step.seed_high, step.step, layer];
     let words = threefry(key, [(i / 4) as u32, 0, 0, 0]);
-    if words[i % 4] < threshold(rate) { F::zero() } else { value * F::of(1.0 / (1.0 - rate)) }
+    if words[i % 4] < threshold(rate) { F::zero() } else { value * F::of(f64::from(scale(rate))) }
 }
 
 impl Compute for Forward {

@@ -1,5 +1,5 @@
 use super::cpu::ROTATIONS;
-use super::{Backward, Forward, threshold};
+use super::{Backward, Forward, scale, threshold};
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
 use crate::ops::Step;
@@ -51,7 +51,7 @@ fn mix(x: &mut [Words; 4], i: usize, j: usize, by: u32) {
 #[inline(always)]
 fn drop_out(from: &[f32], to: &mut [f32], first: usize, rate: f64, layer: u32, step: &Step) {
     let key = [step.seed_low, step.seed_high, step.step, layer];
-    let (below, factor) = (threshold(rate), (1.0 / (1.0 - rate)) as f32);
+    let (below, factor) = (threshold(rate), scale(rate));
     for (index, (from, to)) in from.chunks(BLOCK).zip(to.chunks_mut(BLOCK)).enumerate() {
         let words = threefry(key, ((first + index * BLOCK) / 4) as u32);
         let mut drawn = [0; BLOCK];

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, threshold};
+use super::{Backward, Forward, scale, threshold};
 use crate::error::Result;
 use crate::gpu::{KernelSpec, Source};
 use crate::ops::{Activation, Record, Recorder, operand};
@@ -29,5 +29,5 @@ fn kernel(pass: &'static Source, rate: f64, layer: u32) -> KernelSpec {
     KernelSpec::new([pass, wgsl!("dropout/draw.wgsl"), wgsl!("shared/random.wgsl"), wgsl!("shared/step.wgsl")])
         .set("LAYER", layer)
         .set("THRESHOLD", threshold(rate))
-        .set("SCALE", (1.0 / (1.0 - rate)) as f32)
+        .set("SCALE", scale(rate))
 }

@@ -14,7 +14,7 @@ mod fast;
 mod gpu;
 mod layer;
 
-pub(crate) use cases::unkind;
+pub(crate) use cases::{drawn, unkind};
 pub(super) use cpu::threefry;
 pub use layer::Dropout;
 
@@ -47,6 +47,11 @@ pub struct Backward {
 /// An element is dropped if its word is below this.
 pub(crate) fn threshold(rate: f64) -> u32 {
     (rate * 4_294_967_296.0).round().clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
+/// What a kept element is multiplied by: `1 / (1 - rate)`, rounded to `f32`, the same number on every device.
+fn scale(rate: f64) -> f32 {
+    (1.0 / (1.0 - rate)) as f32
 }
 
 impl Op for Forward {

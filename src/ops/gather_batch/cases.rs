@@ -1,5 +1,6 @@
 use super::Gather;
 use crate::ops::{Op, Step};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, U, Values, Verify};
 
 /// Pixel counts that are no multiple of 4, so that images start within words; fewer pixels than rows; one image.
@@ -17,6 +18,12 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     ];
     let op = |(batch, pixels, images)| Box::new(Gather { batch, pixels, images }) as Box<dyn Op>;
     shapes.into_iter().map(op).collect()
+}
+
+/// A random batch of random images.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let (batch, pixels) = (draw.size(40), draw.size(300));
+    vec![Box::new(Gather { batch, pixels, images: batch + draw.below(20) })]
 }
 
 /// `bytes` as words, the first byte in the lowest bits.

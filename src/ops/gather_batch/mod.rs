@@ -9,8 +9,8 @@ mod cpu;
 mod fast;
 mod gpu;
 
-pub(crate) use cases::unkind;
 pub(super) use cases::words;
+pub(crate) use cases::{drawn, unkind};
 
 use super::Op;
 

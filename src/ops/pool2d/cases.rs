@@ -1,6 +1,7 @@
 use super::{Backward, Forward, Kind, m_len, output_len};
 use crate::ops::{Activation, Op};
 use crate::shape::{Padding, Window2d};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Given, U, Verify, dot_bound, integers, random};
 
 const KINDS: [Kind; 4] = [Kind::Max, Kind::L2, Kind::Average, Kind::Min];
@@ -57,6 +58,16 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         }
     }
     ops
+}
+
+/// Both passes with a random window.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let (window, kind) = (draw.window(false), draw.one_of(&KINDS));
+    let keeps_m = kind.is_extreme() && draw.once_in(2);
+    vec![
+        Box::new(Forward { window, kind, keeps_m }),
+        Box::new(Backward { window, kind, producer: draw.one_of(&PRODUCERS) }),
+    ]
 }
 
 fn absolute(values: &[f32]) -> Vec<f32> {

@@ -1,11 +1,18 @@
 use super::Score;
 use crate::ops::{Op, Step};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Values, Verify, dot_bound, integers, random};
 
 /// One row, primes, one below, at and above the workgroup.
 pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
     let op = |batch| Box::new(Score { batch, slots: 5, images: batch + 5 }) as Box<dyn Op>;
     [65, 1000, 1, 2, 7, 63, 64, 127, 4099].into_iter().map(op).collect()
+}
+
+/// A random batch in a random set.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let batch = draw.size(300);
+    vec![Box::new(Score { batch, slots: draw.size(12), images: batch + draw.below(40) })]
 }
 
 impl Score {

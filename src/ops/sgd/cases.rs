@@ -1,5 +1,6 @@
 use super::Update;
 use crate::ops::{Op, Step};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
 /// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
@@ -25,6 +26,13 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         }
     }
     ops
+}
+
+/// A random rule for a random number of weights.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let [momentum, weight_decay] = [0, 1].map(|_| if draw.once_in(3) { 0.0 } else { draw.real(0.0..1.0) as f32 });
+    let nesterov = momentum > 0.0 && draw.once_in(2);
+    vec![Box::new(Update { len: draw.size(3000), momentum, nesterov, weight_decay, clipped: draw.once_in(2) })]
 }
 
 /// What the pass reads.

@@ -1,5 +1,6 @@
 use super::{Cost, Forward, Loss};
 use crate::ops::{Op, Step};
+use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
 /// With label smoothing.
@@ -18,6 +19,17 @@ pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
         ops.extend(COSTS.map(loss));
     }
     ops
+}
+
+/// Probabilities and a cost at a random shape.
+pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let (batch, classes) = (draw.size(140), draw.size(60));
+    let (cost, smoothing) = match draw.below(3) {
+        0 => (Cost::Quadratic, 0.0),
+        1 => (Cost::CrossEntropy, 0.0),
+        _ => (Cost::CrossEntropy, draw.real(0.0..1.0) as f32),
+    };
+    vec![Box::new(Forward { batch, classes }), Box::new(Loss { batch, classes, cost, smoothing })]
 }
 
 /// Error of the probability a, in u. With t = x - max: the subtraction, rounded, and exp, granted 3 + 2 |t| ULP, make each
