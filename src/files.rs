@@ -1,9 +1,15 @@
 //! Files that are read as a whole, up to a limit, and files that are written whole or not at all.
 
 use crate::error::{Error, Result};
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What the name of a temporary file ends with.
+const TEMPORARY: &str = ".shadegrad-tmp";
 
 /// Bytes of a file that people or this program write as text: far more than any has.
 const LARGEST_TEXT: u64 = 64 << 20;
@@ -72,23 +78,23 @@ pub fn check_place(path: &Path) -> Result<()> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(Error::file(path, "expected the name of a file, got a folder"));
     }
-    let temporary = temporary(path);
-    File::create(&temporary).and_then(|_| fs::remove_file(&temporary)).map_err(Error::io("write", path))
+    let tried = create_temporary(path).and_then(|(_, temporary)| fs::remove_file(temporary));
+    tried.map_err(Error::io("write", path))
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, which then takes its place. When this returns, both
 /// the file and its name are on the disk.
 pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
-    let temporary = temporary(path);
-    let written = write_synced(&temporary, write).and_then(|()| put_in_place(&temporary, path));
+    let (file, temporary) = create_temporary(path).map_err(Error::io("write", path))?;
+    let written = write_synced(file, write).and_then(|()| put_in_place(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     written.map_err(Error::io("write", path))
 }
 
-fn write_synced(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
+fn write_synced(file: File, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufWriter::new(file);
     write(&mut file)?;
     file.into_inner()?.sync_all()
 }
@@ -107,9 +113,48 @@ pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Where a file is written before it takes its place.
-fn temporary(path: &Path) -> PathBuf {
-    beside(path, &format!(".{}.tmp", std::process::id()))
+/// Makes the file that is written before it takes the place of `path`, beside it: `.<name>.<pid>-<counter>.shadegrad-tmp`.
+/// One of that name that is there already, left by a process that had the same number, is passed over.
+fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
+    static COUNTER: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let temporary = temporary(path, COUNTER.fetch_add(1, Ordering::Relaxed));
+        match File::options().write(true).create_new(true).open(&temporary) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            opened => return Ok((opened?, temporary)),
+        }
+    }
+}
+
+fn temporary(path: &Path, counter: usize) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(short(path.file_name().unwrap_or_default()));
+    name.push(format!(".{}-{counter}{TEMPORARY}", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// File systems allow names of 255 bytes, of which a temporary file needs some for what it adds.
+fn short(name: &OsStr) -> Cow<'_, OsStr> {
+    const MOST: usize = 190;
+    if name.len() <= MOST {
+        return name.into();
+    }
+    let text = name.to_string_lossy();
+    OsString::from(&text[..text.floor_char_boundary(MOST)]).into()
+}
+
+/// Whether a path has a name that this program gives to files while it writes them. Such a file is left behind when the
+/// program is killed, and may be removed where nobody else is writing.
+pub fn is_own_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let Some(name) = name.strip_prefix(b".").and_then(|name| name.strip_suffix(TEMPORARY.as_bytes())) else {
+        return false;
+    };
+    let mut parts = name.rsplitn(2, |byte| *byte == b'.');
+    let (numbers, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let mut numbers = numbers.splitn(2, |byte| *byte == b'-');
+    !rest.is_empty() && numbers.next().is_some_and(is_number) && numbers.next().is_some_and(is_number)
 }
 
 /// The path with something added to its file name.
@@ -163,6 +208,38 @@ mod tests {
         let path = Path::new("/dev/zero");
         for error in [read_file(path, 1 << 20).unwrap_err(), read_text_if_there(path).unwrap_err()] {
             assert!(error.to_string().ends_with("bytes, got more"), "{error}");
+        }
+    }
+
+    #[test]
+    fn temporary_files_are_known_by_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = "\u{e9}".repeat(120);
+        for name in ["file", ".lock", "a.b-c.1-2", long.as_str()] {
+            let path = dir.path().join(name);
+            let (_, first) = create_temporary(&path).unwrap();
+            let (_, second) = create_temporary(&path).unwrap();
+            assert_ne!(first, second);
+            assert!(is_own_temporary(&first) && is_own_temporary(&second), "{}", first.display());
+            assert_eq!(first.parent(), path.parent());
+        }
+        let shown = temporary(Path::new("runs/run.toml"), 7);
+        assert_eq!(shown, Path::new(&format!("runs/.run.toml.{}-7.shadegrad-tmp", std::process::id())));
+        for other in [
+            "notes.tmp",
+            "model.safetensors.7.tmp",
+            "model.safetensors.7-1.shadegrad-tmp",
+            ".7-1.shadegrad-tmp",
+            "..7-1.shadegrad-tmp",
+            ".file.7.shadegrad-tmp",
+            ".file.7-.shadegrad-tmp",
+            ".file.-1.shadegrad-tmp",
+            ".file.7-1-2.shadegrad-tmp",
+            ".file.a-1.shadegrad-tmp",
+            ".file.7-1.shadegrad-tmp.bak",
+            "",
+        ] {
+            assert!(!is_own_temporary(&dir.path().join(other)), "{other}");
         }
     }
 

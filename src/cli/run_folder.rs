@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use shadegrad::checkpoint::{Checkpoint, Checkpoints, Restored};
 use shadegrad::evaluate::{Evaluation, confusion};
-use shadegrad::files::{read_file, read_text, read_text_if_there, replace_file};
+use shadegrad::files::{is_own_temporary, read_file, read_text, read_text_if_there, replace_file};
 use shadegrad::network::{Network, Weights};
 use shadegrad::train::{EpochReport, Progress, metrics};
 use shadegrad::tune::Choices;
@@ -128,7 +128,7 @@ impl RunFolder {
         for folder in [&self.path, &self.path.join(CHECKPOINTS)] {
             for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
                 let path = entry.map_err(Error::io("read", folder))?.path();
-                if path.extension().is_some_and(|extension| extension == "tmp") {
+                if is_own_temporary(&path) {
                     fs::remove_file(&path).map_err(Error::io("remove", &path))?;
                 }
             }
@@ -228,7 +228,7 @@ pub fn discard(run: &Path) -> Result<()> {
         let path = entry.map_err(Error::io("read", run))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let ours = [LOCK_FILE, RECORD_FILE, TUNE_FILE, METRICS_FILE, MODEL_FILE, CHECKPOINTS];
-        if has_begun(run) || !(ours.contains(&name) || name.ends_with(".tmp")) {
+        if has_begun(run) || !(ours.contains(&name) || is_own_temporary(&path)) {
             return Err(Error::file(run, format!("expected a run folder, found {name} in it; move it away")));
         }
     }
