@@ -1,8 +1,23 @@
 //! Files that are read as a whole, up to a limit, and files that are written whole or not at all.
+//!
+//! [`replace_file`] writes what the user has named. [`replace_own_file`], [`open_own_file`] and [`read_own_file`] are for
+//! files that the program itself has put into a folder and expects there.
+
+mod output;
+mod own;
+mod whole;
+
+pub use output::{check_place, replace_file};
+pub use own::{
+    Links, check_own_file, check_own_folder, open_own_file, read_own_file, read_own_text, read_own_text_if_there,
+    replace_own_file,
+};
+pub use whole::is_own_temporary;
+pub(crate) use whole::put_in_place;
 
 use crate::error::{Error, Result};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Read};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file that people or this program write as text: far more than any has.
@@ -14,15 +29,19 @@ const LARGEST_TEXT: u64 = 64 << 20;
 ///
 /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
-    match read_up_to(path, most).map_err(Error::io("read", path))? {
+    let read = File::open(path).and_then(|file| read_up_to(file, most));
+    match read.map_err(Error::io("read", path))? {
         Some(bytes) => Ok(bytes),
-        None => Err(Error::file(path, format!("expected at most {most} bytes, got more"))),
+        None => Err(too_large(path, most)),
     }
 }
 
+fn too_large(path: &Path, most: u64) -> Error {
+    Error::file(path, format!("expected at most {most} bytes, got more"))
+}
+
 /// Nothing, if there are more than `most` bytes.
-fn read_up_to(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = File::open(path)?;
+fn read_up_to(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
     let size = file.metadata()?.len();
     if size > most {
         return Ok(None);
@@ -40,7 +59,11 @@ fn read_up_to(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
 ///
 /// Those of [`read_file`], and [`Error::File`] when it is not in UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
-    let bytes = read_file(path, LARGEST_TEXT)?;
+    text_of(path, read_file(path, LARGEST_TEXT)?)
+}
+
+/// The bytes of a file as text.
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         Error::file(path, format!("expected text in UTF-8, got something else from byte {place} on"))
@@ -53,63 +76,15 @@ pub fn read_text(path: &Path) -> Result<String> {
 ///
 /// Those of [`read_text`].
 pub fn read_text_if_there(path: &Path) -> Result<Option<String>> {
-    match read_text(path) {
+    if_there(read_text(path))
+}
+
+/// Nothing in place of the error that there is no such file.
+fn if_there<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
-}
-
-/// Refuses what [`replace_file`] could not write, before long work is done for it.
-///
-/// # Errors
-///
-/// [`Error::File`] when it is a folder, or would lie in none; [`Error::Io`] when no file can be made there.
-pub fn check_place(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
-    if let Some(folder) = folder {
-        return Err(Error::file(path, format!("there is no folder {}; make it first", folder.display())));
-    }
-    if path.is_dir() || path.file_name().is_none() {
-        return Err(Error::file(path, "expected the name of a file, got a folder"));
-    }
-    let temporary = temporary(path);
-    File::create(&temporary).and_then(|_| fs::remove_file(&temporary)).map_err(Error::io("write", path))
-}
-
-/// Writes a file whole or not at all: into a temporary file beside it, which then takes its place. When this returns, both
-/// the file and its name are on the disk.
-pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
-    let temporary = temporary(path);
-    let written = write_synced(&temporary, write).and_then(|()| put_in_place(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(Error::io("write", path))
-}
-
-fn write_synced(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    write(&mut file)?;
-    file.into_inner()?.sync_all()
-}
-
-/// Gives a synced file its name, which is safe from a loss of power only when the folder is on the disk too. Windows opens
-/// no folders, and some file systems have nothing to sync.
-pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(temporary, path)?;
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(folder)?.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        synced => synced,
-    }
-}
-
-/// Where a file is written before it takes its place.
-fn temporary(path: &Path) -> PathBuf {
-    beside(path, &format!(".{}.tmp", std::process::id()))
 }
 
 /// The path with something added to its file name.
@@ -122,6 +97,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::io::Write;
 
     #[test]

@@ -6,7 +6,7 @@
 //! `verify` says when an entry passes after all.
 
 use crate::error::{Error, Result};
-use crate::files::{read_text_if_there, replace_file};
+use crate::files::{Links, read_own_text_if_there, replace_file};
 use crate::gpu::Gpu;
 use crate::verify::Launch;
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
 /// The user's list; empty where there is none.
 fn read(folder: &Path) -> Result<Vec<Entry>> {
     let path = KnownBad::path(folder);
-    read_text_if_there(&path)?.map_or(Ok(Vec::new()), |text| entries_of(&text, &path))
+    read_own_text_if_there(&path, Links::Follow)?.map_or(Ok(Vec::new()), |text| entries_of(&text, &path))
 }
 
 #[cfg(test)]

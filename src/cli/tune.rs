@@ -267,6 +267,7 @@ pub fn command(options: &Options) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
     let step = options.batch.compile_options(&network)?;
     let compiled = network.compile(&CompileOptions { train_images: step.batch, ..step })?;
+    pollster::block_on(Device::require_driver(&options.device.choice(), "; the CPU has nothing to tune"))?;
     let device = options.device.open(false)?;
     let Some(gpu) = device.gpu() else {
         return Err(Error::Usage(

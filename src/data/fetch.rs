@@ -14,7 +14,7 @@ use ureq::http::Response;
 
 use super::{hex, idx};
 use crate::error::{Error, Result};
-use crate::files::{beside, put_in_place};
+use crate::files::{Links, beside, open_own_file, put_in_place};
 
 /// A place that has all files of a data set, packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,8 +284,7 @@ fn receive(
     let mut body = response.into_body();
     let total = body.content_length().map(|length| start.saturating_add(length));
     progress(Progress::Started { url, have: start, total });
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(false).open(part).map_err(Error::io("create", part))?;
+    let mut file = open_own_file(part, OpenOptions::new().create(true).write(true).truncate(false), Links::Refuse)?;
     file.set_len(start).map_err(Error::io("write", part))?;
     file.seek(SeekFrom::Start(start)).map_err(Error::io("write", part))?;
     pour(&mut body.as_reader(), &mut file, part, start..cap, progress)?;
@@ -328,7 +327,7 @@ fn first_byte<T>(response: &Response<T>) -> Option<u64> {
 
 /// What is wrong with a file, packed or not; `None` when it is the expected one.
 fn fault(path: &Path, file: &Expected<'_>) -> Result<Option<String>> {
-    let opened = File::open(path).map_err(Error::io("open", path))?;
+    let opened = open_own_file(path, File::options().read(true), Links::Follow)?;
     let read = idx::unpacked(opened).and_then(|bytes| sum(bytes.take(file.bytes + 1)));
     let problem = match read {
         Ok((bytes, _)) if bytes > file.bytes => format!("more than {} bytes", file.bytes),

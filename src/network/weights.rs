@@ -65,7 +65,7 @@ pub(crate) fn network_of(path: &Path, file: &Parsed<'_>) -> Result<Network> {
         let problem = format!("expected the network in the header's `{NETWORK}`, got none; name the network as well");
         Error::file(path, problem)
     })?;
-    Network::from_toml(&format!("{} (the network in its header)", path.display()), text)
+    Network::from_header(&format!("{} (the network in its header)", path.display()), text)
 }
 
 /// A file of tensors, if it is not too large.

@@ -93,11 +93,16 @@ impl FromStr for Augment {
             return Ok(Augment::DIGITS);
         }
         let mut augment = Augment::default();
+        let mut given = Vec::new();
         for part in text.split(',') {
             let wanted =
                 "expected digits, or any of shift, rotation, scale, shear and elastic, as in shift=2,rotation=10";
             let (name, value) = part.split_once('=').ok_or_else(|| format!("{wanted}; got `{part}`"))?;
             let value: f64 = value.trim().parse().map_err(|_| format!("{name}: expected a number, got `{value}`"))?;
+            if given.contains(&name.trim()) {
+                return Err(format!("{} is given twice", name.trim()));
+            }
+            given.push(name.trim());
             *match name.trim() {
                 "shift" => &mut augment.shift,
                 "rotation" => &mut augment.rotation,
