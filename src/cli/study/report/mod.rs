@@ -50,7 +50,7 @@ pub struct Judge {
 
 impl Frame<'_> {
     /// Writes a file of the report. Like its runs, a study may come from somebody else: links in it are not followed.
-    pub fn save(&self, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
+    pub fn save(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
         replace_own_file(&self.out.join(name), |file| file.write_all(content.as_ref()))
     }
 
