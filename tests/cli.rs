@@ -536,7 +536,7 @@ fn folders_that_cannot_be_made_are_named() {
     place.refuses(1, "data export --data data --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data fetch mnist --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data show --data data --out tiny.toml/a.png", &["cannot write tiny.toml/a.png"]);
-    place.refuses(1, "data show --data data --out nosuch/a.png", &["cannot write nosuch/a.png"]);
+    place.refuses(1, "data show --data data --out nosuch/a.png", &["there is no folder nosuch; make it first"]);
     fs::write(place.path("runs"), "no folder").unwrap();
     place.refuses(1, "train --model tiny.toml --data data", &["cannot create runs"]);
 }
