@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::replace_file;
 use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
 use crate::network::{Companion, Network, weights};
+use crate::text::brief;
 use crate::train::{Progress, State, TrainOptions};
 use crate::tune::Choices;
 use serde::{Deserialize, Serialize};
@@ -141,7 +142,8 @@ fn header(file: &Parsed<'_>) -> Result<Header, String> {
     let AnyHeader { version, program } = serde_json::from_str(text).map_err(problem)?;
     if version != VERSION {
         return Err(format!(
-            "a checkpoint of shadegrad {program}, in format {version}; this program reads format {VERSION}"
+            "a checkpoint of shadegrad {}, in format {version}; this program reads format {VERSION}",
+            brief(&program)
         ));
     }
     serde_json::from_str(text).map_err(problem)

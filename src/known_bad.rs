@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::files::{Links, read_own_text_if_there, replace_file};
 use crate::gpu::Gpu;
+use crate::text::toml_problem;
 use crate::verify::Launch;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -140,7 +141,7 @@ impl KnownBad {
 ///
 /// [`Error::File`] when it is no list, or an entry of it lacks what it needs.
 pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
-    let file: File = toml::from_str(text).map_err(|error| Error::file(origin, error.to_string()))?;
+    let file: File = toml::from_str(text).map_err(|error| Error::file(origin, toml_problem(&error)))?;
     match file.bad.iter().find(|entry| entry.adapter.is_empty() || entry.kernel.is_empty() || entry.reason.is_empty()) {
         Some(entry) => Err(Error::file(origin, format!("an entry needs adapter, kernel and reason, got {entry:?}"))),
         None => Ok(file.bad),

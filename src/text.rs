@@ -41,6 +41,13 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     shown(text, |_| false)
 }
 
+/// What is wrong with a TOML file, with an excerpt of it. Keys and values of the file may hold line feeds; those are written
+/// out, so that no line of the message is the file's alone.
+pub fn toml_problem(error: &toml::de::Error) -> String {
+    let message = error.message();
+    error.to_string().trim_end().replace(message, &one_line(message))
+}
+
 /// The beginning of a text that is repeated in an error: what a file holds may be longer than anybody reads.
 pub fn brief(text: &str) -> String {
     const MOST: usize = 80;
@@ -120,6 +127,17 @@ mod tests {
         assert_eq!(brief("a\nb"), "a\\u000ab");
         assert_eq!(brief(&"é".repeat(80)), "é".repeat(80));
         assert_eq!(brief(&"é".repeat(81)), "é".repeat(80) + "…");
+    }
+
+    #[test]
+    fn a_key_of_toml_makes_no_line_of_its_own() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        let error = toml::from_str::<Nothing>("\"a\\nerror: b\" = 1").unwrap_err();
+        let problem = toml_problem(&error);
+        assert!(error.to_string().contains("\nerror: b") && !problem.contains("\nerror: b"), "{problem}");
+        assert!(problem.contains("line 1, column 1") && problem.contains("a\\u000aerror: b"), "{problem}");
     }
 
     #[test]

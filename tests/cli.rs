@@ -341,7 +341,6 @@ fn options_out_of_range_are_named() {
         ("--learning-rate 0", "--learning-rate must be above 0"),
         ("--learning-rate nan", "--learning-rate must be above 0 and at most 1000, got NaN"),
         ("--learning-rate inf", "got inf"),
-        ("--augment shift=1,shift=2", "shift is given twice"),
         ("--momentum 1", "--momentum must be at least 0 and below 1, got 1"),
         ("--weight-decay 2", "--weight-decay must be from 0 to 1, got 2"),
         ("--momentum 0 --nesterov", "--nesterov needs --momentum above 0"),
@@ -385,6 +384,7 @@ fn options_out_of_range_are_named() {
         ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),
         ("--validation 0", "expected at least one sample"),
         ("--learning-rat 1", "--learning-rate"),
+        ("--augment shift=1,shift=2", "shift is given twice"),
         ("--device=", "--device is empty; give auto, cpu, reference"),
         ("--device cpu:0", "--device cpu:THREADS: expected from 1 to 1024 threads, got `0`"),
         ("--device cpu:1025", "got `1025`"),
@@ -397,6 +397,7 @@ fn options_out_of_range_are_named() {
     place.refuses(1, "plan tiny.toml --batch-size 0", &["--batch-size must be from 1 to 65536, got 0"]);
     place.refuses(1, "plan tiny.toml --device 77", &["no device `77`"]);
     place.refuses(2, "plan tiny.toml --images 0", &["invalid value '0' for '--images <IMAGES>'"]);
+    place.refuses(1, "shaders tiny.toml --to wgsl,spirv,wgsl", &["--to: a language is given twice"]);
     place.refuses(2, "devices extra", &["extra"]);
     place.refuses(2, "predict run", &["<IMAGES>"]);
     place.refuses(2, "data fetch cifar", &["[possible values: mnist]"]);
@@ -536,7 +537,7 @@ fn folders_that_cannot_be_made_are_named() {
     place.refuses(1, "data export --data data --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data fetch mnist --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data show --data data --out tiny.toml/a.png", &["cannot write tiny.toml/a.png"]);
-    place.refuses(1, "data show --data data --out nosuch/a.png", &["cannot write nosuch/a.png"]);
+    place.refuses(1, "data show --data data --out nosuch/a.png", &["there is no folder nosuch; make it first"]);
     fs::write(place.path("runs"), "no folder").unwrap();
     place.refuses(1, "train --model tiny.toml --data data", &["cannot create runs"]);
 }

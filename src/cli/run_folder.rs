@@ -8,6 +8,7 @@ use shadegrad::files::{
     replace_own_file,
 };
 use shadegrad::network::{Network, Weights};
+use shadegrad::text::toml_problem;
 use shadegrad::train::{EpochReport, Progress, metrics};
 use shadegrad::tune::Choices;
 use shadegrad::{Error, Result};
@@ -199,7 +200,8 @@ pub fn lock(folder: &Path, busy: &str) -> Result<File> {
 pub fn read_record<T: DeserializeOwned>(run: &Path) -> Result<T> {
     let path = run.join(RECORD_FILE);
     let text = read_own_text(&path, Links::Follow)?;
-    toml::from_str(&text).map_err(|error| Error::file(&path, format!("not the record of a run: {error}")))
+    toml::from_str(&text)
+        .map_err(|error| Error::file(&path, format!("not the record of a run: {}", toml_problem(&error))))
 }
 
 /// Whether there is a `run.toml`.

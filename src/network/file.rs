@@ -32,7 +32,7 @@ use super::{Initializer, LayerEntry, Network, Recipe, safe_name};
 use crate::error::{Error, Result};
 use crate::ops::softmax::Cost;
 use crate::ops::{Layer, LayerKind, OPS, config};
-use crate::text::brief;
+use crate::text::{brief, toml_problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use toml::{Table, Value};
@@ -75,8 +75,8 @@ impl Network {
     fn read(origin: &str, text: &str, named: &dyn Fn(Option<String>) -> String) -> Result<Network> {
         let file: File = toml::from_str(text).map_err(|error| {
             let problem =
-                error.to_string().replace("unknown field", "unknown key").replace("missing field", "missing key");
-            Error::Network(format!("{origin}: {}", problem.trim_end()))
+                toml_problem(&error).replace("unknown field", "unknown key").replace("missing field", "missing key");
+            Error::Network(format!("{origin}: {problem}"))
         })?;
         let mut entries = Vec::new();
         for (index, table) in file.layers.into_iter().enumerate() {

@@ -148,6 +148,7 @@ fn options_are_read_and_refused() {
         ("shift", "expected digits, or any of"),
         ("turn=3", "got `turn=3`"),
         ("shift=much", "shift: expected a number, got `much`"),
+        ("shift=1,rotation=2, shift=1", "shift is given twice"),
         ("shift=16", "shift must be from 0 to 15, got 16"),
         ("rotation=-1", "rotation must be from 0 to 45, got -1"),
         ("scale=nan", "scale must be from 0 to 0.9, got NaN"),

@@ -9,7 +9,7 @@ use crate::cli::stop_on_ctrl_c;
 use crate::cli::train::Ended;
 use serde::{Deserialize, Serialize};
 use shadegrad::files::{Links, check_own_folder, read_own_text_if_there, replace_own_file};
-use shadegrad::text::{markdown, markdown_code};
+use shadegrad::text::{markdown, markdown_code, toml_problem};
 use shadegrad::{Error, Result};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -155,7 +155,10 @@ impl Choice {
     pub fn read(out: &Path) -> Result<Option<Choice>> {
         let path = out.join(FOLDER).join("choice.toml");
         let Some(text) = read_own_text_if_there(&path, Links::Follow)? else { return Ok(None) };
-        let said = |error| Error::file(&path, format!("not a choice that `study --choose` has written: {error}"));
+        let said = |error: toml::de::Error| {
+            let problem = toml_problem(&error);
+            Error::file(&path, format!("not a choice that `study --choose` has written: {problem}"))
+        };
         toml::from_str(&text).map(Some).map_err(said)
     }
 

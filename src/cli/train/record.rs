@@ -8,6 +8,7 @@ use shadegrad::data::DataPair;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{Network, safe_name};
 use shadegrad::ops::softmax::Cost;
+use shadegrad::text::brief;
 use shadegrad::train::{Lowest, TrainOptions, Trainer};
 use shadegrad::{Error, Result, version};
 use std::fmt::Display;
@@ -140,7 +141,8 @@ impl Record {
     /// Fails unless a checkpoint's network and options are those of this run.
     pub fn check_same_run(&self, network: &Network, options: &TrainOptions) -> Result<(), String> {
         if table(network).ok() != Some(self.network()) {
-            let own = self.network.get("name").and_then(|name| name.as_str()).unwrap_or("another network");
+            let own = self.network();
+            let own = own.get("name").and_then(|name| name.as_str()).unwrap_or("another network");
             return Err(format!("a checkpoint of the network `{}`, the run trains `{own}`", network.name));
         }
         if !options.same_way(&self.options) {
@@ -157,7 +159,7 @@ impl Record {
         let mut compare = |what: &str, there: &dyn Display, asked: &dyn Display| {
             let (there, asked) = (there.to_string(), asked.to_string());
             if there != asked {
-                found.push(format!("{what}: {there} there, {asked} here"));
+                found.push(format!("{what}: {} there, {} here", brief(&there), brief(&asked)));
             }
         };
         compare("--model", &self.model, &options.model);

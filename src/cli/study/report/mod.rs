@@ -18,7 +18,7 @@ use shadegrad::data::{Dataset, sheet};
 use shadegrad::files::replace_own_file;
 use shadegrad::machine::Device;
 use shadegrad::table::grouped;
-use shadegrad::text::markdown;
+use shadegrad::text::{brief, markdown};
 use shadegrad::{Error, Result};
 use std::io::Write;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub struct Judge {
 
 impl Frame<'_> {
     /// Writes a file of the report. Like its runs, a study may come from somebody else: links in it are not followed.
-    pub fn save(&self, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
+    pub fn save(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
         replace_own_file(&self.out.join(name), |file| file.write_all(content.as_ref()))
     }
 
@@ -69,7 +69,7 @@ impl Frame<'_> {
             let is_other =
                 here.checksum.as_ref().zip(there.checksum.as_ref()).is_some_and(|(here, there)| here != there);
             if is_other || sizes(&first.record) != sizes(there) {
-                let problem = format!("a run on other data than {}: {}", like.folder.display(), there.data);
+                let problem = format!("a run on other data than {}: {}", like.folder.display(), brief(&there.data));
                 return Err(Error::file(&run.folder, format!("{problem}; remove one of them, or give another --out")));
             }
         }
