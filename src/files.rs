@@ -1,9 +1,10 @@
 //! Files that are read as a whole, up to a limit, and files that are written whole or not at all.
 
 use crate::error::{Error, Result};
+use crate::memory;
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,11 +19,16 @@ const LARGEST_TEXT: u64 = 64 << 20;
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger.
+/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger, [`Error::Memory`] when there is no memory for it.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
-    match read_up_to(path, most).map_err(Error::io("read", path))? {
-        Some(bytes) => Ok(bytes),
-        None => Err(Error::file(path, format!("expected at most {most} bytes, got more"))),
+    match read_up_to(path, most) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+            let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+            Err(memory::lacking(size, &path.display().to_string()))
+        }
+        Err(error) => Err(Error::io("read", path)(error)),
+        Ok(None) => Err(Error::file(path, format!("expected at most {most} bytes, got more"))),
     }
 }
 
@@ -86,6 +92,9 @@ pub fn check_place(path: &Path) -> Result<()> {
 /// the file and its name are on the disk.
 pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let (file, temporary) = create_temporary(path).map_err(Error::io("write", path))?;
+    remove_leftovers(path);
+    // The lock of the temporary file is held until it has its name.
+    let _held = file.try_clone();
     let written = write_synced(file, write).and_then(|()| put_in_place(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
@@ -114,14 +123,47 @@ pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Makes the file that is written before it takes the place of `path`, beside it: `.<name>.<pid>-<counter>.shadegrad-tmp`.
-/// One of that name that is there already, left by a process that had the same number, is passed over.
+/// One of that name that is there already, left by a process that had the same number, is passed over. It is locked, which
+/// says that somebody is writing it, as far as the file system has locks.
 fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     static COUNTER: AtomicUsize = AtomicUsize::new(0);
     loop {
         let temporary = temporary(path, COUNTER.fetch_add(1, Ordering::Relaxed));
         match File::options().write(true).create_new(true).open(&temporary) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            opened => return Ok((opened?, temporary)),
+            opened => {
+                let file = opened?;
+                // Between the two, another process may take it for a leftover.
+                let is_taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+                if !is_taken && fs::exists(&temporary)? {
+                    return Ok((file, temporary));
+                }
+            }
+        }
+    }
+}
+
+/// Removes temporary files of `path` that nobody is writing any more: the program was killed over them. What cannot be
+/// removed stays, for that is no reason not to write.
+fn remove_leftovers(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut start = OsString::from(".");
+    start.push(short(path.file_name().unwrap_or_default()));
+    start.push(".");
+    let of_path = |other: &Path| {
+        let name = other.file_name().unwrap_or_default().as_encoded_bytes();
+        let numbers =
+            name.strip_prefix(start.as_encoded_bytes()).and_then(|rest| rest.strip_suffix(TEMPORARY.as_bytes()));
+        // Those of `a.gz` begin like those of `a`.
+        is_own_temporary(other) && numbers.is_some_and(|numbers| !numbers.contains(&b'.'))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for leftover in entries.map(|entry| entry.path()).filter(|other| of_path(other)) {
+        let is_file = fs::symlink_metadata(&leftover).is_ok_and(|metadata| metadata.is_file());
+        let Some(Ok(file)) = is_file.then(|| File::options().write(true).open(&leftover)) else { continue };
+        // The lock is held while the file is removed, so that whoever has just made it notices.
+        if file.try_lock().is_ok() {
+            let _ = fs::remove_file(&leftover);
         }
     }
 }
@@ -241,6 +283,49 @@ mod tests {
         ] {
             assert!(!is_own_temporary(&dir.path().join(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn what_a_killed_write_has_left_is_removed_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("set");
+        let write = || replace_file(&path, |file| file.write_all(b"new")).unwrap();
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        for name in [".set.1-0.shadegrad-tmp", ".set.gz.1-0.shadegrad-tmp", "set.1.tmp"] {
+            fs::write(dir.path().join(name), b"half").unwrap();
+        }
+        write();
+        assert_eq!(names(), [".set.gz.1-0.shadegrad-tmp", "set", "set.1.tmp"]);
+        // What somebody is still writing stays.
+        let (under_way, temporary) = create_temporary(&path).unwrap();
+        write();
+        assert!(temporary.exists());
+        drop(under_way);
+        write();
+        assert_eq!(names(), [".set.gz.1-0.shadegrad-tmp", "set", "set.1.tmp"]);
+    }
+
+    #[test]
+    fn many_may_write_one_file_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::thread::scope(|scope| {
+            for writer in 0..8_u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        replace_file(path, |file| file.write_all(&[writer; 1000])).unwrap();
+                    }
+                });
+            }
+        });
+        let written = fs::read(&path).unwrap();
+        assert!(written.len() == 1000 && written.iter().all(|byte| *byte == written[0]));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

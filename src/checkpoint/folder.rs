@@ -2,6 +2,7 @@
 
 use super::Checkpoint;
 use crate::error::{Error, Result};
+use crate::network::weights;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -51,6 +52,14 @@ impl Checkpoints {
             };
             Error::Checkpoint(format!("{error}\n{remedy}"))
         })
+    }
+
+    /// Whether the last one is there and whole. It takes no more memory than the file has bytes.
+    pub fn check_last(&self) -> Result<()> {
+        match self.steps()?.pop() {
+            Some(last) => Checkpoint::check(&last),
+            None => Err(Error::file(&self.folder, "expected a checkpoint, found none")),
+        }
     }
 
     /// This one. What is written from now on follows it: [`Checkpoints::save`] removes those that have gone on from it.
@@ -105,7 +114,8 @@ fn step_of(path: &Path) -> Option<usize> {
 /// A disk may say that all is well and keep something else.
 fn write_and_compare(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     checkpoint.save(path)?;
-    let bytes = fs::read(path).map_err(Error::io("read back", path))?;
+    let bytes = weights::read(path)?;
+    checkpoint.check_room()?;
     if bytes == checkpoint.to_bytes() {
         return Ok(());
     }

@@ -327,7 +327,7 @@ impl<'a> Tuner<'a> {
                 };
                 let verdict = match contest.refusal(&settings) {
                     Some(refusal) => refusal,
-                    None => Trial::new(gpu, team, self.compiled, contest.pass).run(&settings).await?,
+                    None => Trial::new(gpu, team, self.compiled, contest.pass)?.run(&settings).await?,
                 };
                 if let Verdict::Wrong(why) = &verdict {
                     refused.push(Refusal { label: label.clone(), settings, why: why.clone() });

@@ -29,16 +29,16 @@ pub struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Runs the pass on small whole numbers on the CPU. That takes some hundredths of a second where the naive kernel takes
     /// as many seconds on a software driver, and a driver that is wrong in all kernels alike is found too.
-    pub fn new(gpu: &'a Gpu, team: &Arc<Team>, compiled: &Compiled, pass: &'a Pass) -> Trial<'a> {
+    pub fn new(gpu: &'a Gpu, team: &Arc<Team>, compiled: &Compiled, pass: &'a Pass) -> Result<Trial<'a>> {
         let plan = alone(&compiled.plan, pass);
-        let mut machine = fast::Machine::new(team.clone(), &plan);
+        let mut machine = fast::Machine::new(team.clone(), &plan)?;
         for (at, id) in pass.inputs.iter().enumerate() {
             let region = plan.get(*id).region;
             machine.real(region).copy_from_slice(&whole_numbers(region.len, at));
         }
-        machine.run(&plan, std::slice::from_ref(pass), &[Step::default()]);
+        machine.run(&plan, std::slice::from_ref(pass), &[Step::default()])?;
         let expected = pass.outputs.iter().map(|id| machine.real(plan.get(*id).region).to_vec()).collect();
-        Trial { gpu, pass, plan, expected }
+        Ok(Trial { gpu, pass, plan, expected })
     }
 
     /// Compares a candidate with the CPU and times it.
