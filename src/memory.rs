@@ -50,7 +50,7 @@ pub fn check_room(bytes: u64, what: &str) -> Result<()> {
 /// The error of memory that cannot be had.
 pub(crate) fn lacking(bytes: u64, what: &str) -> Error {
     Error::Memory(format!(
-        "not enough memory: {what} needs {bytes} bytes ({}), which the system does not give",
+        "not enough memory: {bytes} bytes ({}) are needed for {what}, and the system does not give them",
         rounded(bytes)
     ))
 }
@@ -79,8 +79,8 @@ mod tests {
         assert_eq!(zeros::<f32>(3, "three").unwrap(), [0.0; 3]);
         check_room(1 << 20, "a MiB").unwrap();
         // More than any address space has.
-        let expected = "not enough memory: dense1.w needs 4611686018427387904 bytes (4294967296.0 GiB), which the system \
-                        does not give";
+        let expected = "not enough memory: 4611686018427387904 bytes (4294967296.0 GiB) are needed for dense1.w, and the \
+                        system does not give them";
         assert_eq!(zeros::<f32>(1 << 60, "dense1.w").unwrap_err().to_string(), expected);
         assert_eq!(check_room(1 << 62, "dense1.w").unwrap_err().to_string(), expected);
         assert!(matches!(check_room(u64::MAX, "all"), Err(Error::Memory(_))));
