@@ -14,6 +14,7 @@ use crate::files::replace_file;
 use crate::memory;
 use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
 use crate::network::{Companion, Network, Weights, weights};
+use crate::text::brief;
 use crate::train::{Progress, State, TrainOptions};
 use crate::tune::Choices;
 use serde::{Deserialize, Serialize};
@@ -185,7 +186,8 @@ fn header(file: &Parsed<'_>) -> Result<Header, String> {
     let AnyHeader { version, program } = serde_json::from_str(text).map_err(problem)?;
     if version != VERSION {
         return Err(format!(
-            "a checkpoint of shadegrad {program}, in format {version}; this program reads format {VERSION}"
+            "a checkpoint of shadegrad {}, in format {version}; this program reads format {VERSION}",
+            brief(&program)
         ));
     }
     serde_json::from_str(text).map_err(problem)

@@ -3,6 +3,7 @@
 //! A message names the thing that failed, what was expected and what was found; where there is a remedy, it ends with
 //! it. The binary prints the message after `error: ` and exits with 1 (bad options exit with 2, as clap does).
 
+use crate::text::one_line;
 use std::path::{Path, PathBuf};
 
 /// The result of anything that can fail here.
@@ -13,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something with a file or folder.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", shown(path))]
     Io {
         /// What was being done: "read", "create", …
         action: &'static str,
@@ -23,7 +24,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file is not what it should be: truncated, of another format, inconsistent.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -63,6 +64,11 @@ pub enum Error {
     /// Stopped by the user (Ctrl-C); what there was has been saved.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// A path in a line of a message.
+fn shown(path: &Path) -> String {
+    one_line(&path.to_string_lossy()).into_owned()
 }
 
 impl Error {

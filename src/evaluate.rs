@@ -78,9 +78,35 @@ impl Evaluator {
 }
 
 /// Evaluates weights on a set.
+///
+/// # Errors
+///
+/// [`Error::NotFinite`] when the weights overflow, and so say nothing of the images.
 pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
-    evaluator.run(&mut machine, STEPS_A_SUBMIT).await
+    let evaluation = evaluator.run(&mut machine, STEPS_A_SUBMIT).await?;
+    if evaluation.loss.is_finite() {
+        return Ok(evaluation);
+    }
+    let steps = Step::epoch(set.len(), evaluator.batch, 0, 0, 0.0);
+    let what = format!("the loss of `{}` on the {} set is {}", network.name, set.name, evaluation.loss);
+    Err(overflow(&mut machine, Section::Evaluate, &steps, what).await)
+}
+
+/// The error that a result is not finite, with the pass that made the first such number.
+async fn overflow(machine: &mut Machine, section: Section, steps: &[Step], what: String) -> Error {
+    let mut origin = String::new();
+    for step in steps {
+        match machine.first_not_finite(section, *step).await {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                origin = format!("\n{found}");
+                break;
+            }
+            Err(error) => return error,
+        }
+    }
+    Error::NotFinite(format!("{what}: its weights are so large that sums of them overflow{origin}"))
 }
 
 /// What the last layer says of each image, `[images, classes]`.
@@ -90,7 +116,12 @@ pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: 
     let mut all = Vec::new();
     for step in Step::epoch(set.len(), evaluator.batch, 0, 0, 0.0) {
         machine.run(Section::Evaluate, &[step])?;
-        all.extend(machine.read(logits, 0..step.count as usize * evaluator.classes).await?);
+        let read = machine.read(logits, 0..step.count as usize * evaluator.classes).await?;
+        if let Some(logit) = read.iter().find(|logit| !logit.is_finite()) {
+            let what = format!("a logit of `{}` on the {} set is {logit}", network.name, set.name);
+            return Err(overflow(&mut machine, Section::Evaluate, &[step], what).await);
+        }
+        all.extend(read);
     }
     Ok(all)
 }
@@ -130,7 +161,8 @@ impl Predictor {
         Ok(Predictor { machine, pixels: network.input.iter().product(), classes: network.classes() })
     }
 
-    /// Probabilities of the classes for an image of H x W x C bytes, 0 background to 255 ink.
+    /// Probabilities of the classes for an image of H x W x C bytes, 0 background to 255 ink. Fails with
+    /// [`Error::NotFinite`] when the weights overflow on it.
     pub async fn predict(&mut self, image: &[u8]) -> Result<Vec<f32>> {
         let Predictor { machine, pixels, classes } = self;
         if image.len() != *pixels {
@@ -138,10 +170,20 @@ impl Predictor {
         }
         let x: Vec<f32> = image.iter().map(|byte| f32::from(*byte) / 255.0).collect();
         machine.write(machine.compiled.tensors.x, &x);
-        machine.run(Section::Predict, &[Step { count: 1, ..Step::default() }])?;
-        match machine.compiled.tensors.probabilities {
-            Some(id) => machine.read(id, 0..*classes).await,
-            None => unreachable!("compiled with a prediction section"),
+        let step = Step { count: 1, ..Step::default() };
+        machine.run(Section::Predict, &[step])?;
+        let Some(id) = machine.compiled.tensors.probabilities else {
+            unreachable!("compiled with a prediction section")
+        };
+        let probabilities = machine.read(id, 0..*classes).await?;
+        let logits = machine.read(machine.compiled.tensors.logits, 0..*classes).await?;
+        // A device may make something finite of logits that are not.
+        match logits.iter().chain(&probabilities).find(|number| !number.is_finite()) {
+            None => Ok(probabilities),
+            Some(number) => {
+                let what = format!("what the network says of the image is {number}");
+                Err(overflow(machine, Section::Predict, &[step], what).await)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! and written anew.
 
 use crate::error::{Error, Result};
-use crate::files::{beside, read_text, replace_file};
+use crate::files::{Links, beside, check_own_file, read_own_text, replace_file};
 use crate::lock::Lock;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ pub(crate) fn locked(path: &Path) -> Result<Lock> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
-    Lock::wait(&beside(path, ".lock"), Some(PATIENCE), || ())
+    Lock::wait(&beside(path, ".lock"), Links::Follow, Some(PATIENCE), || ())
 }
 
 /// Whether an entry can be used.
@@ -80,6 +80,7 @@ impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
         let learned = self.changed.iter().filter_map(|key| self.entries.get_key_value(key));
         all.extend(learned.map(|(key, entry)| (key.clone(), entry.clone())));
         let text = serde_json::to_string_pretty(&all).map_err(|error| Error::file(path, error.to_string()))?;
+        check_own_file(path, Links::Follow)?;
         replace_file(path, |file| file.write_all(text.as_bytes()))?;
         self.changed.clear();
         Ok(())
@@ -88,7 +89,7 @@ impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
 
 /// The entries of a file, if it is whole and all of them can be used.
 fn read<T: DeserializeOwned>(path: &Path, is_sound: IsSound<T>) -> Option<BTreeMap<String, T>> {
-    parse(read_text(path).ok()?.as_bytes(), is_sound)
+    parse(read_own_text(path, Links::Follow).ok()?.as_bytes(), is_sound)
 }
 
 /// The same from a file's bytes.
@@ -165,5 +166,23 @@ mod tests {
         nowhere.insert("a".into(), 1.0);
         nowhere.save().unwrap();
         assert_eq!((nowhere.get("a"), nowhere.path()), (Some(&1.0), None));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept.json");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let mut kept = Kept::open(Some(path.clone()), |_: &f64| true);
+        kept.insert("a".into(), 1.5);
+        let said = kept.save().unwrap_err().to_string();
+        assert!(said.contains("expected a regular file, got a FIFO"), "{said}");
+        // A link in the user's own folder is the user's wish.
+        let real = folder.path().join("real.json");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&real, &path).unwrap();
+        kept.save().unwrap();
+        assert!(path.is_symlink() && Kept::open(Some(real), |_: &f64| true).get("a") == Some(&1.5));
     }
 }

@@ -6,9 +6,10 @@
 //! `verify` says when an entry passes after all.
 
 use crate::error::{Error, Result};
-use crate::files::{read_text_if_there, replace_file};
+use crate::files::{Links, read_own_text_if_there, replace_file};
 use crate::gpu::Gpu;
 use crate::kept;
+use crate::text::toml_problem;
 use crate::verify::Launch;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -145,7 +146,7 @@ impl KnownBad {
 ///
 /// [`Error::File`] when it is no list, or an entry of it lacks what it needs.
 pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
-    let file: File = toml::from_str(text).map_err(|error| Error::file(origin, error.to_string()))?;
+    let file: File = toml::from_str(text).map_err(|error| Error::file(origin, toml_problem(&error)))?;
     match file.bad.iter().find(|entry| entry.adapter.is_empty() || entry.kernel.is_empty() || entry.reason.is_empty()) {
         Some(entry) => Err(Error::file(origin, format!("an entry needs adapter, kernel and reason, got {entry:?}"))),
         None => Ok(file.bad),
@@ -155,7 +156,7 @@ pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
 /// The user's list; empty where there is none.
 fn read(folder: &Path) -> Result<Vec<Entry>> {
     let path = KnownBad::path(folder);
-    read_text_if_there(&path)?.map_or(Ok(Vec::new()), |text| entries_of(&text, &path))
+    read_own_text_if_there(&path, Links::Follow)?.map_or(Ok(Vec::new()), |text| entries_of(&text, &path))
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@
 //! runs the same passes on the CPU, and [`mod@reference`] runs their readable form. [`machine`] puts a compiled network on
 //! any of them. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs,
 //! [`mod@cpu_speed`] what the CPU would do in the place of a software driver, and [`mod@verify`] whether the kernels are
-//! right on this device; what is known to be wrong is in [`known_bad`]. [`mod@picture`] draws.
+//! right on this device; what is known to be wrong is in [`known_bad`]. [`mod@picture`] draws, and
+//! [`text`] makes strings of unknown origin safe to show.
 //!
 //! # Example
 //!
@@ -95,6 +96,7 @@ pub mod reference;
 pub mod shape;
 pub mod storage;
 pub mod table;
+pub mod text;
 pub mod train;
 pub mod tune;
 pub mod verify;

@@ -1,6 +1,7 @@
 //! Locks between processes: a file that one of them holds while the others wait or are turned away.
 
 use crate::error::{Error, Result};
+use crate::files::{Links, open_own_file};
 use same_file::Handle;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -26,10 +27,10 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when there can be no such file, [`Error::File`] when its name is that of something else.
-    pub fn take(path: &Path) -> Result<Option<Lock>> {
+    /// Those of [`open_own_file`], and [`Error::Io`] when the system fails to lock it.
+    pub fn take(path: &Path, links: Links) -> Result<Option<Lock>> {
         loop {
-            let file = open(path)?;
+            let file = open_own_file(path, File::options().create(true).append(true), links)?;
             let Some(missing) = ask(file.try_lock()).map_err(Error::io("lock", path))? else { return Ok(None) };
             // Whoever held it may have removed the file, and then it is the lock of nothing.
             let is_current =
@@ -50,15 +51,15 @@ impl Lock {
     /// # Errors
     ///
     /// Those of [`Lock::take`], and [`Error::File`] when it is still held after `patience`, if there is an end to that.
-    pub fn wait(path: &Path, patience: Option<Duration>, waiting: impl FnOnce()) -> Result<Lock> {
-        if let Some(lock) = Lock::take(path)? {
+    pub fn wait(path: &Path, links: Links, patience: Option<Duration>, waiting: impl FnOnce()) -> Result<Lock> {
+        if let Some(lock) = Lock::take(path, links)? {
             return Ok(lock);
         }
         waiting();
         let start = Instant::now();
         loop {
             std::thread::sleep(PAUSE);
-            if let Some(lock) = Lock::take(path)? {
+            if let Some(lock) = Lock::take(path, links)? {
                 return Ok(lock);
             }
             if let Some(patience) = patience.filter(|patience| start.elapsed() > *patience) {
@@ -85,15 +86,6 @@ impl Drop for Lock {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// A pipe or device in its place would be waited for without an end.
-fn open(path: &Path) -> Result<File> {
-    match fs::metadata(path) {
-        Ok(there) if !there.is_file() => return Err(Error::file(path, "expected a file, found something else")),
-        _ => {}
-    }
-    File::options().create(true).append(true).open(path).map_err(Error::io("open", path))
 }
 
 /// What asking for a lock gave: nothing, if somebody else has it; else whether there was none to be had.
@@ -131,7 +123,7 @@ mod tests {
                 let (path, inside, passed) = (&path, &inside, &passed);
                 scope.spawn(move || {
                     for _ in 0..20 {
-                        let lock = Lock::wait(path, None, || ()).unwrap();
+                        let lock = Lock::wait(path, Links::Follow, None, || ()).unwrap();
                         assert!(lock.missing().is_none());
                         // Half of them take the file away, under whoever waits for it.
                         let lock = if thread % 2 == 0 { lock.removed_at_the_end() } else { lock };
@@ -150,17 +142,17 @@ mod tests {
     fn a_lock_that_is_held_turns_others_away() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let held = Lock::take(&path).unwrap().unwrap();
-        assert!(Lock::take(&path).unwrap().is_none());
+        let held = Lock::take(&path, Links::Follow).unwrap().unwrap();
+        assert!(Lock::take(&path, Links::Follow).unwrap().is_none());
         let mut waited = false;
-        let refused = Lock::wait(&path, Some(Duration::ZERO), || waited = true).unwrap_err().to_string();
+        let refused = Lock::wait(&path, Links::Follow, Some(Duration::ZERO), || waited = true).unwrap_err().to_string();
         assert!(waited && refused.ends_with("another process has held this lock for 0ns"), "{refused}");
         drop(held);
-        assert!(Lock::take(&path).unwrap().is_some() && path.exists());
-        let nowhere = Lock::take(&path.join("below")).unwrap_err().to_string();
-        assert!(nowhere.starts_with("cannot open "), "{nowhere}");
-        let no_file = Lock::take(folder.path()).unwrap_err().to_string();
-        assert!(no_file.ends_with("expected a file, found something else"), "{no_file}");
+        assert!(Lock::take(&path, Links::Follow).unwrap().is_some() && path.exists());
+        let nowhere = Lock::take(&path.join("below"), Links::Follow).unwrap_err().to_string();
+        assert!(nowhere.starts_with("cannot read "), "{nowhere}");
+        let no_file = Lock::take(folder.path(), Links::Follow).unwrap_err().to_string();
+        assert!(no_file.contains("expected a regular file, got a folder"), "{no_file}");
     }
 
     #[cfg(unix)]

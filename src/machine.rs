@@ -120,6 +120,19 @@ impl Device {
         }
     }
 
+    /// Fails where nothing was asked for and there is no driver: [`Device::open`] then gives the CPU, which is no answer to
+    /// a question about drivers. `instead` says what `--device cpu` would do.
+    pub async fn require_driver(choice: &DeviceChoice, instead: &str) -> Result<()> {
+        let DeviceChoice::Adapter(adapter @ AdapterChoice::Auto) = choice else { return Ok(()) };
+        match crate::gpu::adapter(adapter).await? {
+            Some(_) => Ok(()),
+            None => {
+                let remedy = missing_driver_remedy();
+                Err(Error::Device(format!("no GPU driver found; {remedy}{instead}")))
+            }
+        }
+    }
+
     fn opened(opened: OpenedGpu) -> Device {
         Device {
             notice: opened.software.then(software_notice),

@@ -4,12 +4,13 @@ mod bitmap;
 
 use crate::error::{Error, Result};
 use crate::files::{check_place, replace_file};
+use crate::text::printable;
 use bitmap::Bitmap;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// What can be drawn on anything that `plotters` draws on.
@@ -50,31 +51,32 @@ pub fn check_path(path: &Path) -> Result<()> {
 /// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole. A PNG
 /// has `scale` times as many pixels each way.
 pub fn save(path: &Path, drawing: &impl Drawing, scale: u32) -> Result<()> {
-    let failed = |error: String| Error::file(path, format!("cannot be drawn: {error}"));
-    match Format::of(path)? {
-        Format::Svg => {
-            let text = svg(drawing).map_err(failed)?;
-            replace_file(path, |file| file.write_all(text.as_bytes()))
-        }
-        Format::Png => {
-            let (width, height) = drawing.size();
-            let (width, height) = (width * scale, height * scale);
-            let mut bitmap = Bitmap::new(width, height);
-            finish(&(&mut bitmap).into_drawing_area(), drawing, scale).map_err(failed)?;
-            replace_file(path, |file| {
-                let encoder = PngEncoder::new(file);
-                let written = encoder.write_image(bitmap.image.as_raw(), width, height, ExtendedColorType::Rgb8);
-                written.map_err(io::Error::other)
-            })
-        }
-    }
+    let drawn = match Format::of(path)? {
+        Format::Svg => svg(drawing).map(String::into_bytes),
+        Format::Png => png(drawing, scale),
+    };
+    let bytes = drawn.map_err(|error| Error::file(path, format!("cannot be drawn: {error}")))?;
+    replace_file(path, |file| file.write_all(&bytes))
 }
 
-/// The text of an SVG file.
+/// The text of an SVG file. Control characters in what is written in the picture are written out: XML does not allow them.
 pub fn svg(drawing: &impl Drawing) -> Result<String, String> {
     let mut text = String::new();
     finish(&SVGBackend::with_string(&mut text, drawing.size()).into_drawing_area(), drawing, 1)?;
-    Ok(text)
+    Ok(printable(&text).into_owned())
+}
+
+/// The bytes of a PNG, with `scale` times as many pixels each way.
+pub fn png(drawing: &impl Drawing, scale: u32) -> Result<Vec<u8>, String> {
+    let (width, height) = drawing.size();
+    let (width, height) = (width * scale, height * scale);
+    let mut bitmap = Bitmap::new(width, height);
+    finish(&(&mut bitmap).into_drawing_area(), drawing, scale)?;
+    let mut bytes = Vec::new();
+    let written =
+        PngEncoder::new(&mut bytes).write_image(bitmap.image.as_raw(), width, height, ExtendedColorType::Rgb8);
+    written.map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 fn finish<B: DrawingBackend>(root: &DrawingArea<B, Shift>, drawing: &impl Drawing, scale: u32) -> Result<(), String> {

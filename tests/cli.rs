@@ -341,6 +341,7 @@ fn options_out_of_range_are_named() {
         ("--learning-rate 0", "--learning-rate must be above 0"),
         ("--learning-rate nan", "--learning-rate must be above 0 and at most 1000, got NaN"),
         ("--learning-rate inf", "got inf"),
+        ("--augment shift=1,shift=2", "shift is given twice"),
         ("--momentum 1", "--momentum must be at least 0 and below 1, got 1"),
         ("--weight-decay 2", "--weight-decay must be from 0 to 1, got 2"),
         ("--momentum 0 --nesterov", "--nesterov needs --momentum above 0"),

@@ -559,7 +559,7 @@ fn a_folder_that_cannot_be_written_is_no_mirrors_fault() {
     let case = Case::new();
     let server = Server::new(Manner::Whole, &case.packed());
     fs::create_dir(case.path(".gz.part")).unwrap();
-    assert!(matches!(case.fetch(&[&server, &server]).0, Err(Error::Io { .. })));
+    assert!(matches!(case.fetch(&[&server, &server]).0, Err(Error::File { .. })));
     assert!(server.ranges().len() <= 1);
 }
 

@@ -2,10 +2,11 @@
 
 use super::Checkpoint;
 use crate::error::{Error, Result};
+use crate::files::{Links, check_own_file, check_own_folder, replace_own_file};
 use crate::network::weights;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The best by validation accuracy.
@@ -37,6 +38,15 @@ impl Checkpoints {
         Checkpoints { folder, former: None }
     }
 
+    /// Fails where the folder is a link, or one of its checkpoints is no regular file: both could lead out of the run.
+    pub fn check(&self) -> Result<()> {
+        check_own_folder(&self.folder)?;
+        if !self.folder.is_dir() {
+            return Ok(());
+        }
+        self.steps()?.iter().chain([&self.folder.join(BEST)]).try_for_each(|path| check_own_file(path, Links::Refuse))
+    }
+
     /// The last one. Where it cannot be read, the error names an older one that can.
     pub fn last(&mut self) -> Result<Restored> {
         let mut all = self.steps()?;
@@ -45,7 +55,9 @@ impl Checkpoints {
         };
         self.load(&last).map_err(|error| {
             let best = self.folder.join(BEST);
-            let whole = all.into_iter().rev().chain([best]).find(|path| Checkpoint::load(path).is_ok());
+            let is_whole =
+                |path: &PathBuf| check_own_file(path, Links::Refuse).is_ok() && Checkpoint::load(path).is_ok();
+            let whole = all.into_iter().rev().chain([best]).find(is_whole);
             let remedy = match whole {
                 Some(path) => format!("an older one is whole: shadegrad train --resume {}", path.display()),
                 None => "no older one is whole".to_string(),
@@ -64,6 +76,7 @@ impl Checkpoints {
 
     /// This one. What is written from now on follows it: [`Checkpoints::save`] removes those that have gone on from it.
     pub fn load(&mut self, path: &Path) -> Result<Restored> {
+        check_own_file(path, Links::Refuse)?;
         let checkpoint = Checkpoint::load(path)?;
         self.former = path.file_name().map(Into::into);
         Ok(Restored { checkpoint, path: path.to_path_buf() })
@@ -71,6 +84,7 @@ impl Checkpoints {
 
     /// Writes the next one, reads it back, and only then removes all but this one, the one before it and the best.
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        check_own_folder(&self.folder)?;
         match fs::create_dir(&self.folder) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 return Err(Error::io("create", &self.folder)(error));
@@ -113,10 +127,11 @@ fn step_of(path: &Path) -> Option<usize> {
 
 /// A disk may say that all is well and keep something else.
 fn write_and_compare(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
-    checkpoint.save(path)?;
-    let bytes = weights::read(path)?;
     checkpoint.check_room()?;
-    if bytes == checkpoint.to_bytes() {
+    let bytes = checkpoint.to_bytes();
+    replace_own_file(path, |file| file.write_all(&bytes))?;
+    let found = weights::read(path)?;
+    if found == bytes {
         return Ok(());
     }
     let _ = fs::remove_file(path);

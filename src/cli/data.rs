@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
 use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
+use shadegrad::files::check_place;
 use shadegrad::ops::Step;
 use shadegrad::ops::augment::{Augment, LARGEST_SIDE};
 use shadegrad::{Error, Result};
@@ -86,6 +87,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 fn show(options: &ShowOptions) -> Result<()> {
+    check_place(&options.out)?;
     let data = options.data.load(false)?;
     let set = if options.test { &data.test } else { &data.train };
     if options.first >= set.len() {

@@ -4,7 +4,9 @@ use super::output::{confusion_table, grouped, out, outln, percent};
 use super::run_folder::open_model;
 use super::{DataOption, DeviceOption};
 use clap::Args;
-use shadegrad::{Error, Result};
+use shadegrad::Result;
+use shadegrad::files::{check_place, replace_file};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
+    options.logits.as_deref().map_or(Ok(()), check_place)?;
     let (network, weights) = open_model(&options.run)?;
     let data = options.data.load(options.json)?;
     let device = options.device.open(options.json)?;
@@ -59,5 +62,5 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn write_logits(path: &Path, logits: &[f32], classes: usize) -> Result<()> {
     let row = |row: &[f32]| row.iter().map(|logit| format!("{logit:?}")).collect::<Vec<_>>().join(",") + "\n";
     let text: String = logits.chunks(classes).map(row).collect();
-    std::fs::write(path, text).map_err(Error::io("write", path))
+    replace_file(path, |file| file.write_all(text.as_bytes()))
 }

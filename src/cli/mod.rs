@@ -70,8 +70,8 @@ enum Command {
 #[derive(Args)]
 struct DeviceOption {
     /// auto (discrete GPU before integrated before software), cpu (native code on all cores; cpu:4 on four threads),
-    /// reference (the readable reference), or an adapter of `shadegrad devices` by its number or a part of its name
-    /// [default: auto]
+    /// reference (the readable reference), or an adapter of `shadegrad devices` by its number or a part of its name,
+    /// which must be that of one device alone [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
 }

@@ -2,6 +2,7 @@
 
 use shadegrad::evaluate::Evaluation;
 pub use shadegrad::table::grouped;
+use shadegrad::text::printable;
 use shadegrad::{Error, Result};
 use std::fmt::{Arguments, Write as _};
 use std::io::Write;
@@ -23,14 +24,17 @@ macro_rules! errln {
 
 pub(crate) use {errln, out, outln};
 
-/// Writes to standard output.
+/// Writes to standard output. Names of files, texts in them and names of devices may hold what a terminal obeys: of that,
+/// nothing gets there.
 pub fn print(text: Arguments<'_>) -> Result<()> {
-    std::io::stdout().write_fmt(text).map_err(Error::io("write to", "standard output"))
+    let text = text.to_string();
+    std::io::stdout().write_all(printable(&text).as_bytes()).map_err(Error::io("write to", "standard output"))
 }
 
-/// Writes to standard error, if that can be.
+/// Writes to standard error, if that can be, and likewise.
 pub fn remark(text: Arguments<'_>) {
-    let _ = std::io::stderr().write_fmt(text);
+    let text = text.to_string();
+    let _ = std::io::stderr().write_all(printable(&text).as_bytes());
 }
 
 /// A share as "98.76 %".

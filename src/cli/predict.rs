@@ -4,9 +4,9 @@ use super::DeviceOption;
 use super::run_folder::open_model;
 use crate::cli::output::outln;
 use clap::Args;
-use shadegrad::Result;
 use shadegrad::data::prepare::prepare;
 use shadegrad::evaluate::Predictor;
+use shadegrad::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,7 +30,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let device = options.device.open(options.json)?;
     let mut predictor = Predictor::new(&device, &network, &weights)?;
     for (path, image) in options.images.iter().zip(&prepared) {
-        let probabilities = pollster::block_on(predictor.predict(image))?;
+        let probabilities = pollster::block_on(predictor.predict(image)).map_err(|error| match error {
+            Error::NotFinite(problem) => Error::NotFinite(format!("{}: {problem}", path.display())),
+            other => other,
+        })?;
         let best = (0..probabilities.len())
             .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
         if options.json {

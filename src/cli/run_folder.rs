@@ -4,9 +4,13 @@ use crate::cli::output::errln;
 use serde::{Serialize, de::DeserializeOwned};
 use shadegrad::checkpoint::{Checkpoint, Checkpoints, Restored};
 use shadegrad::evaluate::{Evaluation, confusion};
-use shadegrad::files::{is_own_temporary, read_file, read_text, read_text_if_there, replace_file};
+use shadegrad::files::{
+    Links, check_own_file, is_own_temporary, open_own_file, read_own_file, read_own_text, read_own_text_if_there,
+    replace_own_file,
+};
 use shadegrad::lock::Lock;
 use shadegrad::network::{Network, Weights};
+use shadegrad::text::toml_problem;
 use shadegrad::train::{EpochReport, Progress, metrics};
 use shadegrad::tune::Choices;
 use shadegrad::{Error, Result};
@@ -87,6 +91,7 @@ impl RunFolder {
         let path = if of_checkpoint { run.ancestors().nth(2).unwrap_or(run) } else { run };
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let record = path.join(RECORD_FILE);
+        check_own_file(&record, Links::Refuse)?;
         if !is_there(&record)? {
             let problem = "expected a run folder, or a checkpoint in the folder of its run: there is no run.toml";
             return Err(Error::file(path, problem));
@@ -97,12 +102,10 @@ impl RunFolder {
     }
 
     fn open(path: PathBuf) -> Result<RunFolder> {
-        let open = |name: &str| {
-            let file = path.join(name);
-            File::options().create(true).append(true).open(&file).map_err(Error::io("open", &file))
-        };
+        check_files(&path)?;
         let lock = lock(&path, "another process is training this run")?;
-        let metrics = open(METRICS_FILE)?;
+        let append = File::options().create(true).append(true).clone();
+        let metrics = open_own_file(&path.join(METRICS_FILE), &append, Links::Refuse)?;
         let checkpoints = Checkpoints::new(path.join(CHECKPOINTS));
         Ok(RunFolder { path, metrics, checkpoints, _lock: lock })
     }
@@ -116,7 +119,7 @@ impl RunFolder {
     pub fn write_record(&self, record: &impl Serialize) -> Result<()> {
         let path = self.path.join(RECORD_FILE);
         let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
-        replace_file(&path, |file| file.write_all(text.as_bytes()))
+        replace_own_file(&path, |file| file.write_all(text.as_bytes()))
     }
 
     /// What [`RunFolder::write_record`] has written.
@@ -126,7 +129,9 @@ impl RunFolder {
 
     /// `tune.toml`: which kernels the run was done with.
     pub fn write_choices(&self, choices: &Choices) -> Result<()> {
-        choices.save(&self.path.join(TUNE_FILE))
+        let path = self.path.join(TUNE_FILE);
+        let text = toml::to_string(choices).map_err(|error| Error::file(&path, error.to_string()))?;
+        replace_own_file(&path, |file| file.write_all(text.as_bytes()))
     }
 
     /// A line of `metrics.jsonl`.
@@ -185,7 +190,8 @@ impl RunFolder {
 
     /// `model.safetensors`; the file of the former epoch stays until this one is whole.
     pub fn write_weights(&self, network: &Network, weights: &Weights) -> Result<()> {
-        weights.save(network, &self.path.join(MODEL_FILE))
+        weights.check_room()?;
+        replace_own_file(&self.path.join(MODEL_FILE), |file| file.write_all(&weights.to_bytes(network)))
     }
 
     /// A file in `checkpoints/`, behind everything that it lets the run forget.
@@ -196,8 +202,8 @@ impl RunFolder {
 
     /// `confusion.csv`
     pub fn write_confusion(&self, evaluation: &Evaluation) -> Result<()> {
-        let path = self.path.join(CONFUSION_FILE);
-        fs::write(&path, confusion::to_csv(&evaluation.confusion)).map_err(Error::io("write", &path))
+        let text = confusion::to_csv(&evaluation.confusion);
+        replace_own_file(&self.path.join(CONFUSION_FILE), |file| file.write_all(text.as_bytes()))
     }
 
     /// An error of the run, and how the run can go on all the same, as far as what it would go on from is there.
@@ -223,11 +229,23 @@ impl RunFolder {
     }
 }
 
+/// Fails where a file of a run is anything but a regular file in its folder. A run that comes from somebody else may hold
+/// links to files of the user's, which going on with it would cut and overwrite.
+///
+/// Whoever can exchange the files while the run goes on gains nothing by it: each is looked at again when it is written,
+/// and then opened without following links, or replaced by another file.
+fn check_files(run: &Path) -> Result<()> {
+    for name in [LOCK_FILE, RECORD_FILE, TUNE_FILE, METRICS_FILE, MODEL_FILE, CONFUSION_FILE] {
+        check_own_file(&run.join(name), Links::Refuse)?;
+    }
+    Checkpoints::new(run.join(CHECKPOINTS)).check()
+}
+
 /// Keeps others out of a folder as long as it is not dropped; fails with `busy` where somebody else is in it. Where the file
 /// system has no locks, that is said once, and nobody is kept out.
 pub fn lock(folder: &Path, busy: &str) -> Result<Lock> {
     static SAID: Once = Once::new();
-    let Some(lock) = Lock::take(&folder.join(LOCK_FILE))? else { return Err(Error::file(folder, busy)) };
+    let Some(lock) = Lock::take(&folder.join(LOCK_FILE), Links::Refuse)? else { return Err(Error::file(folder, busy)) };
     if let Some(missing) = lock.missing() {
         SAID.call_once(|| {
             errln!(
@@ -242,8 +260,9 @@ pub fn lock(folder: &Path, busy: &str) -> Result<Lock> {
 /// `run.toml` of a run that nobody is to write.
 pub fn read_record<T: DeserializeOwned>(run: &Path) -> Result<T> {
     let path = run.join(RECORD_FILE);
-    let text = read_text(&path)?;
-    toml::from_str(&text).map_err(|error| Error::file(&path, format!("not the record of a run: {error}")))
+    let text = read_own_text(&path, Links::Follow)?;
+    toml::from_str(&text)
+        .map_err(|error| Error::file(&path, format!("not the record of a run: {}", toml_problem(&error))))
 }
 
 /// Whether there is a `run.toml`.
@@ -264,7 +283,7 @@ fn is_there(path: &Path) -> Result<bool> {
 fn read_metrics(path: &Path) -> Result<Vec<u8>> {
     /// Bytes: a line for each of some forty million steps.
     const MOST: u64 = 4 << 30;
-    read_file(path, MOST)
+    read_own_file(path, MOST, Links::Follow)
 }
 
 /// The epochs of `metrics.jsonl`.
@@ -277,7 +296,7 @@ pub fn read_epochs(run: &Path) -> Result<Vec<EpochReport>> {
 /// `confusion.csv`, if the run has come so far.
 pub fn read_confusion(run: &Path) -> Result<Option<Vec<Vec<u64>>>> {
     let path = run.join(CONFUSION_FILE);
-    let Some(text) = read_text_if_there(&path)? else { return Ok(None) };
+    let Some(text) = read_own_text_if_there(&path, Links::Follow)? else { return Ok(None) };
     confusion::from_csv(&text).map(Some).map_err(|problem| Error::file(&path, problem))
 }
 
@@ -327,7 +346,10 @@ fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
 
 /// Network and weights of a run folder, or of a weights file.
 pub fn open_model(path: &Path) -> Result<(Network, Weights)> {
-    let is_folder = fs::metadata(path).map_err(Error::io("read", path))?.is_dir();
-    let file = if is_folder { path.join(MODEL_FILE) } else { path.to_path_buf() };
+    if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
+        return Weights::open(path);
+    }
+    let file = path.join(MODEL_FILE);
+    check_own_file(&file, Links::Follow)?;
     Weights::open(&file)
 }

@@ -1,7 +1,7 @@
 //! `shadegrad shaders`
 
 use super::{BatchOption, DeviceOption};
-use crate::cli::output::outln;
+use crate::cli::output::{errln, outln};
 use clap::{Args, ValueEnum};
 use shadegrad::files::replace_file;
 use shadegrad::gpu::Language;
@@ -28,7 +28,7 @@ pub struct Options {
     device: DeviceOption,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum To {
     /// As it is written, with files joined and constants in their places
     Wgsl,
@@ -55,8 +55,19 @@ impl From<To> for Language {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let mut wanted: Vec<To> = Vec::new();
+    for to in &options.to {
+        if wanted.contains(to) {
+            return Err(Error::Usage("--to: a language is given twice".into()));
+        }
+        wanted.push(*to);
+    }
     let network = Network::open(&options.model)?;
     let device = options.device.open(true)?;
+    if device.gpu().is_none() {
+        let why = device.notice.as_deref().unwrap_or("the CPU runs no shaders");
+        errln!("note: {why}; these are the kernels that a software driver would be given");
+    }
     let step = options.batch.compile_options(&network)?;
     let compiled = network.compile(&CompileOptions { train_images: 60_000, ..step })?;
     let recording = recording(&compiled, &compiled.train, device.choices())?;
@@ -64,7 +75,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let mut written = 0;
     for dispatch in recording.dispatches() {
-        for language in options.to.iter().map(|to| Language::from(*to)) {
+        for language in wanted.iter().map(|to| Language::from(*to)) {
             let text = dispatch.kernel.translate(language)?;
             let path = folder.join(format!("{}.{}", dispatch.label, language.extension()));
             replace_file(&path, |file| file.write_all(&text))?;

@@ -22,6 +22,7 @@ use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
+use shadegrad::text::brief;
 use shadegrad::train::{EpochReport, Event, Outcome, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
 use std::ffi::OsString;
@@ -146,14 +147,15 @@ fn pinned(options: &Options, checkpoint: &Checkpoint, device: &Device, data: &Da
         let problem = "--tune FILE cannot be used with --resume: a run keeps the kernels that it was begun with";
         return Err(Error::Usage(problem.into()));
     }
-    let (before, now) = (&checkpoint.device, device.identity());
-    let (program, this) = (&checkpoint.program, env!("CARGO_PKG_VERSION"));
+    let now = device.identity();
+    let is_same_device = checkpoint.device == now;
+    let (before, program, this) = (brief(&checkpoint.device), brief(&checkpoint.program), env!("CARGO_PKG_VERSION"));
     if program != this && !options.quiet {
         errln!(
             "warning: the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
         );
     }
-    if *before == now {
+    if is_same_device {
         return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
     }
     if !options.quiet {

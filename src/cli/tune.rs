@@ -4,7 +4,7 @@ use super::{BatchOption, DeviceOption};
 use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::ProgressBar;
-use shadegrad::files::check_place;
+use shadegrad::files::{Links, check_own_file, check_place};
 use shadegrad::gpu::Gpu;
 use shadegrad::machine::Device;
 use shadegrad::network::{CompileOptions, Compiled, Network};
@@ -105,8 +105,10 @@ impl TuneOption {
             Tuning::Cached => Effort::Within(PATIENCE),
             Tuning::Full => Effort::Full,
             Tuning::File(path) => {
-                let path = if path.is_dir() { path.join(super::run_folder::TUNE_FILE) } else { path.clone() };
-                return Ok((device.with_choices(Choices::read(&path)?)?, None));
+                let of_run = path.is_dir().then(|| path.join(super::run_folder::TUNE_FILE));
+                of_run.as_deref().map_or(Ok(()), |file| check_own_file(file, Links::Follow))?;
+                let path = of_run.as_ref().unwrap_or(path);
+                return Ok((device.with_choices(Choices::read(path)?)?, None));
             }
         };
         let Some(gpu) = device.gpu() else { return Ok((device.clone(), None)) };
@@ -267,6 +269,7 @@ pub fn command(options: &Options) -> Result<ExitCode> {
     let network = Network::open(&options.model)?;
     let step = options.batch.compile_options(&network)?;
     let compiled = network.compile(&CompileOptions { train_images: step.batch, ..step })?;
+    pollster::block_on(Device::require_driver(&options.device.choice(), "; the CPU has nothing to tune"))?;
     let device = options.device.open(false)?;
     let Some(gpu) = device.gpu() else {
         return Err(Error::Usage(

@@ -5,7 +5,7 @@ use crate::cli::output::{errln, out, outln};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::files::check_place;
-use shadegrad::machine::DeviceChoice;
+use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::Network;
 use shadegrad::tune::Cache;
 use shadegrad::verify::{self, Extent, Only, Report, injected_table};
@@ -44,8 +44,10 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let choice = options.device.choice();
     if options.inject {
-        return inject(&options.device.choice());
+        pollster::block_on(Device::require_driver(&choice, ""))?;
+        return inject(&choice);
     }
     let open = |model: &String| {
         let network = Network::open(model)?;
@@ -63,6 +65,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         cache: Cache::folder(),
         tamper: None,
     };
+    pollster::block_on(Device::require_driver(&choice, ", or check the CPU by --device cpu"))?;
     for path in options.report.iter().flat_map(|path| Report::paths(path)) {
         check_place(&path)?;
     }

@@ -15,7 +15,7 @@ use ureq::http::Response;
 
 use super::{hex, idx};
 use crate::error::{Error, Result};
-use crate::files::{beside, put_in_place};
+use crate::files::{Links, beside, open_own_file, put_in_place};
 use crate::lock::Lock;
 
 /// A place that has all files of a data set, packed.
@@ -152,7 +152,8 @@ pub fn fetch(
     let mut part = PART.to_string();
     let mut _lock = None;
     if there.iter().any(Option::is_none) {
-        let lock = Lock::wait(&to.join(LOCK_FILE), None, || progress(Progress::Waiting(to)))?.removed_at_the_end();
+        let lock = Lock::wait(&to.join(LOCK_FILE), Links::Follow, None, || progress(Progress::Waiting(to)))?
+            .removed_at_the_end();
         if lock.missing().is_some() {
             // Nobody waits, so nobody else may write into this one.
             part = format!(".{}{PART}", std::process::id());
@@ -314,8 +315,7 @@ fn receive(
     let mut body = response.into_body();
     let total = body.content_length().map(|length| start.saturating_add(length));
     progress(Progress::Started { url, have: start, total });
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(false).open(part).map_err(Error::io("create", part))?;
+    let mut file = open_own_file(part, OpenOptions::new().create(true).write(true).truncate(false), Links::Refuse)?;
     file.set_len(start).map_err(Error::io("write", part))?;
     file.seek(SeekFrom::Start(start)).map_err(Error::io("write", part))?;
     pour(&mut body.as_reader(), &mut file, part, start..cap, progress)?;
@@ -358,7 +358,7 @@ fn first_byte<T>(response: &Response<T>) -> Option<u64> {
 
 /// What is wrong with a file, packed or not; `None` when it is the expected one.
 fn fault(path: &Path, file: &Expected<'_>) -> Result<Option<String>> {
-    let opened = File::open(path).map_err(Error::io("open", path))?;
+    let opened = open_own_file(path, File::options().read(true), Links::Follow)?;
     let read = idx::unpacked(opened).and_then(|bytes| sum(bytes.take(file.bytes + 1)));
     let problem = match read {
         Ok((bytes, _)) if bytes > file.bytes => format!("more than {} bytes", file.bytes),

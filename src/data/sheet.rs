@@ -2,6 +2,7 @@
 //!
 //! The quickest way to see what a data set holds, or what a network got wrong.
 
+use std::io::Write;
 use std::path::Path;
 
 use image::codecs::png::PngEncoder;
@@ -107,11 +108,21 @@ fn sheet(
 ///
 /// [`Error::Io`] when the file cannot be written.
 pub fn save(sheet: &RgbImage, path: &Path) -> Result<()> {
-    replace_file(path, |file| {
-        PngEncoder::new(file)
-            .write_image(sheet, sheet.width(), sheet.height(), ExtendedColorType::Rgb8)
-            .map_err(std::io::Error::other)
-    })
+    let bytes = png(sheet).map_err(Error::io("write", path))?;
+    replace_file(path, |file| file.write_all(&bytes))
+}
+
+/// A sheet as the bytes of a PNG.
+///
+/// # Errors
+///
+/// When it cannot be packed.
+pub fn png(sheet: &RgbImage) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
+        .write_image(sheet, sheet.width(), sheet.height(), ExtendedColorType::Rgb8)
+        .map_err(std::io::Error::other)?;
+    Ok(bytes)
 }
 
 fn check(set: &Dataset, indices: &[usize], columns: usize) -> Result<()> {

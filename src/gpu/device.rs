@@ -1,6 +1,7 @@
 //! Listing adapters, choosing one, opening it; kernels are created and shared here.
 
 use super::fault::{self, Faults};
+use super::named;
 use super::shader::{Binding, BindingKind, Field, KernelSpec};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ pub enum AdapterChoice {
     Auto,
     /// By its number in [`adapters`].
     Index(usize),
-    /// By a part of its name, upper or lower case.
+    /// By a part of its name, upper or lower case; it must be that of one device alone.
     Name(String),
 }
 
@@ -39,9 +40,7 @@ impl AdapterRecord {
 
     /// "llvmpipe (LLVM 15) (software, Vulkan, Mesa 22.3.6)"
     pub fn describe(&self) -> String {
-        let info = &self.info;
-        let kind = type_name(info.device_type);
-        format!("{} ({kind}, {}, {})", info.name, info.backend, driver(info))
+        describe(&self.info)
     }
 
     /// "discrete GPU", "software", …
@@ -53,6 +52,10 @@ impl AdapterRecord {
     pub fn driver(&self) -> String {
         driver(&self.info)
     }
+}
+
+pub(super) fn describe(info: &wgpu::AdapterInfo) -> String {
+    format!("{} ({}, {}, {})", info.name, type_name(info.device_type), info.backend, driver(info))
 }
 
 fn driver(info: &wgpu::AdapterInfo) -> String {
@@ -120,9 +123,8 @@ pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
         AdapterChoice::Index(index) if *index < found.len() => *index,
         AdapterChoice::Index(index) => return Err(no_such_device(&index.to_string(), &found)),
         AdapterChoice::Name(part) => {
-            let part_lower = part.to_lowercase();
-            let matching = |a: &AdapterRecord| a.info.name.to_lowercase().contains(&part_lower);
-            found.iter().position(matching).ok_or_else(|| no_such_device(part, &found))?
+            let infos: Vec<&wgpu::AdapterInfo> = found.iter().map(|record| &record.info).collect();
+            named::position(part, &infos)?.ok_or_else(|| no_such_device(part, &found))?
         }
     };
     Ok(Some(found.swap_remove(position)))

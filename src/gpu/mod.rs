@@ -8,6 +8,7 @@ mod device;
 mod environment;
 mod fault;
 mod mirror;
+mod named;
 mod objects;
 mod program;
 mod recording;

@@ -1,7 +1,7 @@
 //! A network as a TOML file, read and written.
 //!
 //! ```toml
-//! name = "small"
+//! name = "small"                 # 1 to 32 letters, digits, `_` or `-`; else it is called by its file
 //! input = [28, 28, 1]            # height, width, channels
 //! loss = "cross-entropy"         # or "quadratic"
 //! initializer = "glorot-uniform" # or "he-uniform", "he-normal"
@@ -28,10 +28,11 @@
 //!
 //! Errors name the file, the layer by number, kind and name, and what was expected and got.
 
-use super::{Initializer, LayerEntry, Network, Recipe};
+use super::{Initializer, LayerEntry, Network, Recipe, safe_name};
 use crate::error::{Error, Result};
 use crate::ops::softmax::Cost;
-use crate::ops::{Layer, LayerKind, OPS};
+use crate::ops::{Layer, LayerKind, OPS, config};
+use crate::text::{brief, toml_problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use toml::{Table, Value};
@@ -58,12 +59,24 @@ fn cross_entropy() -> Cost {
 }
 
 impl Network {
-    /// A network from the text of its file. `origin` says in errors where the text is from.
+    /// A network from the text of its file. `origin` says in errors where the text is from; a network without a name is
+    /// called by it.
     pub fn from_toml(origin: &str, text: &str) -> Result<Network> {
+        let stem = || std::path::Path::new(origin).file_stem().unwrap_or_default().to_string_lossy();
+        Network::read(origin, text, &|name| name.unwrap_or_else(|| safe_name(&stem())))
+    }
+
+    /// The same from the header of a file of weights, which this program has written. Names were once free: one that is
+    /// none any more is changed, and not refused, so that the weights can still be used.
+    pub(super) fn from_header(origin: &str, text: &str) -> Result<Network> {
+        Network::read(origin, text, &|name| safe_name(&name.unwrap_or_default()))
+    }
+
+    fn read(origin: &str, text: &str, named: &dyn Fn(Option<String>) -> String) -> Result<Network> {
         let file: File = toml::from_str(text).map_err(|error| {
             let problem =
-                error.to_string().replace("unknown field", "unknown key").replace("missing field", "missing key");
-            Error::Network(format!("{origin}: {}", problem.trim_end()))
+                toml_problem(&error).replace("unknown field", "unknown key").replace("missing field", "missing key");
+            Error::Network(format!("{origin}: {problem}"))
         })?;
         let mut entries = Vec::new();
         for (index, table) in file.layers.into_iter().enumerate() {
@@ -72,9 +85,7 @@ impl Network {
         }
         let recipe = Recipe::read(origin, file.training)
             .map_err(|problem| Error::Network(format!("{origin}: [training]: {problem}")))?;
-        let stem = || std::path::Path::new(origin).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let name = file.name.or_else(stem).unwrap_or_else(|| "network".into());
-        let network = Network::new(name, file.input, file.loss, file.initializer, entries);
+        let network = Network::new(named(file.name), file.input, file.loss, file.initializer, entries);
         let network = network.map_err(|error| match error {
             Error::Network(problem) => Error::Network(format!("{origin}: {problem}")),
             other => other,
@@ -112,25 +123,26 @@ fn layers(number: usize, mut table: Table) -> std::result::Result<Vec<LayerEntry
     let name = match table.remove("name") {
         None => None,
         Some(Value::String(name)) => Some(name),
-        Some(other) => return Err(format!(": name: expected a text, got {other}")),
+        Some(other) => return Err(format!(": name: expected a text, got {}", config::shown(&other))),
     };
-    let shown = name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
+    let shown = name.as_ref().map(|name| format!(" `{}`", brief(name))).unwrap_or_default();
     let kind = match table.remove("type") {
         Some(Value::String(kind)) => kind,
-        Some(other) => return Err(format!("{shown}: type: expected a text, got {other}")),
+        Some(other) => return Err(format!("{shown}: type: expected a text, got {}", config::shown(&other))),
         None => return Err(format!("{shown}: missing key `type`; kinds of layers: {}", kinds())),
     };
-    let place = format!(" ({kind}{shown})");
     let Some(known) = LayerKind::find(&kind) else {
-        return Err(format!("{place}: unknown type `{kind}`; kinds of layers: {}", kinds()));
+        let kind = brief(&kind);
+        return Err(format!(" ({kind}{shown}): unknown type `{kind}`; kinds of layers: {}", kinds()));
     };
+    let place = format!(" ({kind}{shown})");
     let activation = if known.takes_activation { table.remove("activation") } else { None };
     let keys = (known.keys)();
     if let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) {
         let mut all = vec!["type", "name"];
         all.extend(keys);
         all.extend(known.takes_activation.then_some("activation"));
-        return Err(format!("{place}: unknown key `{key}`; known keys: {}", all.join(", ")));
+        return Err(format!("{place}: unknown key `{}`; known keys: {}", brief(key), all.join(", ")));
     }
     let layer = (known.read)(table).map_err(|problem| format!("{place}: {problem}"))?;
     let mut entries = vec![LayerEntry { number, name, layer }];
@@ -145,5 +157,5 @@ fn activation_layer(value: &Value) -> std::result::Result<Arc<dyn Layer>, String
     // A kind without settings is read from an empty table; of those, activations say so themselves.
     let named = value.as_str().and_then(LayerKind::find).filter(|kind| (kind.keys)().is_empty());
     let layer = named.and_then(|kind| (kind.read)(Table::new()).ok()).filter(|layer| layer.activation().is_some());
-    layer.ok_or_else(|| format!("expected \"relu\", \"sigmoid\" or \"tanh\", got {value}"))
+    layer.ok_or_else(|| format!("expected \"relu\", \"sigmoid\" or \"tanh\", got {}", config::shown(value)))
 }

@@ -9,6 +9,7 @@ mod compile;
 mod file;
 mod initialize;
 mod listing;
+mod name;
 mod options;
 mod presets;
 mod recipe;
@@ -20,6 +21,7 @@ pub(crate) mod weights;
 pub use companion::{Companion, Optimizer};
 pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
+pub use name::safe_name;
 pub use options::CompileOptions;
 pub use presets::{PRESETS, Preset};
 pub use recipe::Recipe;
@@ -41,7 +43,7 @@ const LARGEST_TENSOR: usize = 1 << 28;
 /// A chain of layers from an image to one score for each class.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// What it is called in reports and files.
+    /// What it is called in reports and files: 1 to 32 letters, digits, `_` or `-`.
     pub name: String,
     /// Height, width and channels of an image.
     pub input: [usize; 3],
@@ -104,6 +106,7 @@ impl Network {
         entries: Vec<LayerEntry>,
     ) -> Result<Network> {
         let (name, recipe) = (name.into(), Recipe::default());
+        name::check(&name).map_err(|problem| Error::Network(format!("name: {problem}")))?;
         let mut network = Network { name, input, loss, initializer, layers: Vec::new(), recipe };
         if input.iter().any(|size| !(1..=crate::ops::LARGEST_SETTING).contains(size)) {
             let [height, width, channels] = input;
@@ -228,13 +231,7 @@ fn names(entries: &[LayerEntry]) -> Result<Vec<String>> {
         let count = counts.entry(stem).or_insert(0);
         *count += 1;
         let name = name.clone().unwrap_or_else(|| format!("{stem}{count}"));
-        // Names are the first part of `<layer>.<pass>` and stand in tables.
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
-        if name.is_empty() || name.len() > 32 || !name.chars().all(plain) {
-            return Err(Error::Network(format!(
-                "layer {number} ({kind}): expected a name of 1 to 32 letters, digits, `_` or `-`, got {name:?}"
-            )));
-        }
+        name::check(&name).map_err(|problem| Error::Network(format!("layer {number} ({kind}): {problem}")))?;
         if let Some(first) = names.iter().position(|other| *other == name) {
             return Err(Error::Network(format!(
                 "layer {number} ({kind} `{name}`): expected a name of its own, got that of layer {}; \

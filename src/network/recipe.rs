@@ -4,6 +4,8 @@
 //! Here they are names and values, of which the names are checked. What the values mean is known where these options are
 //! read, in `cli/train/recipe.rs`.
 
+use crate::ops::config;
+use crate::text::brief;
 use std::fmt;
 use toml::{Table, Value};
 
@@ -49,11 +51,13 @@ impl Recipe {
         let take = |key| table.remove(key).map(|value| (key, value));
         let options: Vec<_> = Recipe::KEYS.into_iter().filter_map(take).collect();
         if let Some(key) = table.keys().next() {
-            return Err(format!("unknown key `{key}`; known keys: {}", Recipe::KEYS.join(", ")));
+            return Err(format!("unknown key `{}`; known keys: {}", brief(key), Recipe::KEYS.join(", ")));
         }
         let is_plain = |value: &Value| value.is_str() || value.is_integer() || value.is_float() || value.is_bool();
         match options.iter().find(|(_, value)| !is_plain(value)) {
-            Some((key, value)) => Err(format!("{key}: expected a text, a number, true or false, got {value}")),
+            Some((key, value)) => {
+                Err(format!("{key}: expected a text, a number, true or false, got {}", config::shown(value)))
+            }
             // Networks that say nothing are equal, wherever they are from.
             None if options.is_empty() => Ok(Recipe::default()),
             None => Ok(Recipe { origin: origin.into(), options }),

@@ -28,10 +28,19 @@ impl Weights {
         self.values.iter().map(|values| memory::bytes_of::<f32>(values.len())).sum()
     }
 
+    /// Fails where there is not enough memory for [`Weights::to_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Memory`]
+    pub fn check_room(&self) -> Result<()> {
+        // What is put together, and the file that is made of it.
+        memory::check_room(2 * self.bytes(), "a file of the weights")
+    }
+
     /// Writes a safetensors file. A file of that name stays whole until the new one is complete.
     pub fn save(&self, network: &Network, path: &Path) -> Result<()> {
-        // What is put together, and the file that is made of it.
-        memory::check_room(2 * self.bytes(), "a file of the weights")?;
+        self.check_room()?;
         replace_file(path, |file| file.write_all(&self.to_bytes(network)))
     }
 
@@ -73,7 +82,7 @@ pub(crate) fn network_of(path: &Path, file: &Parsed<'_>) -> Result<Network> {
         let problem = format!("expected the network in the header's `{NETWORK}`, got none; name the network as well");
         Error::file(path, problem)
     })?;
-    Network::from_toml(&format!("{} (the network in its header)", path.display()), text)
+    Network::from_header(&format!("{} (the network in its header)", path.display()), text)
 }
 
 /// A file of tensors, if it is not too large.

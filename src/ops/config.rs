@@ -1,5 +1,6 @@
 //! Settings of layers as TOML has them: what numbers may be, and what is said when they are not.
 
+use crate::text::brief;
 use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -57,6 +58,11 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     }
 }
 
+/// A value of a file within a line of an error.
+pub(crate) fn shown(value: &Value) -> String {
+    brief(&value.to_string())
+}
+
 /// Number of something, from `least`.
 fn number(value: &Value, least: i64) -> Option<usize> {
     value.as_integer().filter(|number| (least..=LARGEST as i64).contains(number)).map(|number| number as usize)
@@ -75,7 +81,8 @@ fn rows_and_columns(value: &Value, least: i64) -> Option<[usize; 2]> {
 /// `deserialize_with`: a number from 1.
 pub(crate) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     let value = Value::deserialize(from)?;
-    number(&value, 1).ok_or_else(|| Error::custom(format!("expected a whole number from 1 to {LARGEST}, got {value}")))
+    number(&value, 1)
+        .ok_or_else(|| Error::custom(format!("expected a whole number from 1 to {LARGEST}, got {}", shown(&value))))
 }
 
 /// `deserialize_with`: a share from 0 up to, not including, 1.
@@ -84,7 +91,7 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error>
     let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
     number
         .filter(|rate| (0.0..1.0).contains(rate))
-        .ok_or_else(|| Error::custom(format!("expected a number from 0 to below 1, got {value}")))
+        .ok_or_else(|| Error::custom(format!("expected a number from 0 to below 1, got {}", shown(&value))))
 }
 
 /// `deserialize_with`: a number above 0 that `f32` has too.
@@ -92,7 +99,7 @@ pub(crate) fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Err
     let value = Value::deserialize(from)?;
     let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
     let is_fine = |number: &f64| (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(number);
-    number.filter(is_fine).ok_or_else(|| Error::custom(format!("expected a number above 0, got {value}")))
+    number.filter(is_fine).ok_or_else(|| Error::custom(format!("expected a number above 0, got {}", shown(&value))))
 }
 
 /// `with`: rows and columns, as one number where they are equal.
@@ -104,7 +111,8 @@ pub(crate) mod pair {
         let value = Value::deserialize(from)?;
         rows_and_columns(&value, 1).ok_or_else(|| {
             Error::custom(format!(
-                "expected a whole number from 1 to {LARGEST}, or two as [rows, columns], got {value}"
+                "expected a whole number from 1 to {LARGEST}, or two as [rows, columns], got {}",
+                shown(&value)
             ))
         })
     }
@@ -127,7 +135,8 @@ pub(crate) mod padding {
             Some("same") => Ok(Padding::Same),
             _ => rows_and_columns(&value, 0).map(Padding::Explicit).ok_or_else(|| {
                 Error::custom(format!(
-                    r#"expected "valid", "same", or a number of zeros, [rows, columns], got {value}"#
+                    r#"expected "valid", "same", or a number of zeros, [rows, columns], got {}"#,
+                    shown(&value)
                 ))
             }),
         }

@@ -10,7 +10,7 @@ pub mod augment;
 pub mod average;
 pub mod batch_norm;
 pub mod clip;
-mod config;
+pub(crate) mod config;
 pub mod conv2d;
 pub mod dense;
 pub mod dropout;

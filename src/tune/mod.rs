@@ -26,6 +26,7 @@ use crate::network::Compiled;
 use crate::ops::{self, Choose, Form, OperandSource, Settings, Tile};
 use crate::plan::Pass;
 use crate::table::{Align, Table};
+use crate::text::toml_problem;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -70,7 +71,7 @@ impl Choices {
 
     /// The same from a file's text.
     pub fn from_toml(text: &str) -> Result<Choices, String> {
-        let choices: Choices = toml::from_str(text).map_err(|error| error.to_string())?;
+        let choices: Choices = toml::from_str(text).map_err(|error| toml_problem(&error))?;
         for (label, settings) in choices.all() {
             settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }

@@ -6,6 +6,7 @@ use crate::files::replace_file;
 use crate::gpu::Gpu;
 use crate::machine::Device;
 use crate::table::{Align, Table};
+use crate::text::{markdown, markdown_block, markdown_code};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -239,19 +240,19 @@ impl Report {
         let DeviceRecord { description, adapter, ids, kind, backend, driver, subgroup, has_64_bit } = &self.device;
         let [vendor, device] = ids;
         let [least, most] = subgroup;
+        let [description, adapter, kind, backend, driver, verdict, system, started] =
+            [description, adapter, kind, backend, driver, &self.verdict(), &self.system, &self.started]
+                .map(|it| markdown(it));
         format!(
-            "# shadegrad verify: {description}\n\n| | |\n|---|---|\n| verdict | {} |\n| adapter | {adapter} \
+            "# shadegrad verify: {description}\n\n| | |\n|---|---|\n| verdict | {verdict} |\n| adapter | {adapter} \
              ({vendor:#06x}:{device:#06x}, {kind}) |\n| backend | {backend} |\n| driver | {driver} |\n| subgroups | {least} \
-             to {most} |\n| 64-bit integers | {has_64_bit} |\n| versions | shadegrad {}, wgpu {} |\n| system | {} |\n| \
-             started | {} |\n| command | `{}` |\n\nA kernel's worst error is a share of the bound that is derived for it; \
-             `equal`: every bit.\n\n```text\n{}```\n",
-            self.verdict(),
+             to {most} |\n| 64-bit integers | {has_64_bit} |\n| versions | shadegrad {}, wgpu {} |\n| system | {system} |\n| \
+             started | {started} |\n| command | {} |\n\nA kernel's worst error is a share of the bound that is derived for it; \
+             `equal`: every bit.\n\n{}",
             self.shadegrad,
             self.wgpu,
-            self.system,
-            self.started,
-            self.command,
-            self.text()
+            markdown_code(&self.command, true),
+            markdown_block(&self.text())
         )
     }
 }

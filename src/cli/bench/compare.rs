@@ -116,6 +116,9 @@ fn targets(list: &str) -> Result<Vec<Target>> {
     };
     if list.trim() == "all" {
         let found = pollster::block_on(adapters());
+        if found.is_empty() {
+            errln!("note: no GPU driver found, so the CPU is measured alone; {}", missing_driver_remedy());
+        }
         return Ok(found.iter().map(gpu).chain([native(DeviceChoice::Cpu(None))]).collect());
     }
     let target = |item: &str| {

@@ -8,7 +8,8 @@ use crate::cli::output::{counted, outln, percent};
 use crate::cli::stop_on_ctrl_c;
 use crate::cli::train::Ended;
 use serde::{Deserialize, Serialize};
-use shadegrad::files::{read_text_if_there, replace_file};
+use shadegrad::files::{Links, check_own_folder, read_own_text_if_there, replace_own_file};
+use shadegrad::text::{markdown, markdown_code, toml_problem};
 use shadegrad::{Error, Result};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -153,13 +154,17 @@ impl Choice {
     /// That of a study, if it has made one.
     pub fn read(out: &Path) -> Result<Option<Choice>> {
         let path = out.join(FOLDER).join("choice.toml");
-        let Some(text) = read_text_if_there(&path)? else { return Ok(None) };
-        let said = |error| Error::file(&path, format!("not a choice that `study --choose` has written: {error}"));
+        let Some(text) = read_own_text_if_there(&path, Links::Follow)? else { return Ok(None) };
+        let said = |error: toml::de::Error| {
+            let problem = toml_problem(&error);
+            Error::file(&path, format!("not a choice that `study --choose` has written: {problem}"))
+        };
         toml::from_str(&text).map(Some).map_err(said)
     }
 
     fn write(&self, out: &Path) -> Result<()> {
         let folder = out.join(FOLDER);
+        check_own_folder(&folder)?;
         let toml = |path: &Path| toml::to_string(self).map_err(|error| Error::file(path, error.to_string()));
         let record = folder.join("choice.toml");
         let texts = [
@@ -168,21 +173,24 @@ impl Choice {
             (record.clone(), toml(&record)?),
         ];
         for (path, text) in texts {
-            replace_file(&path, |file| file.write_all(text.as_bytes()))?;
+            replace_own_file(&path, |file| file.write_all(text.as_bytes()))?;
         }
         Ok(())
     }
 
-    /// How it was made, in a sentence or two.
+    /// How it was made, in a sentence or two, with the network between backticks.
     pub fn story(&self) -> String {
+        let plain = |text: &str| text.replace('`', "'");
+        self.story_of(&format!("`{}`", plain(&self.model)), &plain(&self.data))
+    }
+
+    fn story_of(&self, model: &str, data: &str) -> String {
         format!(
-            "Learning rate {} and momentum {} were chosen by the accuracy of `{}` on {} images held out of the training set \
-             of {}, after {} from seed {}, at {}. The test set had no part in it.",
+            "Learning rate {} and momentum {} were chosen by the accuracy of {model} on {} images held out of the training set \
+             of {data}, after {} from seed {}, at {}. The test set had no part in it.",
             self.learning_rate,
             self.momentum,
-            self.model,
             self.held_out,
-            self.data,
             counted(self.epochs, "epoch"),
             self.seed,
             match self.schedule {
@@ -211,7 +219,10 @@ impl Choice {
     }
 
     fn markdown(&self) -> String {
-        let mut text = format!("# Learning rate and momentum\n\n{}\n\n| learning rate |", self.story());
+        let mut text = format!(
+            "# Learning rate and momentum\n\n{}\n\n| learning rate |",
+            self.story_of(&markdown_code(&self.model, false), &markdown(&self.data))
+        );
         text.extend(MOMENTA.iter().map(|momentum| format!(" momentum {momentum} |")));
         text += &format!("\n|---|{}\n", "---|".repeat(MOMENTA.len()));
         for (rate, cells) in self.grid() {

@@ -6,10 +6,12 @@ use super::paper::MEASURES;
 use super::plan::Subject;
 use super::report::Entry;
 use super::runs::Run;
+use shadegrad::files::{check_own_folder, replace_own_file};
 use shadegrad::picture::{self, Drawing};
 use shadegrad::table::grouped;
 use shadegrad::train::EpochReport;
 use shadegrad::{Error, Result};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Pixels of a PNG for one of the SVG, each way.
@@ -50,6 +52,7 @@ impl Figures {
     /// Makes the folder.
     fn new(out: &Path) -> Result<Figures> {
         let folder = out.join("figures");
+        check_own_folder(&folder)?;
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         Ok(Figures(folder))
     }
@@ -110,10 +113,12 @@ impl Figures {
     }
 
     fn write(&self, name: &str, drawing: &impl Drawing, caption: String) -> Result<Figure> {
-        let path = self.0.join(format!("{name}.svg"));
-        picture::save(&path, drawing, 1)?;
-        picture::save(&path.with_extension("png"), drawing, PNG_SCALE)?;
-        let svg = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let path = |ending: &str| self.0.join(format!("{name}.{ending}"));
+        let failed = |error: String| Error::file(path("svg"), format!("cannot be drawn: {error}"));
+        let svg = picture::svg(drawing).map_err(failed)?;
+        let png = picture::png(drawing, PNG_SCALE).map_err(failed)?;
+        replace_own_file(&path("svg"), |file| file.write_all(svg.as_bytes()))?;
+        replace_own_file(&path("png"), |file| file.write_all(&png))?;
         Ok(Figure { svg, caption })
     }
 }

@@ -3,17 +3,19 @@
 use super::figures::Figure;
 use super::paper::MEASURES;
 use super::table::{Cell, Row};
+use shadegrad::text::printable;
 use std::fmt::Display;
 
-/// Text with what HTML reads as its own made harmless.
+/// Text with what HTML reads as its own made harmless, and what cannot be seen written out.
 pub fn escape(text: impl Display) -> String {
     let mut escaped = String::new();
-    for letter in text.to_string().chars() {
+    for letter in printable(&text.to_string()).chars() {
         match letter {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
+            '\'' => escaped += "&#39;",
             letter => escaped.push(letter),
         }
     }
@@ -130,6 +132,7 @@ mod tests {
     #[test]
     fn text_stays_text() {
         assert_eq!(escape("a < b & \"c\" > d"), "a &lt; b &amp; &quot;c&quot; &gt; d");
+        assert_eq!(escape("it's \u{1b}[31m\u{202e}"), "it&#39;s \\u001b[31m\\u202e");
         let page = page("<script>", &section("a & b", &paragraph("<img src=x>")));
         assert!(page.contains("<title>&lt;script&gt;</title>") && page.contains("<h2>a &amp; b</h2>"), "{page}");
         assert!(!page.contains("<script") && !page.contains("<img"), "{page}");

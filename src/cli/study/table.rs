@@ -3,6 +3,7 @@
 use super::paper::{MEASURES, Printed};
 use super::runs::Run;
 use super::statistics::Sample;
+use shadegrad::text::{csv as csv_field, markdown as markdown_text};
 use shadegrad::train::EpochReport;
 
 /// Where there is no number.
@@ -122,7 +123,7 @@ pub fn markdown(rows: &[Row], whose: &str) -> String {
             let cells: String = row.cells.iter().map(|of| format!(" {} |", cell(of))).collect();
             text += &format!("| {first} | {second} |{cells}\n");
         };
-        line(&format!("**{}**", row.title), &format!("ours, n = {}", row.n), Cell::ours);
+        line(&format!("**{}**", markdown_text(&row.title)), &format!("ours, n = {}", row.n), Cell::ours);
         line("", whose, Cell::paper);
         line("", "difference", Cell::difference);
     }
@@ -144,7 +145,7 @@ pub fn csv(rows: &[Row]) -> String {
             let epochs: Vec<String> = cell.epochs.iter().map(usize::to_string).collect();
             let printed_epoch = cell.printed.and_then(|printed| printed.epoch);
             let fields = [
-                row.key.clone(),
+                csv_field(&row.key),
                 measure.key.to_string(),
                 row.n.to_string(),
                 or_nothing(cell.sample.map(|sample| sample.mean)),

@@ -7,6 +7,7 @@ use super::options::Options;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use shadegrad::network::{Network, Recipe};
+use shadegrad::text::brief;
 use shadegrad::train::TrainOptions;
 use shadegrad::{Error, Result};
 use std::error::Error as _;
@@ -71,7 +72,11 @@ fn problem(key: &str, value: &Value, error: &clap::Error) -> String {
     };
     // Some parsers say themselves what they have got, and whose value it is.
     let expected = expected.trim_start_matches(&format!("{key}: "));
-    if expected.contains("got ") { expected.to_string() } else { format!("{expected}, got {value}") }
+    if expected.contains("got ") {
+        expected.to_string()
+    } else {
+        format!("{expected}, got {}", brief(&value.to_string()))
+    }
 }
 
 /// A message about `--learning-rate` as one about the table's `learning_rate`.

@@ -6,8 +6,9 @@ use crate::cli::output::outln;
 use serde::{Deserialize, Serialize};
 use shadegrad::data::DataPair;
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::Network;
+use shadegrad::network::{Network, safe_name};
 use shadegrad::ops::softmax::Cost;
+use shadegrad::text::brief;
 use shadegrad::train::{Lowest, TrainOptions, Trainer};
 use shadegrad::{Error, Result, version};
 use std::fmt::Display;
@@ -128,10 +129,20 @@ impl Record {
         })
     }
 
+    /// The network. Names were once free: one that is none any more is read as [`Network::open`] would call it.
+    fn network(&self) -> toml::Table {
+        let mut network = self.network.clone();
+        if let Some(toml::Value::String(name)) = network.get_mut("name") {
+            *name = safe_name(name);
+        }
+        network
+    }
+
     /// Fails unless a checkpoint's network and options are those of this run.
     pub fn check_same_run(&self, network: &Network, options: &TrainOptions) -> Result<(), String> {
-        if table(network).ok().as_ref() != Some(&self.network) {
-            let own = self.network.get("name").and_then(|name| name.as_str()).unwrap_or("another network");
+        if table(network).ok() != Some(self.network()) {
+            let own = self.network();
+            let own = own.get("name").and_then(|name| name.as_str()).unwrap_or("another network");
             return Err(format!("a checkpoint of the network `{}`, the run trains `{own}`", network.name));
         }
         if !options.same_way(&self.options) {
@@ -148,7 +159,7 @@ impl Record {
         let mut compare = |what: &str, there: &dyn Display, asked: &dyn Display| {
             let (there, asked) = (there.to_string(), asked.to_string());
             if there != asked {
-                found.push(format!("{what}: {there} there, {asked} here"));
+                found.push(format!("{what}: {} there, {} here", brief(&there), brief(&asked)));
             }
         };
         compare("--model", &self.model, &options.model);
@@ -173,7 +184,7 @@ impl Record {
         if found.is_empty() && (self.init.is_some() || self.options.max_steps.is_some()) {
             found.push("--init or --max-steps: given there, not here".to_string());
         }
-        if found.is_empty() && table(&Network::open(&options.model)?)? != self.network {
+        if found.is_empty() && table(&Network::open(&options.model)?)? != self.network() {
             found.push(format!("the network `{}` has other layers there", options.model));
         }
         if found.is_empty() && !asked.same_way(&self.options) {

@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shadegrad::Result;
 use shadegrad::evaluate::Evaluation;
+use shadegrad::text::one_line;
 use shadegrad::train::{EpochReport, Progress, Recovery, StepsReport};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -71,7 +72,9 @@ pub struct Reporter {
 impl Reporter {
     pub fn new(options: &Options, epochs: usize) -> Reporter {
         let wanted = (!options.silent() || options.title.is_some()) && std::io::stderr().is_terminal();
-        let title = options.title.as_ref().map_or_else(String::new, |title| format!("{title}  "));
+        // A bar is drawn past what keeps control characters from the terminal, and takes braces for fields.
+        let plain = |title: &String| format!("{}  ", one_line(title).replace('{', "{{").replace('}', "}}"));
+        let title = options.title.as_ref().map_or_else(String::new, plain);
         let style = title + "epoch {prefix} {bar:28} {pos}/{len} steps  {msg}  {eta} left";
         let bar = wanted.then(|| {
             let bar = ProgressBar::new(0);

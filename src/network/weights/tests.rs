@@ -159,3 +159,14 @@ fn a_batch_norm_is_in_pytorch_s_layout() {
     let theirs = safetensors::serialize(tensors, None).unwrap();
     assert_eq!(super::super::tensors::parse(&theirs).unwrap().weights(&network).unwrap(), weights);
 }
+
+/// Names were once free; weights that were saved then can still be used.
+#[test]
+fn a_name_of_an_older_file_is_changed_and_not_refused() {
+    let text = "name = 'small'\ninput = [2, 2, 1]\nlayers = [{ type = 'flatten' }, { type = 'dense', units = 2 }]";
+    let mut network = Network::from_toml("test", text).unwrap();
+    network.name = "my net/../v1.5".into();
+    let weights = network.initialize(1);
+    let (read, same) = Weights::open_bytes(&weights.to_bytes(&network), Path::new("old.safetensors")).unwrap();
+    assert_eq!((read.name.as_str(), same), ("my-net-v1-5", weights));
+}

@@ -25,6 +25,7 @@ pub(crate) use cases::unkind;
 
 use super::{Op, Step};
 use crate::error::{Error, Result};
+use crate::text::brief;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -93,18 +94,26 @@ impl FromStr for Augment {
             return Ok(Augment::DIGITS);
         }
         let mut augment = Augment::default();
+        let mut given = Vec::new();
         for part in text.split(',') {
             let wanted =
                 "expected digits, or any of shift, rotation, scale, shear and elastic, as in shift=2,rotation=10";
-            let (name, value) = part.split_once('=').ok_or_else(|| format!("{wanted}; got `{part}`"))?;
-            let value: f64 = value.trim().parse().map_err(|_| format!("{name}: expected a number, got `{value}`"))?;
+            let (name, value) = part.split_once('=').ok_or_else(|| format!("{wanted}; got `{}`", brief(part)))?;
+            let value: f64 = value
+                .trim()
+                .parse()
+                .map_err(|_| format!("{}: expected a number, got `{}`", brief(name), brief(value)))?;
+            if given.contains(&name.trim()) {
+                return Err(format!("{} is given twice", brief(name.trim())));
+            }
+            given.push(name.trim());
             *match name.trim() {
                 "shift" => &mut augment.shift,
                 "rotation" => &mut augment.rotation,
                 "scale" => &mut augment.scale,
                 "shear" => &mut augment.shear,
                 "elastic" => &mut augment.elastic,
-                _ => return Err(format!("{wanted}; got `{part}`")),
+                _ => return Err(format!("{wanted}; got `{}`", brief(part))),
             } = value;
         }
         augment.validate().map_err(|error| error.to_string())?;

@@ -1,7 +1,6 @@
 //! What networks cost: size, arithmetic, time, and the device that the time is of.
 
 use super::Entry;
-use super::measured::quoted;
 use crate::cli::study::runs::Run;
 use crate::cli::study::statistics::Sample;
 use crate::cli::study::table::NONE;
@@ -9,6 +8,7 @@ use crate::cli::study::work::duration;
 use shadegrad::Result;
 use shadegrad::network::Network;
 use shadegrad::table::grouped;
+use shadegrad::text::{csv as csv_field, markdown as markdown_text};
 
 pub const HEAD: [&str; 8] =
     ["", "parameters", "forward FLOPs an image", "training FLOPs", "epochs", "training time", "images/s", "device"];
@@ -108,7 +108,7 @@ pub fn markdown(costs: &[Cost]) -> String {
     let mut text = format!("|{}\n|---|{}---|\n", HEAD.map(|name| format!(" {name} |")).concat(), "---|".repeat(6));
     for cost in costs {
         let cells = cost.cells().map(|cell| format!(" {cell} |")).concat();
-        text += &format!("| **{}** |{cells} {} |\n", cost.title, cost.device());
+        text += &format!("| **{}** |{cells} {} |\n", markdown_text(&cost.title), markdown_text(&cost.device()));
     }
     text
 }
@@ -128,7 +128,7 @@ pub fn csv(costs: &[Cost]) -> String {
             (mean_and_sd(cost.seconds), mean_and_sd(cost.images_per_second));
         let epochs = |of: fn((usize, usize)) -> usize| or_nothing(cost.epochs.map(|epochs| of(epochs) as f64));
         let fields = [
-            quoted(&cost.title),
+            csv_field(&cost.title),
             cost.parameters.to_string(),
             cost.forward_flops.to_string(),
             or_nothing(cost.training_flops.map(|sample| sample.mean)),
@@ -138,7 +138,7 @@ pub fn csv(costs: &[Cost]) -> String {
             seconds_sd,
             speed,
             speed_sd,
-            quoted(&cost.device()),
+            csv_field(&cost.device()),
         ];
         text += &(fields.join(",") + "\n");
     }

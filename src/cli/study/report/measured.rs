@@ -4,6 +4,7 @@ use super::Judge;
 use crate::cli::study::page;
 use crate::cli::study::paper::MEASURES;
 use crate::cli::study::table::{Cell, Row};
+use shadegrad::text;
 
 /// The names of the columns; the loss is of what judged.
 pub fn names(judge: Judge) -> [&'static str; MEASURES.len()] {
@@ -28,12 +29,12 @@ pub fn legend(judge: Judge) -> String {
 
 pub fn markdown(rows: &[Row], judge: Judge) -> String {
     let names = names(judge).map(|name| format!(" {name} |")).concat();
-    let mut text = format!("| | n |{names}\n|---|---|{}\n", "---|".repeat(MEASURES.len()));
+    let mut table = format!("| | n |{names}\n|---|---|{}\n", "---|".repeat(MEASURES.len()));
     for row in rows {
         let cells: String = row.cells.iter().map(|cell| format!(" {} |", cell.ours())).collect();
-        text += &format!("| **{}** | {} |{cells}\n", row.title, row.n);
+        table += &format!("| **{}** | {} |{cells}\n", text::markdown(&row.title), row.n);
     }
-    text
+    table
 }
 
 pub fn html(rows: &[Row], judge: Judge) -> String {
@@ -47,29 +48,24 @@ pub fn html(rows: &[Row], judge: Judge) -> String {
 
 /// `table.csv`: a line for each network and column; accuracies in %.
 pub fn csv(rows: &[Row], judge: Judge) -> String {
-    let mut text = String::from("model,measure,n,mean,sd,epochs\n");
+    let mut table = String::from("model,measure,n,mean,sd,epochs\n");
     let or_nothing = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     for row in rows {
         for (cell, measure) in row.cells.iter().zip(&MEASURES) {
             let epochs: Vec<String> = cell.epochs.iter().map(usize::to_string).collect();
             let key = if measure.is_accuracy || !judge.is_held_out { measure.key } else { "val_loss" };
             let fields = [
-                quoted(&row.key),
+                text::csv(&row.key),
                 key.to_string(),
                 row.n.to_string(),
                 or_nothing(cell.sample.map(|sample| sample.mean)),
                 or_nothing(cell.sample.and_then(|sample| sample.sd)),
                 epochs.join(" "),
             ];
-            text += &(fields.join(",") + "\n");
+            table += &(fields.join(",") + "\n");
         }
     }
-    text
-}
-
-/// A text as a field of CSV.
-pub fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
+    table
 }
 
 #[cfg(test)]
@@ -84,12 +80,5 @@ mod tests {
         assert!(csv(&rows, judge(false)).ends_with("a,test_loss,0,,,\n"));
         let text = csv(&rows, judge(true)) + &markdown(&rows, judge(true)) + &legend(judge(true));
         assert!(text.contains("a,val_loss,0,,,\n") && !text.contains("test"), "{text}");
-    }
-
-    #[test]
-    fn fields_are_quoted_where_they_must_be() {
-        assert_eq!(quoted("CPU, 4 threads"), "\"CPU, 4 threads\"");
-        assert_eq!(quoted("5\" \u{d7} 3"), "\"5\"\" \u{d7} 3\"");
-        assert_eq!(quoted("best"), "best");
     }
 }

@@ -15,9 +15,10 @@ use crate::cli::train::Record;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use shadegrad::data::{Dataset, sheet};
-use shadegrad::files::replace_file;
+use shadegrad::files::replace_own_file;
 use shadegrad::machine::Device;
 use shadegrad::table::grouped;
+use shadegrad::text::{brief, markdown};
 use shadegrad::{Error, Result};
 use std::io::Write;
 use std::path::Path;
@@ -48,8 +49,9 @@ pub struct Judge {
 }
 
 impl Frame<'_> {
-    pub fn save(&self, name: &str, text: &str) -> Result<()> {
-        replace_file(&self.out.join(name), |file| file.write_all(text.as_bytes()))
+    /// Writes a file of the report. Like its runs, a study may come from somebody else: links in it are not followed.
+    pub fn save(&self, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
+        replace_own_file(&self.out.join(name), |file| file.write_all(content.as_ref()))
     }
 
     /// The first run there is. Fails if there is none, or if they are on different data: means over them would say nothing.
@@ -67,7 +69,7 @@ impl Frame<'_> {
             let is_other =
                 here.checksum.as_ref().zip(there.checksum.as_ref()).is_some_and(|(here, there)| here != there);
             if is_other || sizes(&first.record) != sizes(there) {
-                let problem = format!("a run on other data than {}: {}", like.folder.display(), there.data);
+                let problem = format!("a run on other data than {}: {}", like.folder.display(), brief(&there.data));
                 return Err(Error::file(&run.folder, format!("{problem}; remove one of them, or give another --out")));
             }
         }
@@ -86,9 +88,9 @@ impl Frame<'_> {
         let mut content = page::paragraph(warning);
         for entry in entries.iter().filter(|entry| !entry.runs.is_empty()) {
             let sheet = pictures::worst(device, &entry.runs, set)?;
-            let path = self.out.join(format!("worst-{}.png", entry.subject.key));
-            sheet::save(&sheet, &path)?;
-            let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+            let name = format!("worst-{}.png", entry.subject.key);
+            let bytes = sheet::png(&sheet).map_err(Error::io("draw", self.out.join(&name)))?;
+            self.save(&name, &bytes)?;
             let title = page::escape(&entry.subject.title);
             content += &format!(
                 "<h3>{title}</h3>\n<div class=\"panel sheet\" role=\"region\" tabindex=\"0\" aria-label=\"The worst digits of \
@@ -148,7 +150,10 @@ pub fn missing(entries: &[&Entry]) -> String {
 pub fn missing_markdown(entries: &[&Entry]) -> String {
     match lacking(entries) {
         lacking if lacking.is_empty() => String::new(),
-        lacking => format!("\n## Not finished\n\n- {}\n", lacking.join("\n- ")),
+        lacking => {
+            let lines: String = lacking.iter().map(|line| format!("- {}\n", markdown(line))).collect();
+            format!("\n## Not finished\n\n{lines}")
+        }
     }
 }
 

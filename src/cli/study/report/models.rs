@@ -11,6 +11,7 @@ use crate::cli::study::runs::Run;
 use crate::cli::study::table::Row;
 use shadegrad::network::Network;
 use shadegrad::table::{Align, Table, grouped};
+use shadegrad::text;
 use shadegrad::{Result, version};
 
 /// What such a report tells of.
@@ -67,22 +68,22 @@ impl Report<'_> {
 
     fn markdown(&self, entries: &[&Entry], found: &Found<'_>) -> String {
         let Found { first, judge, rows, costs, recipes } = found;
-        let mut text = format!(
-            "# {}\n\n{}, {} training images; judged by {}; shadegrad {}, {}. `{}`\n\n",
-            self.title(),
-            first.record.data,
+        let mut page = format!(
+            "# {}\n\n{}, {} training images; judged by {}; shadegrad {}, {}. {}\n\n",
+            text::markdown(&self.title()),
+            text::markdown(&first.record.data),
             grouped(first.record.train_images as u64),
             judge.words(),
             env!("CARGO_PKG_VERSION"),
             today(),
-            self.frame.command
+            text::markdown_code(&self.frame.command, false)
         );
-        text += &format!("{}\n{}\n", measured::markdown(rows, *judge), measured::legend(*judge));
-        text += &format!("\n## Cost\n\n{}\n{}\n\n## Recipes\n\n", cost::markdown(costs), cost::LEGEND);
+        page += &format!("{}\n{}\n", measured::markdown(rows, *judge), measured::legend(*judge));
+        page += &format!("\n## Cost\n\n{}\n{}\n\n## Recipes\n\n", cost::markdown(costs), cost::LEGEND);
         for (entry, recipe) in entries.iter().zip(recipes) {
-            text += &format!("- {}: {recipe}.\n", entry.subject.title);
+            page += &format!("- {}: {}.\n", text::markdown(&entry.subject.title), text::markdown(recipe));
         }
-        text + &missing_markdown(entries)
+        page + &missing_markdown(entries)
     }
 
     fn html(&self, entries: &[&Entry], found: &Found<'_>, drawn: &Drawn) -> Result<String> {

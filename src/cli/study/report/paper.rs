@@ -10,6 +10,7 @@ use crate::cli::study::runs::Run;
 use crate::cli::study::table::{self, Row};
 use crate::cli::study::{DESCENT, page};
 use shadegrad::table::{Align, Table, grouped};
+use shadegrad::text::{markdown, markdown_code};
 use shadegrad::{Result, version};
 
 /// What a report of the paper's networks tells of.
@@ -99,7 +100,8 @@ impl Report<'_> {
         );
         text += &format!("\n{}\n", table::LEGEND);
         if !comparisons.is_empty() {
-            let about: String = self.comparisons.iter().map(|entry| format!("- {}\n", about(&entry.subject))).collect();
+            let about: String =
+                self.comparisons.iter().map(|entry| format!("- {}\n", markdown(&about(&entry.subject)))).collect();
             text += &format!(
                 "\n## Systems that the paper compares itself with\n\n{}\n{about}",
                 table::markdown(comparisons, "reported")
@@ -114,14 +116,14 @@ impl Report<'_> {
     fn summary(&self, first: &Run) -> String {
         format!(
             "{}, {} training and {} test images; stochastic gradient descent, batches of {BATCH_SIZE}, {}; \
-             shadegrad {}, {}. `{}`",
-            first.record.data,
+             shadegrad {}, {}. {}",
+            markdown(&first.record.data),
             grouped(first.record.train_images as u64),
             grouped(first.record.validation_images as u64),
             self.descent.words(),
             env!("CARGO_PKG_VERSION"),
             today(),
-            self.frame.command
+            markdown_code(&self.frame.command, false)
         )
     }
 

@@ -1,0 +1,190 @@
+//! Strings that come from files, drivers and command lines, made safe for where they are shown: a terminal, an SVG, Markdown
+//! or CSV. HTML is escaped where the pages are made.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Whether a character is none to be seen: a control character, which a terminal may obey and XML does not allow; a mark
+/// that changes the direction of the text around it, so that it reads as something else; or no character at all.
+fn is_hidden(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(letter, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Writes hidden characters as `\u001b`, which is also how JSON writes them: a line of JSON means the same afterwards.
+fn shown(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let is_escaped = |letter: char| is_hidden(letter) && !is_kept(letter);
+    if !text.chars().any(is_escaped) {
+        return text.into();
+    }
+    let mut shown = String::new();
+    for letter in text.chars() {
+        if is_escaped(letter) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(letter));
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown.into()
+}
+
+/// Text of several lines that can be shown anywhere: control characters other than line feeds and tabs, and marks that
+/// change the direction of text, are written as `\u001b`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    shown(text, |letter| letter == '\n' || letter == '\t')
+}
+
+/// The same within a line: line feeds and tabs are written as `\u000a` and `\u0009` too, so that no string can look like a
+/// line of the program's own.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    shown(text, |_| false)
+}
+
+/// What is wrong with a TOML file, with an excerpt of it. Keys and values of the file may hold line feeds; those are written
+/// out, so that no line of the message is the file's alone.
+pub fn toml_problem(error: &toml::de::Error) -> String {
+    let message = error.message();
+    error.to_string().trim_end().replace(message, &one_line(message))
+}
+
+/// The beginning of a text that is repeated in an error: what a file holds may be longer than anybody reads.
+pub fn brief(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        None => one_line(text).into_owned(),
+        Some((end, _)) => format!("{}…", one_line(&text[..end])),
+    }
+}
+
+/// Text within a paragraph, heading or table of Markdown, in which nothing is markup.
+pub fn markdown(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in one_line(text).chars() {
+        if "\\`*[]<>|&#~".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
+/// Text as code within a paragraph of Markdown, or, where `in_table`, within a cell of a table.
+pub fn markdown_code(text: &str, in_table: bool) -> String {
+    let text = one_line(text);
+    let text = if in_table { text.replace('|', "\\|") } else { text.into_owned() };
+    let fence = "`".repeat(longest_run(&text) + 1);
+    // Spaces keep backticks at the ends apart from the fence, and are not shown.
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// Text as a block of Markdown that is shown letter by letter. It ends with a line feed.
+pub fn markdown_block(text: &str) -> String {
+    let fence = "`".repeat((longest_run(text) + 1).max(3));
+    let text = printable(text);
+    format!("{fence}text\n{}\n{fence}\n", text.trim_end_matches('\n'))
+}
+
+/// Of backticks.
+fn longest_run(text: &str) -> usize {
+    text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// What a formula begins with, in full width too.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// A text as a field of CSV: in quotes where it needs them. A spreadsheet takes what begins with `=`, `+`, `-` or `@` for a
+/// formula, so an apostrophe is put before it, as people do who type such a text into one.
+pub fn csv(text: &str) -> String {
+    let text = one_line(text);
+    let is_formula = text.trim_start().starts_with(FORMULA);
+    let text = if is_formula { format!("'{text}") } else { text.into_owned() };
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_written_out() {
+        let text = "red \u{1b}[31m, \u{9b}31m, back\u{8}, turned \u{202e}gnp.exe\u{202c}, \u{200f}\u{2066}, end\r\n\tnext\u{7f}";
+        assert_eq!(
+            printable(text),
+            "red \\u001b[31m, \\u009b31m, back\\u0008, turned \\u202egnp.exe\\u202c, \\u200f\\u2066, end\\u000d\n\tnext\\u007f"
+        );
+        assert_eq!(one_line("a\nb\tc\u{2028}"), "a\\u000ab\\u0009c\\u2028");
+        // Letters of any script stay, and so does what holds them together.
+        for plain in ["llvmpipe (LLVM 15.0.6, 256 bits)", "größe", "数字", "\u{1f469}\u{200d}\u{1f52c}", ""] {
+            assert!(matches!(printable(plain), Cow::Borrowed(same) if same == plain));
+            assert_eq!(one_line(plain), plain);
+        }
+    }
+
+    #[test]
+    fn what_is_repeated_is_not_endless() {
+        assert_eq!(brief("a\nb"), "a\\u000ab");
+        assert_eq!(brief(&"é".repeat(80)), "é".repeat(80));
+        assert_eq!(brief(&"é".repeat(81)), "é".repeat(80) + "…");
+    }
+
+    #[test]
+    fn a_key_of_toml_makes_no_line_of_its_own() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        let error = toml::from_str::<Nothing>("\"a\\nerror: b\" = 1").unwrap_err();
+        let problem = toml_problem(&error);
+        assert!(error.to_string().contains("\nerror: b") && !problem.contains("\nerror: b"), "{problem}");
+        assert!(problem.contains("line 1, column 1") && problem.contains("a\\u000aerror: b"), "{problem}");
+    }
+
+    #[test]
+    fn json_means_the_same_when_it_is_printed() {
+        let text = "\u{1b}\u{202e}\u{7f}\u{9b}\u{feff}\u{ffff}\"\\";
+        let line = serde_json::to_string(text).unwrap();
+        let shown = printable(&line);
+        assert!(shown.is_ascii(), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+    }
+
+    #[test]
+    fn markdown_stays_text() {
+        assert_eq!(
+            markdown("a|b <img src=x> [c](d) `e` *f* &lt; g\\h"),
+            r"a\|b \<img src=x\> \[c\](d) \`e\` \*f\* \&lt; g\\h"
+        );
+        assert_eq!(markdown("a\n# b\u{1b}"), r"a\\u000a\# b\\u001b");
+        assert_eq!(markdown("my_net-2 (v1.5)"), "my_net-2 (v1.5)");
+    }
+
+    #[test]
+    fn code_of_markdown_ends_where_it_ends() {
+        assert_eq!(markdown_code("train --model a|b", false), "`train --model a|b`");
+        assert_eq!(markdown_code("a|b", true), r"`a\|b`");
+        assert_eq!(markdown_code("a `` b", false), "```a `` b```");
+        assert_eq!(markdown_code("`a`", false), "`` `a` ``");
+        assert_eq!(markdown_block("a\n```\nb\u{1b}\n"), "````text\na\n```\nb\\u001b\n````\n");
+        assert_eq!(markdown_block("a"), "```text\na\n```\n");
+    }
+
+    #[test]
+    fn fields_of_csv_are_quoted_where_they_must_be() {
+        for (text, field) in [
+            ("best", "best"),
+            ("CPU, 4 threads", "\"CPU, 4 threads\""),
+            ("5\" \u{d7} 3", "\"5\"\" \u{d7} 3\""),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1,A2)", "\"'@SUM(A1,A2)\""),
+            (" =1", "' =1"),
+            ("a\nb", "a\\u000ab"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("a=1", "a=1"),
+        ] {
+            assert_eq!(csv(text), field, "{text}");
+        }
+    }
+}
