@@ -11,8 +11,9 @@ pub use folder::{Checkpoints, Restored};
 
 use crate::error::{Error, Result};
 use crate::files::replace_file;
+use crate::memory;
 use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
-use crate::network::{Companion, Network, weights};
+use crate::network::{Companion, Network, Weights, weights};
 use crate::text::brief;
 use crate::train::{Progress, State, TrainOptions};
 use crate::tune::Choices;
@@ -72,8 +73,35 @@ impl Checkpoint {
         best.is_some_and(|best| best.step == *step)
     }
 
+    /// The same run in another state.
+    pub(crate) fn with_state(&self, state: State) -> Checkpoint {
+        let Checkpoint { program, network, options, data, device, choices, state: _ } = self;
+        Checkpoint {
+            program: program.clone(),
+            network: network.clone(),
+            options: options.clone(),
+            data: data.clone(),
+            device: device.clone(),
+            choices: choices.clone(),
+            state,
+        }
+    }
+
+    /// Fails where there is not enough memory for [`Checkpoint::to_bytes`].
+    fn check_room(&self) -> Result<()> {
+        let State { weights, companions, .. } = &self.state;
+        let values = companions.iter().map(|(_, values)| values).chain([weights]);
+        // What is put together, and the file that is made of it.
+        memory::check_room(2 * values.map(Weights::bytes).sum::<u64>(), "a checkpoint")
+    }
+
     /// Writes a file. One of that name stays whole until the new one is complete and on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be written, [`Error::Memory`] when there is not enough memory to put it together.
     pub fn save(&self, path: &Path) -> Result<()> {
+        self.check_room()?;
         let bytes = self.to_bytes();
         replace_file(path, |file| file.write_all(&bytes))
     }
@@ -81,6 +109,13 @@ impl Checkpoint {
     /// Reads a file that [`Checkpoint::save`] has written.
     pub fn load(path: &Path) -> Result<Checkpoint> {
         Checkpoint::from_bytes(&weights::read(path)?, path)
+    }
+
+    /// Whether a file that [`Checkpoint::save`] has written is whole.
+    pub(crate) fn check(path: &Path) -> Result<()> {
+        let bytes = weights::read(path)?;
+        let checked = tensors::parse(&bytes).and_then(|file| header(&file).map(|_| ()));
+        checked.map_err(|problem| Error::file(path, problem))
     }
 
     /// The same from a file's bytes; `origin` says in errors where they are from.
@@ -94,20 +129,27 @@ impl Checkpoint {
 
     /// The file's bytes: the same for the same checkpoint.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Checkpoint { program, network, options, data, device, choices, state } = self.clone();
-        let header =
-            Header { version: VERSION, program, options, data, device, choices, progress: state.progress.clone() };
-        let mut file = TensorFile::new(&network);
+        let Checkpoint { network, state, .. } = self;
+        let header = Header {
+            version: VERSION,
+            program: self.program.clone(),
+            options: self.options.clone(),
+            data: self.data.clone(),
+            device: self.device.clone(),
+            choices: self.choices.clone(),
+            progress: state.progress.clone(),
+        };
+        let mut file = TensorFile::new(network);
         match serde_json::to_string(&header) {
             Ok(text) => file.note(CHECKPOINT, text),
             Err(error) => unreachable!("numbers and words: {error}"),
         }
         // Who takes the file for one of weights gets those that were evaluated.
-        file.push(&network, state.model());
+        file.push(network, state.model());
         for (companion, values) in &state.companions {
             match companion {
-                Companion::Average => file.push_trained(&network, &state.weights),
-                _ => file.push_companion(*companion, &network, values),
+                Companion::Average => file.push_trained(network, &state.weights),
+                _ => file.push_companion(*companion, network, values),
             }
         }
         file.into_sealed_bytes()
@@ -120,6 +162,8 @@ impl Checkpoint {
             settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         let weights = file.weights(&network)?;
+        // What is copied below.
+        memory::check_room(2 * weights.bytes(), "a checkpoint").map_err(|error| error.to_string())?;
         let needed = if progress.step > 0 { options.companions() } else { Vec::new() };
         let trained = if needed.contains(&Companion::Average) { file.trained(&network)? } else { weights.clone() };
         let read = |companion| match companion {

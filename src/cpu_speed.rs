@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::fast::Instructions;
 use crate::kept::{self, Kept};
 use crate::machine::{Device, Machine, Section};
+use crate::memory;
 use crate::network::Network;
 use crate::ops::Step;
 use crate::train::TrainOptions;
@@ -83,6 +84,7 @@ fn measure(
     let few = DataPair { train: first(&data.train, batch), test: first(&data.test, 1), source: String::new() };
     let mut machine = Machine::new(device, options.compile(network, &few)?)?;
     let Some(train) = machine.compiled.tensors.train else { return Ok(None) };
+    memory::check_room(network.weight_bytes(), "the initial weights")?;
     machine.write_weights(&network.initialize(options.seed));
     machine.load_set(&train, &few.train);
     let steps = Step::epoch(batch, batch, 0, options.seed, options.learning_rate);

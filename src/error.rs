@@ -52,6 +52,9 @@ pub enum Error {
     /// The device went away, ran out of memory or did not answer; opened anew, it may work again.
     #[error("{0}")]
     DeviceLost(String),
+    /// The host has not enough memory; says what it was for and how many bytes that needs.
+    #[error("{0}")]
+    Memory(String),
     /// Training ran into a loss that is not finite.
     #[error("{0}")]
     NotFinite(String),

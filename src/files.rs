@@ -16,7 +16,8 @@ pub use whole::is_own_temporary;
 pub(crate) use whole::put_in_place;
 
 use crate::error::{Error, Result};
-use std::fs::File;
+use crate::memory;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -27,12 +28,21 @@ const LARGEST_TEXT: u64 = 64 << 20;
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger.
+/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger, [`Error::Memory`] when there is no memory for it.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let read = File::open(path).and_then(|file| read_up_to(file, most));
-    match read.map_err(Error::io("read", path))? {
-        Some(bytes) => Ok(bytes),
-        None => Err(too_large(path, most)),
+    bytes_of(path, File::open(path).and_then(|file| read_up_to(file, most)), most)
+}
+
+/// What came of reading a file of at most `most` bytes.
+fn bytes_of(path: &Path, read: io::Result<Option<Vec<u8>>>, most: u64) -> Result<Vec<u8>> {
+    match read {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(too_large(path, most)),
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+            let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+            Err(memory::lacking(size, &path.display().to_string()))
+        }
+        Err(error) => Err(Error::io("read", path)(error)),
     }
 }
 

@@ -4,11 +4,16 @@
 //! and written anew.
 
 use crate::error::{Error, Result};
-use crate::files::{Links, check_own_file, read_own_text, replace_file};
+use crate::files::{Links, beside, check_own_file, read_own_text, replace_file};
+use crate::lock::Lock;
 use serde::{Serialize, de::DeserializeOwned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long another process may take to change a file. It takes some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `$SHADEGRAD_CACHE`, else `shadegrad` in the system's folder for caches.
 pub(crate) fn folder() -> Option<PathBuf> {
@@ -16,6 +21,19 @@ pub(crate) fn folder() -> Option<PathBuf> {
         Some(folder) if !folder.is_empty() => Some(folder.into()),
         _ => dirs::cache_dir().map(|folder| folder.join("shadegrad")),
     }
+}
+
+/// Keeps other processes from changing a file in the user's cache folder until this is dropped, so that nothing of what they
+/// write is lost. The folder is made if need be.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the folder cannot be written, [`Error::File`] when another process does not come to an end with it.
+pub(crate) fn locked(path: &Path) -> Result<Lock> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    Lock::wait(&beside(path, ".lock"), Links::Follow, Some(PATIENCE), || ())
 }
 
 /// Whether an entry can be used.
@@ -27,14 +45,15 @@ pub(crate) struct Kept<T> {
     path: Option<PathBuf>,
     is_sound: IsSound<T>,
     entries: BTreeMap<String, T>,
-    changed: bool,
+    /// The keys of those that are not written yet.
+    changed: BTreeSet<String>,
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
     /// Those of a file; none where there is none, or a damaged one. Without a path nothing is kept.
     pub fn open(path: Option<PathBuf>, is_sound: IsSound<T>) -> Kept<T> {
         let entries = path.as_deref().and_then(|path| read(path, is_sound)).unwrap_or_default();
-        Kept { path, is_sound, entries, changed: false }
+        Kept { path, is_sound, entries, changed: BTreeSet::new() }
     }
 
     /// Where it lies.
@@ -49,22 +68,21 @@ impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
 
     /// Remembers.
     pub fn insert(&mut self, key: String, entry: T) {
+        self.changed.insert(key.clone());
         self.entries.insert(key, entry);
-        self.changed = true;
     }
 
-    /// Writes what was learned; what another process wrote meanwhile stays.
+    /// Writes what was learned; what other processes have written stays.
     pub fn save(&mut self) -> Result<()> {
-        let Some(path) = self.path.as_deref().filter(|_| self.changed) else { return Ok(()) };
+        let Some(path) = self.path.as_deref().filter(|_| !self.changed.is_empty()) else { return Ok(()) };
+        let _lock = locked(path)?;
         let mut all = read(path, self.is_sound).unwrap_or_default();
-        all.extend(self.entries.clone());
+        let learned = self.changed.iter().filter_map(|key| self.entries.get_key_value(key));
+        all.extend(learned.map(|(key, entry)| (key.clone(), entry.clone())));
         let text = serde_json::to_string_pretty(&all).map_err(|error| Error::file(path, error.to_string()))?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        }
         check_own_file(path, Links::Follow)?;
         replace_file(path, |file| file.write_all(text.as_bytes()))?;
-        self.changed = false;
+        self.changed.clear();
         Ok(())
     }
 }
@@ -83,6 +101,44 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], is_sound: IsSound<T>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Locks are of open files, so threads stand for processes.
+    #[test]
+    fn nothing_is_lost_when_many_write_at_once() {
+        const WRITERS: usize = 8;
+        const ENTRIES: usize = 10;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept.json");
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let path = path.clone();
+                scope.spawn(move || {
+                    for entry in 0..ENTRIES {
+                        let mut kept = Kept::open(Some(path.clone()), |_: &usize| true);
+                        kept.insert(format!("{writer} {entry}"), entry);
+                        kept.save().unwrap();
+                    }
+                });
+            }
+        });
+        let kept = Kept::open(Some(path), |_: &usize| true);
+        assert_eq!(kept.entries.len(), WRITERS * ENTRIES);
+    }
+
+    #[test]
+    fn what_another_has_learned_of_a_known_entry_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Kept::open(Some(folder.path().join("kept.json")), |_: &f64| true);
+        let mut first = open();
+        first.insert("a".into(), 1.0);
+        first.save().unwrap();
+        let (mut one, mut other) = (open(), open());
+        other.insert("a".into(), 2.0);
+        other.save().unwrap();
+        one.insert("b".into(), 3.0);
+        one.save().unwrap();
+        assert_eq!((open().get("a"), open().get("b")), (Some(&2.0), Some(&3.0)));
+    }
 
     #[test]
     fn entries_survive_and_damage_does_not_matter() {

@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::files::{Links, read_own_text_if_there, replace_file};
 use crate::gpu::Gpu;
+use crate::kept;
 use crate::text::toml_problem;
 use crate::verify::Launch;
 use serde::{Deserialize, Serialize};
@@ -111,25 +112,29 @@ impl KnownBad {
     /// Writes what a verification has found to the list in a cache folder: `found` is added, and what an earlier one had
     /// found of `cleared` is taken out. The list is written only if that changes it; says whether it was.
     pub fn remember(folder: &Path, gpu: &Gpu, found: &[Entry], cleared: &[Launch]) -> Result<bool> {
-        let path = KnownBad::path(folder);
-        let before = read(folder)?;
         let (adapter, driver) = (gpu.info.name.as_str(), gpu.driver());
         let is_cleared = |entry: &Entry| {
             let same_device = entry.adapter == adapter && entry.driver == driver;
             entry.sources.is_some() && same_device && cleared.iter().any(|launch| entry.is_about(launch))
         };
-        let mut bad: Vec<Entry> = before.iter().filter(|entry| !is_cleared(entry)).cloned().collect();
-        for entry in found {
-            let same = |known: &Entry| Entry { reason: String::new(), ..known.clone() };
-            if !bad.iter().any(|known| same(known) == same(entry)) {
-                bad.push(entry.clone());
+        let change = |before: &[Entry]| {
+            let mut bad: Vec<Entry> = before.iter().filter(|entry| !is_cleared(entry)).cloned().collect();
+            for entry in found {
+                let same = |known: &Entry| Entry { reason: String::new(), ..known.clone() };
+                if !bad.iter().any(|known| same(known) == same(entry)) {
+                    bad.push(entry.clone());
+                }
             }
-        }
-        if bad == before {
+            (bad != before).then_some(bad)
+        };
+        // A folder that cannot be written does not matter where nothing is to be written.
+        if change(&read(folder)?).is_none() {
             return Ok(false);
         }
+        let path = KnownBad::path(folder);
+        let _lock = kept::locked(&path)?;
+        let Some(bad) = change(&read(folder)?) else { return Ok(false) };
         let text = toml::to_string(&File { bad }).map_err(|error| Error::file(&path, error.to_string()))?;
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         replace_file(&path, |file| file.write_all(text.as_bytes()))?;
         Ok(true)
     }

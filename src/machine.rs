@@ -12,9 +12,10 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::fast::{self, Instructions, Team};
 use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Recording, missing_driver_remedy};
+use crate::memory::{self, bytes_of};
 use crate::network::{Compiled, DataTensors};
 use crate::ops::{self, Choose, Settings, Step};
-use crate::plan::{Pass, Region, TensorId};
+use crate::plan::{Pass, Plan, Region, TensorId};
 use crate::reference;
 use crate::tune::Choices;
 use std::fmt;
@@ -218,6 +219,9 @@ pub enum Section {
     Predict,
 }
 
+/// Words that are written at once, so that a data set is not held twice more.
+const PIECE: usize = 1 << 18;
+
 /// Steps that a CPU takes at once: enough to make the wait between two runs of them short.
 const MOST_STEPS: usize = 64;
 
@@ -256,10 +260,12 @@ impl Machine {
         let gpu = match &device.kind {
             Kind::Gpu(gpu) => gpu,
             Kind::Cpu(team) => {
-                let machine = fast::Machine::new(team.clone(), &compiled.plan);
+                let machine = fast::Machine::new(team.clone(), &compiled.plan)?;
                 return Ok(Machine { compiled, backend: Backend::Cpu(machine) });
             }
             Kind::Reference => {
+                let len = compiled.plan.storages.iter().map(|storage| storage.len).sum();
+                memory::check_room(bytes_of::<f32>(len), fast::TENSORS)?;
                 let machine = reference::Machine::new(&compiled.plan);
                 return Ok(Machine { compiled, backend: Backend::Reference(machine) });
             }
@@ -293,11 +299,11 @@ impl Machine {
                     programs[section as usize].submit(gpu, memory, chunk)?;
                 }
             }
-            Backend::Cpu(machine) => machine.run(&self.compiled.plan, passes, steps),
+            Backend::Cpu(machine) => machine.run(&self.compiled.plan, passes, steps)?,
             Backend::Reference(machine) => {
                 for step in steps {
                     for pass in passes {
-                        machine.run(&self.compiled.plan, pass, *step);
+                        run_reference(machine, &self.compiled.plan, pass, *step)?;
                     }
                 }
             }
@@ -316,10 +322,13 @@ impl Machine {
     /// Puts a data set on the device, in its own order.
     pub fn load_set(&mut self, to: &DataTensors, set: &Dataset) {
         self.write_bytes(to.images, &set.images);
-        let labels: Vec<u32> = set.labels.iter().map(|label| u32::from(*label)).collect();
-        self.write_int(to.labels, &labels);
-        let order: Vec<u32> = (0..set.len() as u32).collect();
-        self.write_int(to.order, &order);
+        for first in (0..set.len()).step_by(PIECE) {
+            let labels = &set.labels[first..set.len().min(first + PIECE)];
+            let order: Vec<u32> = (first as u32..).take(labels.len()).collect();
+            self.write_int_at(to.order, first, &order);
+            let labels: Vec<u32> = labels.iter().map(|label| u32::from(*label)).collect();
+            self.write_int_at(to.labels, first, &labels);
+        }
     }
 
     fn region(&self, id: TensorId, part: Range<usize>) -> Region {
@@ -346,8 +355,6 @@ impl Machine {
     /// Overwrites the first bytes of an integer tensor: four to a word, the first in the lowest bits.
     pub fn write_bytes(&mut self, id: TensorId, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<4>();
-        // In pieces, so that a data set is not held twice more.
-        const PIECE: usize = 1 << 18;
         for (index, piece) in words.chunks(PIECE).enumerate() {
             let words: Vec<u32> = piece.iter().map(|word| u32::from_le_bytes(*word)).collect();
             self.write_int_at(id, index * PIECE, &words);
@@ -373,8 +380,8 @@ impl Machine {
         let region = self.region(id, part);
         match &mut self.backend {
             Backend::Gpu { gpu, memory, .. } => Ok(bytemuck::pod_collect_to_vec(&memory.read(gpu, region).await?)),
-            Backend::Cpu(machine) => Ok(machine.real(region).to_vec()),
-            Backend::Reference(machine) => Ok(machine.real(region).to_vec()),
+            Backend::Cpu(machine) => memory::copied(machine.real(region), READ),
+            Backend::Reference(machine) => memory::copied(machine.real(region), READ),
         }
     }
 
@@ -383,10 +390,24 @@ impl Machine {
         let region = self.region(id, part);
         match &mut self.backend {
             Backend::Gpu { gpu, memory, .. } => Ok(bytemuck::pod_collect_to_vec(&memory.read(gpu, region).await?)),
-            Backend::Cpu(machine) => Ok(machine.int(region).to_vec()),
-            Backend::Reference(machine) => Ok(machine.int(region).to_vec()),
+            Backend::Cpu(machine) => memory::copied(machine.int(region), READ),
+            Backend::Reference(machine) => memory::copied(machine.int(region), READ),
         }
     }
+}
+
+/// What [`Machine::read`] needs memory for, in errors.
+const READ: &str = "a copy of a tensor";
+
+/// Runs one pass of the reference, if there is memory for what it puts aside meanwhile: copies in `f64` of all its tensors,
+/// and one more of its largest input, rearranged.
+fn run_reference(machine: &mut reference::Machine<f32>, plan: &Plan, pass: &Pass, step: Step) -> Result<()> {
+    let len = |id: &TensorId| plan.get(*id).region.len;
+    let largest = pass.inputs.iter().map(len).max().unwrap_or_default();
+    let all: usize = pass.inputs.iter().chain(&pass.outputs).map(len).sum();
+    memory::check_room(bytes_of::<f64>(all + largest), &pass.label)?;
+    machine.run(plan, pass, step);
+    Ok(())
 }
 
 /// The dispatches of a section.

@@ -26,6 +26,7 @@ use crate::data::{DataPair, order::Order};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluator;
 use crate::machine::{Device, Machine, Section};
+use crate::memory;
 use crate::network::{Network, ScoreTensors, Weights};
 use crate::ops::Step;
 use crate::profile::Profile;
@@ -71,6 +72,7 @@ impl<'a> Trainer<'a> {
         options: TrainOptions,
         initial: Option<&Weights>,
     ) -> Result<Trainer<'a>> {
+        memory::check_room(network.weight_bytes(), "the initial weights")?;
         let weights = initial.cloned().unwrap_or_else(|| network.initialize(options.seed));
         let start = Checkpoint {
             program: env!("CARGO_PKG_VERSION").to_string(),
@@ -134,7 +136,7 @@ impl<'a> Trainer<'a> {
             )));
         }
         self.machine.write_weights(weights);
-        self.machine.write_companions(weights, companions);
+        self.machine.write_companions(weights, companions)?;
         self.progress = progress.clone();
         Ok(())
     }
@@ -191,7 +193,7 @@ impl<'a> Trainer<'a> {
     pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
         let state = self.state().await?;
         match find_nan::not_finite(&state) {
-            None => Ok(Checkpoint { state, ..self.saved.clone() }),
+            None => Ok(self.saved.with_state(state)),
             Some(value) => Err(self.not_finite("a weight after step", self.progress.step, f64::from(value))),
         }
     }
@@ -244,6 +246,8 @@ impl<'a> Trainer<'a> {
 
     /// What is left of the epoch, or of what `max_steps` allows of it.
     async fn epoch(&mut self, observer: &mut Observer<'_>) -> Result<ControlFlow<()>> {
+        let (images, steps) = (self.data.train.len() as u64, self.epoch_steps() as u64);
+        memory::check_room(8 * images + 2 * size_of::<Step>() as u64 * steps, "the order of an epoch")?;
         if let Some(train) = self.machine.compiled.tensors.train {
             self.machine.write_int(train.order, &self.order.epoch(self.progress.epochs));
         }

@@ -194,6 +194,41 @@ fn ctrl_c_keeps_what_was_measured() {
     assert!(!row.contains("failed"), "{out}");
 }
 
+/// Killed, the parent tells nobody; the measurement must not go on without it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_measurement_ends_with_its_parent() {
+    use std::time::Duration;
+    let place = Place::new();
+    let mut bench = place
+        .command("bench --model tiny.toml --devices cpu --seconds 3600 --repeats 1 --batch 10")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let wait = |done: &mut dyn FnMut() -> bool| {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(60), "nothing happens");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let mut id = String::new();
+    wait(&mut || {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", bench.id())).unwrap_or_default();
+        id = children.split_whitespace().next().unwrap_or_default().to_string();
+        // Only when it is that program: a child is at first a copy of its parent.
+        fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains("one"))
+    });
+    // By then it measures.
+    std::thread::sleep(Duration::from_millis(300));
+    bench.kill().unwrap();
+    bench.wait().unwrap();
+    let state = || fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // Whoever takes over from the parent may not ask for its status at once.
+    wait(&mut || state().rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z')));
+}
+
 /// `kill` tells the parent alone; the measurement must not go on without it.
 #[cfg(target_os = "linux")]
 #[test]

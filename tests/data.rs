@@ -345,6 +345,7 @@ impl Case {
         let mut story = Vec::new();
         let mut tell = |progress: Progress<'_>| {
             story.push(match progress {
+                Progress::Waiting(_) => "waiting".into(),
                 Progress::Kept(_) => "kept".into(),
                 Progress::Started { have, total, .. } => format!("from {have} of {total:?}"),
                 Progress::Advanced(_) => return,
@@ -537,6 +538,20 @@ fn a_body_without_end_is_cut_at_the_cap() {
     assert!(fetched.is_err());
     assert!(story[1].contains("sends more than the 7098 bytes this file can have"), "{story:?}");
     assert!(listing(case.dir.path()).is_empty());
+}
+
+/// Locks are of open files, so threads stand for processes. One of them downloads, and all have the file.
+#[test]
+fn five_downloads_into_one_folder_do_not_disturb_each_other() {
+    let case = Case::new();
+    let server = Server::new(Manner::Ranges, &case.packed());
+    let kept = std::thread::scope(|scope| {
+        let downloads: Vec<_> = (0..5).map(|_| scope.spawn(|| case.fetch(&[&server]).0.unwrap())).collect();
+        downloads.into_iter().map(|download| download.join().unwrap()).filter(|kept| *kept).count()
+    });
+    assert_eq!(kept, 4);
+    assert_eq!(server.ranges(), [""]);
+    case.assert_in_place();
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn machine(device: &Device, compiled: Compiled) -> Machine {
     let mut machine = Machine::new(device, compiled).unwrap();
     let weights = model().initialize(1);
     machine.write_weights(&weights);
-    machine.write_companions(&weights, &[]);
+    machine.write_companions(&weights, &[]).unwrap();
     let tensors = machine.compiled.tensors.clone();
     machine.load_set(&tensors.train.unwrap(), &set("train"));
     machine.load_set(&tensors.test.unwrap(), &set("test"));

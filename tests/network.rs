@@ -418,7 +418,7 @@ fn a_step_of_every_preset_on_the_cpu_is_that_of_the_reference() {
         let network = Network::open(preset.name).unwrap();
         let compiled = network.compile(&every_section(7)).unwrap();
         let (plan, tensors) = (&compiled.plan, &compiled.tensors);
-        let mut cpu = fast::Machine::new(team.clone(), plan);
+        let mut cpu = fast::Machine::new(team.clone(), plan).unwrap();
         let mut expected = reference::Machine::<f64>::new(plan);
         for (id, values) in tensors.parameters.iter().zip(network.initialize(1).values) {
             let region = plan.get(*id).region;
@@ -434,7 +434,7 @@ fn a_step_of_every_preset_on_the_cpu_is_that_of_the_reference() {
             expected.int(region).copy_from_slice(&words);
         }
         let step = Step { seed_low: 5, step: 1, first: 2, count: 5, slot: 3, learning_rate: 0.1, ..Step::default() };
-        cpu.run(plan, &compiled.train, &[step]);
+        cpu.run(plan, &compiled.train, &[step]).unwrap();
         for pass in &compiled.train {
             expected.run(plan, pass, step);
         }

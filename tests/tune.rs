@@ -198,11 +198,11 @@ fn a_fault_of_another_device_is_its_own() {
                 }
             }
         };
-        let trial = Trial::new(&other, &team, &compiled, pass);
+        let trial = Trial::new(&other, &team, &compiled, pass).unwrap();
         trial.run_tampered(&plain(), too_many_groups).await.unwrap_err();
         assert!(other.check("now").is_err());
         gpu().check("now").unwrap();
-        let verdict = Trial::new(gpu(), &team, &compiled, pass).run(&plain()).await.unwrap();
+        let verdict = Trial::new(gpu(), &team, &compiled, pass).unwrap().run(&plain()).await.unwrap();
         assert!(matches!(verdict, Verdict::Right(_)), "{verdict:?}");
     });
 }
@@ -213,7 +213,7 @@ fn a_wrong_candidate_is_refused() {
     let pass = compiled.train.iter().find(|pass| pass.label == "conv2.backward_weight").unwrap();
     pollster::block_on(async {
         let team = Arc::new(Team::new(None, Instructions::best()).unwrap());
-        let trial = Trial::new(gpu(), &team, &compiled, pass);
+        let trial = Trial::new(gpu(), &team, &compiled, pass).unwrap();
         for settings in [plain(), mirrored()] {
             let verdict = trial.run(&settings).await.unwrap();
             assert!(matches!(verdict, Verdict::Right(seconds) if seconds > 0.0), "{verdict:?}");
@@ -250,7 +250,7 @@ fn a_wrong_cpu_engine_is_what_gets_named() {
     let pass = compiled.train.iter().find(|pass| pass.label == "conv2.backward_weight").unwrap();
     pollster::block_on(async {
         let team = Arc::new(Team::new(None, Instructions::best()).unwrap());
-        let mut trial = Trial::new(gpu(), &team, &compiled, pass);
+        let mut trial = Trial::new(gpu(), &team, &compiled, pass).unwrap();
         assert_eq!((trial.run(&plain()).await.unwrap().is_right(), trial.cpu_fault()), (true, None));
         trial.tamper_with_cpu(break_cpu);
         assert!(trial.run(&plain()).await.unwrap().is_right());

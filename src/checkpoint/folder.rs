@@ -3,6 +3,7 @@
 use super::Checkpoint;
 use crate::error::{Error, Result};
 use crate::files::{Links, check_own_file, check_own_folder, replace_own_file};
+use crate::network::weights;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -65,6 +66,14 @@ impl Checkpoints {
         })
     }
 
+    /// Whether the last one is there and whole. It takes no more memory than the file has bytes.
+    pub fn check_last(&self) -> Result<()> {
+        match self.steps()?.pop() {
+            Some(last) => Checkpoint::check(&last),
+            None => Err(Error::file(&self.folder, "expected a checkpoint, found none")),
+        }
+    }
+
     /// This one. What is written from now on follows it: [`Checkpoints::save`] removes those that have gone on from it.
     pub fn load(&mut self, path: &Path) -> Result<Restored> {
         check_own_file(path, Links::Refuse)?;
@@ -118,9 +127,10 @@ fn step_of(path: &Path) -> Option<usize> {
 
 /// A disk may say that all is well and keep something else.
 fn write_and_compare(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
+    checkpoint.check_room()?;
     let bytes = checkpoint.to_bytes();
     replace_own_file(path, |file| file.write_all(&bytes))?;
-    let found = fs::read(path).map_err(Error::io("read back", path))?;
+    let found = weights::read(path)?;
     if found == bytes {
         return Ok(());
     }

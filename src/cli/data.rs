@@ -143,6 +143,9 @@ fn fetch(options: &FetchOptions) -> Result<()> {
         bar.set_style(style.progress_chars("━╸ "));
     }
     let fetched = fetch_mnist(&options.to, &MNIST_MIRRORS, &mut |progress| match progress {
+        Progress::Waiting(folder) => {
+            bar.suspend(|| errln!("another process downloads into {}; waiting for it", folder.display()));
+        }
         Progress::Kept(path) => bar.suspend(|| errln!("kept {}", path.display())),
         Progress::Started { url, have, total } => {
             bar.suspend(|| errln!("from {url}"));

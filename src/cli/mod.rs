@@ -10,6 +10,7 @@ pub mod output;
 mod predict;
 mod run_folder;
 mod shaders;
+mod signals;
 mod study;
 mod train;
 mod tune;
@@ -22,9 +23,8 @@ use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{CompileOptions, Network, Preset};
 use shadegrad::train::TrainOptions;
+use signals::stop_on_ctrl_c;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -148,26 +148,9 @@ fn model_help() -> String {
     format!("A preset ({}) or a network file that ends in .toml", Preset::names())
 }
 
-/// Set by the first Ctrl-C; the second ends the program. It is the same flag for everyone who asks, because a handler can
-/// be installed only once.
-fn stop_on_ctrl_c() -> Arc<AtomicBool> {
-    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    let flag = STOP.get_or_init(|| {
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = stop.clone();
-        // Without the handler Ctrl-C still ends the program, only without saving.
-        let _ = ctrlc::set_handler(move || {
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-        });
-        stop
-    });
-    flag.clone()
-}
-
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<ExitCode> {
+    signals::keep_file_size_an_error();
     match cli.command {
         // Those behind the name of the command.
         Command::Train(options) => train::run(*options, &std::env::args_os().skip(2).collect::<Vec<_>>()),

@@ -1,5 +1,6 @@
 //! The folder of a run: `run.toml`, `tune.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`, `checkpoints/`.
 
+use crate::cli::output::errln;
 use serde::{Serialize, de::DeserializeOwned};
 use shadegrad::checkpoint::{Checkpoint, Checkpoints, Restored};
 use shadegrad::evaluate::{Evaluation, confusion};
@@ -7,14 +8,16 @@ use shadegrad::files::{
     Links, check_own_file, is_own_temporary, open_own_file, read_own_file, read_own_text, read_own_text_if_there,
     replace_own_file,
 };
+use shadegrad::lock::Lock;
 use shadegrad::network::{Network, Weights};
 use shadegrad::text::toml_problem;
 use shadegrad::train::{EpochReport, Progress, metrics};
 use shadegrad::tune::Choices;
 use shadegrad::{Error, Result};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// The name of the weights' file in a run folder.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -36,14 +39,14 @@ pub struct RunFolder {
     path: PathBuf,
     metrics: File,
     checkpoints: Checkpoints,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl RunFolder {
     /// Refuses a folder that is there already, before any work is done for it.
     pub fn check_free(out: Option<&Path>) -> Result<()> {
         match out {
-            Some(path) if path.exists() => Err(taken(path)),
+            Some(path) if fs::exists(path).map_err(Error::io("look for", path))? => Err(taken(path)),
             _ => Ok(()),
         }
     }
@@ -64,19 +67,32 @@ impl RunFolder {
             }
             None => free_folder(Path::new("runs"), model)?,
         };
-        RunFolder::open(path)
+        RunFolder::open(path.clone()).inspect_err(|_| {
+            // Nobody is helped by a run folder with nothing in it.
+            for name in [METRICS_FILE, LOCK_FILE] {
+                let _ = fs::remove_file(path.join(name));
+            }
+            let _ = fs::remove_dir(path);
+        })
+    }
+
+    /// Removes a run that has failed before its first checkpoint: there is nothing in it to go on from.
+    pub fn abandon(self) {
+        let path = self.path.clone();
+        drop(self);
+        // The error that it failed with is told; where the folder cannot be removed, it stays.
+        let _ = discard(&path);
     }
 
     /// The folder of a run that is to go on, by its name or that of one of its checkpoints, and the checkpoint. Nothing
     /// of it changes before [`RunFolder::cut_back`].
     pub fn resume(run: &Path) -> Result<(RunFolder, Restored)> {
-        let of_checkpoint = run.is_file();
+        let of_checkpoint = fs::metadata(run).map_err(Error::io("read", run))?.is_file();
         let path = if of_checkpoint { run.ancestors().nth(2).unwrap_or(run) } else { run };
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let record = path.join(RECORD_FILE);
         check_own_file(&record, Links::Refuse)?;
-        if !record.is_file() {
-            fs::metadata(run).map_err(Error::io("read", run))?;
+        if !is_there(&record)? {
             let problem = "expected a run folder, or a checkpoint in the folder of its run: there is no run.toml";
             return Err(Error::file(path, problem));
         }
@@ -125,11 +141,25 @@ impl RunFolder {
     }
 
     /// Removes from `metrics.jsonl` what a run that goes on from here will write again, and what writes that were cut
-    /// short have left.
+    /// short have left. A file that is damaged is first kept under another name.
     pub fn cut_back(&mut self, to: &Progress) -> Result<()> {
         let path = self.path.join(METRICS_FILE);
         let text = read_metrics(&path)?;
-        self.metrics.set_len(metrics::until(&text, to).len() as u64).map_err(Error::io("cut", &path))?;
+        let kept = metrics::until(&text, to);
+        if let Some(damage) = metrics::damage(&text, to) {
+            let aside = self.set_aside(METRICS_FILE, &text)?;
+            errln!(
+                "warning: {}: {damage}; the file as it was is kept as {}, and the run goes on with the lines that are whole",
+                path.display(),
+                aside.display()
+            );
+        }
+        if text.starts_with(&kept) {
+            self.metrics.set_len(kept.len() as u64).map_err(Error::io("cut", &path))?;
+        } else {
+            let written = self.metrics.set_len(0).and_then(|()| self.metrics.write_all(&kept));
+            written.and_then(|()| self.metrics.sync_all()).map_err(Error::io("write", &path))?;
+        }
         for folder in [&self.path, &self.path.join(CHECKPOINTS)] {
             for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
                 let path = entry.map_err(Error::io("read", folder))?.path();
@@ -141,8 +171,26 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Writes the content of a damaged file to `<name>.damaged`, or where there is one already to `<name>.damaged-2` and so on,
+    /// and returns its path.
+    fn set_aside(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
+        let mut number = 1;
+        loop {
+            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+            let path = self.path.join(format!("{name}.damaged{suffix}"));
+            match File::options().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                opened => {
+                    let written = opened.and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
+                    return written.map(|()| path.clone()).map_err(Error::io("write", path));
+                }
+            }
+        }
+    }
+
     /// `model.safetensors`; the file of the former epoch stays until this one is whole.
     pub fn write_weights(&self, network: &Network, weights: &Weights) -> Result<()> {
+        weights.check_room()?;
         replace_own_file(&self.path.join(MODEL_FILE), |file| file.write_all(&weights.to_bytes(network)))
     }
 
@@ -158,17 +206,25 @@ impl RunFolder {
         replace_own_file(&self.path.join(CONFUSION_FILE), |file| file.write_all(text.as_bytes()))
     }
 
-    /// An error of the run, and how the run can go on all the same.
+    /// An error of the run, and how the run can go on all the same, as far as what it would go on from is there.
     pub fn explain(&self, error: Error) -> Error {
+        let (run, weights) = (self.path.display(), self.path.join(MODEL_FILE));
+        if let Error::NotFinite(problem) = error {
+            let good = match Weights::open(&weights) {
+                Ok(_) => format!("the last good weights are in {}", weights.display()),
+                Err(problem) => format!("there are no good weights to go back to: {problem}"),
+            };
+            return Error::NotFinite(format!("{problem}\n{good}"));
+        }
+        let remedy = match self.checkpoints.check_last() {
+            Ok(()) => format!("the last checkpoint is good: shadegrad train --resume {run}"),
+            Err(problem) => format!("there is no checkpoint to go on from: {problem}"),
+        };
         match error {
-            Error::NotFinite(problem) => {
-                let weights = self.path.join(MODEL_FILE);
-                Error::NotFinite(format!("{problem}\nthe last good weights are in {}", weights.display()))
-            }
-            error => {
-                let run = self.path.display();
-                Error::Run(format!("{error}\nthe last checkpoint is good: shadegrad train --resume {run}"))
-            }
+            Error::Memory(problem) => Error::Memory(format!("{problem}\n{remedy}")),
+            Error::Device(problem) => Error::Device(format!("{problem}\n{remedy}")),
+            Error::DeviceLost(problem) => Error::DeviceLost(format!("{problem}\n{remedy}")),
+            error => Error::Run(format!("{error}\n{remedy}")),
         }
     }
 }
@@ -185,15 +241,20 @@ fn check_files(run: &Path) -> Result<()> {
     Checkpoints::new(run.join(CHECKPOINTS)).check()
 }
 
-/// Keeps others out of a folder as long as the file is not dropped; fails with `busy` where somebody else is in it.
-pub fn lock(folder: &Path, busy: &str) -> Result<File> {
-    let path = folder.join(LOCK_FILE);
-    let file = open_own_file(&path, File::options().create(true).append(true), Links::Refuse)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::file(folder, busy)),
-        Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
+/// Keeps others out of a folder as long as it is not dropped; fails with `busy` where somebody else is in it. Where the file
+/// system has no locks, that is said once, and nobody is kept out.
+pub fn lock(folder: &Path, busy: &str) -> Result<Lock> {
+    static SAID: Once = Once::new();
+    let Some(lock) = Lock::take(&folder.join(LOCK_FILE), Links::Refuse)? else { return Err(Error::file(folder, busy)) };
+    if let Some(missing) = lock.missing() {
+        SAID.call_once(|| {
+            errln!(
+                "warning: the file system of {} has no locks ({missing}): take care that no other process trains there",
+                folder.display()
+            );
+        });
     }
+    Ok(lock)
 }
 
 /// `run.toml` of a run that nobody is to write.
@@ -205,8 +266,17 @@ pub fn read_record<T: DeserializeOwned>(run: &Path) -> Result<T> {
 }
 
 /// Whether there is a `run.toml`.
-pub fn has_record(run: &Path) -> bool {
-    run.join(RECORD_FILE).is_file()
+pub fn has_record(run: &Path) -> Result<bool> {
+    is_there(&run.join(RECORD_FILE))
+}
+
+/// Whether there is a file of this name. That it cannot be looked for is an error.
+fn is_there(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
 }
 
 /// The bytes of `metrics.jsonl`, of which the last line may have been cut short.
@@ -231,11 +301,13 @@ pub fn read_confusion(run: &Path) -> Result<Option<Vec<Vec<u64>>>> {
 }
 
 /// Whether the run has come to its first checkpoint. Without one there is nothing to go on from, and nothing to lose.
-pub fn has_begun(run: &Path) -> bool {
-    let is_checkpoint = |entry: io::Result<fs::DirEntry>| {
-        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "safetensors"))
+pub fn has_begun(run: &Path) -> Result<bool> {
+    let folder = run.join(CHECKPOINTS);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        read => read.and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(Error::io("read", &folder))?,
     };
-    fs::read_dir(run.join(CHECKPOINTS)).is_ok_and(|mut entries| entries.any(is_checkpoint))
+    Ok(entries.iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == "safetensors")))
 }
 
 /// Removes the folder of a run that was cut off before its first checkpoint. Nothing happens to one that somebody is
@@ -246,7 +318,7 @@ pub fn discard(run: &Path) -> Result<()> {
         let path = entry.map_err(Error::io("read", run))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let ours = [LOCK_FILE, RECORD_FILE, TUNE_FILE, METRICS_FILE, MODEL_FILE, CHECKPOINTS];
-        if has_begun(run) || !(ours.contains(&name) || is_own_temporary(&path)) {
+        if has_begun(run)? || !(ours.contains(&name) || is_own_temporary(&path)) {
             return Err(Error::file(run, format!("expected a run folder, found {name} in it; move it away")));
         }
     }
@@ -274,7 +346,7 @@ fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
 
 /// Network and weights of a run folder, or of a weights file.
 pub fn open_model(path: &Path) -> Result<(Network, Weights)> {
-    if !path.is_dir() {
+    if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
         return Weights::open(path);
     }
     let file = path.join(MODEL_FILE);

@@ -91,14 +91,20 @@ fn start(options: &Options) -> Result<Ended> {
         device: options.device.choice(),
         log_every,
     };
-    let checkpoint = pollster::block_on(trainer.checkpoint())?;
-    let origin = Origin { model: &options.model, init: options.init.as_deref(), checksum: &checkpoint.data };
-    folder.write_record(&Record::new(&origin, command, &train_options, &network, &data, &device)?)?;
-    if device.gpu().is_some() {
-        folder.write_choices(device.choices())?;
+    let begin = || {
+        let checkpoint = pollster::block_on(trainer.checkpoint())?;
+        let origin = Origin { model: &options.model, init: options.init.as_deref(), checksum: &checkpoint.data };
+        folder.write_record(&Record::new(&origin, command, &train_options, &network, &data, &device)?)?;
+        if device.gpu().is_some() {
+            folder.write_choices(device.choices())?;
+        }
+        folder.write_weights(&network, checkpoint.state.model())?;
+        folder.write_checkpoint(&checkpoint)
+    };
+    if let Err(error) = begin() {
+        folder.abandon();
+        return Err(error);
     }
-    folder.write_weights(&network, checkpoint.state.model())?;
-    folder.write_checkpoint(&checkpoint)?;
     train(options, log_every, trainer, folder, Beside { cpu_hint, untried })
 }
 

@@ -1,7 +1,8 @@
 //! Downloads a data set: from one of several mirrors, resumed where it stopped, and trusted only after its checksum.
 //!
 //! Each file arrives as `NAME.gz.part`. What it unpacks to is compared with the published length and SHA-256 - mirrors
-//! pack the same bytes differently - and only then is it renamed to `NAME.gz`: a file under its own name is whole.
+//! pack the same bytes differently - and only then is it renamed to `NAME.gz`: a file under its own name is whole. One
+//! process at a time downloads into a folder; the others wait, and find the files there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -15,6 +16,7 @@ use ureq::http::Response;
 use super::{hex, idx};
 use crate::error::{Error, Result};
 use crate::files::{Links, beside, open_own_file, put_in_place};
+use crate::lock::Lock;
 
 /// A place that has all files of a data set, packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,9 @@ pub const MNIST_MIRRORS: [Mirror<'static>; 2] = [
     Mirror { url: "https://storage.googleapis.com/cvdf-datasets/mnist" },
     Mirror { url: "https://ossci-datasets.s3.amazonaws.com/mnist" },
 ];
+
+/// Held by the process that downloads into a folder; it is gone when the download has ended.
+const LOCK_FILE: &str = ".shadegrad-fetch.lock";
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
@@ -85,6 +90,8 @@ impl Default for Patience {
 /// What is happening, for a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
+    /// Another process downloads into this folder; it is waited for.
+    Waiting(&'a Path),
     /// The right file is there already.
     Kept(&'a Path),
     /// A mirror began to send.
@@ -141,7 +148,21 @@ pub fn fetch(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<Fetched>> {
     fs::create_dir_all(to).map_err(Error::io("create", to))?;
-    let there = files.iter().map(|file| look(to, file)).collect::<Result<Vec<_>>>()?;
+    let mut there = files.iter().map(|file| look(to, file)).collect::<Result<Vec<_>>>()?;
+    let mut part = PART.to_string();
+    let mut _lock = None;
+    if there.iter().any(Option::is_none) {
+        let lock = Lock::wait(&to.join(LOCK_FILE), Links::Follow, None, || progress(Progress::Waiting(to)))?
+            .removed_at_the_end();
+        if lock.missing().is_some() {
+            // Nobody waits, so nobody else may write into this one.
+            part = format!(".{}{PART}", std::process::id());
+        }
+        _lock = Some(lock);
+        for (file, there) in files.iter().zip(&mut there).filter(|(_, there)| there.is_none()) {
+            *there = look(to, file)?;
+        }
+    }
     let agent = agent(patience);
     let mut fetched = Vec::new();
     for (file, there) in files.iter().zip(there) {
@@ -151,18 +172,19 @@ pub fn fetch(
             continue;
         }
         let target = to.join(format!("{}.gz", file.name));
-        if let Err(reasons) = from_any(&agent, mirrors, file, &target, progress)? {
+        let places = Places { part: beside(&target, &part), target };
+        if let Err(reasons) = from_any(&agent, mirrors, file, &places, progress)? {
             return Err(Error::Download(by_hand(to, files, file, &reasons)));
         }
-        progress(Progress::Done(&target));
-        fetched.push(Fetched { path: target, kept: false });
+        progress(Progress::Done(&places.target));
+        fetched.push(Fetched { path: places.target, kept: false });
     }
     Ok(fetched)
 }
 
 /// The right file, if it is there. A wrong one may be somebody's other data set and is not for us to replace.
 fn look(folder: &Path, file: &Expected<'_>) -> Result<Option<PathBuf>> {
-    let Some(path) = idx::present(folder, file.name) else { return Ok(None) };
+    let Some(path) = idx::present(folder, file.name)? else { return Ok(None) };
     match fault(&path, file)? {
         None => Ok(Some(path)),
         Some(problem) => {
@@ -206,18 +228,27 @@ impl From<Error> for Failure {
     }
 }
 
+/// What is added to the name of a file that is under way.
+const PART: &str = ".part";
+
+/// Where a file is received, and where it then belongs.
+struct Places {
+    part: PathBuf,
+    target: PathBuf,
+}
+
 /// Asks mirror after mirror; the inner error has a line for each.
 fn from_any(
     agent: &Agent,
     mirrors: &[Mirror<'_>],
     file: &Expected<'_>,
-    target: &Path,
+    places: &Places,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Result<(), Vec<String>>> {
     let mut reasons = Vec::new();
     for mirror in mirrors {
         let url = format!("{}/{}.gz", mirror.url.trim_end_matches('/'), file.name);
-        match from_one(agent, &url, file, target, progress) {
+        match from_one(agent, &url, file, places, progress) {
             Ok(()) => return Ok(Ok(())),
             Err(Failure::Here(error)) => return Err(error),
             Err(Failure::Mirror(reason)) => {
@@ -235,16 +266,16 @@ fn from_one(
     agent: &Agent,
     url: &str,
     file: &Expected<'_>,
-    target: &Path,
+    places: &Places,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), Failure> {
-    let part = beside(target, ".part");
+    let Places { part, target } = places;
     loop {
-        let resumed = receive(agent, url, &part, most(file), progress)?;
-        let Some(problem) = fault(&part, file)? else {
-            return Ok(put_in_place(&part, target).map_err(Error::io("create", target))?);
+        let resumed = receive(agent, url, part, most(file), progress)?;
+        let Some(problem) = fault(part, file)? else {
+            return Ok(put_in_place(part, target).map_err(Error::io("create", target))?);
         };
-        remove(&part)?;
+        remove(part)?;
         if !resumed {
             return Err(Failure::Mirror(problem));
         }

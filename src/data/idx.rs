@@ -21,6 +21,7 @@ use flate2::write::GzEncoder;
 use super::Dataset;
 use crate::error::{Error, Result};
 use crate::files::replace_file;
+use crate::memory;
 
 /// The most bytes that one file may unpack to.
 pub const MAX_UNPACKED: u64 = 2 << 30;
@@ -172,12 +173,21 @@ fn spellings(name: &str) -> [String; 4] {
 }
 
 /// The file of this name in any spelling, if it is there.
-pub(super) fn present(folder: &Path, name: &str) -> Option<PathBuf> {
-    spellings(name).into_iter().map(|spelling| folder.join(spelling)).find(|path| path.exists())
+///
+/// # Errors
+///
+/// [`Error::Io`] when the system does not say whether it is.
+pub(super) fn present(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for path in spellings(name).into_iter().map(|spelling| folder.join(spelling)) {
+        if fs::exists(&path).map_err(Error::io("look for", &path))? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    present(folder, name).ok_or_else(|| {
+    present(folder, name)?.ok_or_else(|| {
         let problem = format!(
             "no file {} here; `shadegrad data fetch mnist --to {}` downloads MNIST, and `--data builtin` needs no files",
             spellings(name).join(", "),
@@ -216,6 +226,8 @@ struct Array {
 enum Fault {
     Io(io::Error),
     Content(String),
+    /// There is no memory for so many bytes.
+    Memory(u64),
 }
 
 impl From<io::Error> for Fault {
@@ -238,6 +250,7 @@ fn read(source: impl Read, origin: &Path, ranks: RangeInclusive<u8>) -> Result<A
     parse(source, ranks, MAX_UNPACKED).map_err(|fault| match fault {
         Fault::Io(source) => Error::io("read", origin)(source),
         Fault::Content(problem) => Error::file(origin, problem),
+        Fault::Memory(bytes) => memory::lacking(bytes, &origin.display().to_string()),
     })
 }
 
@@ -297,7 +310,7 @@ fn exactly(source: &mut impl Read, wanted: usize, what: &str) -> Result<Vec<u8>,
     let mut bytes = Vec::new();
     while bytes.len() < wanted {
         let step = bytes.len().max(FIRST_STEP).min(wanted - bytes.len());
-        bytes.try_reserve_exact(step).map_err(|error| Fault::Io(io::Error::other(error)))?;
+        bytes.try_reserve_exact(step).map_err(|_| Fault::Memory(wanted as u64))?;
         let before = bytes.len();
         match source.take(step as u64).read_to_end(&mut bytes) {
             Ok(_) => {}
@@ -360,7 +373,7 @@ mod tests {
     fn complaint(bytes: &[u8]) -> String {
         let said = |bytes: &[u8]| match images(bytes) {
             Err(Fault::Content(problem)) => problem,
-            Err(Fault::Io(error)) => panic!("blamed on the file system: {error}"),
+            Err(fault) => panic!("blamed on something else: {fault:?}"),
             Ok(_) => panic!("accepted"),
         };
         assert_eq!(said(bytes), said(&gzip(bytes)));
@@ -494,7 +507,7 @@ mod tests {
                 prop_assert_eq!(array.bytes.len(), array.sizes.iter().product::<usize>());
             }
             Err(Fault::Content(problem)) => prop_assert!(!problem.is_empty()),
-            Err(Fault::Io(error)) => prop_assert!(false, "blamed on the file system: {}", error),
+            Err(fault) => prop_assert!(false, "blamed on something else: {:?}", fault),
         }
         Ok(())
     }

@@ -13,10 +13,12 @@ pub mod sheet;
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::memory;
 use order::{Order, mix};
 use sha2::{Digest, Sha256};
 
@@ -70,13 +72,14 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when either set would be empty.
+    /// [`Error::Usage`] when either set would be empty, [`Error::Memory`] when there is no memory for both.
     pub fn hold_out(&self, count: usize, seed: u64) -> Result<(Dataset, Dataset)> {
         let len = self.len();
         if count == 0 || count >= len {
             let problem = format!("cannot hold out {count} of {len} samples: both parts need at least one");
             return Err(Error::Usage(problem));
         }
+        memory::check_room(self.bytes() + 8 * len as u64, "the divided data set")?;
         let mut order = Order::shuffled(len as u32, mix(seed, HOLD_OUT)).epoch(0);
         let (rest, held) = order.split_at_mut(len - count);
         rest.sort_unstable();
@@ -91,6 +94,11 @@ impl Dataset {
         }
         let labels = indices.iter().map(|&index| self.labels[index as usize]).collect();
         Dataset { name: name.into(), images, labels, image_shape: self.image_shape, classes: self.classes }
+    }
+
+    /// Bytes of all images and labels.
+    fn bytes(&self) -> u64 {
+        (self.images.len() + self.labels.len()) as u64
     }
 
     /// Bytes of one image, H * W * C.
@@ -156,6 +164,16 @@ pub struct DataPair {
 }
 
 impl DataPair {
+    /// The same once more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Memory`] when there is no memory for it.
+    pub fn copy(&self) -> Result<DataPair> {
+        memory::check_room(self.train.bytes() + self.test.bytes(), &self.source)?;
+        Ok(self.clone())
+    }
+
     /// SHA-256 of both sets: pixels, labels and shapes. What a resumed run must find again.
     pub fn checksum(&self) -> String {
         let mut hash = Sha256::new();
@@ -216,7 +234,7 @@ impl Source {
         match option.map(OsStr::new).or(env.filter(|text| !text.is_empty())) {
             Some(text) if text == "builtin" => (builtin, None),
             Some(text) => (Source::Folder(text.into()), None),
-            None if usual.is_dir() => (Source::Folder(usual.into()), None),
+            None if may_be_folder(usual) => (Source::Folder(usual.into()), None),
             None => {
                 let notice = format!(
                     "no {} here: using the built-in digits (`shadegrad data fetch mnist` downloads MNIST)",
@@ -234,16 +252,25 @@ impl Source {
     /// Those of [`idx::read_folder`].
     pub fn load(&self) -> Result<DataPair> {
         match self {
-            Source::Builtin { seed } => Ok(DataPair {
-                train: digits("train", BUILTIN_TRAIN, mix(*seed, 0)),
-                test: digits("test", BUILTIN_TEST, mix(*seed, 1)),
-                source: format!("built-in digits, seed {seed}"),
-            }),
+            Source::Builtin { seed } => {
+                let source = format!("built-in digits, seed {seed}");
+                memory::check_room(((BUILTIN_TRAIN + BUILTIN_TEST) * (28 * 28 + 1)) as u64, &source)?;
+                let train = digits("train", BUILTIN_TRAIN, mix(*seed, 0));
+                Ok(DataPair { train, test: digits("test", BUILTIN_TEST, mix(*seed, 1)), source })
+            }
             Source::Folder(folder) => {
                 let (train, test) = idx::read_folder(folder)?;
                 Ok(DataPair { train, test, source: format!("MNIST-format files in {}", folder.display()) })
             }
         }
+    }
+}
+
+/// Whether there is a folder, or something that cannot be looked at: to read that is an error, which says why.
+fn may_be_folder(path: &Path) -> bool {
+    match path.metadata() {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
 

@@ -1,3 +1,5 @@
+use crate::error::Result;
+use crate::memory;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
 
 /// A cache line, and the widest vector: loads that stay inside one are the cheapest.
@@ -17,18 +19,19 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Everything zero.
-    pub fn new(len: usize) -> Buffer {
-        Buffer { lines: vec![Line::zeroed(); len.div_ceil(Line::LEN)], len }
+    /// Everything zero. `what` says in the error what it was for, if the memory cannot be had.
+    pub fn new(len: usize, what: &str) -> Result<Buffer> {
+        Ok(Buffer { lines: memory::zeros(len.div_ceil(Line::LEN), what)?, len })
     }
 
-    /// Grows to at least `len` elements, with whatever they held, and gives the first `len`.
-    pub fn at_least(&mut self, len: usize) -> &mut [f32] {
+    /// The first `len` elements, whatever they hold. A buffer that is shorter gives way to one of that length; if the
+    /// memory for it cannot be had, that is the error, and the buffer is empty.
+    pub fn at_least(&mut self, len: usize) -> Result<&mut [f32]> {
         if self.len < len {
-            self.lines.resize(len.div_ceil(Line::LEN), Line::zeroed());
-            self.len = len;
+            *self = Buffer::default();
+            *self = Buffer::new(len, "what the threads work in")?;
         }
-        &mut cast_slice_mut(&mut self.lines)[..len]
+        Ok(&mut cast_slice_mut(&mut self.lines)[..len])
     }
 
     pub fn reals(&self) -> &[f32] {

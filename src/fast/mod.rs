@@ -17,6 +17,8 @@ mod team;
 pub(crate) use team::vectorized;
 pub use team::{Instructions, Team};
 
+use crate::error::Result;
+use crate::memory::{self, bytes_of};
 use crate::ops::Step;
 use crate::plan::{Element, Pass, Plan, Region};
 use crate::reference::{self, Slice, SliceMut, Tensors};
@@ -39,11 +41,16 @@ pub(crate) fn scaled(gradient: f32, scale: Option<f32>) -> f32 {
 
 /// How an operation is computed fast: `fast.rs`.
 pub trait Fast: crate::ops::Reference {
-    /// Reads the inputs, writes the outputs, within the error bounds of the tests.
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, _team: &Team) {
+    /// Reads the inputs, writes the outputs, within the error bounds of the tests. Fails where the memory to work in cannot
+    /// be had; the outputs then hold anything.
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, _team: &Team) -> Result<()> {
         self.run_f32(tensors);
+        Ok(())
     }
 }
+
+/// What needs the most memory, in errors.
+pub(crate) const TENSORS: &str = "the network with its batch and data";
 
 /// A plan's storages in the CPU's memory, and the threads that work on them. Passes allocate no tensor: what they need
 /// besides, the team keeps from step to step.
@@ -54,9 +61,15 @@ pub struct Machine {
 
 impl Machine {
     /// Everything zero.
-    pub fn new(team: Arc<Team>, plan: &Plan) -> Machine {
-        let storages = plan.storages.iter().map(|storage| (storage.element, Buffer::new(storage.len)));
-        Machine { team, storages: storages.collect() }
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Memory`] when the memory for the tensors cannot be had.
+    pub fn new(team: Arc<Team>, plan: &Plan) -> Result<Machine> {
+        memory::check_room(bytes_of::<f32>(plan.storages.iter().map(|storage| storage.len).sum()), TENSORS)?;
+        let storages =
+            plan.storages.iter().map(|storage| Ok((storage.element, Buffer::new(storage.len, &storage.name)?)));
+        Ok(Machine { team, storages: storages.collect::<Result<_>>()? })
     }
 
     /// The numbers of a region.
@@ -70,19 +83,24 @@ impl Machine {
     }
 
     /// Runs passes in order, once for each step.
-    pub fn run(&mut self, plan: &Plan, passes: &[Pass], steps: &[Step]) {
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Memory`] when a pass cannot be given the memory that it works in. What it writes is then undefined.
+    pub fn run(&mut self, plan: &Plan, passes: &[Pass], steps: &[Step]) -> Result<()> {
         let Machine { team, storages } = self;
         team.install(|| {
             for step in steps {
                 for pass in passes {
-                    run(team, storages, plan, pass, *step);
+                    run(team, storages, plan, pass, *step)?;
                 }
             }
-        });
+            Ok(())
+        })
     }
 }
 
-fn run(team: &Team, storages: &mut [(Element, Buffer)], plan: &Plan, pass: &Pass, step: Step) {
+fn run(team: &Team, storages: &mut [(Element, Buffer)], plan: &Plan, pass: &Pass, step: Step) -> Result<()> {
     // A pass never reads a storage that it writes, so what it writes can be taken out meanwhile.
     let written: Vec<Region> = pass.outputs.iter().map(|id| plan.get(*id).region).collect();
     let mut taken: Vec<(StorageId, (Element, Buffer))> = Vec::new();
@@ -108,8 +126,9 @@ fn run(team: &Team, storages: &mut [(Element, Buffer)], plan: &Plan, pass: &Pass
     });
     let outputs = reference::outputs(pass, &written, whole);
     let mut tensors = Tensors { step, inputs: inputs.collect(), outputs };
-    pass.op.run_fast(&mut tensors, team);
+    let done = pass.op.run_fast(&mut tensors, team);
     for (storage, (_, buffer)) in taken {
         storages[storage.0].1 = buffer;
     }
+    done
 }

@@ -1,6 +1,7 @@
 //! Sums over many rows, in an order that does not depend on the number of threads.
 
 use super::{Team, vectorized};
+use crate::error::Result;
 use crate::ops::Activation;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -23,19 +24,21 @@ pub(crate) fn add_parts(team: &Team, parts: &[f32], out: &mut [f32]) {
 }
 
 /// `out[n] = sum over rows of values[row,n]`
-pub(crate) fn columns(team: &Team, values: &[f32], columns: usize, out: &mut [f32]) {
+pub(crate) fn columns(team: &Team, values: &[f32], columns: usize, out: &mut [f32]) -> Result<()> {
     /// Rows that are added up in one go.
     const ROWS: usize = 512;
     if values.len() <= columns * ROWS {
-        return team.instructions.run(Columns { values, columns, out });
+        team.instructions.run(Columns { values, columns, out });
+        return Ok(());
     }
     let mut shared = team.shared();
-    let partial = shared.at_least(values.len().div_ceil(columns * ROWS) * columns);
+    let partial = shared.at_least(values.len().div_ceil(columns * ROWS) * columns)?;
     let groups = values.par_chunks(columns * ROWS);
     partial.par_chunks_exact_mut(columns).zip(groups).with_min_len(4).for_each(|(out, values)| {
         team.instructions.run(Columns { values, columns, out });
     });
     team.instructions.run(Columns { values: partial, columns, out });
+    Ok(())
 }
 
 struct Columns<'a> {

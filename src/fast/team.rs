@@ -103,6 +103,9 @@ impl Team {
             .thread_name(|index| format!("shadegrad {index}"))
             .build()
             .map_err(|error| Error::Device(format!("cannot start threads: {error}")))?;
+        // Threads reserve address space when they first allocate. From here on that is taken, and what is said to be left
+        // over stays so.
+        pool.broadcast(|_| std::hint::black_box(vec![0_u8; 1]));
         let own = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
         Ok(Team { pool, instructions, own, shared: Mutex::default(), turn: Mutex::default() })
     }

@@ -93,10 +93,7 @@ fn without_waiting(options: &OpenOptions, _: Links) -> OpenOptions {
 /// Those of [`open_own_file`] and of [`super::read_file`].
 pub fn read_own_file(path: &Path, most: u64, links: Links) -> Result<Vec<u8>> {
     let file = open_own_file(path, File::options().read(true), links)?;
-    match read_up_to(file, most).map_err(Error::io("read", path))? {
-        Some(bytes) => Ok(bytes),
-        None => Err(super::too_large(path, most)),
-    }
+    super::bytes_of(path, read_up_to(file, most), most)
 }
 
 /// The same for a text.

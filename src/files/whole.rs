@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +19,9 @@ pub(super) fn replace(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
     let (file, temporary) = create(path)?;
+    remove_leftovers(path);
+    // The lock of the temporary file is held until it has its name.
+    let _held = file.try_clone();
     // Before anything is in it, so that nobody reads what the former file kept from them.
     let kept = former.map_or(Ok(()), |former| keep_access(&file, former));
     let written = kept.and_then(|()| write_synced(file, write)).and_then(|()| put_in_place(&temporary, path));
@@ -82,14 +85,45 @@ pub(super) fn try_place(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the file that is written before it takes the place of `path`, beside it: `.<name>.<pid>-<counter>.shadegrad-tmp`.
-/// One of that name that is there already, left by a process that had the same number, is passed over.
+/// One of that name that is there already, left by a process that had the same number, is passed over. It is locked, which
+/// says that somebody is writing it, as far as the file system has locks.
 fn create(path: &Path) -> io::Result<(File, PathBuf)> {
     static COUNTER: AtomicUsize = AtomicUsize::new(0);
     loop {
         let temporary = temporary(path, COUNTER.fetch_add(1, Ordering::Relaxed));
         match File::options().write(true).create_new(true).open(&temporary) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            opened => return Ok((opened?, temporary)),
+            opened => {
+                let file = opened?;
+                // Between the two, another process may take it for a leftover.
+                let is_taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+                if !is_taken && fs::exists(&temporary)? {
+                    return Ok((file, temporary));
+                }
+            }
+        }
+    }
+}
+
+/// Removes temporary files of `path` that nobody is writing any more: the program was killed over them. What cannot be
+/// removed stays, for that is no reason not to write.
+fn remove_leftovers(path: &Path) {
+    let mut start = OsString::from(".");
+    start.push(short(path.file_name().unwrap_or_default()));
+    start.push(".");
+    let of_path = |other: &Path| {
+        let name = other.file_name().unwrap_or_default().as_encoded_bytes();
+        let numbers = name.strip_prefix(start.as_encoded_bytes()).and_then(|rest| rest.strip_suffix(ENDING.as_bytes()));
+        // Those of `a.gz` begin like those of `a`.
+        is_own_temporary(other) && numbers.is_some_and(|numbers| !numbers.contains(&b'.'))
+    };
+    let entries = fs::read_dir(folder_of(path)).into_iter().flatten().flatten();
+    for leftover in entries.map(|entry| entry.path()).filter(|other| of_path(other)) {
+        let is_file = fs::symlink_metadata(&leftover).is_ok_and(|metadata| metadata.is_file());
+        let Some(Ok(file)) = is_file.then(|| File::options().write(true).open(&leftover)) else { continue };
+        // The lock is held while the file is removed, so that whoever has just made it notices.
+        if file.try_lock().is_ok() {
+            let _ = fs::remove_file(&leftover);
         }
     }
 }
@@ -128,6 +162,7 @@ pub fn is_own_temporary(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn temporary_files_are_known_by_their_names() {
@@ -159,5 +194,48 @@ mod tests {
         ] {
             assert!(!is_own_temporary(&dir.path().join(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn what_a_killed_write_has_left_is_removed_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("set");
+        let write = || replace(&path, None, |file| file.write_all(b"new")).unwrap();
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        for name in [".set.1-0.shadegrad-tmp", ".set.gz.1-0.shadegrad-tmp", "set.1.tmp"] {
+            fs::write(dir.path().join(name), b"half").unwrap();
+        }
+        write();
+        assert_eq!(names(), [".set.gz.1-0.shadegrad-tmp", "set", "set.1.tmp"]);
+        // What somebody is still writing stays.
+        let (under_way, temporary) = create(&path).unwrap();
+        write();
+        assert!(temporary.exists());
+        drop(under_way);
+        write();
+        assert_eq!(names(), [".set.gz.1-0.shadegrad-tmp", "set", "set.1.tmp"]);
+    }
+
+    #[test]
+    fn many_may_write_one_file_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::thread::scope(|scope| {
+            for writer in 0..8_u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        replace(path, None, |file| file.write_all(&[writer; 1000])).unwrap();
+                    }
+                });
+            }
+        });
+        let written = fs::read(&path).unwrap();
+        assert!(written.len() == 1000 && written.iter().all(|byte| *byte == written[0]));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Machine;
 use crate::error::Result;
+use crate::memory;
 use crate::network::{Companion, Compiled, Weights};
 use crate::plan::TensorId;
 use std::ops::Range;
@@ -30,23 +31,29 @@ impl Machine {
 
     /// Puts what is kept beside each weight on the device. What is not given starts as before the first step: the average as
     /// the weights, all else as zeros. What no step needs is left out.
-    pub fn write_companions(&mut self, weights: &Weights, given: &[(Companion, Weights)]) {
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Memory`] when there is not enough memory to put them together.
+    pub fn write_companions(&mut self, weights: &Weights, given: &[(Companion, Weights)]) -> Result<()> {
         for (companion, id) in self.compiled.tensors.companions.clone() {
             let given = given.iter().find(|(known, _)| *known == companion).map(|(_, values)| values);
             let given = given.or((companion == Companion::Average).then_some(weights));
-            let mut all = vec![0.0; self.compiled.plan.get(id).region.len];
+            let mut all = memory::zeros(self.compiled.plan.get(id).region.len, companion.name())?;
             for (part, values) in self.parts().into_iter().zip(given.iter().flat_map(|given| &given.values)) {
                 all[part].copy_from_slice(values);
             }
             self.write(id, &all);
         }
+        Ok(())
     }
 
     /// The parameters of a tensor that is laid out like the weights.
     async fn read_bank(&mut self, whole: TensorId) -> Result<Weights> {
         let len = self.compiled.plan.get(whole).region.len;
         let all = self.read(whole, 0..len).await?;
-        Ok(Weights { values: self.parts().into_iter().map(|part| all[part].to_vec()).collect() })
+        let values = self.parts().into_iter().map(|part| memory::copied(&all[part], "a copy of the weights"));
+        Ok(Weights { values: values.collect::<Result<_>>()? })
     }
 
     /// Where each parameter lies in the tensor of all weights.

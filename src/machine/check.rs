@@ -1,8 +1,9 @@
 //! [`Machine::first_not_finite`]: a step, pass by pass, until one of them makes a number that is not finite.
 
-use super::{Backend, Machine, Section};
+use super::{Backend, Machine, READ, Section, run_reference};
 use crate::error::Result;
 use crate::gpu::{Command, Operand};
+use crate::memory;
 use crate::ops::Step;
 use crate::plan::{Element, Pass, Plan, Region};
 use std::fmt;
@@ -58,31 +59,35 @@ impl Machine {
                 }
                 Ok(None)
             }
-            Backend::Cpu(machine) => Ok(walk(plan, passes, |pass, regions| {
-                machine.run(plan, std::slice::from_ref(pass), &[step]);
-                regions.iter().map(|region| machine.real(*region).to_vec()).collect()
-            })),
-            Backend::Reference(machine) => Ok(walk(plan, passes, |pass, regions| {
-                machine.run(plan, pass, step);
-                regions.iter().map(|region| machine.real(*region).to_vec()).collect()
-            })),
+            Backend::Cpu(machine) => walk(plan, passes, |pass, regions| {
+                machine.run(plan, std::slice::from_ref(pass), &[step])?;
+                regions.iter().map(|region| memory::copied(machine.real(*region), READ)).collect()
+            }),
+            Backend::Reference(machine) => walk(plan, passes, |pass, regions| {
+                run_reference(machine, plan, pass, step)?;
+                regions.iter().map(|region| memory::copied(machine.real(*region), READ)).collect()
+            }),
         }
     }
 }
 
 /// The same on a CPU: `run` runs a pass and reads regions that it has written.
-fn walk(plan: &Plan, passes: &[Pass], mut run: impl FnMut(&Pass, &[Region]) -> Vec<Vec<f32>>) -> Option<NotFinite> {
+fn walk(
+    plan: &Plan,
+    passes: &[Pass],
+    mut run: impl FnMut(&Pass, &[Region]) -> Result<Vec<Vec<f32>>>,
+) -> Result<Option<NotFinite>> {
     for pass in passes {
         let tensors = pass.outputs.iter().map(|id| plan.get(*id)).filter(|tensor| is_real(plan, &tensor.region));
         let (names, regions): (Vec<_>, Vec<_>) = tensors.map(|tensor| (&tensor.name, tensor.region)).unzip();
-        for (name, values) in names.into_iter().zip(run(pass, &regions)) {
+        for (name, values) in names.into_iter().zip(run(pass, &regions)?) {
             let found = find(&pass.label, pass.op.name(), name, &values);
             if found.is_some() {
-                return found;
+                return Ok(found);
             }
         }
     }
-    None
+    Ok(None)
 }
 
 /// The name of what a dispatch writes: an output of its pass. Tensors of other passes may lie in the same place.

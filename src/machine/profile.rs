@@ -1,6 +1,6 @@
 //! [`Machine::profile`]: a section of the network under a clock, command by command.
 
-use super::{Backend, Machine, Section};
+use super::{Backend, Machine, Section, run_reference};
 use crate::error::Result;
 use crate::gpu::{Clock, Command, Dispatch};
 use crate::ops::Step;
@@ -70,11 +70,11 @@ impl Machine {
                 (timed_by, rows, seconds)
             }
             Backend::Cpu(machine) => {
-                let seconds = time(passes, replays, |pass| machine.run(plan, std::slice::from_ref(pass), &[step]));
+                let seconds = time(passes, replays, |pass| machine.run(plan, std::slice::from_ref(pass), &[step]))?;
                 (TimedBy::Host, passes.iter().map(cpu_row).collect(), seconds)
             }
             Backend::Reference(machine) => {
-                let seconds = time(passes, replays, |pass| machine.run(plan, pass, step));
+                let seconds = time(passes, replays, |pass| run_reference(machine, plan, pass, step))?;
                 (TimedBy::Host, passes.iter().map(cpu_row).collect(), seconds)
             }
         };
@@ -122,16 +122,16 @@ fn row(plan: &Plan, passes: &[Pass], command: &Command) -> Row {
 }
 
 /// Seconds of each pass in each replay.
-fn time(passes: &[Pass], replays: usize, mut run: impl FnMut(&Pass)) -> Vec<Vec<f64>> {
+fn time(passes: &[Pass], replays: usize, mut run: impl FnMut(&Pass) -> Result<()>) -> Result<Vec<Vec<f64>>> {
     let mut seconds = vec![Vec::new(); passes.len()];
     for _ in 0..replays {
         for (pass, seconds) in passes.iter().zip(&mut seconds) {
             let start = Instant::now();
-            run(pass);
+            run(pass)?;
             seconds.push(start.elapsed().as_secs_f64());
         }
     }
-    seconds
+    Ok(seconds)
 }
 
 fn cpu_row(pass: &Pass) -> Row {

@@ -30,6 +30,7 @@ pub use weights::Weights;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::memory::bytes_of;
 use crate::ops::softmax::Cost;
 use crate::ops::{Layer, LayerKind, Parameter};
 use crate::shape::Shape;
@@ -205,6 +206,11 @@ impl Network {
     pub fn parameter_count(&self) -> usize {
         let parameters = self.parameters();
         parameters.iter().filter(|of| of.parameter.is_learned).map(|of| of.parameter.len()).sum()
+    }
+
+    /// Bytes of all its parameters' values.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.parameters().iter().map(|of| bytes_of::<f32>(of.parameter.len())).sum()
     }
 }
 

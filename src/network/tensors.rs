@@ -7,6 +7,7 @@
 
 use super::{Companion, Network, NetworkParameter, Weights};
 use crate::data::hex;
+use crate::memory;
 use crate::ops::Parameter;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
@@ -72,9 +73,10 @@ impl TensorFile {
     ) {
         let parameters = network.parameters();
         let wanted = parameters.iter().zip(&weights.values).filter(|(of, _)| is_in(&of.parameter));
+        self.data.reserve_exact(weights.values.iter().map(|values| size_of_val(values.as_slice())).sum());
         for (NetworkParameter { key, parameter, .. }, values) in wanted {
             let start = self.data.len();
-            self.data.extend(to_torch(parameter, values).iter().flat_map(|value| value.to_le_bytes()));
+            in_torch_order(parameter, |place| self.data.extend(values[place].to_le_bytes()));
             let entry =
                 json!({"dtype": "F32", "shape": parameter.torch_shape, "data_offsets": [start, self.data.len()]});
             self.tensors.insert(format!("{prefix}{key}"), entry);
@@ -87,7 +89,8 @@ impl TensorFile {
         header.insert("__metadata__".into(), json!(self.metadata));
         let mut text = json!(header).to_string().into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
-        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        let mut bytes = Vec::with_capacity(size_of::<u64>() + text.len() + self.data.len());
+        bytes.extend((text.len() as u64).to_le_bytes());
         bytes.extend(text);
         bytes.extend(&self.data);
         bytes
@@ -169,7 +172,7 @@ impl Parsed<'_> {
     fn prefixed(&self, prefix: &str, network: &Network, is_in: impl Fn(&Parameter) -> bool) -> Result<Weights, String> {
         let read = |of: &NetworkParameter| match is_in(&of.parameter) {
             true => read_parameter(&self.tensors, &format!("{prefix}{}", of.key), of),
-            false => Ok(vec![0.0; of.parameter.len()]),
+            false => zeros(of),
         };
         Ok(Weights { values: network.parameters().iter().map(read).collect::<Result<_, String>>()? })
     }
@@ -192,9 +195,8 @@ fn check_seal(bytes: &[u8], seal: &str) -> Result<(), String> {
     let Some(at) = found else {
         return Err(format!("damaged: expected a checksum of 64 digits, got {seal:?}"));
     };
-    let mut unsealed = bytes.to_vec();
-    unsealed[at..at + UNSEALED.len()].copy_from_slice(UNSEALED.as_bytes());
-    let got = checksum(&unsealed);
+    let parts = [&bytes[..at], UNSEALED.as_bytes(), &bytes[at + UNSEALED.len()..]];
+    let got = hex(&parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize());
     // A fuzzer cannot guess a checksum, and what lies behind it must not depend on it.
     if got == seal || cfg!(fuzzing) { Ok(()) } else { Err(format!("damaged: expected the checksum {seal}, got {got}")) }
 }
@@ -220,33 +222,32 @@ fn read_parameter(tensors: &SafeTensors<'_>, key: &str, of: &NetworkParameter) -
         return Err(format!("{place}: expected shape {:?}, got {:?}", parameter.torch_shape, found.shape()));
     }
     let (numbers, _) = found.data().as_chunks::<4>();
-    let values: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-        return Err(format!("{place}: expected finite weights, got {} at index {index}", values[index]));
+    let mut numbers = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes));
+    if let Some((index, value)) = numbers.clone().enumerate().find(|(_, value)| !value.is_finite()) {
+        return Err(format!("{place}: expected finite weights, got {value} at index {index}"));
     }
-    Ok(from_torch(parameter, &values))
+    let mut ours = zeros(of)?;
+    in_torch_order(parameter, |place| ours[place] = numbers.next().unwrap_or_default());
+    Ok(ours)
 }
 
-/// For each value in PyTorch's order, where it lies in ours.
-fn torch_order(parameter: &Parameter) -> Vec<usize> {
+/// As many zeros as a parameter has values.
+fn zeros(of: &NetworkParameter) -> Result<Vec<f32>, String> {
+    memory::zeros(of.parameter.len(), &of.tensor).map_err(|error| error.to_string())
+}
+
+/// Visits, for each value in PyTorch's order, where it lies in ours.
+fn in_torch_order(parameter: &Parameter, mut visit: impl FnMut(usize)) {
     let Parameter { axes, order, .. } = parameter;
-    let stride = |axis: usize| axes[axis + 1..].iter().product::<usize>();
-    let mut places = vec![0];
-    for axis in order {
-        let steps = (0..axes[*axis]).map(|i| i * stride(*axis));
-        places = places.iter().flat_map(|place| steps.clone().map(move |step| place + step)).collect();
-    }
-    places
+    let step = |axis: usize| axes[axis + 1..].iter().product::<usize>();
+    let loops: Vec<(usize, usize)> = order.iter().map(|axis| (axes[*axis], step(*axis))).collect();
+    nested(&loops, 0, &mut visit);
 }
 
-fn to_torch(parameter: &Parameter, ours: &[f32]) -> Vec<f32> {
-    torch_order(parameter).into_iter().map(|place| ours[place]).collect()
-}
-
-fn from_torch(parameter: &Parameter, theirs: &[f32]) -> Vec<f32> {
-    let mut ours = vec![0.0; theirs.len()];
-    for (place, value) in torch_order(parameter).into_iter().zip(theirs) {
-        ours[place] = *value;
+/// Loops within each other, the outermost first: how often each goes round, and by how much the place grows each time.
+fn nested(loops: &[(usize, usize)], place: usize, visit: &mut impl FnMut(usize)) {
+    match loops {
+        [] => visit(place),
+        [(times, step), inner @ ..] => (0..*times).for_each(|i| nested(inner, place + i * step, visit)),
     }
-    ours
 }

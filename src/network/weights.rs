@@ -8,6 +8,7 @@ use super::Network;
 use super::tensors::{self, NETWORK, Parsed, TensorFile};
 use crate::error::{Error, Result};
 use crate::files::{read_file, replace_file};
+use crate::memory;
 use std::io::Write;
 use std::path::Path;
 
@@ -22,8 +23,24 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// Bytes in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.values.iter().map(|values| memory::bytes_of::<f32>(values.len())).sum()
+    }
+
+    /// Fails where there is not enough memory for [`Weights::to_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Memory`]
+    pub fn check_room(&self) -> Result<()> {
+        // What is put together, and the file that is made of it.
+        memory::check_room(2 * self.bytes(), "a file of the weights")
+    }
+
     /// Writes a safetensors file. A file of that name stays whole until the new one is complete.
     pub fn save(&self, network: &Network, path: &Path) -> Result<()> {
+        self.check_room()?;
         replace_file(path, |file| file.write_all(&self.to_bytes(network)))
     }
 

@@ -31,7 +31,7 @@ impl Trainer<'_> {
                 continue;
             }
             self.machine.write_weights(&before.weights);
-            self.machine.write_companions(&before.weights, &before.companions);
+            self.machine.write_companions(&before.weights, &before.companions)?;
             if let Some(found) = self.machine.first_not_finite(Section::Train, *step).await? {
                 return Ok(format!("step {}: {found}", step.step + 1));
             }

@@ -3,24 +3,38 @@
 use super::{EpochReport, Progress};
 use serde_json::Value;
 
-/// The lines from the first that tell of what was done by then, as far as they are whole: the part of the file that a run
-/// which goes on from there will not write again.
-pub fn until<'a>(text: &'a [u8], progress: &Progress) -> &'a [u8] {
-    let lines = text.split_inclusive(|byte| *byte == b'\n');
-    let kept: usize = lines.take_while(|line| lies_before(line, progress)).map(<[u8]>::len).sum();
-    &text[..kept]
+/// The lines that tell of what was done by then: what a run which goes on from there will not write again. A damaged line is
+/// left out, and so is a last one that was cut short.
+pub fn until(text: &[u8], progress: &Progress) -> Vec<u8> {
+    whole_lines(text).filter(|line| lies_before(line, progress)).flatten().copied().collect()
 }
 
-/// Whether a line is whole and tells of what was done by then.
+/// The lines that have an end. What follows the last of them was cut short when the program was killed.
+fn whole_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"))
+}
+
+/// Whether a line tells of what was done by then.
 fn lies_before(line: &[u8], progress: &Progress) -> bool {
     let Ok(value) = serde_json::from_slice::<Value>(line) else { return false };
     let by = |key: &str, most: usize| value[key].as_u64().is_some_and(|number| number <= most as u64);
-    line.ends_with(b"\n")
-        && match value["kind"].as_str() {
-            Some("step") => by("step", progress.step),
-            Some("epoch") => by("epoch", progress.epochs),
-            _ => false,
+    match value["kind"].as_str() {
+        Some("step") => by("step", progress.step),
+        Some("epoch") => by("epoch", progress.epochs),
+        _ => false,
+    }
+}
+
+/// What is wrong with the file of a run that has come so far, if anything: a line that no run writes, or an epoch that is
+/// missing. A last line without its end is not: that is what a killed program leaves.
+pub fn damage(text: &[u8], progress: &Progress) -> Option<String> {
+    match epochs(text) {
+        Err(problem) => Some(problem),
+        Ok(there) if there.len() < progress.epochs => {
+            Some(format!("it tells of {} epochs, and {} are done", there.len(), progress.epochs))
         }
+        Ok(_) => None,
+    }
 }
 
 /// The epochs that the lines tell of, in order from the first. A last line without its end was cut short, and does not
@@ -31,12 +45,13 @@ fn lies_before(line: &[u8], progress: &Progress) -> bool {
 /// Which line is not one that a run writes, or not the epoch whose turn it is.
 pub fn epochs(text: &[u8]) -> Result<Vec<EpochReport>, String> {
     let mut epochs = Vec::new();
-    let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
-    for (index, line) in lines.enumerate() {
+    for (index, line) in whole_lines(text).enumerate() {
         let said = |problem: String| format!("line {}: {problem}", index + 1);
         let value: Value = serde_json::from_slice(line).map_err(|error| said(format!("not JSON: {error}")))?;
         match value["kind"].as_str() {
-            Some("step" | "profile") => {}
+            Some("step") if value["step"].is_u64() => {}
+            Some("step") => return Err(said("expected the number of the step".into())),
+            Some("profile") => {}
             Some("epoch") => epochs.push(epoch(value, epochs.len() + 1).map_err(said)?),
             _ => return Err(said("expected a line of the kind `step`, `epoch` or `profile`".into())),
         }
@@ -107,5 +122,25 @@ mod tests {
         assert!(problem("7\n".into()).starts_with("line 1: expected a line of the kind"));
         let impossible = EpochReport { val_accuracy: 1.5, ..report(1) };
         assert!(problem(line(&impossible)).starts_with("line 1: expected accuracies from 0 to 1"));
+    }
+
+    #[test]
+    fn damage_is_told_from_a_line_cut_short() {
+        let step = "{\"kind\":\"step\",\"step\":1,\"epoch\":1,\"loss\":2.3}\n";
+        let text = [step, &line(&report(1)), &line(&report(2)), &line(&report(3))].concat();
+        let progress = |epochs: usize| Progress { epochs, step: 3 * epochs, ..Progress::default() };
+        assert_eq!(damage(text.as_bytes(), &progress(3)), None);
+        // What is done again is written again.
+        assert_eq!(damage(text.as_bytes(), &progress(1)), None);
+        assert_eq!(until(text.as_bytes(), &progress(1)), [step, &line(&report(1))].concat().as_bytes());
+        let cut = &text.as_bytes()[..text.len() - 1];
+        assert_eq!(damage(cut, &progress(2)), None);
+        assert_eq!(damage(cut, &progress(3)).unwrap(), "it tells of 2 epochs, and 3 are done");
+        assert_eq!(damage(b"", &progress(3)).unwrap(), "it tells of 0 epochs, and 3 are done");
+        let broken = text.replacen("\"kind\"", "\0kind\"", 1);
+        assert!(damage(broken.as_bytes(), &progress(3)).unwrap().starts_with("line 1: not JSON"));
+        // What is whole behind the damage is kept.
+        let kept = until(broken.as_bytes(), &progress(2));
+        assert_eq!(kept, [line(&report(1)), line(&report(2))].concat().as_bytes());
     }
 }

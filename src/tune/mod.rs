@@ -359,7 +359,7 @@ impl<'a> Tuner<'a> {
                 let verdict = match contest.refusal(&settings) {
                     Some(refusal) => refusal,
                     None => {
-                        let trial = self.trial(gpu, team, contest);
+                        let trial = self.trial(gpu, team, contest)?;
                         let verdict = trial.run(&settings).await?;
                         if let Some(why) = trial.cpu_fault() {
                             wrong.push(WrongResult::CpuEngine { label: label.clone(), why });
@@ -380,13 +380,13 @@ impl<'a> Tuner<'a> {
         Ok(wrong)
     }
 
-    fn trial<'b>(&self, gpu: &'b Gpu, team: &Arc<Team>, contest: &Contest<'b>) -> Trial<'b> {
+    fn trial<'b>(&self, gpu: &'b Gpu, team: &Arc<Team>, contest: &Contest<'b>) -> Result<Trial<'b>> {
         if let Some(expected) = &contest.reference {
-            return Trial::by_reference(gpu, self.compiled, contest.pass, expected.clone());
+            return Ok(Trial::by_reference(gpu, self.compiled, contest.pass, expected.clone()));
         }
-        let mut trial = Trial::new(gpu, team, self.compiled, contest.pass);
+        let mut trial = Trial::new(gpu, team, self.compiled, contest.pass)?;
         self.tamper_with_cpu.iter().for_each(|tamper| trial.tamper_with_cpu(tamper));
-        trial
+        Ok(trial)
     }
 
     /// The best that is known of each pass. Wrong candidates are never chosen; passes of which nothing is known keep the

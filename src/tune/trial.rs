@@ -46,16 +46,16 @@ pub struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     /// Runs the pass on small whole numbers by the CPU engine. A driver that is wrong in all kernels alike is found too.
-    pub fn new(gpu: &'a Gpu, team: &Arc<Team>, compiled: &Compiled, pass: &'a Pass) -> Trial<'a> {
+    pub fn new(gpu: &'a Gpu, team: &Arc<Team>, compiled: &Compiled, pass: &'a Pass) -> Result<Trial<'a>> {
         let plan = alone(&compiled.plan, pass);
-        let mut machine = fast::Machine::new(team.clone(), &plan);
+        let mut machine = fast::Machine::new(team.clone(), &plan)?;
         for (at, id) in pass.inputs.iter().enumerate() {
             let region = plan.get(*id).region;
             machine.real(region).copy_from_slice(&whole_numbers(region.len, at));
         }
-        machine.run(&plan, std::slice::from_ref(pass), &[Step::default()]);
+        machine.run(&plan, std::slice::from_ref(pass), &[Step::default()])?;
         let cpu = pass.outputs.iter().map(|id| machine.real(plan.get(*id).region).to_vec()).collect();
-        Trial { gpu, pass, plan, cpu: Some(cpu), reference: OnceCell::new() }
+        Ok(Trial { gpu, pass, plan, cpu: Some(cpu), reference: OnceCell::new() })
     }
 
     /// The same where the reference has been asked already, because the CPU engine is wrong in this pass.

@@ -215,8 +215,8 @@ impl Case {
     }
 
     /// Runs on the CPU. Inputs cannot change there, and nothing outside of an output can be reached.
-    pub fn on_cpu(&self, team: &Arc<Team>) -> Vec<Output> {
-        let mut machine = fast::Machine::new(team.clone(), &self.plan);
+    pub fn on_cpu(&self, team: &Arc<Team>) -> Result<Vec<Output>> {
+        let mut machine = fast::Machine::new(team.clone(), &self.plan)?;
         for (id, values) in &self.given {
             let region = self.plan.get(*id).region;
             match values {
@@ -224,7 +224,7 @@ impl Case {
                 Values::Int(values) => machine.int(region).copy_from_slice(values),
             }
         }
-        machine.run(&self.plan, std::slice::from_ref(&self.pass), &[self.step]);
+        machine.run(&self.plan, std::slice::from_ref(&self.pass), &[self.step])?;
         let mut read = |(name, id, element): &(&'static str, TensorId, Element)| {
             let region = self.plan.get(*id).region;
             let bits = match element {
@@ -233,7 +233,7 @@ impl Case {
             };
             Output { name, element: *element, bits }
         };
-        self.outputs.iter().map(&mut read).collect()
+        Ok(self.outputs.iter().map(&mut read).collect())
     }
 }
 

@@ -429,8 +429,9 @@ fn distinct(check: &Check, variants: &[Settings]) -> Result<Vec<(usize, Settings
 /// With every number of threads, each twice.
 fn on_cpu(check: &Check, teams: &[Arc<Team>]) -> Result<f64, Finding> {
     let mut outputs = teams.iter().flat_map(|team| [team, team]).map(|team| check.case.on_cpu(team));
-    let Some(first) = outputs.next() else { return Ok(0.0) };
+    let Some(first) = outputs.next().transpose()? else { return Ok(0.0) };
     for other in outputs {
+        let other = other?;
         if let Some((one, _)) = first.iter().zip(&other).find(|(one, other)| one.bits != other.bits) {
             return Err(Finding::Threads(one.name.to_string()));
         }

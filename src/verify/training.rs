@@ -196,7 +196,7 @@ impl Task {
         };
         let weights = network.initialize(1);
         machine.write_weights(&weights);
-        machine.write_companions(&weights, &[]);
+        machine.write_companions(&weights, &[])?;
         machine.load_set(set, &spots("train", IMAGES, 1));
         machine.write_int(set.order, &(0..IMAGES as u32).map(|i| i * 7 % IMAGES as u32).collect::<Vec<u32>>());
         for steps in steps.chunks(machine.most_steps()) {

@@ -78,7 +78,7 @@ impl Asserts for Case {
         let mut all: Vec<_> = on_gpu.collect();
         let mut one_thread = Vec::new();
         for (variant, team) in teams() {
-            let got = self.on_cpu(team);
+            let got = self.on_cpu(team).unwrap();
             if team.threads() == 1 {
                 one_thread = got.clone();
             }

@@ -4,6 +4,7 @@ use super::system::{self, Processors};
 use super::{noise, train_options};
 use crate::cli::DeviceOption;
 use crate::cli::output::outln;
+use crate::cli::signals::end_at_once;
 use crate::cli::tune::TuneOption;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Options {
     seconds: f64,
     #[arg(long)]
     batch: usize,
+    /// End when standard input does: with the process that holds its other end
+    #[arg(long)]
+    end_with_input: bool,
 }
 
 /// A measurement: what the child prints and the parent reads. Times are in seconds.
@@ -57,6 +61,9 @@ pub struct Measured {
 const WARM_UP: f64 = 0.5;
 
 pub fn run(options: &Options) -> Result<ExitCode> {
+    if options.end_with_input {
+        end_with_input()?;
+    }
     let network = Network::open(&options.model)?;
     let train_options = train_options(&network, options.batch)?;
     let data = noise(&network, options.batch);
@@ -88,6 +95,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let line = serde_json::to_string(&measured).map_err(|error| Error::Usage(format!("the measurement: {error}")))?;
     outln!("{line}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the program when nobody is left at the other end of standard input, however that process ended.
+fn end_with_input() -> Result<()> {
+    let watch = || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        end_at_once();
+    };
+    let spawned = std::thread::Builder::new().name("end with input".into()).spawn(watch);
+    spawned.map(|_| ()).map_err(|error| Error::Device(format!("cannot start a thread: {error}")))
 }
 
 /// Adds up the time of runs of steps, once the device is warm. The clock is the trainer's: evaluation lies outside.

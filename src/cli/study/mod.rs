@@ -32,8 +32,10 @@ use plan::{Descent, Schedule, Subject};
 use report::{Entry, Frame};
 use runs::{Common, Job, State};
 use shadegrad::data::{DataPair, Share, Source};
+use shadegrad::lock::Lock;
 use shadegrad::table::grouped;
 use shadegrad::{Error, Result};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use work::Trained;
 
@@ -61,16 +63,30 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         );
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let reported = report(options, subjects, &trained, &mut common, &source);
-    if trained.diverged.is_empty() {
-        return reported.map(|()| ExitCode::SUCCESS);
+    // A reader that has seen enough wants no report either.
+    if let Some(Error::Io { source, .. }) = &trained.error
+        && source.kind() == ErrorKind::BrokenPipe
+    {
+        return trained.error.map_or(Ok(ExitCode::FAILURE), Err);
     }
-    let (diverged, all) = (trained.diverged.len(), counted(jobs.len(), "run"));
-    let problem = format!("{diverged} of {all} diverged: a loss or a weight was not finite");
-    Err(Error::NotFinite(match reported {
-        Ok(()) => format!("{problem}; the report says which"),
-        Err(error) => format!("{problem}; {error}"),
-    }))
+    let reported = report(options, subjects, &trained, &mut common, &source);
+    let problems = problems(&trained, jobs.len());
+    match (problems.is_empty(), reported) {
+        (true, reported) => reported.map(|()| ExitCode::SUCCESS),
+        (false, Ok(())) => Err(Error::Run(format!("{problems}; the report says which"))),
+        (false, Err(error)) => Err(Error::Run(format!("{problems}; {error}"))),
+    }
+}
+
+/// What went wrong with runs, if anything did.
+fn problems(trained: &Trained, jobs: usize) -> String {
+    let all = counted(jobs, "run");
+    let diverged = Some(trained.diverged.len()).filter(|count| *count > 0);
+    let diverged = diverged.map(|count| format!("{count} of {all} diverged: a loss or a weight was not finite"));
+    let failed =
+        trained.failed.first().map(|(_, problem)| format!("{} of {all} failed: {problem}", trained.failed.len()));
+    let error = trained.error.as_ref().map(|error| format!("not all of {all} were tried: {error}"));
+    [diverged, failed, error].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// `--choose`
@@ -106,7 +122,7 @@ fn train_all(options: &Options, jobs: &[Job], common: &mut Common, source: &Sour
     introduce(options, &data)?;
     drop(data);
     let _lock = enter(options)?;
-    work::train(jobs, common, options.quiet)
+    Ok(work::train(jobs, common, options.quiet))
 }
 
 /// Says what is trained on and by what, which the runs themselves do not.
@@ -120,7 +136,7 @@ fn introduce(options: &Options, data: &DataPair) -> Result<()> {
 }
 
 /// Makes the folder of the study, and keeps others from training in it.
-fn enter(options: &Options) -> Result<std::fs::File> {
+fn enter(options: &Options) -> Result<Lock> {
     std::fs::create_dir_all(&options.out).map_err(Error::io("create", &options.out))?;
     run_folder::lock(&options.out, "another process is at work in this study; --report-only looks at it meanwhile")
 }
@@ -181,7 +197,9 @@ fn entry(options: &Options, subject: Subject, trained: &Trained, common: &Common
             State::Unfinished(done) => format!("{done} of {}", counted(job.epochs, "epoch")),
             State::Missing | State::Unbegun => "not begun".to_string(),
         };
-        missing.push(format!("seed {}: {what}", job.seed));
+        let failed = trained.failed.iter().find(|(folder, _)| *folder == job.folder);
+        let why = failed.map_or_else(String::new, |(_, problem)| format!(", then it failed: {problem}"));
+        missing.push(format!("seed {}: {what}{why}", job.seed));
     }
     Ok(Entry { subject, runs, missing })
 }

@@ -115,11 +115,11 @@ impl Job {
 
     fn look(&self, common: &Common) -> Result<State> {
         let folder = &self.folder;
-        if !folder.exists() {
+        if !std::fs::exists(folder).map_err(Error::io("look for", folder))? {
             return Ok(State::Missing);
         }
-        let has_begun = run_folder::has_begun(folder);
-        if !run_folder::has_record(folder) {
+        let has_begun = run_folder::has_begun(folder)?;
+        if !run_folder::has_record(folder)? {
             return match has_begun {
                 false => Ok(State::Unbegun),
                 true => Err(Error::file(folder, "a run without its run.toml")),
@@ -184,7 +184,7 @@ impl Common {
         }
         // Each seed holds out other images.
         for seed in 1..=seeds {
-            self.checksums.insert(seed, validation.divide(whole.clone(), seed)?.checksum());
+            self.checksums.insert(seed, validation.divide(whole.copy()?, seed)?.checksum());
         }
         validation.divide(whole, 1)
     }

@@ -20,14 +20,24 @@ pub struct Trained {
     pub is_interrupted: bool,
     /// The folders of runs whose loss or weights did not stay finite.
     pub diverged: Vec<PathBuf>,
+    /// The folders of runs for which memory or device were not enough, and what was said of each.
+    pub failed: Vec<(PathBuf, String)>,
+    /// What ended it before all were tried.
+    pub error: Option<Error>,
 }
 
-/// Trains every job that is not finished; what is there is kept, and gone on with. A run that diverges does not hold up the
-/// others.
-pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
+/// Trains every job that is not finished; what is there is kept, and gone on with. A run that diverges, or that is too large
+/// for memory or device, does not hold up the others. Whatever else goes wrong ends it; what is finished can still be
+/// reported.
+pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Trained {
+    let mut trained = Trained::default();
+    trained.error = train_each(jobs, common, quiet, &mut trained).err();
+    trained
+}
+
+fn train_each(jobs: &[Job], common: &Common, quiet: bool, trained: &mut Trained) -> Result<()> {
     let say = |line: String| if quiet { Ok(()) } else { outln!("{line}") };
     let stop = stop_on_ctrl_c();
-    let mut trained = Trained::default();
     let is_finished = |state: &State| matches!(state, State::Finished(_));
     let mut done = examine(jobs, common)?.iter().filter(|state| is_finished(state)).count();
     if done > 0 {
@@ -39,17 +49,27 @@ pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
             continue;
         }
         if stop.load(Ordering::Relaxed) {
-            return Ok(Trained { is_interrupted: true, ..trained });
+            trained.is_interrupted = true;
+            return Ok(());
         }
         if let State::Unfinished(epochs) = state {
             say(format!("{}  goes on after {epochs} of {}", job.title, counted(job.epochs, "epoch")))?;
         }
         match job.train(&state, common) {
             Ok(Ended::Whole) => {}
-            Ok(Ended::Interrupted(_)) => return Ok(Trained { is_interrupted: true, ..trained }),
+            Ok(Ended::Interrupted(_)) => {
+                trained.is_interrupted = true;
+                return Ok(());
+            }
             Err(Error::NotFinite(problem)) => {
                 say(format!("{}  diverged: {}", job.title, problem.lines().next().unwrap_or_default()))?;
                 trained.diverged.push(job.folder.clone());
+                continue;
+            }
+            Err(error @ (Error::Memory(_) | Error::Device(_) | Error::DeviceLost(_))) => {
+                let problem = error.to_string().lines().next().unwrap_or_default().to_string();
+                say(format!("{}  failed: {problem}", job.title))?;
+                trained.failed.push((job.folder.clone(), problem));
                 continue;
             }
             Err(error) => return Err(error),
@@ -61,7 +81,7 @@ pub fn train(jobs: &[Job], common: &Common, quiet: bool) -> Result<Trained> {
         done += 1;
         say(format!("{}  {}  ({done} of {})", job.title, line(&run), counted(jobs.len(), "run")))?;
     }
-    Ok(trained)
+    Ok(())
 }
 
 fn line(run: &Run) -> String {

@@ -1,4 +1,5 @@
 use super::{Activation, Backward, Forward};
+use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
@@ -24,18 +25,19 @@ impl Activation {
 }
 
 impl Fast for Forward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let x = tensors.input("x");
         let y = tensors.output("y");
         let part = team.part(self.len, WORTH);
         y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
             vectorized!(team, y.iter_mut().zip(x).for_each(|(y, x)| *y = self.activation.apply(*x)));
         });
+        Ok(())
     }
 }
 
 impl Fast for Backward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let (y, dy) = (tensors.input("y"), tensors.input("dy"));
         let dx = tensors.output("dx");
         let part = team.part(self.len, WORTH);
@@ -45,5 +47,6 @@ impl Fast for Backward {
                 self.activation.multiply_derivative(dx, y);
             });
         });
+        Ok(())
     }
 }

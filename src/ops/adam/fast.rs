@@ -1,11 +1,12 @@
 use super::Update;
+use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, flushed, scaled, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
 impl Fast for Update {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let gradient = tensors.input("gradient");
         let scale = self.clipped.then(|| tensors.input("scale")[0]);
         let w = tensors.output("weights");
@@ -28,5 +29,6 @@ impl Fast for Update {
                 }
             });
         });
+        Ok(())
     }
 }

@@ -1,11 +1,12 @@
 use super::Update;
+use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
 impl Fast for Update {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let w = tensors.input("weights");
         let average = tensors.output("average");
         let decay = self.decay;
@@ -15,5 +16,6 @@ impl Fast for Update {
                 average.iter_mut().zip(w).for_each(|(average, w)| *average = decay * *average + (1.0 - decay) * w);
             });
         });
+        Ok(())
     }
 }

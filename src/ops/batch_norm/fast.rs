@@ -1,4 +1,5 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
+use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
@@ -12,11 +13,11 @@ fn sum_rows(
     channels: usize,
     out: &mut [f32],
     add: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
-) {
+) -> Result<()> {
     const ROWS: usize = 256;
     let len = out.len();
     let mut shared = team.shared();
-    let partial = shared.at_least(rows.div_ceil(ROWS) * len);
+    let partial = shared.at_least(rows.div_ceil(ROWS) * len)?;
     let blocks = partial.par_chunks_exact_mut(len).with_min_len(WORTH.div_ceil(ROWS * channels));
     blocks.enumerate().for_each(|(block, out)| {
         let block = block * ROWS..((block + 1) * ROWS).min(rows);
@@ -27,6 +28,7 @@ fn sum_rows(
     for block in partial.chunks_exact(len) {
         out.iter_mut().zip(block).for_each(|(out, value)| *out += value);
     }
+    Ok(())
 }
 
 /// `1 / sqrt(var + epsilon)`
@@ -78,7 +80,7 @@ fn project(dx: &mut [f32], [x, dy, mean, scale, slope, offset]: [&[f32]; 6]) {
 }
 
 impl Fast for Statistics {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let x = tensors.input("x");
         let rows = self.geometry.counted(&tensors.step);
         let [mean, var, running_mean, running_var] =
@@ -91,7 +93,7 @@ impl Fast for Statistics {
                     mean.iter_mut().zip(x).for_each(|(mean, x)| *mean += x);
                 }
             });
-        });
+        })?;
         mean.iter_mut().for_each(|mean| *mean /= m);
         sum_rows(team, rows, channels, var, |block, var| {
             vectorized!(team, {
@@ -101,7 +103,7 @@ impl Fast for Statistics {
                     }
                 }
             });
-        });
+        })?;
         let unbiased = m / (m - 1.0).max(1.0);
         let keep = |running: &mut f32, batch: f32| *running = (1.0 - self.momentum) * *running + self.momentum * batch;
         for c in 0..channels {
@@ -109,11 +111,12 @@ impl Fast for Statistics {
             keep(&mut running_mean[c], mean[c]);
             keep(&mut running_var[c], unbiased * var[c]);
         }
+        Ok(())
     }
 }
 
 impl Fast for Forward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let [x, w, b, mean, var] = ["x", "w", "b", "mean", "var"].map(|name| tensors.input(name));
         let y = tensors.output("y");
         let channels = self.geometry.channels;
@@ -128,11 +131,12 @@ impl Fast for Forward {
                 y.iter_mut().for_each(|y| *y = self.activation.apply(*y));
             });
         });
+        Ok(())
     }
 }
 
 impl Fast for BackwardWeight {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let [x, dy, mean, var] = ["x", "dy", "mean", "var"].map(|name| tensors.input(name));
         let rows = self.geometry.counted(&tensors.step);
         let (dw, db) = (tensors.output("dw"), tensors.output("db"));
@@ -145,16 +149,17 @@ impl Fast for BackwardWeight {
                     add_products(db, dw, of_channels(channels, [x, dy, mean]));
                 }
             });
-        });
+        })?;
         db.copy_from_slice(&sums[..channels]);
         for ((dw, sum), inverse) in dw.iter_mut().zip(&sums[channels..]).zip(inverse(var, self.epsilon)) {
             *dw = sum * inverse;
         }
+        Ok(())
     }
 }
 
 impl Fast for BackwardInput {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let [x, dy, w, mean, var, dw, db] = ["x", "dy", "w", "mean", "var", "dw", "db"].map(|name| tensors.input(name));
         let rows = self.geometry.counted(&tensors.step);
         let (dx, padding) = tensors.output("dx").split_at_mut(rows * self.geometry.channels);
@@ -175,5 +180,6 @@ impl Fast for BackwardInput {
                 self.producer.multiply_derivative(dx, x);
             });
         });
+        Ok(())
     }
 }

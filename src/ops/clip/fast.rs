@@ -1,4 +1,5 @@
 use super::Scale;
+use crate::error::Result;
 use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
@@ -7,16 +8,17 @@ use rayon::prelude::*;
 const PART: usize = 1 << 13;
 
 impl Fast for Scale {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let gradient = tensors.input("gradient");
         let scale = tensors.output("scale");
         let mut shared = team.shared();
-        let partial = shared.at_least(self.len.div_ceil(PART));
+        let partial = shared.at_least(self.len.div_ceil(PART))?;
         partial.par_iter_mut().zip(gradient.par_chunks(PART)).for_each(|(partial, gradient)| {
             vectorized!(team, *partial = squares(gradient));
         });
         let norm = partial.iter().sum::<f32>().sqrt();
         scale[0] = if norm > self.most { self.most / norm } else { 1.0 };
+        Ok(())
     }
 }
 

@@ -1,4 +1,5 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::error::Result;
 use crate::fast::outer::Outer;
 use crate::fast::product::{Finish, LANES, Left, Product, Right, fits, transpose, widen};
 use crate::fast::{Fast, Team, sums};
@@ -57,14 +58,15 @@ impl Frame {
     }
 
     /// Gives `images` to `visit`, framed, a few at a time, with the number of the first and of how many there are.
-    fn for_each(&self, team: &Team, images: &[f32], mut visit: impl FnMut(usize, usize, &[f32])) {
+    fn for_each(&self, team: &Team, images: &[f32], mut visit: impl FnMut(usize, usize, &[f32])) -> Result<()> {
         let len = self.image.iter().product();
         if self.is_image() {
-            return visit(0, images.len() / len, images);
+            visit(0, images.len() / len, images);
+            return Ok(());
         }
         let count = (FRAMED / self.len()).max(1);
         let mut own = team.own();
-        let frames = own.at_least(count.min(images.len() / len) * self.len());
+        let frames = own.at_least(count.min(images.len() / len) * self.len())?;
         frames.fill(0.0);
         for (index, some) in images.chunks(count * len).enumerate() {
             for (image, frame) in some.chunks_exact(len).zip(frames.chunks_exact_mut(self.len())) {
@@ -72,6 +74,7 @@ impl Frame {
             }
             visit(index * count, some.len() / len, frames);
         }
+        Ok(())
     }
 }
 
@@ -111,7 +114,7 @@ impl Geometry {
 }
 
 impl Fast for Forward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let g = &self.geometry;
         let (x, w, b) = (tensors.input("x"), tensors.input("w"), tensors.input("b"));
         let y = tensors.output("y");
@@ -120,14 +123,14 @@ impl Fast for Forward {
         let w = if fits(g.filters) {
             w
         } else {
-            let wide = shared.at_least(w.len() / g.filters * stride);
+            let wide = shared.at_least(w.len() / g.filters * stride)?;
             widen(w, g.filters, wide);
             wide
         };
         let right = Right { values: w, columns: g.filters, stride };
         let frame = g.frame();
         let part = team.part(g.window.batch, 1);
-        y.par_chunks_mut(part * g.image_out()).zip(x.par_chunks(part * g.image_in())).for_each(|(y, x)| {
+        y.par_chunks_mut(part * g.image_out()).zip(x.par_chunks(part * g.image_in())).try_for_each(|(y, x)| {
             frame.for_each(team, x, |first, images, frames| {
                 team.instructions.run(Product {
                     left: g.windows(&frame, images, frames),
@@ -136,15 +139,15 @@ impl Fast for Forward {
                     out_stride: g.filters,
                     finish: Finish::Bias(b, self.activation),
                 });
-            });
-        });
+            })
+        })
     }
 }
 
 /// A convolution again, of dy in a frame that undoes stride and padding, by the window turned around:
 /// `dx[n,h,w,c] = sum over r,s,k of framed[n,h+r,w+s,k] * w[R-1-r,S-1-s,c,k]`.
 impl Fast for BackwardInput {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let g = &self.geometry;
         let Window2d { height, width, channels, kernel, stride, padding, out_height, out_width, .. } = g.window;
         let (dy, w) = (tensors.input("dy"), tensors.input("w"));
@@ -164,13 +167,13 @@ impl Fast for BackwardInput {
         let wide = channels.next_multiple_of(LANES);
         let tap = channels * g.filters;
         let mut shared = team.shared();
-        let turned = shared.at_least(g.window.area() * g.filters * wide);
+        let turned = shared.at_least(g.window.area() * g.filters * wide)?;
         turned.par_chunks_exact_mut(g.filters * wide).zip(w.par_chunks_exact(tap).rev()).for_each(|(turned, w)| {
             transpose(team, w, g.filters, turned, wide);
         });
         let right = Right { values: turned, columns: channels, stride: wide };
         let part = team.part(g.window.batch, 1);
-        dx.par_chunks_mut(part * g.image_in()).zip(dy.par_chunks(part * g.image_out())).enumerate().for_each(
+        dx.par_chunks_mut(part * g.image_in()).zip(dy.par_chunks(part * g.image_out())).enumerate().try_for_each(
             |(index, (dx, dy))| {
                 frame.for_each(team, dy, |first, images, frames| {
                     let at = index * part * g.image_in() + first * g.image_in();
@@ -181,9 +184,9 @@ impl Fast for BackwardInput {
                         out_stride: channels,
                         finish: x.map_or(Finish::Store, |x| Finish::Producer(&x[at..], self.producer)),
                     });
-                });
+                })
             },
-        );
+        )
     }
 }
 
@@ -197,11 +200,11 @@ const MOST_PARTIAL: usize = 1 << 23;
 const CACHED: usize = 1 << 16;
 
 impl Fast for BackwardWeight {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let g = &self.geometry;
         let (x, dy) = (tensors.input("x"), tensors.input("dy"));
         let dw = tensors.output("dw");
-        sums::columns(team, dy, g.filters, tensors.output("db"));
+        sums::columns(team, dy, g.filters, tensors.output("db"))?;
         let batch = g.window.batch;
         // Nothing here may depend on the number of threads: it says in which order images are added.
         let group = GROUP.max((batch * dw.len()).div_ceil(MOST_PARTIAL));
@@ -209,7 +212,7 @@ impl Fast for BackwardWeight {
         let stride = g.filters.next_multiple_of(LANES);
         let mut shared = team.shared();
         let wide = if fits(g.filters) { 0 } else { g.window.places() * stride };
-        let (wide, partial) = shared.at_least(wide + groups * dw.len()).split_at_mut(wide);
+        let (wide, partial) = shared.at_least(wide + groups * dw.len())?.split_at_mut(wide);
         let dy = if fits(g.filters) {
             dy
         } else {
@@ -224,24 +227,25 @@ impl Fast for BackwardWeight {
             (x, &dy[index * dy_group..])
         };
         if g.window.channels * g.window.stride[1] == 1 {
-            partial.par_chunks_exact_mut(dw.len()).enumerate().for_each(|(index, dw)| {
+            partial.par_chunks_exact_mut(dw.len()).enumerate().try_for_each(|(index, dw)| {
                 let (x, dy) = group_of(index);
-                g.add_from_columns(team, x, dy, dw);
-            });
+                g.add_from_columns(team, x, dy, dw)
+            })?;
         } else {
             let run = dw.len() / g.window.kernel[0];
-            partial.par_chunks_exact_mut(run).enumerate().for_each(|(index, dw)| {
+            partial.par_chunks_exact_mut(run).enumerate().try_for_each(|(index, dw)| {
                 let (x, dy) = group_of(index / g.window.kernel[0]);
-                g.add_row_of_taps(team, index % g.window.kernel[0], x, dy, dw);
-            });
+                g.add_row_of_taps(team, index % g.window.kernel[0], x, dy, dw)
+            })?;
         }
         sums::add_parts(team, partial, dw);
+        Ok(())
     }
 }
 
 impl Geometry {
     /// `dw[s,c,k]` of row `r` of the window, from some images.
-    fn add_row_of_taps(&self, team: &Team, r: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    fn add_row_of_taps(&self, team: &Team, r: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
         let frame = self.frame();
         let stride = self.filters.next_multiple_of(LANES);
         let row = self.window.out_width * stride;
@@ -261,12 +265,12 @@ impl Geometry {
                     team.instructions.run(Outer { x, dy, dy_stride: stride, out: dw, columns: self.filters });
                 }
             }
-        });
+        })
     }
 
     /// All of dw, from some images of one channel, in which what a tap meets from place to place are neighbours:
     /// `dw[tap,k] = sum over p,q of x[p*stride+r,q+s] * dy[p,q,k]` is a product with a row for each tap.
-    fn add_from_columns(&self, team: &Team, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    fn add_from_columns(&self, team: &Team, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
         let frame = self.frame();
         let stride = self.filters.next_multiple_of(LANES);
         let Window2d { kernel, out_height, out_width, .. } = self.window;
@@ -286,6 +290,6 @@ impl Geometry {
                 let (out_stride, finish) = (self.filters, Finish::Add);
                 team.instructions.run(Product { left, right, out: dw, out_stride, finish });
             }
-        });
+        })
     }
 }

@@ -1,4 +1,5 @@
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::error::Result;
 use crate::fast::outer::Outer;
 use crate::fast::product::{Finish, LANES, Left, Product, Right, fits, transpose, widen};
 use crate::fast::{Fast, Team, sums};
@@ -13,7 +14,7 @@ const TERMS: usize = 512;
 const BLOCK: usize = 96;
 
 impl Fast for Forward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let Geometry { batch, inputs, outputs } = self.geometry;
         let (x, w, b) = (tensors.input("x"), tensors.input("w"), tensors.input("b"));
         let y = tensors.output("y");
@@ -21,7 +22,7 @@ impl Fast for Forward {
         let parts = inputs.div_ceil(TERMS);
         let mut shared = team.shared();
         let wide = if fits(outputs) { 0 } else { inputs * stride };
-        let (wide, partial) = shared.at_least(wide + parts * y.len()).split_at_mut(wide);
+        let (wide, partial) = shared.at_least(wide + parts * y.len())?.split_at_mut(wide);
         let w = if fits(outputs) {
             w
         } else {
@@ -49,11 +50,12 @@ impl Fast for Forward {
             });
             sums::add_parts_and_bias(team, partial, b, self.activation, y);
         }
+        Ok(())
     }
 }
 
 impl Fast for BackwardInput {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let Geometry { batch, inputs, outputs } = self.geometry;
         let (dy, w) = (tensors.input("dy"), tensors.input("w"));
         let dx = tensors.output("dx");
@@ -61,7 +63,7 @@ impl Fast for BackwardInput {
         // [blocks of I, O, BLOCK]
         let block = outputs * BLOCK;
         let mut shared = team.shared();
-        let turned = shared.at_least(inputs.div_ceil(BLOCK) * block);
+        let turned = shared.at_least(inputs.div_ceil(BLOCK) * block)?;
         turned.par_chunks_exact_mut(block).zip(w.par_chunks(block)).for_each(|(turned, w)| {
             transpose(team, w, outputs, turned, BLOCK);
         });
@@ -82,11 +84,12 @@ impl Fast for BackwardInput {
                 }
             },
         );
+        Ok(())
     }
 }
 
 impl Fast for BackwardWeight {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let Geometry { batch, inputs, outputs } = self.geometry;
         let (x, dy) = (tensors.input("x"), tensors.input("dy"));
         let dw = tensors.output("dw");
@@ -95,26 +98,27 @@ impl Fast for BackwardWeight {
         let dy = if fits(outputs) {
             dy
         } else {
-            let wide = shared.at_least(batch * stride);
+            let wide = shared.at_least(batch * stride)?;
             widen(dy, outputs, wide);
             wide
         };
-        dw.par_chunks_mut(BLOCK * outputs).enumerate().for_each(|(index, dw)| {
+        dw.par_chunks_mut(BLOCK * outputs).enumerate().try_for_each(|(index, dw)| {
             let columns = dw.len() / outputs;
             let mut own = team.own();
-            let block = own.at_least(batch * columns);
+            let block = own.at_least(batch * columns)?;
             for (to, x) in block.chunks_exact_mut(columns).zip(x.chunks_exact(inputs)) {
                 to.copy_from_slice(&x[index * BLOCK..][..columns]);
             }
             dw.fill(0.0);
             let x = Left::rows(block, batch, columns, columns);
             team.instructions.run(Outer { x, dy, dy_stride: stride, out: dw, columns: outputs });
-        });
+            Ok(())
+        })
     }
 }
 
 impl Fast for BackwardBias {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
-        sums::columns(team, tensors.input("dy"), self.geometry.outputs, tensors.output("db"));
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
+        sums::columns(team, tensors.input("dy"), self.geometry.outputs, tensors.output("db"))
     }
 }

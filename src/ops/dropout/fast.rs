@@ -1,5 +1,6 @@
 use super::cpu::ROTATIONS;
 use super::{Backward, Forward, scale, threshold};
+use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
 use crate::ops::Step;
@@ -70,18 +71,19 @@ fn part(team: &Team, len: usize) -> usize {
 }
 
 impl Fast for Forward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let (x, step) = (tensors.input("x"), tensors.step);
         let y = tensors.output("y");
         let part = part(team, self.len);
         y.par_chunks_mut(part).zip(x.par_chunks(part)).enumerate().for_each(|(index, (y, x))| {
             vectorized!(team, drop_out(x, y, index * part, self.rate, self.layer, &step));
         });
+        Ok(())
     }
 }
 
 impl Fast for Backward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let (dy, step) = (tensors.input("dy"), tensors.step);
         let dx = tensors.output("dx");
         let x = self.producer.input(tensors);
@@ -94,5 +96,6 @@ impl Fast for Backward {
                 }
             });
         });
+        Ok(())
     }
 }

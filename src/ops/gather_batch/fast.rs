@@ -1,14 +1,16 @@
 use super::Gather;
+use crate::error::Result;
 use crate::fast::{Fast, Team, vectorized};
 use crate::ops::Reference;
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
 impl Fast for Gather {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         if cfg!(target_endian = "big") {
             // The first byte of a word is not in its lowest bits.
-            return self.run_f32(tensors);
+            self.run_f32(tensors);
+            return Ok(());
         }
         let images: &[u8] = bytemuck::cast_slice(tensors.input_int("images"));
         let (labels, order) = (tensors.input_int("labels"), tensors.input_int("order"));
@@ -31,5 +33,6 @@ impl Fast for Gather {
         let (drawn, padding) = targets.split_at_mut(count);
         padding.fill(0);
         drawn.iter_mut().zip(order).for_each(|(target, image)| *target = labels[*image as usize]);
+        Ok(())
     }
 }

@@ -1,4 +1,5 @@
 use super::{Backward, Forward, Kind, per_word};
+use crate::error::Result;
 use crate::fast::{Fast, Team, vectorized};
 use crate::ops::{Activation, Compute};
 use crate::reference::Tensors;
@@ -111,10 +112,11 @@ fn bytes(m: &mut [u32]) -> &mut [u8] {
 }
 
 impl Fast for Forward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let Forward { window: g, kind, keeps_m } = *self;
         if keeps_m {
-            return self.run_with_places(tensors, team);
+            self.run_with_places(tensors, team);
+            return Ok(());
         }
         let x = tensors.input("x");
         let y = tensors.output("y");
@@ -135,6 +137,7 @@ impl Fast for Forward {
                 }
             });
         });
+        Ok(())
     }
 }
 
@@ -207,10 +210,11 @@ impl Backward {
 }
 
 impl Fast for Backward {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let Backward { window: g, kind, producer } = *self;
         if kind.is_extreme() {
-            return self.run_from_places(tensors, team);
+            self.run_from_places(tensors, team);
+            return Ok(());
         }
         let (x, y, dy) = (tensors.input("x"), tensors.input("y"), tensors.input("dy"));
         let dx = tensors.output("dx");
@@ -230,5 +234,6 @@ impl Fast for Backward {
                 producer.multiply_derivative(dx, x);
             });
         });
+        Ok(())
     }
 }

@@ -1,0 +1,168 @@
+//! Locks between processes: a file that one of them holds while the others wait or are turned away.
+
+use crate::error::{Error, Result};
+use crate::files::{Links, open_own_file};
+use same_file::Handle;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Between two looks at a lock that somebody else holds.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A lock that is held until this is dropped, or the program ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+    missing: Option<io::Error>,
+    is_removed: bool,
+}
+
+impl Lock {
+    /// Takes the lock of a file, which is made if need be; nothing, if somebody else holds it.
+    ///
+    /// A file system without locks gives one all the same, which keeps nobody away: see [`Lock::missing`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_own_file`], and [`Error::Io`] when the system fails to lock it.
+    pub fn take(path: &Path, links: Links) -> Result<Option<Lock>> {
+        loop {
+            let file = open_own_file(path, File::options().create(true).append(true), links)?;
+            let Some(missing) = ask(file.try_lock()).map_err(Error::io("lock", path))? else { return Ok(None) };
+            // Whoever held it may have removed the file, and then it is the lock of nothing.
+            let is_current =
+                file.try_clone().and_then(Handle::from_file).and_then(|held| Ok(held == Handle::from_path(path)?));
+            match is_current {
+                Ok(false) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("lock", path)(error)),
+                Ok(true) => {
+                    return Ok(Some(Lock { path: path.to_path_buf(), _file: file, missing, is_removed: false }));
+                }
+            }
+        }
+    }
+
+    /// The same, but waits for whoever holds it; `waiting` is called before the wait begins.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::take`], and [`Error::File`] when it is still held after `patience`, if there is an end to that.
+    pub fn wait(path: &Path, links: Links, patience: Option<Duration>, waiting: impl FnOnce()) -> Result<Lock> {
+        if let Some(lock) = Lock::take(path, links)? {
+            return Ok(lock);
+        }
+        waiting();
+        let start = Instant::now();
+        loop {
+            std::thread::sleep(PAUSE);
+            if let Some(lock) = Lock::take(path, links)? {
+                return Ok(lock);
+            }
+            if let Some(patience) = patience.filter(|patience| start.elapsed() > *patience) {
+                return Err(Error::file(path, format!("another process has held this lock for {patience:.0?}")));
+            }
+        }
+    }
+
+    /// The same lock, whose file is removed at the end: for folders where nothing should be left.
+    pub(crate) fn removed_at_the_end(mut self) -> Lock {
+        self.is_removed = true;
+        self
+    }
+
+    /// Why this is no lock, on a file system that has none.
+    pub fn missing(&self) -> Option<&io::Error> {
+        self.missing.as_ref()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.is_removed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// What asking for a lock gave: nothing, if somebody else has it; else whether there was none to be had.
+fn ask(answer: Result<(), TryLockError>) -> io::Result<Option<Option<io::Error>>> {
+    match answer {
+        Ok(()) => Ok(Some(None)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) if has_no_locks(&error) => Ok(Some(Some(error))),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether an error says that the file system keeps no locks: ENOSYS, EOPNOTSUPP, or ENOLCK, which some network file systems
+/// give.
+fn has_no_locks(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ENOLCK) {
+        return true;
+    }
+    error.kind() == ErrorKind::Unsupported
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let (inside, passed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (path, inside, passed) = (&path, &inside, &passed);
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        let lock = Lock::wait(path, Links::Follow, None, || ()).unwrap();
+                        assert!(lock.missing().is_none());
+                        // Half of them take the file away, under whoever waits for it.
+                        let lock = if thread % 2 == 0 { lock.removed_at_the_end() } else { lock };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                        passed.fetch_add(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), 160);
+    }
+
+    #[test]
+    fn a_lock_that_is_held_turns_others_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = Lock::take(&path, Links::Follow).unwrap().unwrap();
+        assert!(Lock::take(&path, Links::Follow).unwrap().is_none());
+        let mut waited = false;
+        let refused = Lock::wait(&path, Links::Follow, Some(Duration::ZERO), || waited = true).unwrap_err().to_string();
+        assert!(waited && refused.ends_with("another process has held this lock for 0ns"), "{refused}");
+        drop(held);
+        assert!(Lock::take(&path, Links::Follow).unwrap().is_some() && path.exists());
+        let nowhere = Lock::take(&path.join("below"), Links::Follow).unwrap_err().to_string();
+        assert!(nowhere.starts_with("cannot read "), "{nowhere}");
+        let no_file = Lock::take(folder.path(), Links::Follow).unwrap_err().to_string();
+        assert!(no_file.contains("expected a regular file, got a folder"), "{no_file}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_system_without_locks_is_told_from_one_that_fails() {
+        let answer = |code: i32| ask(Err(TryLockError::Error(io::Error::from_raw_os_error(code))));
+        for code in [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP] {
+            assert_eq!(answer(code).unwrap().unwrap().unwrap().raw_os_error(), Some(code));
+        }
+        assert_eq!(answer(libc::EIO).unwrap_err().raw_os_error(), Some(libc::EIO));
+        assert!(ask(Err(TryLockError::WouldBlock)).unwrap().is_none());
+    }
+}
