@@ -1,8 +1,7 @@
 //! `shadegrad evaluate`
 
 use super::output::{confusion_table, grouped, out, outln, percent};
-use super::run_folder::open_model;
-use super::{DataOption, DeviceOption};
+use super::{DataOption, DeviceOption, TrainedOption};
 use clap::Args;
 use shadegrad::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -10,8 +9,8 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
-    /// A run folder, or a .safetensors file of one
-    run: PathBuf,
+    #[command(flatten)]
+    trained: TrainedOption,
     #[command(flatten)]
     data: DataOption,
     #[command(flatten)]
@@ -25,7 +24,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let (network, weights) = open_model(&options.run)?;
+    let (network, weights) = options.trained.open()?;
     let data = options.data.load(options.json)?;
     let device = options.device.open(options.json)?;
     let evaluation = pollster::block_on(shadegrad::evaluate::evaluate(&device, &network, &weights, &data.test))?;

@@ -256,6 +256,16 @@ fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
 
 /// Network and weights of a run folder, or of a weights file.
 pub fn open_model(path: &Path) -> Result<(Network, Weights)> {
-    let file = if path.is_dir() { path.join(MODEL_FILE) } else { path.to_path_buf() };
-    Weights::open(&file)
+    Weights::open(&model_file(path))
+}
+
+/// The same with the network named, which a file of PyTorch does not hold.
+pub fn open_model_as(path: &Path, model: &str) -> Result<(Network, Weights)> {
+    let network = Network::open(model)?;
+    let weights = Weights::open_as(&model_file(path), &network)?;
+    Ok((network, weights))
+}
+
+fn model_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(MODEL_FILE) } else { path.to_path_buf() }
 }
