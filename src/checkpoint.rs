@@ -124,6 +124,7 @@ impl Checkpoint {
         let file = tensors::parse(bytes).map_err(said)?;
         let header = header(&file).map_err(said)?;
         let network = weights::network_of(origin, &file)?;
+        let network = network.ok_or_else(|| said("expected the network in the header, got none".into()))?;
         Checkpoint::assemble(header, network, &file).map_err(said)
     }
 

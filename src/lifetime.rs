@@ -9,6 +9,8 @@
 //! A slot is a buffer or a texture of its own, not a stretch of one large arena, because WebGPU forbids that a dispatch
 //! reads one part of a buffer and writes another.
 
+use std::collections::BTreeMap;
+
 /// When something is alive, in lists of passes or commands: positions from a first to a last, both included. It may die and
 /// be born again, and live in several lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,26 +50,100 @@ impl Lifetime {
         let meet = |a: &Span, b: &Span| a.list == b.list && a.first <= b.last && b.first <= a.last;
         self.spans.iter().any(|own| other.spans.iter().any(|of_other| meet(own, of_other)))
     }
+
+    /// When both are alive.
+    fn in_common(&self, other: &Lifetime) -> Lifetime {
+        let both = |(a, b): (&Span, &Span)| {
+            let span = Span { list: a.list, first: a.first.max(b.first), last: a.last.min(b.last) };
+            (a.list == b.list && span.first <= span.last).then_some(span)
+        };
+        let pairs = self.spans.iter().flat_map(|own| other.spans.iter().map(move |of_other| (own, of_other)));
+        Lifetime { spans: pairs.filter_map(both).collect() }
+    }
 }
 
 /// The slot of each thing, by its size, numbered as they are made: a slot is as large as the first thing in it, and a later
-/// slot is no larger than one before. `may_share` is asked of two things.
-pub(crate) fn assign(sizes: &[usize], may_share: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+/// slot is no larger than one before. `lives` says when each thing is alive.
+pub(crate) fn assign(sizes: &[usize], lives: &[Lifetime]) -> Vec<usize> {
     let mut by_size: Vec<usize> = (0..sizes.len()).collect();
     by_size.sort_by_key(|thing| std::cmp::Reverse(sizes[*thing]));
-    let mut slots: Vec<Vec<usize>> = Vec::new();
+    let mut slots = Slots::default();
     let mut slot_of = vec![0; sizes.len()];
     for thing in by_size {
-        let free = |held: &Vec<usize>| held.iter().all(|other| may_share(thing, *other));
-        // The smallest that is large enough is the last: those made before hold larger things.
-        let slot = slots.iter().rposition(free).unwrap_or(slots.len());
-        if slot == slots.len() {
-            slots.push(Vec::new());
-        }
-        slots[slot].push(thing);
-        slot_of[thing] = slot;
+        slot_of[thing] = slots.put(&lives[thing]);
     }
     slot_of
+}
+
+/// Slots and when they are taken, under a binary tree that finds a free one without a look at each.
+///
+/// In a long chain nearly everything that the way back reads again is alive in the middle, so a search that asked every
+/// slot would take a time that grows with the square of the chain's length.
+#[derive(Default)]
+struct Slots {
+    /// When each slot is taken: spans apart from each other, the last position by list and first position.
+    taken: Vec<BTreeMap<(usize, usize), usize>>,
+    /// `shared[k][i]` is a time when all slots from `i << k` on, `1 << k` of them, are taken: what the first things in them
+    /// have in common. The last row has one entry.
+    shared: Vec<Vec<Lifetime>>,
+}
+
+impl Slots {
+    /// The slot that something with this life is put into: the last that is free all that time, else a new one.
+    fn put(&mut self, life: &Lifetime) -> usize {
+        let root = self.shared.len().checked_sub(1);
+        let slot = root.and_then(|level| self.last_free(level, 0, life)).unwrap_or_else(|| self.add(life));
+        for span in &life.spans {
+            take(&mut self.taken[slot], *span);
+        }
+        slot
+    }
+
+    /// The last free slot below an entry of `shared`.
+    fn last_free(&self, level: usize, index: usize, life: &Lifetime) -> Option<usize> {
+        if self.shared[level].get(index)?.meets(life) {
+            return None;
+        }
+        let Some(below) = level.checked_sub(1) else {
+            let is_free = life.spans.iter().all(|span| overlap(&self.taken[index], *span).is_none());
+            return is_free.then_some(index);
+        };
+        self.last_free(below, 2 * index + 1, life).or_else(|| self.last_free(below, 2 * index, life))
+    }
+
+    /// A new slot, whose first thing has this life.
+    fn add(&mut self, life: &Lifetime) -> usize {
+        let slot = self.taken.len();
+        self.taken.push(BTreeMap::new());
+        match self.shared.last() {
+            None => self.shared.push(Vec::new()),
+            // The tree is full, and gets a new root above the old one.
+            Some(root) if slot.is_power_of_two() => self.shared.push(root.clone()),
+            Some(_) => {}
+        }
+        for (level, row) in self.shared.iter_mut().enumerate() {
+            match row.get_mut(slot >> level) {
+                Some(shared) => *shared = shared.in_common(life),
+                None => row.push(life.clone()),
+            }
+        }
+        slot
+    }
+}
+
+/// The first position of a span among these that has a position with `span` in common, if there is one.
+fn overlap(taken: &BTreeMap<(usize, usize), usize>, span: Span) -> Option<(usize, usize)> {
+    let (start, last) = taken.range(..=(span.list, span.last)).next_back()?;
+    (start.0 == span.list && *last >= span.first).then_some(*start)
+}
+
+/// Adds a span. One thing may have several that overlap; they become one.
+fn take(taken: &mut BTreeMap<(usize, usize), usize>, mut span: Span) {
+    while let Some(start) = overlap(taken, span) {
+        span.first = span.first.min(start.1);
+        span.last = taken.remove(&start).map_or(span.last, |last| span.last.max(last));
+    }
+    taken.insert((span.list, span.first), span.last);
 }
 
 #[cfg(test)]
@@ -80,8 +156,24 @@ mod tests {
     }
 
     fn slots(things: &[(usize, Lifetime)]) -> Vec<usize> {
-        let sizes: Vec<usize> = things.iter().map(|(size, _)| *size).collect();
-        assign(&sizes, |a, b| !things[a].1.meets(&things[b].1))
+        let (sizes, lives): (Vec<usize>, Vec<Lifetime>) = things.iter().cloned().unzip();
+        assign(&sizes, &lives)
+    }
+
+    /// The rule as it reads: every slot is asked, from the last to the first.
+    fn plainly(things: &[(usize, Lifetime)]) -> Vec<usize> {
+        let mut by_size: Vec<usize> = (0..things.len()).collect();
+        by_size.sort_by_key(|thing| std::cmp::Reverse(things[*thing].0));
+        let mut slots: Vec<Vec<usize>> = Vec::new();
+        let mut slot_of = vec![0; things.len()];
+        for thing in by_size {
+            let free = |held: &Vec<usize>| held.iter().all(|other| !things[thing].1.meets(&things[*other].1));
+            let slot = slots.iter().rposition(free).unwrap_or(slots.len());
+            slots.resize(slots.len().max(slot + 1), Vec::new());
+            slots[slot].push(thing);
+            slot_of[thing] = slot;
+        }
+        slot_of
     }
 
     #[test]
@@ -144,6 +236,7 @@ mod tests {
                 (size, alive(&spans))
             }).collect();
             let slots = slots(&things);
+            prop_assert_eq!(&slots, &plainly(&things));
             for at in 0..60 {
                 let (list, at) = (at / 20, at % 20);
                 let here = |(_, life): &(usize, Lifetime)| life.meets(&alive(&[(list, at, at)]));

@@ -8,13 +8,14 @@ mod share;
 
 use crate::ops::Op;
 pub use crate::storage::{Region, StorageId};
+use std::collections::HashMap;
 
 /// Index of a tensor in its [`Plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TensorId(pub usize);
 
 /// What a storage's 4-byte elements are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
     /// `f32` on the device; on the CPU the reference's number type
     Real,
@@ -68,12 +69,14 @@ impl Pass {
 }
 
 /// Storages and the tensors in them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// By [`StorageId`].
     pub storages: Vec<Storage>,
     /// By [`TensorId`].
     pub tensors: Vec<Tensor>,
+    /// The first tensor of each name.
+    by_name: HashMap<String, TensorId>,
 }
 
 /// Slices of shared storages start at multiples of 256 bytes, as WebGPU demands of binding offsets.
@@ -105,8 +108,15 @@ impl Plan {
         let held = &mut self.storages[storage.0].len;
         *held = (*held).max(offset + len);
         let region = Region { storage, offset, len };
-        self.tensors.push(Tensor { name: name.into(), shape: shape.to_vec(), region });
-        TensorId(self.tensors.len() - 1)
+        let (id, name) = (TensorId(self.tensors.len()), name.into());
+        self.by_name.entry(name.clone()).or_insert(id);
+        self.tensors.push(Tensor { name, shape: shape.to_vec(), region });
+        id
+    }
+
+    /// The first tensor of this name.
+    pub fn find(&self, name: &str) -> Option<TensorId> {
+        self.by_name.get(name).copied()
     }
 
     /// The tensor of an id.

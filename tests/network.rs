@@ -1,7 +1,7 @@
 //! Networks as a user meets them: files, presets, errors, weights, and the plans that come of them.
 
 use shadegrad::fast::{self, Instructions, Team};
-use shadegrad::network::{CompileOptions, Network, PRESETS, Recipe};
+use shadegrad::network::{CompileOptions, MOST_LAYERS, Network, PRESETS, Recipe};
 use shadegrad::ops::{Settings, Step};
 use shadegrad::plan::{Element, Pass, Plan, Region};
 use shadegrad::reference;
@@ -178,6 +178,31 @@ fn errors_name_the_layer_and_say_expected_and_got() {
         ("[[layers]\n".into(), &["net.toml: ", "line 3"]),
         ("los = 'quadratic'".into(), &["net.toml: ", "unknown key `los`", "`initializer`", "line 3"]),
         ("loss = 'hinge'".into(), &["net.toml: ", "`hinge`", "`cross-entropy`"]),
+        (
+            format!("{}{}{}", layer("flatten", ""), layer("dense", "units = 10"), layer("softmax", "")),
+            &["net.toml: layer 3 (softmax): the softmax belongs to the loss", "remove this [[layers]] table"],
+        ),
+        (
+            format!("{}{}", layer("LogSoftmax", "name = 's'\ndim = 1"), layer("flatten", "")),
+            &["layer 1 (LogSoftmax `s`): the softmax belongs to the loss", "remove this [[layers]] table"],
+        ),
+        (layer("log_softmax", ""), &["layer 1 (log_softmax): the softmax belongs to the loss"]),
+        (
+            format!("{}{}", layer("flatten", ""), layer("dense", "units = 10\nactivation = 'softmax'")),
+            &["layer 2 (dense): activation: the softmax belongs to", "remove the line `activation = \"softmax\"`"],
+        ),
+        (
+            layer("conv2d", "filters = 4\nkernel = 3\nactivation = 'Log-Softmax'"),
+            &["layer 1 (conv2d): activation: the softmax belongs to the loss"],
+        ),
+        (
+            format!("{}{}", layer("batch_norm", ""), layer("flatten", "")),
+            &["last layer (flatten `flatten1`)", "several places and channels", "an image of 8x8x2", "`dense` layer"],
+        ),
+        (
+            format!("{conv}{}{}{}", layer("flatten", ""), layer("dropout", "rate = 0.5"), layer("tanh", "")),
+            &["last layer (tanh `tanh1`)", "an image of 6x6x4", "a pool of 6x6"],
+        ),
     ];
     for (layers, parts) in cases {
         let message = error(&layers);
@@ -189,6 +214,51 @@ fn errors_name_the_layer_and_say_expected_and_got() {
     assert!(message.contains("net.toml: ") && message.contains("missing key `input`"), "{message}");
     let message = Network::from_toml("net.toml", "input = [28, 0, 1]").unwrap_err().to_string();
     assert!(message.contains("net.toml: input: expected") && message.contains("got 28x0x1"), "{message}");
+}
+
+/// The order of the classes is then that of the channels or of the places, in PyTorch too.
+#[test]
+fn a_network_may_end_in_one_place_or_one_channel() {
+    let ends = [
+        layer("conv2d", "filters = 10\nkernel = 8"),
+        layer("conv2d", "filters = 10\nkernel = 3") + &layer("average_pool2d", "size = 6"),
+        layer("conv2d", "filters = 1\nkernel = 3"),
+    ];
+    for (end, classes) in ends.into_iter().zip([10, 10, 36]) {
+        let text = file(&(end + &layer("flatten", "")));
+        assert_eq!(Network::from_toml("net.toml", &text).unwrap().classes(), classes, "{text}");
+    }
+}
+
+/// A chain of dense layers with two features each.
+fn long(layers: usize) -> String {
+    format!("input = [1, 1, 2]\n{}{}", layer("flatten", ""), layer("dense", "units = 2").repeat(layers))
+}
+
+/// Every layer has 6 parameters and 4 products of 2 FLOPs.
+#[test]
+fn ten_thousand_layers_are_summed_up() {
+    let network = Network::from_toml("long", &long(10_000)).unwrap();
+    let summary = network.summary(&CompileOptions { batch: 3, ..CompileOptions::default() }).unwrap();
+    let rows: Vec<Vec<&str>> = summary.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[13], ["10", "dense10", "dense", "2", "units", "2", "6", "8"]);
+    assert_eq!(rows[10_004], ["total", "60,000", "80,000"]);
+    let first = summary.split_once("A training step of 3 images\n").unwrap().1.lines().next().unwrap();
+    assert!(first.contains("computes 719,976 FLOPs: 240,000 forward, 479,976 backward"), "{first}");
+}
+
+#[test]
+fn the_number_of_layers_has_a_limit() {
+    let message = |text: &str| Network::from_toml("net.toml", text).unwrap_err().to_string();
+    let said = |got| format!("net.toml: expected at most 65535 layers, activations among them, got {got}");
+    assert_eq!(message(&long(MOST_LAYERS)), said(65_536));
+    let inline = "{ type = 'relu' }, ".repeat(65_536);
+    assert_eq!(message(&format!("input = [1, 1, 2]\nlayers = [{inline}]\n")), said(65_536));
+    // Fewer tables, but more layers.
+    let active = layer("dense", "units = 2\nactivation = 'relu'").repeat(40_000);
+    assert_eq!(message(&format!("{}{active}", long(0))), said(80_001));
+    let longest = Network::from_toml("net.toml", &long(MOST_LAYERS - 1)).unwrap();
+    assert_eq!(Network::from_toml("net.toml", &longest.to_toml()).unwrap().layers.len(), MOST_LAYERS);
 }
 
 #[test]

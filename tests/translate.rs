@@ -1,16 +1,19 @@
 //! Every kernel in the languages of every family of GPUs, and what the languages' own validators say of it.
 //!
-//! The validators are `spirv-val` and `glslangValidator`; for HLSL and MSL there are none but the vendors' compilers. Where
-//! they are not installed, kernels are only translated; with `SHADEGRAD_VALIDATORS=required` in the environment, their
-//! absence is a failure.
+//! The validators are `spirv-val`, `glslangValidator`, and for WGSL itself Tint, the compiler of Chromium: `naga`, which
+//! translates the kernels, takes more than WGSL's grammar has. For HLSL and MSL there are none but the vendors' compilers.
+//! Where a validator is not installed, kernels are only translated; with `SHADEGRAD_VALIDATORS=required` in the
+//! environment, its absence is a failure.
 
 mod common;
+#[path = "translate/tint.rs"]
+mod tint;
 
 use common::kernels::for_each_recording;
 use rayon::prelude::*;
 use shadegrad::gpu::{KernelSpec, Language};
 use shadegrad::wgsl;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -26,6 +29,11 @@ fn kernels() -> Vec<KernelSpec> {
         }
     });
     kernels.into_values().collect()
+}
+
+/// Whether a kernel has 64-bit words.
+fn is_wide(spec: &KernelSpec) -> bool {
+    spec.sources.contains(&wgsl!("shared/pack_wide.wgsl"))
 }
 
 /// Runs a validator on files. Nothing is said if it is not installed, and need not be.
@@ -66,8 +74,7 @@ fn every_kernel_reaches_every_backend() {
     let folder = tempfile::tempdir().unwrap();
     let all = kernels();
     // What no OpenGL ES has: 64-bit integers. Nothing chooses these kernels there.
-    let (wide, usual): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|spec| spec.sources.contains(&wgsl!("shared/pack_wide.wgsl")));
+    let (wide, usual): (Vec<_>, Vec<_>) = all.into_iter().partition(is_wide);
     for spec in &wide {
         let error = spec.translate(Language::Glsl).expect_err("64-bit integers").to_string();
         assert!(error.contains("cannot become Glsl"), "{error}");
@@ -111,5 +118,98 @@ fn the_validators_see_what_is_wrong() {
             *text = String::from_utf8_lossy(text).replacen("uint ", "float ", 1).into_bytes();
         });
         assert!(validate(GLSL.0, GLSL.1, &[path]).is_err());
+    }
+}
+
+/// A kernel's WGSL as a browser takes it; nothing for 64-bit words, which no browser has. Subgroups are an extension there,
+/// which has to be asked for in a line that `naga` refuses.
+fn for_browsers(spec: &KernelSpec) -> Option<String> {
+    if is_wide(spec) {
+        return None;
+    }
+    let module = spec.module().unwrap_or_else(|error| panic!("{error}"));
+    let text = spec.text().unwrap_or_else(|error| panic!("{error}"));
+    let is_plain = plain_validator().validate(&module.naga).is_ok();
+    Some(if is_plain { text } else { format!("enable subgroups; {text}") })
+}
+
+/// Of kernels without extensions.
+fn plain_validator() -> naga::valid::Validator {
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+}
+
+/// What Tint says of each kernel; nothing, with a line that says so, where it is not installed and need not be.
+fn tint(kernels: &[tint::Kernel]) -> Option<Vec<Option<String>>> {
+    let problems = tint::problems(kernels).unwrap_or_else(|problem| panic!("{problem}"));
+    if problems.is_none() {
+        assert!(!is_required(), "there is no Chromium; `scripts/setup checks` installs it");
+        println!(
+            "skipped: there is no Chromium, whose Tint is to judge the kernels; `scripts/setup checks` installs it"
+        );
+    }
+    problems
+}
+
+#[test]
+fn every_kernel_is_wgsl_to_browsers() {
+    let all = kernels();
+    let texts = all.par_iter().filter_map(|spec| Some((for_browsers(spec)?, spec)));
+    let texts: BTreeMap<String, &KernelSpec> = texts.collect();
+    let with_subgroups = texts.keys().filter(|text| text.starts_with("enable")).count();
+    println!("{} of {} kernels for browsers, {with_subgroups} of them with subgroups", texts.len(), all.len());
+    assert!(texts.len() - with_subgroups > 1000, "only {} kernels", texts.len());
+    let names = |specs: &mut dyn Iterator<Item = &KernelSpec>| specs.map(KernelSpec::name).collect::<BTreeSet<_>>();
+    let passes = names(&mut all.iter());
+    assert_eq!(names(&mut texts.values().copied()), passes, "some passes have no kernel for browsers");
+
+    // A pipeline of each pass, of its shortest kernel, because a driver takes longest for the longest.
+    let mut shortest: BTreeMap<&str, &String> = BTreeMap::new();
+    for (text, spec) in &texts {
+        let least = shortest.entry(spec.name()).or_insert(text);
+        *least = if text.len() < least.len() { text } else { least };
+    }
+    let kernel = |(text, spec): (&String, &&KernelSpec)| {
+        let pipeline = shortest.get(spec.name()).is_some_and(|least| *least == text);
+        tint::Kernel { code: text.clone(), pipeline }
+    };
+    let kernels: Vec<_> = texts.iter().map(kernel).collect();
+    let Some(problems) = tint(&kernels) else { return };
+    let wrong: Vec<_> =
+        problems.into_iter().zip(texts.values()).filter_map(|(problem, of)| Some((problem?, of))).collect();
+    let said: BTreeSet<_> = wrong.iter().map(|(problem, spec)| format!("{}: {problem}\n", spec.name())).collect();
+    let said: String = said.into_iter().collect();
+    assert!(wrong.is_empty(), "Tint refuses {} of {} kernels:\n{said}", wrong.len(), texts.len());
+    println!("Tint takes all {}, and {} pipelines", texts.len(), passes.len());
+}
+
+/// Kernels that `naga` takes: the first as WGSL has it, the others not.
+#[test]
+fn tint_sees_what_naga_takes() {
+    let kernel = |body: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n\
+             @compute @workgroup_size(64)\n\
+             fn main(@builtin(local_invocation_index) i: u32) {{\n    let a = y[i];\n    {body}\n}}\n"
+        )
+    };
+    let cases = [
+        ("y[i] = (a >> (i % 4u * 8u)) & 0xffu;", None),
+        ("y[i] = a >> (i % 4u * 8u) & 0xffu;", Some("parenthes")),
+        ("y[i] = a | a << 8u;", Some("parenthes")),
+        ("if a > 7u { workgroupBarrier(); }", Some("uniform control flow")),
+    ];
+    let kernels = cases.map(|(body, _)| tint::Kernel { code: kernel(body), pipeline: true });
+    for tint::Kernel { code: text, .. } in &kernels {
+        let module =
+            naga::front::wgsl::parse_str(text).unwrap_or_else(|error| panic!("{}", error.emit_to_string(text)));
+        plain_validator().validate(&module).unwrap_or_else(|error| panic!("{}", error.emit_to_string(text)));
+    }
+    let Some(problems) = tint(&kernels) else { return };
+    for ((body, expected), problem) in cases.iter().zip(problems) {
+        match (expected, problem) {
+            (None, None) => {}
+            (Some(part), Some(problem)) => assert!(problem.contains(part), "{body}: {problem}"),
+            (expected, problem) => panic!("{body}: expected {expected:?}, got {problem:?}"),
+        }
     }
 }

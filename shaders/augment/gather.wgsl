@@ -28,7 +28,7 @@ fn byte(image: u32, y: i32, x: i32, channel: u32) -> u32 {
         return 0u;
     }
     let at = image * PIXELS + (u32(y) * WIDTH + u32(x)) * CHANNELS + channel;
-    return images[at / 4u] >> (at % 4u * 8u) & 0xffu;
+    return (images[at / 4u] >> (at % 4u * 8u)) & 0xffu;
 }
 
 // Where `place` of `last` lies among the control points, and how much the next one counts, in 1/256: a smooth step.

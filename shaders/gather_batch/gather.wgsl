@@ -22,7 +22,7 @@ fn pixel(i: u32) -> f32 {
         return 0.0;
     }
     let at = order[step.first + row] * PIXELS + i % PIXELS;
-    return f32(images[at / 4u] >> (at % 4u * 8u) & 0xffu) / 255.0;
+    return f32((images[at / 4u] >> (at % 4u * 8u)) & 0xffu) / 255.0;
 }
 
 // Pixels 4i to 4i + 3; where images are whole words, they lie in one.
@@ -35,7 +35,7 @@ fn pixels(i: u32) -> vec4<f32> {
         return vec4<f32>(0.0);
     }
     let word = images[order[step.first + row] * WORDS + i % WORDS];
-    return vec4<f32>(vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u) & vec4<u32>(0xffu)) / 255.0;
+    return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu)) / 255.0;
 }
 
 @compute @workgroup_size(64)

@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 // m of elements 4i to 4i + 3.
 fn places(i: u32) -> vec4<u32> {
     if PER_WORD == 4u {
-        return vec4<u32>(m[i]) >> vec4<u32>(0u, 8u, 16u, 24u) & vec4<u32>(0xffu);
+        return (vec4<u32>(m[i]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
     }
     return vec4<u32>(m[4u * i], m[4u * i + 1u], m[4u * i + 2u], m[4u * i + 3u]);
 }

@@ -19,5 +19,5 @@ fn pack(values: array<vec4<f32>, VECTORS>) -> Pack {
     let b = bitcast<vec4<u32>>(values[1]);
     let low = vec4<u32>(a.x, a.z, b.x, b.z);
     let high = vec4<u32>(a.y, a.w, b.y, b.w);
-    return vec4<u64>(low) | vec4<u64>(high) << vec4<u32>(32u);
+    return vec4<u64>(low) | (vec4<u64>(high) << vec4<u32>(32u));
 }

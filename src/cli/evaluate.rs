@@ -1,8 +1,7 @@
 //! `shadegrad evaluate`
 
 use super::output::{confusion_table, grouped, out, outln, percent};
-use super::run_folder::open_model;
-use super::{DataOption, DeviceOption};
+use super::{DataOption, DeviceOption, TrainedOption};
 use clap::Args;
 use shadegrad::Result;
 use shadegrad::files::{check_place, replace_file};
@@ -12,8 +11,8 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
-    /// A run folder, or a .safetensors file of one
-    run: PathBuf,
+    #[command(flatten)]
+    trained: TrainedOption,
     #[command(flatten)]
     data: DataOption,
     #[command(flatten)]
@@ -28,7 +27,7 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     options.logits.as_deref().map_or(Ok(()), check_place)?;
-    let (network, weights) = open_model(&options.run)?;
+    let (network, weights) = options.trained.open()?;
     let data = options.data.load(options.json)?;
     let device = options.device.open(options.json)?;
     let evaluation = pollster::block_on(shadegrad::evaluate::evaluate(&device, &network, &weights, &data.test))?;

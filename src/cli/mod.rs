@@ -21,9 +21,10 @@ use clap::{Args, Parser, Subcommand};
 use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::{CompileOptions, Network, Preset};
+use shadegrad::network::{CompileOptions, Network, Preset, Weights};
 use shadegrad::train::TrainOptions;
 use signals::stop_on_ctrl_c;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
@@ -82,6 +83,29 @@ struct BatchOption {
     /// Images a step [default: as many as the network is trained with: those of its own options, or 100]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+}
+
+/// Trained weights, and the network that they belong to.
+#[derive(Args)]
+struct TrainedOption {
+    /// A run folder, or a .safetensors file: of a run, or of PyTorch with --model
+    run: PathBuf,
+    #[arg(
+        long,
+        value_name = "MODEL",
+        help = format!("The network, for a file that does not hold it. {}", model_help())
+    )]
+    model: Option<String>,
+}
+
+impl TrainedOption {
+    /// Reads both.
+    fn open(&self) -> Result<(Network, Weights)> {
+        match &self.model {
+            None => run_folder::open_model(&self.run),
+            Some(model) => run_folder::open_model_as(&self.run, model),
+        }
+    }
 }
 
 /// `--data`

@@ -1,7 +1,6 @@
 //! `shadegrad predict`
 
-use super::DeviceOption;
-use super::run_folder::open_model;
+use super::{DeviceOption, TrainedOption};
 use crate::cli::output::outln;
 use clap::Args;
 use shadegrad::data::prepare::prepare;
@@ -12,8 +11,8 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
-    /// A run folder, or a .safetensors file of one
-    run: PathBuf,
+    #[command(flatten)]
+    trained: TrainedOption,
     /// PNG or JPEG, any size, dark on light or light on dark
     #[arg(required = true)]
     images: Vec<PathBuf>,
@@ -25,7 +24,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let (network, weights) = open_model(&options.run)?;
+    let (network, weights) = options.trained.open()?;
     let prepared = options.images.iter().map(|path| prepare(path, network.input)).collect::<Result<Vec<_>>>()?;
     let device = options.device.open(options.json)?;
     let mut predictor = Predictor::new(&device, &network, &weights)?;

@@ -346,10 +346,22 @@ fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
 
 /// Network and weights of a run folder, or of a weights file.
 pub fn open_model(path: &Path) -> Result<(Network, Weights)> {
+    Weights::open(&model_file(path)?)
+}
+
+/// The same with the network named, which a file of PyTorch does not hold.
+pub fn open_model_as(path: &Path, model: &str) -> Result<(Network, Weights)> {
+    let network = Network::open(model)?;
+    let weights = Weights::open_as(&model_file(path)?, &network)?;
+    Ok((network, weights))
+}
+
+/// The weights of a run folder, or the file itself.
+fn model_file(path: &Path) -> Result<PathBuf> {
     if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
-        return Weights::open(path);
+        return Ok(path.to_path_buf());
     }
     let file = path.join(MODEL_FILE);
     check_own_file(&file, Links::Follow)?;
-    Weights::open(&file)
+    Ok(file)
 }

@@ -51,7 +51,7 @@ impl Mirrors {
             }
         }
         let sizes: Vec<usize> = regions.iter().map(|region| rows(region) as usize).collect();
-        let textures = assign(&sizes, |a, b| !lives[a].meets(&lives[b]));
+        let textures = assign(&sizes, &lives);
         let mut mirrors = Mirrors { regions: regions.into_iter().zip(textures).collect(), rows: Vec::new() };
         for (region, texture) in &mirrors.regions {
             mirrors.rows.resize(mirrors.rows.len().max(texture + 1), 0);

@@ -17,7 +17,7 @@ use crate::plan::{Element, Pass, Plan, TensorId};
 use crate::shape::Shape;
 
 /// Most images in a batch.
-const LARGEST_BATCH: usize = 65_536;
+pub(crate) const LARGEST_BATCH: usize = 65_536;
 
 /// A plan, its sections, and the tensors that the host reads and writes.
 #[derive(Debug)]
@@ -363,18 +363,17 @@ impl Compiler<'_> {
         visit: impl FnOnce(&dyn crate::ops::Layer, &Site<'_>) -> T,
     ) -> T {
         let at = &self.network.layers[index];
-        let of_layer = |tensors: &[TensorId]| {
-            let with_layer = self.parameters.iter().zip(tensors).filter(|(of, _)| of.layer == index);
-            with_layer.map(|(_, id)| *id).collect::<Vec<_>>()
-        };
+        let first = self.parameters.partition_point(|of| of.layer < index);
+        let behind = self.parameters.partition_point(|of| of.layer <= index);
         let site = Site {
             name: &at.name,
             index,
             input: at.input,
             output: at.output,
             activation,
-            parameters: &of_layer(self.weights),
-            gradients: &of_layer(self.gradients),
+            parameters: &self.weights[first..behind],
+            // There are none unless training.
+            gradients: self.gradients.get(first..behind).unwrap_or_default(),
         };
         visit(&*at.layer, &site)
     }

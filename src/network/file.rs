@@ -26,6 +26,9 @@
 //! learning_rate = 0.002
 //! ```
 //!
+//! A network has at most 65,535 layers ([`MOST_LAYERS`](super::MOST_LAYERS)); `activation` counts as one. There is no
+//! softmax layer: the softmax belongs to the loss, which takes the scores of the last layer.
+//!
 //! Errors name the file, the layer by number, kind and name, and what was expected and got.
 
 use super::{Initializer, LayerEntry, Network, Recipe, safe_name};
@@ -73,6 +76,11 @@ impl Network {
     }
 
     fn read(origin: &str, text: &str, named: &dyn Fn(Option<String>) -> String) -> Result<Network> {
+        let in_file = |error: Error| match error {
+            Error::Network(problem) => Error::Network(format!("{origin}: {problem}")),
+            other => other,
+        };
+        super::check_count(tables(text)).map_err(in_file)?;
         let file: File = toml::from_str(text).map_err(|error| {
             let problem =
                 toml_problem(&error).replace("unknown field", "unknown key").replace("missing field", "missing key");
@@ -86,11 +94,7 @@ impl Network {
         let recipe = Recipe::read(origin, file.training)
             .map_err(|problem| Error::Network(format!("{origin}: [training]: {problem}")))?;
         let network = Network::new(named(file.name), file.input, file.loss, file.initializer, entries);
-        let network = network.map_err(|error| match error {
-            Error::Network(problem) => Error::Network(format!("{origin}: {problem}")),
-            other => other,
-        })?;
-        Ok(Network { recipe, ..network })
+        Ok(Network { recipe, ..network.map_err(in_file)? })
     }
 
     /// The network as a file, activations as layers of their own, so that positions are those of the parameters' names.
@@ -117,6 +121,13 @@ impl Network {
     }
 }
 
+/// Tables that a text opens, as `[[layers]]` or in braces. They are counted line by line, before the text is parsed, because
+/// a table takes many times the memory of its text.
+fn tables(text: &str) -> usize {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    lines.map(|line| usize::from(line.starts_with("[[")) + line.matches('{').count()).sum()
+}
+
 /// The layer of a table, and the activation behind it. An error's message continues `layer 3`.
 fn layers(number: usize, mut table: Table) -> std::result::Result<Vec<LayerEntry>, String> {
     let kinds = || OPS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
@@ -131,6 +142,9 @@ fn layers(number: usize, mut table: Table) -> std::result::Result<Vec<LayerEntry
         Some(other) => return Err(format!("{shown}: type: expected a text, got {}", config::shown(&other))),
         None => return Err(format!("{shown}: missing key `type`; kinds of layers: {}", kinds())),
     };
+    if is_softmax(&kind) {
+        return Err(format!(" ({kind}{shown}): {SOFTMAX}; remove this [[layers]] table"));
+    }
     let Some(known) = LayerKind::find(&kind) else {
         let kind = brief(&kind);
         return Err(format!(" ({kind}{shown}): unknown type `{kind}`; kinds of layers: {}", kinds()));
@@ -153,7 +167,20 @@ fn layers(number: usize, mut table: Table) -> std::result::Result<Vec<LayerEntry
     Ok(entries)
 }
 
+/// Why there is no such layer.
+const SOFTMAX: &str = "the softmax belongs to the loss, which takes the scores of the last layer as they are; \
+                       `predict` prints its probabilities";
+
+/// Whether other programs mean a softmax by this name: `softmax`, `Softmax`, `log_softmax`, `LogSoftmax`.
+fn is_softmax(name: &str) -> bool {
+    let letters: String = name.chars().filter(|letter| letter.is_alphanumeric()).collect();
+    ["softmax", "logsoftmax"].contains(&letters.to_lowercase().as_str())
+}
+
 fn activation_layer(value: &Value) -> std::result::Result<Arc<dyn Layer>, String> {
+    if value.as_str().is_some_and(is_softmax) {
+        return Err(format!("{SOFTMAX}; remove the line `activation = {value}`"));
+    }
     // A kind without settings is read from an empty table; of those, activations say so themselves.
     let named = value.as_str().and_then(LayerKind::find).filter(|kind| (kind.keys)().is_empty());
     let layer = named.and_then(|kind| (kind.read)(Table::new()).ok()).filter(|layer| layer.activation().is_some());

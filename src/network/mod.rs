@@ -19,6 +19,7 @@ mod update;
 pub(crate) mod weights;
 
 pub use companion::{Companion, Optimizer};
+pub(crate) use compile::LARGEST_BATCH;
 pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
 pub use name::safe_name;
@@ -39,6 +40,9 @@ use std::sync::Arc;
 
 /// Most values in one parameter, or in one image's activation: 1 GiB of `f32`.
 const LARGEST_TENSOR: usize = 1 << 28;
+
+/// Most layers of a network, activations among them.
+pub const MOST_LAYERS: usize = 65_535;
 
 /// A chain of layers from an image to one score for each class.
 #[derive(Clone, Debug)]
@@ -108,6 +112,7 @@ impl Network {
         let (name, recipe) = (name.into(), Recipe::default());
         name::check(&name).map_err(|problem| Error::Network(format!("name: {problem}")))?;
         let mut network = Network { name, input, loss, initializer, layers: Vec::new(), recipe };
+        check_count(entries.len())?;
         if input.iter().any(|size| !(1..=crate::ops::LARGEST_SETTING).contains(size)) {
             let [height, width, channels] = input;
             return Err(Error::Network(format!(
@@ -134,11 +139,12 @@ impl Network {
             network.layers.push(NetworkLayer { name, layer, input: shape, output, unflattened });
             (shape, unflattened) = (output, behind);
         }
-        network.check_end()?;
+        network.check_end(unflattened)?;
         Ok(network)
     }
 
-    fn check_end(&self) -> Result<()> {
+    /// `unflattened` is what the last layer makes as it was before any flatten.
+    fn check_end(&self, unflattened: Shape) -> Result<()> {
         let Some(last) = self.layers.last() else {
             return Err(Error::Network("expected at least one [[layers]] table, got none".into()));
         };
@@ -155,7 +161,18 @@ impl Network {
             Shape::Flat(_) if self.parameter_count() == 0 => {
                 Err(Error::Network("expected a layer that learns (conv2d, dense, batch_norm), got none".into()))
             }
-            Shape::Flat(_) => Ok(()),
+            // Their order is that of channels or of places alone, which PyTorch shares.
+            Shape::Flat(_) => match unflattened {
+                Shape::Image([height, width, channels]) if height * width > 1 && channels > 1 => {
+                    Err(Error::Network(format!(
+                        "{place}: expected scores that `flatten` has not taken from several places and channels at \
+                         once, got those of an image of {unflattened}: they would be numbered by row, column and \
+                         channel, but by channel, row and column in PyTorch; put a `dense` layer behind `flatten`, or \
+                         bring the image to one place (with a pool of {height}x{width}) or to one channel before it"
+                    )))
+                }
+                _ => Ok(()),
+            },
         }
     }
 
@@ -214,6 +231,15 @@ impl Network {
     }
 }
 
+fn check_count(layers: usize) -> Result<()> {
+    if layers > MOST_LAYERS {
+        return Err(Error::Network(format!(
+            "expected at most {MOST_LAYERS} layers, activations among them, got {layers}"
+        )));
+    }
+    Ok(())
+}
+
 fn check_size(place: &str, what: &str, size: usize) -> Result<()> {
     if size > LARGEST_TENSOR {
         return Err(Error::Network(format!("{place}: expected at most {LARGEST_TENSOR} {what}, got {size}")));
@@ -224,6 +250,8 @@ fn check_size(place: &str, what: &str, size: usize) -> Result<()> {
 /// The layers' names: as given, else by kind and count.
 fn names(entries: &[LayerEntry]) -> Result<Vec<String>> {
     let mut counts = HashMap::new();
+    // The number of the layer that has a name.
+    let mut taken = HashMap::new();
     let mut names: Vec<String> = Vec::new();
     for LayerEntry { number, name, layer } in entries {
         let kind = layer.kind();
@@ -232,11 +260,10 @@ fn names(entries: &[LayerEntry]) -> Result<Vec<String>> {
         *count += 1;
         let name = name.clone().unwrap_or_else(|| format!("{stem}{count}"));
         name::check(&name).map_err(|problem| Error::Network(format!("layer {number} ({kind}): {problem}")))?;
-        if let Some(first) = names.iter().position(|other| *other == name) {
+        if let Some(first) = taken.insert(name.clone(), number) {
             return Err(Error::Network(format!(
-                "layer {number} ({kind} `{name}`): expected a name of its own, got that of layer {}; \
-                 layers without a name are called by kind and count",
-                entries[first].number
+                "layer {number} ({kind} `{name}`): expected a name of its own, got that of layer {first}; \
+                 layers without a name are called by kind and count"
             )));
         }
         names.push(name);

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::ops::softmax::Cost;
 use crate::plan::Pass;
 use crate::table::{Align, Table, bytes, grouped};
+use std::collections::HashMap;
 
 impl Network {
     /// A table of the layers, and totals for a step of training with these options.
@@ -47,16 +48,19 @@ impl Network {
         let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs an image"];
         let mut table = Table::new(heading, [Right, Left, Left, Left, Right, Right, Right]);
         let unless_zero = |number: u64| if number == 0 { String::new() } else { grouped(number) };
-        let parameters = self.parameters();
+        let mut learned = vec![0; self.layers.len()];
+        for of in self.parameters().iter().filter(|of| of.parameter.is_learned) {
+            learned[of.layer] += of.parameter.len() as u64;
+        }
+        let mut forward: HashMap<&str, u64> = HashMap::new();
+        for pass in &compiled.train {
+            if let Some(layer) = pass.label.strip_suffix(".forward") {
+                *forward.entry(layer).or_default() += pass.op.flops();
+            }
+        }
         let mut total = 0;
         for (index, NetworkLayer { name, layer, output, .. }) in self.layers.iter().enumerate() {
-            let learned: usize = parameters
-                .iter()
-                .filter(|of| of.layer == index && of.parameter.is_learned)
-                .map(|of| of.parameter.len())
-                .sum();
-            let forward = compiled.train.iter().filter(|pass| pass.label == format!("{name}.forward"));
-            let flops = flops(forward) / batch as u64;
+            let flops = forward.get(name.as_str()).copied().unwrap_or(0) / batch as u64;
             total += flops;
             table.row([
                 index.to_string(),
@@ -64,13 +68,13 @@ impl Network {
                 layer.kind().to_string(),
                 layer.describe(),
                 output.to_string(),
-                unless_zero(learned as u64),
+                unless_zero(learned[index]),
                 unless_zero(flops),
             ]);
         }
         let empty = String::new;
-        let learned = grouped(self.parameter_count() as u64);
-        table.row([empty(), "total".into(), empty(), empty(), empty(), learned, grouped(total)]);
+        let all = grouped(learned.iter().sum());
+        table.row([empty(), "total".into(), empty(), empty(), empty(), all, grouped(total)]);
         table
     }
 }

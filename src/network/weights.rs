@@ -57,10 +57,35 @@ impl Weights {
 
     /// The same from a file's bytes; `origin` says in errors where they are from.
     pub fn open_bytes(bytes: &[u8], origin: &Path) -> Result<(Network, Weights)> {
-        let file = tensors::parse(bytes).map_err(|problem| Error::file(origin, problem))?;
-        let network = network_of(origin, &file)?;
-        let weights = file.weights(&network).map_err(|problem| Error::file(origin, problem))?;
+        let said = |problem| Error::file(origin, problem);
+        let file = tensors::parse(bytes).map_err(said)?;
+        let network = network_of(origin, &file)?.ok_or_else(|| {
+            said("the file does not say which network it has the weights of; name the network with --model".into())
+        })?;
+        let weights = file.weights(&network).map_err(said)?;
         Ok((network, weights))
+    }
+
+    /// Reads the weights of a network that the file need not hold.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Weights::load`], and [`Error::File`] when the file holds another network: the same weights may fit both,
+    /// and mean something in one of them only.
+    pub fn open_as(path: &Path, network: &Network) -> Result<Weights> {
+        let bytes = read(path)?;
+        let said = |problem| Error::file(path, problem);
+        let file = tensors::parse(&bytes).map_err(said)?;
+        if let Some(own) = network_of(path, &file)? {
+            let named = Network { name: own.name.clone(), ..network.clone() };
+            if named.to_toml() != own.to_toml() {
+                return Err(said(format!(
+                    "the file holds a network, `{}`, that differs from `{}` of --model; leave out --model",
+                    own.name, network.name
+                )));
+            }
+        }
+        file.weights(network).map_err(said)
     }
 
     /// The file's bytes: the same for the same weights.
@@ -76,13 +101,10 @@ impl Weights {
     }
 }
 
-/// The network in a file's header. `path` is where the file is from.
-pub(crate) fn network_of(path: &Path, file: &Parsed<'_>) -> Result<Network> {
-    let text = file.note(NETWORK).ok_or_else(|| {
-        let problem = format!("expected the network in the header's `{NETWORK}`, got none; name the network as well");
-        Error::file(path, problem)
-    })?;
-    Network::from_header(&format!("{} (the network in its header)", path.display()), text)
+/// The network in a file's header, if it holds one; those of PyTorch do not. `path` is where the file is from.
+pub(crate) fn network_of(path: &Path, file: &Parsed<'_>) -> Result<Option<Network>> {
+    let read = |text| Network::from_header(&format!("{} (the network in its header)", path.display()), text);
+    file.note(NETWORK).map(read).transpose()
 }
 
 /// A file of tensors, if it is not too large.

@@ -33,6 +33,10 @@ pub trait Layer: Debug + Send + Sync {
     fn keeps_places(&self) -> bool {
         false
     }
+    /// For layers that take mean and variance of a batch while training: of how many values of each image in each channel.
+    fn batch_statistics(&self, _input: Shape) -> Option<usize> {
+        None
+    }
     /// For layers that are nothing but an activation: which. The layer before may compute it in its epilogue.
     fn activation(&self) -> Option<Activation> {
         None

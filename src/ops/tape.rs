@@ -39,10 +39,7 @@ impl<'a> Tape<'a> {
 
     /// The tensor of this name, which is made if there is none.
     pub fn tensor(&mut self, name: &str, shape: &[usize], element: Element) -> TensorId {
-        match self.plan.tensors.iter().position(|tensor| tensor.name == name) {
-            Some(index) => TensorId(index),
-            None => self.plan.tensor(name, shape, element),
-        }
+        self.plan.find(name).unwrap_or_else(|| self.plan.tensor(name, shape, element))
     }
 
     /// `<layer>.y` of a layer, for a whole batch.

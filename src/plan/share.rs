@@ -1,7 +1,9 @@
 //! [`Plan::share`]: tensors that are never alive at once take turns in a storage.
 
-use super::{Pass, Plan, Region, Storage, StorageId, TensorId};
+use super::{Element, Pass, Plan, Region, Storage, StorageId, TensorId};
 use crate::lifetime::{Lifetime, assign};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 impl Plan {
     /// Gives tensors that are alive for a part of a section only, activations and their gradients, one storage for several
@@ -29,33 +31,40 @@ impl Plan {
                 }
             }
         }
-        let taking_turns: Vec<usize> = (0..self.storages.len()).filter(|storage| !stays[*storage]).collect();
-        let sizes: Vec<usize> = taking_turns.iter().map(|storage| self.storages[*storage].len).collect();
-        let slots = assign(&sizes, |a, b| {
-            let (a, b) = (taking_turns[a], taking_turns[b]);
-            self.storages[a].element == self.storages[b].element && !lives[a].meets(&lives[b])
-        });
         let mut slot_of = vec![None; self.storages.len()];
-        for (storage, slot) in taking_turns.into_iter().zip(slots) {
-            slot_of[storage] = Some(slot);
+        for element in [Element::Real, Element::Int] {
+            let takes_turns = |storage: &usize| !stays[*storage] && self.storages[*storage].element == element;
+            let of_element: Vec<usize> = (0..self.storages.len()).filter(takes_turns).collect();
+            let sizes: Vec<usize> = of_element.iter().map(|storage| self.storages[*storage].len).collect();
+            let lives: Vec<Lifetime> = of_element.iter().map(|storage| std::mem::take(&mut lives[*storage])).collect();
+            for (storage, slot) in of_element.into_iter().zip(assign(&sizes, &lives)) {
+                slot_of[storage] = Some((element, slot));
+            }
         }
         self.merge(&slot_of);
     }
 
     /// Makes one storage of all that have the same slot. It stands where the first of them stood, and has the size and the
     /// name of the largest.
-    fn merge(&mut self, slot_of: &[Option<usize>]) {
+    fn merge(&mut self, slot_of: &[Option<(Element, usize)>]) {
         let mut merged: Vec<Storage> = Vec::new();
         let mut now: Vec<StorageId> = Vec::new();
-        for (index, storage) in std::mem::take(&mut self.storages).into_iter().enumerate() {
-            let before = slot_of[..index].iter().position(|slot| slot.is_some() && *slot == slot_of[index]);
+        let mut made = HashMap::new();
+        for (storage, slot) in std::mem::take(&mut self.storages).into_iter().zip(slot_of) {
+            let before = slot.and_then(|slot| match made.entry(slot) {
+                Entry::Occupied(entry) => Some(*entry.get()),
+                Entry::Vacant(entry) => {
+                    entry.insert(merged.len());
+                    None
+                }
+            });
             let Some(before) = before else {
                 now.push(StorageId(merged.len()));
                 merged.push(storage);
                 continue;
             };
-            let shared = &mut merged[now[before].0];
-            now.push(now[before]);
+            let shared = &mut merged[before];
+            now.push(StorageId(before));
             shared.in_turns = true;
             if storage.len > shared.len {
                 (shared.name, shared.len) = (storage.name, storage.len);
@@ -72,9 +81,8 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::ops::{Activation, activation};
-    use crate::plan::Element;
     use proptest::prelude::*;
-    use std::collections::{HashMap, HashSet};
+    use std::collections::HashSet;
 
     /// Passes that read a tensor and write another, by the letters of their names: `ab` is a pass from `a` to `b`.
     fn passes(plan: &mut Plan, lens: &HashMap<char, usize>, text: &str) -> Vec<Pass> {

@@ -3,7 +3,7 @@
 use super::schedule::{Rates, Schedule, Span};
 use crate::data::DataPair;
 use crate::error::{Error, Result};
-use crate::network::{Companion, CompileOptions, Compiled, Network, Optimizer};
+use crate::network::{Companion, CompileOptions, Compiled, LARGEST_BATCH, Network, NetworkLayer, Optimizer};
 use crate::ops::adam;
 use crate::ops::augment::Augment;
 use crate::ops::softmax::Cost;
@@ -118,6 +118,11 @@ impl Default for TrainOptions {
     }
 }
 
+/// Whether batches of this size leave one image for the last.
+fn leaves_one(images: usize, batch: usize) -> bool {
+    images.checked_rem(batch) == Some(1)
+}
+
 impl TrainOptions {
     /// Every value inside its range; the message names the option.
     pub fn validate(&self) -> Result<()> {
@@ -126,7 +131,8 @@ impl TrainOptions {
         };
         let rate = f64::from(self.learning_rate);
         expect(self.epochs >= 1, "--epochs must be at least 1", &self.epochs)?;
-        expect((1..=65_536).contains(&self.batch_size), "--batch-size must be from 1 to 65536", &self.batch_size)?;
+        let fits = (1..=LARGEST_BATCH).contains(&self.batch_size);
+        expect(fits, "--batch-size must be from 1 to 65536", &self.batch_size)?;
         expect(rate > 0.0 && rate <= 1000.0, "--learning-rate must be above 0 and at most 1000", &rate)?;
         expect((0.0..1.0).contains(&self.momentum), "--momentum must be at least 0 and below 1", &self.momentum)?;
         let decay = self.weight_decay;
@@ -191,11 +197,34 @@ impl TrainOptions {
         network.check_fit(&data.test)?;
         self.rates(data)?;
         let images = data.train.len();
+        self.check_statistics(network, images)?;
         let batch = self.batch(data);
         let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
         let test_images = data.test.len();
         let step = self.compile_options();
         network.compile(&CompileOptions { batch, train_images: images, test_images, slots, ..step })
+    }
+
+    /// Refuses a step that takes the variance of a single value: that is 0, and so is the gradient of all before it.
+    fn check_statistics(&self, network: &Network, images: usize) -> Result<()> {
+        let is_single = |at: &&NetworkLayer| at.layer.batch_statistics(at.input) == Some(1);
+        let Some(layer) = network.layers.iter().find(is_single) else { return Ok(()) };
+        let batch = self.batch_size.min(images);
+        let is_last_reached = self.max_steps.is_none_or(|most| most >= images.div_ceil(batch.max(1)));
+        if batch != 1 && !(is_last_reached && leaves_one(images, batch)) {
+            return Ok(());
+        }
+        let which = if batch == 1 { "each step" } else { "the last step of an epoch" };
+        let larger = (batch + 1..=LARGEST_BATCH.min(images)).find(|batch| !leaves_one(images, *batch));
+        let other = larger.or_else(|| (2..batch).rev().find(|batch| !leaves_one(images, *batch)));
+        let remedy =
+            other.map_or("there must be more training images".into(), |batch| format!("take --batch-size {batch}"));
+        Err(Error::Usage(format!(
+            "{} `{}` wants at least 2 images a step, for the variance of each channel, and {which} has 1 ({images} \
+             training images in batches of {batch}); {remedy}",
+            layer.layer.kind(),
+            layer.name
+        )))
     }
 
     /// What a step of so many images is compiled for; no section as yet.

@@ -163,7 +163,8 @@ impl<'a> Trial<'a> {
 
 /// The plan with the tensors of one pass alone, each in a storage of its own. All ids stay.
 pub(super) fn alone(plan: &Plan, pass: &Pass) -> Plan {
-    let mut alone = Plan { storages: Vec::new(), tensors: plan.tensors.clone() };
+    let mut alone = plan.clone();
+    alone.storages.clear();
     for id in pass.inputs.iter().chain(&pass.outputs) {
         let tensor = &mut alone.tensors[id.0];
         let len = tensor.region.len;

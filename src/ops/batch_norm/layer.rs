@@ -80,6 +80,10 @@ impl Layer for BatchNorm {
         ]
     }
 
+    fn batch_statistics(&self, input: Shape) -> Option<usize> {
+        Some(BatchNorm::geometry(1, input).places)
+    }
+
     fn keeps_places(&self) -> bool {
         true
     }
