@@ -27,6 +27,7 @@ pub use summary::StepFlops;
 pub use weights::Weights;
 
 use crate::data::Dataset;
+use crate::data::form::Form;
 use crate::error::{Error, Result};
 use crate::ops::softmax::Cost;
 use crate::ops::{Layer, LayerKind, Parameter};
@@ -52,6 +53,8 @@ pub struct Network {
     pub layers: Vec<NetworkLayer>,
     /// What its file says of its training.
     pub recipe: Recipe,
+    /// How the images look that it was trained on. Not known of one that was not trained, or by another program.
+    pub form: Option<Form>,
 }
 
 /// A layer in its place.
@@ -103,7 +106,7 @@ impl Network {
         entries: Vec<LayerEntry>,
     ) -> Result<Network> {
         let (name, recipe) = (name.into(), Recipe::default());
-        let mut network = Network { name, input, loss, initializer, layers: Vec::new(), recipe };
+        let mut network = Network { name, input, loss, initializer, layers: Vec::new(), recipe, form: None };
         if input.iter().any(|size| !(1..=crate::ops::LARGEST_SETTING).contains(size)) {
             let [height, width, channels] = input;
             return Err(Error::Network(format!(
@@ -196,6 +199,11 @@ impl Network {
             )));
         }
         Ok(())
+    }
+
+    /// How pictures must look for it: like the images that it was trained on, or, if that is not known, like MNIST's.
+    pub fn picture_form(&self) -> Form {
+        self.form.clone().unwrap_or_else(|| Form::mnist(self.input))
     }
 
     /// Number of values that it learns.
