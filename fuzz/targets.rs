@@ -4,6 +4,7 @@
 //! `tests/hostile.rs` to every file of a corpus and to damaged files.
 
 use shadegrad::checkpoint::Checkpoint;
+use shadegrad::data::form::Form;
 use shadegrad::data::{idx, prepare};
 use shadegrad::evaluate::confusion;
 use shadegrad::known_bad;
@@ -101,8 +102,10 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
 /// A picture of a digit, for grey networks and for colour.
 pub fn image(bytes: &[u8]) {
     for shape in [[28, 28, 1], [5, 9, 3]] {
-        if let Ok(pixels) = prepare::prepare_from(Cursor::new(bytes), origin(), shape) {
-            assert_eq!(pixels.len(), shape.iter().product::<usize>());
+        for form in [Form::mnist(shape), Form::mnist(shape).as_is()] {
+            if let Ok(pixels) = prepare::prepare_from(Cursor::new(bytes), origin(), shape, &form) {
+                assert_eq!(pixels.len(), shape.iter().product::<usize>());
+            }
         }
     }
 }

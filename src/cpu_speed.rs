@@ -7,18 +7,26 @@ use crate::data::{DataPair, Dataset, hex};
 use crate::error::Result;
 use crate::fast::Instructions;
 use crate::kept::{self, Kept};
-use crate::machine::{Device, Machine, Section};
-use crate::memory;
+use crate::machine::Device;
 use crate::network::Network;
-use crate::ops::Step;
-use crate::train::TrainOptions;
+use crate::train::{Event, Schedule, StepsReport, TrainOptions, Trainer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// About how long is measured.
 const MEASURING: Duration = Duration::from_millis(250);
+
+/// How long steps are left out before.
+const WARMING: Duration = Duration::from_millis(50);
+
+/// Images to train on, of a larger set: more than caches hold, and copied in no time.
+const IMAGES: usize = 10_000;
+
+/// How is measured. Figures of another method are not taken from the cache folder.
+const METHOD: &str = "mean of steps on different images";
 
 /// A first step that takes longer is the last: nobody is kept waiting for a figure.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -42,7 +50,7 @@ struct Entry {
 }
 
 /// The speed of training as [`crate::train::Trainer`] would with `options`: from the cache folder, or else measured in
-/// about a quarter of a second, and kept there. Nothing where a step takes too long to try.
+/// about a third of a second, and kept there. Nothing where a step takes too long to try.
 pub fn cpu_speed(network: &Network, options: &TrainOptions, data: &DataPair) -> Result<Option<CpuSpeed>> {
     cpu_speed_in(kept::folder().as_deref(), network, options, data)
 }
@@ -60,43 +68,80 @@ pub fn cpu_speed_in(
     let mut kept = Kept::open(folder.map(|folder| folder.join("cpu-speed.json")), |entry: &Entry| {
         entry.images_per_second.is_finite() && entry.images_per_second > 0.0
     });
-    let key = Sha256::digest(format!("{} {cpu} {batch} {}", env!("CARGO_PKG_VERSION"), network.to_toml()));
+    let step = TrainOptions { batch_size: batch, ..options.clone() }.compile_options();
+    let version = env!("CARGO_PKG_VERSION");
+    let key = Sha256::digest(format!("{METHOD} {version} {cpu} {step:?} {}", network.to_toml()));
     let key = hex(&key[..16]);
     if let Some(Entry { images_per_second, .. }) = kept.get(&key) {
         return Ok(Some(CpuSpeed { images_per_second: *images_per_second, remembered: true }));
     }
-    let Some(images_per_second) = measure(&device, network, options, data, batch)? else { return Ok(None) };
+    let Some(images_per_second) = measure(&device, network, options, data)? else { return Ok(None) };
     kept.insert(key, Entry { network: network.name.clone(), batch, cpu, images_per_second });
     // Measured again the next time, that is all.
     let _ = kept.save();
     Ok(Some(CpuSpeed { images_per_second, remembered: false }))
 }
 
-/// The fastest of some steps, in images a second: whatever else goes on in the machine can only add to their time. The
-/// first one, which meets fresh memory, is left out.
-fn measure(
-    device: &Device,
-    network: &Network,
-    options: &TrainOptions,
-    data: &DataPair,
-    batch: usize,
-) -> Result<Option<f64>> {
-    let few = DataPair { train: first(&data.train, batch), test: first(&data.test, 1), source: String::new() };
-    let mut machine = Machine::new(device, options.compile(network, &few)?)?;
-    let Some(train) = machine.compiled.tensors.train else { return Ok(None) };
-    memory::check_room(network.weight_bytes(), "the initial weights")?;
-    machine.write_weights(&network.initialize(options.seed));
-    machine.load_set(&train, &few.train);
-    let steps = Step::epoch(batch, batch, 0, options.seed, options.learning_rate);
+/// Images a second as an epoch reports them ([`crate::train::EpochReport`]), so that both can be compared: the mean over
+/// steps on different images, in submits of many steps, with their losses read back. The first steps, which meet fresh
+/// memory, are left out.
+fn measure(device: &Device, network: &Network, options: &TrainOptions, data: &DataPair) -> Result<Option<f64>> {
+    let few = DataPair { train: first(&data.train, IMAGES), test: first(&data.test, 1), source: String::new() };
+    let mut trainer = Trainer::new(device, network, &few, steady(options), None)?;
     let start = Instant::now();
-    machine.run(Section::Train, &steps)?;
-    let mut best = f64::INFINITY;
-    while start.elapsed() < if best.is_finite() { MEASURING } else { PATIENCE } {
-        let start = Instant::now();
-        machine.run(Section::Train, &steps)?;
-        best = best.min(start.elapsed().as_secs_f64());
+    let (mut tally, mut is_slow) = (Tally::default(), false);
+    pollster::block_on(trainer.run(&mut |event| {
+        let Event::Steps(report) = event else { return Ok(ControlFlow::Continue(())) };
+        is_slow = tally.seconds == 0.0 && start.elapsed() > PATIENCE;
+        tally.add(&report, options.batch_size, few.train.len());
+        let is_done = is_slow || tally.counted > MEASURING.as_secs_f64();
+        Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }))?;
+    Ok((!is_slow && tally.counted > 0.0).then(|| tally.images / tally.counted))
+}
+
+/// Options that cost the same time, and whose run does not end or diverge before it is measured.
+fn steady(options: &TrainOptions) -> TrainOptions {
+    TrainOptions {
+        epochs: 1_000_000,
+        learning_rate: 1e-6,
+        schedule: Schedule::Constant,
+        warmup: None,
+        max_steps: None,
+        patience: None,
+        every_step: false,
+        checkpoint_every: None,
+        find_nan: false,
+        ..options.clone()
     }
-    Ok(best.is_finite().then(|| batch as f64 / best))
+}
+
+/// Images and seconds of steps, behind those that warm up.
+#[derive(Default)]
+struct Tally {
+    /// Of all steps.
+    seconds: f64,
+    /// Of those that count.
+    counted: f64,
+    images: f64,
+    /// The last report: epoch, images and seconds of it.
+    last: (usize, f64, f64),
+}
+
+impl Tally {
+    fn add(&mut self, report: &StepsReport<'_>, batch: usize, set: usize) {
+        let images = (report.done * batch).min(set) as f64;
+        let seconds = images / report.images_per_second;
+        let (epoch, images_before, seconds_before) = self.last;
+        let is_same = report.epoch == epoch;
+        let (new, took) = if is_same { (images - images_before, seconds - seconds_before) } else { (images, seconds) };
+        if self.seconds > WARMING.as_secs_f64() {
+            self.counted += took;
+            self.images += new;
+        }
+        self.seconds += took;
+        self.last = (report.epoch, images, seconds);
+    }
 }
 
 /// The first images of a set.

@@ -63,7 +63,8 @@
 //!     };
 //!     trainer.run(observer).await?;
 //!     let weights = trainer.weights().await?;
-//!     let image = prepare(Path::new("assets/digits/seven.png"), network.input)?;
+//!     let form = trainer.network().picture_form();
+//!     let image = prepare(Path::new("assets/digits/seven.png"), network.input, &form)?;
 //!     let probabilities = Predictor::new(&device, &network, &weights)?.predict(&image).await?;
 //!     println!("{probabilities:.3?}");
 //!     Ok(())

@@ -22,7 +22,7 @@ pub use schedule::{Rates, Schedule, Span};
 pub use state::{Best, EpochSums, Lowest, Progress, State};
 
 use crate::checkpoint::Checkpoint;
-use crate::data::{DataPair, order::Order};
+use crate::data::{DataPair, form::Form, order::Order};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluator;
 use crate::machine::{Device, Machine, Section};
@@ -93,7 +93,8 @@ impl<'a> Trainer<'a> {
         let found = data.checksum();
         if found != checkpoint.data {
             return Err(Error::Checkpoint(format!(
-                "{} are not the data that the run was trained on: expected the checksum {}, got {found}",
+                "{} are not the data that the run was trained on: expected the checksum {}, got {found}; say with --data \
+                 where those are",
                 data.source, checkpoint.data
             )));
         }
@@ -101,7 +102,10 @@ impl<'a> Trainer<'a> {
         Trainer::from(device, Checkpoint { device: device_now, choices, ..checkpoint }, data)
     }
 
-    fn from(device: &Device, saved: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
+    fn from(device: &Device, mut saved: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
+        if saved.network.form.is_none() {
+            saved.network.form = Some(Form::measure(&data.train, u8::MAX, false));
+        }
         let Checkpoint { network, options, state, .. } = &saved;
         let (machine, scores) = put(device, &saved, data)?;
         let len = data.train.len() as u32;
@@ -214,7 +218,7 @@ impl<'a> Trainer<'a> {
         self.machine.profile(Section::Train, step).await
     }
 
-    /// What is trained.
+    /// What is trained. It knows the form of the images, which is measured here if nobody has done so.
     pub fn network(&self) -> &Network {
         &self.saved.network
     }

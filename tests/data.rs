@@ -16,6 +16,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use shadegrad::data::fetch::{Expected, Mirror, Patience, Progress, fetch};
+use shadegrad::data::form::Form;
 use shadegrad::data::{DataPair, Dataset, Source, idx, prepare, sheet};
 use shadegrad::error::Error;
 use tempfile::{TempDir, tempdir};
@@ -565,6 +566,11 @@ fn a_folder_that_cannot_be_written_is_no_mirrors_fault() {
 
 // ---- pictures -----------------------------------------------------------------------------------------------------
 
+/// In MNIST's form.
+fn prepare(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, Error> {
+    prepare::prepare(path, shape, &Form::mnist(shape))
+}
+
 /// A dark ring on light paper, open at its upper right.
 fn ring() -> image::DynamicImage {
     image::GrayImage::from_fn(100, 120, |x, y| {
@@ -581,7 +587,7 @@ fn png_and_jpeg_become_the_same_small_image() {
     let prepared = |name: &str, image: image::DynamicImage| {
         let path = dir.path().join(name);
         image.save(&path).unwrap();
-        prepare::prepare(&path, [28, 28, 1]).unwrap()
+        prepare(&path, [28, 28, 1]).unwrap()
     };
     let png = prepared("ring.png", ring());
     let jpeg = prepared("ring.jpg", ring().to_rgb8().into());
@@ -591,8 +597,8 @@ fn png_and_jpeg_become_the_same_small_image() {
     assert!(png.iter().zip(&jpeg).all(|(a, b)| a.abs_diff(*b) < 40));
     // A name that says PNG over JPEG bytes.
     fs::rename(dir.path().join("ring.jpg"), dir.path().join("other.png")).unwrap();
-    assert_eq!(prepare::prepare(&dir.path().join("other.png"), [28, 28, 1]).unwrap(), jpeg);
-    assert_eq!(prepare::prepare(&dir.path().join("ring.png"), [32, 20, 3]).unwrap().len(), 32 * 20 * 3);
+    assert_eq!(prepare(&dir.path().join("other.png"), [28, 28, 1]).unwrap(), jpeg);
+    assert_eq!(prepare(&dir.path().join("ring.png"), [32, 20, 3]).unwrap().len(), 32 * 20 * 3);
 }
 
 #[test]
@@ -601,7 +607,7 @@ fn what_is_no_picture_is_named() {
     let said = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
         fs::write(&path, bytes).unwrap();
-        let error = prepare::prepare(&path, [28, 28, 1]).unwrap_err();
+        let error = prepare(&path, [28, 28, 1]).unwrap_err();
         assert!(matches!(error, Error::File { .. }), "{error}");
         let said = error.to_string();
         said.strip_prefix(&format!("{}: ", path.display())).unwrap().to_string()
@@ -618,7 +624,7 @@ fn what_is_no_picture_is_named() {
     assert!(said("cut.png", &png[..png.len() / 2]).starts_with("not a readable image"));
     assert!(said("empty.png", b"").starts_with("not a PNG or JPEG image"));
     assert_eq!(said("bomb.png", &png_header(60_000, 60_000)), "60000 x 60000 pixels, more than 64 megapixels");
-    let missing = prepare::prepare(&dir.path().join("missing.png"), [28, 28, 1]).unwrap_err();
+    let missing = prepare(&dir.path().join("missing.png"), [28, 28, 1]).unwrap_err();
     assert!(matches!(missing, Error::Io { action: "open", .. }), "{missing}");
 }
 
@@ -627,9 +633,9 @@ fn an_empty_page_and_odd_channels_are_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("blank.png");
     image::GrayImage::from_pixel(30, 30, image::Luma([200])).save(&path).unwrap();
-    let said = prepare::prepare(&path, [28, 28, 1]).unwrap_err().to_string();
+    let said = prepare(&path, [28, 28, 1]).unwrap_err().to_string();
     assert!(said.starts_with(&format!("{}: shows nothing", path.display())), "{said}");
-    assert!(matches!(prepare::prepare(&path, [28, 28, 2]), Err(Error::Usage(_))));
+    assert!(matches!(prepare(&path, [28, 28, 2]), Err(Error::Usage(_))));
 }
 
 /// The start of a PNG file of this size: signature, header, and a first chunk of no data.

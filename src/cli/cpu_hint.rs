@@ -34,7 +34,7 @@ impl CpuHint {
     }
 }
 
-/// Two digits that count, for a measurement of a quarter of a second.
+/// Two digits that count, for a measurement of a third of a second.
 fn about(rate: f64) -> String {
     let unit = 10f64.powf(rate.log10().floor() - 1.0);
     let rounded = (rate / unit).round() * unit;

@@ -1,6 +1,6 @@
 //! `shadegrad evaluate`
 
-use super::output::{confusion_table, grouped, out, outln, percent};
+use super::output::{confusion_table, errln, grouped, out, outln, percent};
 use super::{DataOption, DeviceOption, TrainedOption};
 use clap::Args;
 use shadegrad::Result;
@@ -28,7 +28,11 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     options.logits.as_deref().map_or(Ok(()), check_place)?;
     let (network, weights) = options.trained.open()?;
-    let data = options.data.load(options.json)?;
+    let mut data = options.data.load(options.json)?;
+    let remark = network.form.as_ref().and_then(|form| form.receive(&mut data.test));
+    if let Some(remark) = remark.filter(|_| !options.json) {
+        errln!("note: {remark}");
+    }
     let device = options.device.open(options.json)?;
     let evaluation = pollster::block_on(shadegrad::evaluate::evaluate(&device, &network, &weights, &data.test))?;
     if let Some(path) = &options.logits {

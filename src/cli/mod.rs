@@ -111,7 +111,8 @@ impl TrainedOption {
 /// `--data`
 #[derive(Args)]
 struct DataOption {
-    /// A folder with the four files of the MNIST format (gzipped or not), or `builtin`
+    /// A folder with the four files of the MNIST format (gzipped or not), or `builtin`. Where their names begin with that
+    /// of the set, FOLDER/emnist-letters takes one of several
     /// [default: $SHADEGRAD_DATA, else data/mnist if it is there, else builtin]
     #[arg(long, value_name = "DIR|builtin")]
     data: Option<String>,

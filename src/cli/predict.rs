@@ -1,10 +1,12 @@
 //! `shadegrad predict`
 
 use super::{DeviceOption, TrainedOption};
-use crate::cli::output::outln;
+use crate::cli::output::{errln, outln};
 use clap::Args;
+use serde_json::json;
 use shadegrad::data::prepare::prepare;
 use shadegrad::evaluate::Predictor;
+use shadegrad::network::Network;
 use shadegrad::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +18,10 @@ pub struct Options {
     /// PNG or JPEG, any size, dark on light or light on dark
     #[arg(required = true)]
     images: Vec<PathBuf>,
+    /// Take the pictures for images like those that the network was trained on, which need only scaling: no character is
+    /// looked for in them
+    #[arg(long)]
+    as_is: bool,
     #[command(flatten)]
     device: DeviceOption,
     /// Print one JSON object an image instead of bars
@@ -25,8 +31,12 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     let (network, weights) = options.trained.open()?;
-    let prepared = options.images.iter().map(|path| prepare(path, network.input)).collect::<Result<Vec<_>>>()?;
+    let form = if options.as_is { network.picture_form().as_is() } else { network.picture_form() };
+    let prepared = options.images.iter().map(|path| prepare(path, network.input, &form)).collect::<Result<Vec<_>>>()?;
     let device = options.device.open(options.json)?;
+    if !options.json {
+        errln!("pictures: {form}{}", origin(&network, options.as_is));
+    }
     let mut predictor = Predictor::new(&device, &network, &weights)?;
     for (path, image) in options.images.iter().zip(&prepared) {
         let probabilities = pollster::block_on(predictor.predict(image)).map_err(|error| match error {
@@ -37,7 +47,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
         if options.json {
             let path = path.display().to_string();
-            outln!("{}", serde_json::json!({"image": path, "prediction": best, "probabilities": probabilities}))?;
+            let form = form.to_string();
+            let answer = json!({"image": path, "prediction": best, "probabilities": probabilities, "form": form});
+            outln!("{answer}")?;
         } else {
             outln!("{}: {best} ({:.1} %)", path.display(), probabilities[best] * 100.0)?;
             for (class, probability) in probabilities.iter().enumerate() {
@@ -46,6 +58,15 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the form of the pictures is from, for people.
+fn origin(network: &Network, as_is: bool) -> &'static str {
+    match (&network.form, as_is) {
+        (_, true) => "",
+        (Some(_), false) => ", like the training images",
+        (None, false) => ", like MNIST: the file does not say how the training images look",
+    }
 }
 
 /// A bar of at most 30 characters, in eighths.

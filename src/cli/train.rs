@@ -19,7 +19,9 @@ pub use record::Record;
 use record::{Command, Origin};
 use report::Reporter;
 use shadegrad::checkpoint::Checkpoint;
-use shadegrad::data::{DataPair, Source};
+use shadegrad::data::form::Form;
+use shadegrad::data::scale::Scale;
+use shadegrad::data::{DataPair, remarks};
 use shadegrad::machine::Device;
 use shadegrad::network::{Network, Weights};
 use shadegrad::text::brief;
@@ -69,13 +71,19 @@ pub fn run_to_end(options: &Options) -> Result<Ended> {
 fn start(options: &Options) -> Result<Ended> {
     let train_options = options.train_options()?;
     RunFolder::check_free(options.out.as_deref())?;
-    let network = Network::open(&options.model)?;
+    let mut network = Network::open(&options.model)?;
     let initial = options.init.as_ref().map(|path| Weights::load(path, &network)).transpose()?;
     let silent = options.silent();
     let source = options.data.source(silent);
-    let data = options.validation.divide(source.load()?, options.seed)?;
+    let mut data = options.validation.divide(source.load()?, options.seed)?;
+    remarks::check(&data)?;
+    let full_scale = options.scale.apply(&mut data);
+    network.form = Some(Form::measure(&data.train, full_scale, source.is_emnist()));
     let opened = options.device.open(silent)?;
     introduce(options, &network, &data);
+    if !silent {
+        remarks::remarks(&data, full_scale).iter().for_each(|remark| errln!("note: {remark}"));
+    }
     let cpu_hint = if silent { None } else { CpuHint::find(&opened, &network, &train_options, &data) };
     if let Some(hint) = &cpu_hint {
         errln!("{}", hint.alone());
@@ -89,6 +97,7 @@ fn start(options: &Options) -> Result<Ended> {
         data: options.data_of_record(&source),
         validation: options.validation,
         device: options.device.choice(),
+        scale: options.scale,
         log_every,
     };
     let begin = || {
@@ -120,9 +129,10 @@ fn resume(options: &Options, run: &Path) -> Result<Ended> {
     options.change(&mut checkpoint, log_every)?;
     let source = match &options.data.data {
         Some(_) => options.data.source(silent),
-        None => Source::resolve(Some(&record.command.data), None).0,
+        None => record.source()?,
     };
-    let data = record.command.validation.divide(source.load()?, checkpoint.options.seed)?;
+    let mut data = record.command.validation.divide(source.load()?, checkpoint.options.seed)?;
+    Scale::By(checkpoint.network.picture_form().full_scale).apply(&mut data);
     let device = options.device.open_or(&record.command.device, silent)?;
     introduce(options, &checkpoint.network, &data);
     let device = pinned(options, &checkpoint, &device, &data)?;
@@ -274,5 +284,9 @@ fn profile(options: &Options, trainer: &mut Trainer<'_>, folder: &mut RunFolder,
 fn conclude(options: &Options, outcome: &Outcome, trainer: &Trainer<'_>, folder: &RunFolder) -> Result<()> {
     let Some(evaluation) = &outcome.evaluation else { return Ok(()) };
     let builtin = options.resume.is_none() && options.data.data.is_none();
-    report::conclude(builtin, evaluation, trainer.progress(), folder.path())
+    report::conclude(builtin, evaluation, trainer.progress(), folder.path())?;
+    if let Some(remark) = remarks::one_answer(&evaluation.confusion) {
+        errln!("note: {remark}");
+    }
+    Ok(())
 }

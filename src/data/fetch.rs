@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use ureq::Agent;
 use ureq::http::Response;
 
-use super::{hex, idx};
+use super::{hex, idx, unpack};
 use crate::error::{Error, Result};
 use crate::files::{Links, beside, open_own_file, put_in_place};
 use crate::lock::Lock;
@@ -359,13 +359,13 @@ fn first_byte<T>(response: &Response<T>) -> Option<u64> {
 /// What is wrong with a file, packed or not; `None` when it is the expected one.
 fn fault(path: &Path, file: &Expected<'_>) -> Result<Option<String>> {
     let opened = open_own_file(path, File::options().read(true), Links::Follow)?;
-    let read = idx::unpacked(opened).and_then(|bytes| sum(bytes.take(file.bytes + 1)));
+    let read = unpack::unpacked(opened).and_then(|bytes| sum(bytes.take(file.bytes + 1)));
     let problem = match read {
         Ok((bytes, _)) if bytes > file.bytes => format!("more than {} bytes", file.bytes),
         Ok((bytes, _)) if bytes < file.bytes => format!("{bytes} bytes"),
         Ok((_, sha256)) if sha256 == file.sha256 => return Ok(None),
         Ok((_, sha256)) => format!("SHA-256 {sha256}"),
-        Err(error) if idx::is_broken_gzip(&error) => format!("a broken gzip stream ({error})"),
+        Err(error) if unpack::is_broken_gzip(&error) => format!("a broken gzip stream ({error})"),
         Err(error) => return Err(Error::io("read", path)(error)),
     };
     let Expected { name, bytes, sha256 } = file;

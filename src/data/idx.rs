@@ -9,16 +9,17 @@
 //! A file is read once from front to back, packed with gzip or not, and nothing in it is believed: sizes are checked
 //! before anything is allocated for them, and the buffer grows with what really arrives.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Cursor, Read, Write};
+use std::io::{self, Read, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
-use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use super::Dataset;
+use super::unpack::{is_broken_gzip, unpacked};
 use crate::error::{Error, Result};
 use crate::files::replace_file;
 use crate::memory;
@@ -27,7 +28,6 @@ use crate::memory;
 pub const MAX_UNPACKED: u64 = 2 << 30;
 
 const UNSIGNED_BYTE: u8 = 8;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Buffers start at this many bytes and double, up to the declared size.
 const FIRST_STEP: usize = 1 << 20;
 
@@ -88,17 +88,20 @@ pub fn labels_from(source: impl Read, origin: &Path) -> Result<Vec<u8>> {
 }
 
 /// Reads training and test set from the four files of a folder: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, or the same names with `.idx` for `-idx`, or with `.gz` added.
+/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, or the same names with `test` for `t10k`, with `.idx` for `-idx`,
+/// or with `.gz` added. All four may begin with the name of their set, `emnist-letters-train-images-idx3-ubyte`; of a folder
+/// with several such sets, `FOLDER/emnist-letters` is one.
 ///
 /// The training labels say how many classes there are: the largest of them plus one, and at least two.
 ///
 /// # Errors
 ///
-/// Those of the files, and [`Error::File`] when one is missing, counts of images and labels differ, the two sets differ
-/// in image shape, or a test label names a class that training never saw.
+/// Those of the files, and [`Error::File`] when one is missing, there are several sets, counts of images and labels differ,
+/// the two sets differ in image shape, or a test label names a class that training never saw.
 pub fn read_folder(folder: &Path) -> Result<(Dataset, Dataset)> {
-    let [train_images, train_labels] = [find(folder, NAMES[0])?, find(folder, NAMES[1])?];
-    let [test_images, test_labels] = [find(folder, NAMES[2])?, find(folder, NAMES[3])?];
+    let place = Place::of(folder)?;
+    let [train_images, train_labels] = [place.find(NAMES[0])?, place.find(NAMES[1])?];
+    let [test_images, test_labels] = [place.find(NAMES[2])?, place.find(NAMES[3])?];
     let mut train = read_set("train", &train_images, &train_labels)?;
     let mut test = read_set("test", &test_images, &test_labels)?;
 
@@ -186,15 +189,75 @@ pub(super) fn present(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    present(folder, name)?.ok_or_else(|| {
-        let problem = format!(
-            "no file {} here; `shadegrad data fetch mnist --to {}` downloads MNIST, and `--data builtin` needs no files",
-            spellings(name).join(", "),
-            folder.display()
-        );
-        Error::file(folder, problem)
-    })
+/// Where the four files lie, and what stands before their names: nothing, or `emnist-letters-`.
+pub(super) struct Place {
+    folder: PathBuf,
+    prefix: String,
+}
+
+impl Place {
+    /// The set in a folder, or of several the one that a path `FOLDER/emnist-letters` names. Whether all its files are there
+    /// is not looked at.
+    pub fn of(path: &Path) -> Result<Place> {
+        if !path.is_dir()
+            && let (Some(folder), Some(name)) = (path.parent(), path.file_name())
+            && let prefix = format!("{}-", name.to_string_lossy())
+            && prefixes(folder).contains(&prefix)
+        {
+            return Ok(Place { folder: folder.to_path_buf(), prefix });
+        }
+        let place = |prefix| Ok(Place { folder: path.to_path_buf(), prefix });
+        let found = if present(path, NAMES[0])?.is_some() { BTreeSet::new() } else { prefixes(path) };
+        if found.len() > 1 {
+            let names: Vec<&str> = found.iter().map(|prefix| prefix.trim_end_matches('-')).collect();
+            let example = path.join(names[0]);
+            let problem = format!("holds {}; choose one: --data {}", names.join(", "), example.display());
+            return Err(Error::file(path, problem));
+        }
+        place(found.into_iter().next().unwrap_or_default())
+    }
+
+    /// Whether the training images are there. Where the folder cannot be read, whoever reads them will say why.
+    pub fn is_there(&self) -> bool {
+        let is_closed = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
+        present(&self.folder, &format!("{}{}", self.prefix, NAMES[0])).is_ok_and(|found| found.is_some())
+            || fs::read_dir(&self.folder).is_err_and(is_closed)
+    }
+
+    /// Whether the files are those of EMNIST.
+    pub fn is_emnist(&self) -> bool {
+        self.prefix.starts_with("emnist-")
+    }
+
+    /// The file of this name, in any spelling.
+    fn find(&self, name: &str) -> Result<PathBuf> {
+        let name = format!("{}{name}", self.prefix);
+        let found = match present(&self.folder, &name)? {
+            None => present(&self.folder, &name.replace("t10k", "test"))?,
+            found => found,
+        };
+        found.ok_or_else(|| {
+            let folder = self.folder.display();
+            let problem = format!(
+                "no file {} here; `shadegrad data fetch mnist --to {folder}` downloads MNIST, and `--data builtin` needs no \
+                 files",
+                spellings(&name).join(", ")
+            );
+            Error::file(&self.folder, problem)
+        })
+    }
+}
+
+/// What stands before the names of training images in a folder, in the order of the alphabet.
+fn prefixes(folder: &Path) -> BTreeSet<String> {
+    let names =
+        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter_map(|name| {
+            let plain = name.trim_end_matches(".gz").replace(".idx", "-idx");
+            plain.strip_suffix(NAMES[0]).filter(|prefix| prefix.ends_with('-')).map(str::to_string)
+        })
+        .collect()
 }
 
 fn read_set(name: &str, images: &Path, labels: &Path) -> Result<Dataset> {
@@ -236,12 +299,6 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Whether an error came from unpacking: files themselves do not fail in these ways.
-pub(super) fn is_broken_gzip(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
-}
-
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(Error::io("open", path))
 }
@@ -264,15 +321,6 @@ fn parse(source: impl Read, ranks: RangeInclusive<u8>, cap: u64) -> Result<Array
         0 => Ok(Array { sizes, bytes }),
         _ => Err(Fault::Content(format!("goes on after the {wanted} bytes of data ({}) it declares", by(&sizes)))),
     }
-}
-
-/// Unpacks what starts like gzip, whatever its name, and passes on the rest.
-pub(super) fn unpacked<'a>(mut source: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let mut start = Vec::new();
-    source.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
-    let packed = start == GZIP_MAGIC;
-    let whole = BufReader::new(Cursor::new(start).chain(source));
-    Ok(if packed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
 fn header(source: &mut impl Read, ranks: RangeInclusive<u8>) -> Result<Vec<usize>, Fault> {
@@ -393,6 +441,20 @@ mod tests {
         let bytes = file(3, &[2, 1, 3], b"abcdef");
         let members = [gzip(&bytes[..7]), gzip(&bytes[7..])].concat();
         assert_eq!(images(&members).unwrap().bytes, b"abcdef");
+        // One of them may be empty.
+        let members = [gzip(&bytes[..7]), gzip(b""), gzip(&bytes[7..]), gzip(b"")].concat();
+        assert_eq!(images(&members).unwrap().bytes, b"abcdef");
+    }
+
+    /// As gzip(1) does: tapes fill their last block with them.
+    #[test]
+    fn zero_bytes_behind_a_gzip_stream_are_nothing() {
+        let packed = gzip(&file(3, &[2, 1, 3], b"abcdef"));
+        for zeros in [1, 2, 9, 512, 100_000] {
+            assert_eq!(images(&[&packed[..], &vec![0; zeros]].concat()).unwrap().bytes, b"abcdef", "{zeros}");
+        }
+        // Not within it, and not behind what is not packed.
+        assert!(images(&[&file(3, &[2, 1, 3], b"abcdef")[..], &[0]].concat()).is_err());
     }
 
     #[test]
@@ -445,8 +507,10 @@ mod tests {
         assert!(said(&checksum).starts_with("broken gzip stream"), "{}", said(&checksum));
         assert!(said(&whole[..whole.len() - 3]).starts_with("broken gzip stream"));
         assert!(said(&[&whole[..], b"tail"].concat()).starts_with("broken gzip stream"));
+        assert!(said(&[&whole[..], b"\0\0tail"].concat()).starts_with("broken gzip stream"));
+        assert!(said(&[&whole[..], b"\0\0", &whole[..]].concat()).starts_with("broken gzip stream"));
         assert!(said(&whole[..12]).starts_with("truncated"));
-        assert!(said(&GZIP_MAGIC).starts_with("truncated"));
+        assert!(said(b"\x1f\x8b").starts_with("truncated"));
     }
 
     /// Counts the bytes that were asked of a source.
@@ -516,7 +580,7 @@ mod tests {
         #[test]
         fn any_bytes_are_an_array_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             check_any(&bytes, IMAGE_RANKS, 200)?;
-            check_any(&[&GZIP_MAGIC[..], &bytes].concat(), IMAGE_RANKS, 200)?;
+            check_any(&[b"\x1f\x8b", &bytes[..]].concat(), IMAGE_RANKS, 200)?;
             check_any(&gzip(&bytes), LABEL_RANKS, 200)?;
         }
 

@@ -6,10 +6,14 @@
 
 pub mod builtin;
 pub mod fetch;
+pub mod form;
 pub mod idx;
 pub mod order;
 pub mod prepare;
+pub mod remarks;
+pub mod scale;
 pub mod sheet;
+mod unpack;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -243,6 +247,19 @@ impl Source {
                 (builtin, Some(notice))
             }
         }
+    }
+
+    /// Whether its files are there, of training images at least; what needs no files is.
+    pub fn is_there(&self) -> bool {
+        match self {
+            Source::Builtin { .. } => true,
+            Source::Folder(folder) => idx::Place::of(folder).map_or(true, |place| place.is_there()),
+        }
+    }
+
+    /// Whether its files are those of EMNIST, in which rows and columns are exchanged.
+    pub fn is_emnist(&self) -> bool {
+        matches!(self, Source::Folder(folder) if idx::Place::of(folder).is_ok_and(|place| place.is_emnist()))
     }
 
     /// Reads or makes both sets.

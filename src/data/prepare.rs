@@ -9,8 +9,9 @@ use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Luma};
+use image::{DynamicImage, GenericImageView, GrayImage, ImageDecoder, ImageError, ImageReader};
 
+use super::form::{Character, Form, Plane};
 use crate::error::{Error, Result};
 
 /// Larger images are refused before they are decoded.
@@ -24,18 +25,16 @@ const EDGE: f32 = 0.25;
 /// Background varies around its median by this many median deviations: 2.7 sigma for a normal distribution.
 const NOISE: f32 = 4.0;
 
-/// Ink, from 0 (none) to 1.
-type Plane = ImageBuffer<Luma<f32>, Vec<f32>>;
-
-/// Reads a PNG or JPEG file as one image of shape H, W, C, from 0 (background) to 255 (ink).
+/// Reads a PNG or JPEG file as one image of shape H, W, C: the character that it shows in the form of the images that a
+/// network was trained on, or, where that form says nothing of characters, the picture scaled to their size.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] when the file cannot be read; [`Error::File`] when it is no such image, too large, or shows nothing;
 /// [`Error::Usage`] for a shape that is neither grey nor RGB.
-pub fn prepare(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
+pub fn prepare(path: &Path, shape: [usize; 3], form: &Form) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::io("open", path))?;
-    prepare_from(BufReader::new(file), path, shape)
+    prepare_from(BufReader::new(file), path, shape, form)
 }
 
 /// The same from anything that can be read; `origin` says in errors where it is from.
@@ -43,16 +42,28 @@ pub fn prepare(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// As for [`prepare`].
-pub fn prepare_from(source: impl BufRead + Seek, origin: &Path, shape: [usize; 3]) -> Result<Vec<u8>> {
+pub fn prepare_from(source: impl BufRead + Seek, origin: &Path, shape: [usize; 3], form: &Form) -> Result<Vec<u8>> {
+    form.validate(shape).map_err(Error::Usage)?;
     let image = decode(source, origin)?;
-    match shape {
-        [height, width, 1] => {
-            character(&image, height as u32, width as u32).map_err(|problem| Error::file(origin, problem))
+    let [height, width, channels] = shape;
+    let (height, width) = (height as u32, width as u32);
+    let shown = |form: &Character| character(&image, form).map_err(|problem| Error::file(origin, problem));
+    if let Some(form) = form.character.as_ref().filter(|_| image.dimensions() != (width, height)) {
+        return shown(form);
+    }
+    let mut scaled = match channels {
+        1 => imageops::resize(&grey(&image), width, height, FilterType::CatmullRom).into_raw(),
+        3 => scene(&image, height, width),
+        _ => {
+            let problem = format!("the network wants {channels} channels, but pictures have 1 (grey) or 3 (RGB)");
+            return Err(Error::Usage(problem));
         }
-        [height, width, 3] => Ok(scene(&image, height as u32, width as u32)),
-        [.., channels] => {
-            Err(Error::Usage(format!("the network wants {channels} channels, but pictures have 1 (grey) or 3 (RGB)")))
-        }
+    };
+    form.rescale_picture(&mut scaled);
+    // What looks like a training image already needs nothing.
+    match &form.character {
+        Some(form) if !form.is_met_by(&scaled) => shown(form),
+        _ => Ok(scaled),
     }
 }
 
@@ -87,18 +98,11 @@ fn scene(image: &DynamicImage, height: u32, width: u32) -> Vec<u8> {
     DynamicImage::from(imageops::resize(&image, width, height, FilterType::CatmullRom)).into_rgb8().into_raw()
 }
 
-/// One character, H x W; or what keeps it from being seen.
-fn character(image: &DynamicImage, height: u32, width: u32) -> Result<Vec<u8>, String> {
+/// The character that an image shows, in this form, H x W; or what keeps it from being seen.
+fn character(image: &DynamicImage, form: &Character) -> Result<Vec<u8>, String> {
     let ink = ink(&working_size(grey(image)))?;
-    let (left, top, ink_width, ink_height) = bounds(&ink);
-    let cropped = imageops::crop_imm(&ink, left, top, ink_width, ink_height).to_image();
-
-    // 20 of 28, in whichever direction is tighter.
-    let fit = |target: u32, size: u32| f64::from(target) * 20.0 / 28.0 / f64::from(size);
-    let scale = fit(width, ink_width).min(fit(height, ink_height));
-    let scaled = |size: u32| ((f64::from(size) * scale).round() as u32).max(1);
-    let small = imageops::resize(&cropped, scaled(ink_width), scaled(ink_height), FilterType::CatmullRom);
-    Ok(centred(&small, height, width))
+    let (left, top, width, height) = bounds(&ink);
+    Ok(form.place(&imageops::crop_imm(&ink, left, top, width, height).to_image()))
 }
 
 fn over_white(value: u8, alpha: u8) -> u8 {
@@ -190,35 +194,14 @@ fn bounds(ink: &Plane) -> (u32, u32, u32, u32) {
     (left, top, right - left + 1, bottom - top + 1)
 }
 
-/// The character on an empty image, its strongest ink 255.
-///
-/// Its centre of mass is shifted by whole pixels to the middle or less than one pixel beyond, to the right and below:
-/// so lie all of MNIST's digits. It stays whole, though.
-fn centred(ink: &Plane, height: u32, width: u32) -> Vec<u8> {
-    let (mut mass, mut x_mass, mut y_mass) = (0.0, 0.0, 0.0);
-    for (x, y, pixel) in ink.enumerate_pixels() {
-        let value = f64::from(pixel.0[0]);
-        mass += value;
-        x_mass += value * (f64::from(x) + 0.5);
-        y_mass += value * (f64::from(y) + 0.5);
-    }
-    let offset = |whole: u32, part: u32, moment: f64| {
-        (f64::from(whole) / 2.0 - moment / mass).ceil().clamp(0.0, f64::from(whole.saturating_sub(part))) as u32
-    };
-    let (left, top) = (offset(width, ink.width(), x_mass), offset(height, ink.height(), y_mass));
-
-    let strongest = peak(ink);
-    let mut canvas = GrayImage::new(width, height);
-    for (x, y, pixel) in ink.enumerate_pixels() {
-        canvas.put_pixel(left + x, top + y, Luma([(pixel.0[0] / strongest * 255.0).round() as u8]));
-    }
-    canvas.into_raw()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{Rgba, RgbaImage};
+    use image::{Luma, Rgba, RgbaImage};
+
+    fn mnist(height: usize, width: usize) -> Character {
+        Form::mnist([height, width, 1]).character.unwrap()
+    }
 
     /// A seven: a bar on top and a stem down its right side, `size` high and wide, `thick` strokes.
     fn seven(x: u32, y: u32, size: u32, thick: u32) -> bool {
@@ -234,11 +217,11 @@ mod tests {
     }
 
     fn prepared(image: impl Into<DynamicImage>) -> GrayImage {
-        GrayImage::from_raw(28, 28, character(&image.into(), 28, 28).unwrap()).unwrap()
+        GrayImage::from_raw(28, 28, character(&image.into(), &mnist(28, 28)).unwrap()).unwrap()
     }
 
     fn error(image: impl Into<DynamicImage>) -> String {
-        character(&image.into(), 28, 28).unwrap_err()
+        character(&image.into(), &mnist(28, 28)).unwrap_err()
     }
 
     /// Largest difference of two images.
@@ -376,8 +359,8 @@ mod tests {
     fn other_sizes_follow_the_same_rule() {
         let image = DynamicImage::from(drawing([90, 90], [20, 30], 50, 8, 0, 255));
         for (height, width, longer) in [(56, 56, 40), (28, 14, 10), (32, 32, 23), (1, 1, 1), (5, 40, 4)] {
-            let bytes = character(&image, height, width).unwrap();
-            let (.., w, h) = extent(&GrayImage::from_raw(width, height, bytes).unwrap());
+            let bytes = character(&image, &mnist(height, width)).unwrap();
+            let (.., w, h) = extent(&GrayImage::from_raw(width as u32, height as u32, bytes).unwrap());
             assert_eq!((w, h), (longer, longer), "{height} x {width}");
         }
     }

@@ -30,6 +30,7 @@ pub use summary::StepFlops;
 pub use weights::Weights;
 
 use crate::data::Dataset;
+use crate::data::form::Form;
 use crate::error::{Error, Result};
 use crate::memory::bytes_of;
 use crate::ops::softmax::Cost;
@@ -59,6 +60,8 @@ pub struct Network {
     pub layers: Vec<NetworkLayer>,
     /// What its file says of its training.
     pub recipe: Recipe,
+    /// How the images look that it was trained on. Not known of one that was not trained, or by another program.
+    pub form: Option<Form>,
 }
 
 /// A layer in its place.
@@ -111,7 +114,7 @@ impl Network {
     ) -> Result<Network> {
         let (name, recipe) = (name.into(), Recipe::default());
         name::check(&name).map_err(|problem| Error::Network(format!("name: {problem}")))?;
-        let mut network = Network { name, input, loss, initializer, layers: Vec::new(), recipe };
+        let mut network = Network { name, input, loss, initializer, layers: Vec::new(), recipe, form: None };
         check_count(entries.len())?;
         if input.iter().any(|size| !(1..=crate::ops::LARGEST_SETTING).contains(size)) {
             let [height, width, channels] = input;
@@ -217,6 +220,11 @@ impl Network {
             )));
         }
         Ok(())
+    }
+
+    /// How pictures must look for it: like the images that it was trained on, or, if that is not known, like MNIST's.
+    pub fn picture_form(&self) -> Form {
+        self.form.clone().unwrap_or_else(|| Form::mnist(self.input))
     }
 
     /// Number of values that it learns.

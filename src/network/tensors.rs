@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub(crate) const FORMAT: &str = "format";
 pub(crate) const NAME: &str = "shadegrad.name";
 pub(crate) const NETWORK: &str = "shadegrad.network";
+pub(crate) const FORM: &str = "shadegrad.form";
 pub(crate) const SEAL: &str = "shadegrad.sha256";
 
 /// What PyTorch counts in a batch_norm, and does without where it is missing; nothing depends on it.
@@ -37,11 +38,15 @@ pub(crate) struct TensorFile {
 }
 
 impl TensorFile {
-    /// A file that holds a network, and no tensor yet.
+    /// A file that holds a network, with the form of its images if that is known, and no tensor yet.
     pub fn new(network: &Network) -> TensorFile {
         let metadata =
             BTreeMap::from([(FORMAT, "pt".into()), (NAME, network.name.clone()), (NETWORK, network.to_toml())]);
-        TensorFile { metadata, tensors: serde_json::Map::new(), data: Vec::new() }
+        let mut file = TensorFile { metadata, tensors: serde_json::Map::new(), data: Vec::new() };
+        if let Some(Ok(text)) = network.form.as_ref().map(serde_json::to_string) {
+            file.note(FORM, text);
+        }
+        file
     }
 
     /// More metadata.

@@ -2,10 +2,12 @@
 //!
 //! The file is a safetensors file in PyTorch's layout, so that `load_state_dict(load_file(path))` of the equivalent
 //! `nn.Sequential` takes it as it is: convolutions `[K,C,R,S]`, dense layers `[O,I]`, where the features of a flattened
-//! image are in the order C,H,W. The network itself is in the header, so one file is enough to evaluate and to predict.
+//! image are in the order C,H,W. The network itself is in the header, and the form of the images that it was trained on, so
+//! one file is enough to evaluate and to predict.
 
 use super::Network;
-use super::tensors::{self, NETWORK, Parsed, TensorFile};
+use super::tensors::{self, FORM, NETWORK, Parsed, TensorFile};
+use crate::data::form::Form;
 use crate::error::{Error, Result};
 use crate::files::{read_file, replace_file};
 use crate::memory;
@@ -103,8 +105,18 @@ impl Weights {
 
 /// The network in a file's header, if it holds one; those of PyTorch do not. `path` is where the file is from.
 pub(crate) fn network_of(path: &Path, file: &Parsed<'_>) -> Result<Option<Network>> {
-    let read = |text| Network::from_header(&format!("{} (the network in its header)", path.display()), text);
-    file.note(NETWORK).map(read).transpose()
+    let Some(text) = file.note(NETWORK) else { return Ok(None) };
+    let network = Network::from_header(&format!("{} (the network in its header)", path.display()), text)?;
+    Ok(Some(Network { form: form_of(path, file, &network)?, ..network }))
+}
+
+/// The form of the images that the weights in a file were trained on, if its header says so.
+fn form_of(path: &Path, file: &Parsed<'_>, network: &Network) -> Result<Option<Form>> {
+    let Some(text) = file.note(FORM) else { return Ok(None) };
+    let said = |problem: String| Error::file(path, format!("the header's `{FORM}`: {problem}"));
+    let form: Form = serde_json::from_str(text).map_err(|error| said(error.to_string()))?;
+    form.validate(network.input).map_err(said)?;
+    Ok(Some(form))
 }
 
 /// A file of tensors, if it is not too large.

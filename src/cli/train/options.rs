@@ -7,6 +7,7 @@ use crate::cli::tune::TuneOption;
 use crate::cli::{DataOption, DeviceOption};
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use shadegrad::checkpoint::Checkpoint;
+use shadegrad::data::scale::Scale;
 use shadegrad::data::{DataPair, Share, Source};
 use shadegrad::network::Recipe;
 use shadegrad::ops::augment::Augment;
@@ -52,6 +53,10 @@ pub struct Options {
     /// held out
     #[arg(long, value_name = "test|SPLIT", default_value = "test")]
     pub(super) validation: Validation,
+    /// What pixels are divided by before the network sees them: a byte, or `max`, the brightest of the training images;
+    /// evaluate, predict and --resume then do the same
+    #[arg(long, value_name = "BYTE|max", default_value_t)]
+    pub(super) scale: Scale,
     /// Of weights, data order, dropout and augmentation
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub(super) seed: u64,
@@ -85,7 +90,7 @@ pub struct Options {
     /// --patience may be raised, and --patience none ends no run
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "optimizer", "beta1", "beta2", "epsilon", "learning_rate", "momentum", "nesterov",
-        "weight_decay", "clip_norm", "ema", "loss", "label_smoothing", "augment", "validation", "seed", "out", "init",
+        "weight_decay", "clip_norm", "ema", "loss", "label_smoothing", "augment", "validation", "scale", "seed", "out", "init",
         "no_shuffle", "schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup",
     ])]
     pub(super) resume: Option<PathBuf>,

@@ -4,7 +4,7 @@ use super::RunFolder;
 use super::options::{Options, Validation};
 use crate::cli::output::outln;
 use serde::{Deserialize, Serialize};
-use shadegrad::data::DataPair;
+use shadegrad::data::{DataPair, Source, form::Form, scale::Scale};
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{Network, safe_name};
 use shadegrad::ops::softmax::Cost;
@@ -37,6 +37,8 @@ pub struct Record {
     /// As the run began.
     pub options: TrainOptions,
     network: toml::Table,
+    /// How the training images look, and what `predict` makes of pictures; older versions did not write it.
+    form: Option<Form>,
     /// Where patience ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped_early: Option<Stop>,
@@ -63,6 +65,9 @@ pub struct Command {
     pub validation: Validation,
     #[serde(with = "as_text")]
     pub device: DeviceChoice,
+    /// What pixels are divided by: a byte or `max`.
+    #[serde(default, with = "as_text")]
+    pub scale: Scale,
     pub log_every: usize,
 }
 
@@ -124,6 +129,7 @@ impl Record {
             command,
             options: options.clone(),
             network: table(network)?,
+            form: network.form.clone(),
             stopped_early: None,
             resumed: Vec::new(),
         })
@@ -164,6 +170,7 @@ impl Record {
         };
         compare("--model", &self.model, &options.model);
         compare("--validation", &self.command.validation, &options.validation);
+        compare("--scale", &self.command.scale, &options.scale);
         let (there, here) = (&self.options, &asked);
         compare("--batch-size", &there.batch_size, &here.batch_size);
         compare("--learning-rate", &there.learning_rate, &here.learning_rate);
@@ -191,6 +198,17 @@ impl Record {
             found.push("other options there, as its run.toml says".to_string());
         }
         Ok(found)
+    }
+
+    /// Where the data of the run is. Fails where it is no more.
+    pub fn source(&self) -> Result<Source> {
+        let place = &self.command.data;
+        let (source, _) = Source::resolve(Some(place), None);
+        if source.is_there() {
+            return Ok(source);
+        }
+        let problem = "the data that the run is trained on is not there any more; say with --data DIR where it is now";
+        Err(Error::file(place, problem))
     }
 
     /// Whether epochs were judged by images that were held out, or else by the test set.

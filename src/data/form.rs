@@ -1,0 +1,282 @@
+//! How the images of a data set look, and how a picture's character is made to look like them.
+//!
+//! A network knows characters only as its training set shows them: bright on dark or dark on bright, in a box of some
+//! size, resting on some point. [`Form::measure`] takes this from the training images when a run begins, the run keeps
+//! it with its weights, and `predict` gives pictures the same form. Where nothing is known, the form is that of MNIST.
+
+mod measure;
+
+use super::Dataset;
+use image::imageops::{self, FilterType};
+use image::{ImageBuffer, Luma};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Ink, from 0 (none) to 1.
+pub(crate) type Plane = ImageBuffer<Luma<f32>, Vec<f32>>;
+
+/// How images look that a network learns from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Form {
+    /// The byte that the network is given as 1: 255, unless `--scale` says otherwise.
+    pub full_scale: u8,
+    /// How a character lies in them. Nothing of colour images, and of those without a plain background: pictures are then
+    /// only scaled to their size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character: Option<Character>,
+}
+
+/// How a character lies in an image. Pairs are of the vertical and the horizontal axis, in pixels of the image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Character {
+    /// Height and width of the image.
+    pub image: [usize; 2],
+    /// The byte where there is no ink.
+    pub background: u8,
+    /// The byte of the strongest ink; below `background` where ink is dark.
+    pub ink: u8,
+    /// The box that a character is scaled to fit, with its proportions kept.
+    pub size: [f32; 2],
+    /// The smallest box that characters have: one that is lower or narrower is stretched to it.
+    pub least: [f32; 2],
+    /// The largest box likewise.
+    pub most: [f32; 2],
+    /// Which point of the character is brought to `centre`.
+    pub anchor: [Anchor; 2],
+    /// Where it is brought to: within half a pixel, because characters are shifted by whole pixels.
+    pub centre: [f32; 2],
+    /// Whether rows and columns are exchanged, as in the files of EMNIST.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transposed: bool,
+}
+
+/// A point of a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anchor {
+    /// The centre of mass of its ink.
+    Mass,
+    /// The middle of its box.
+    Box,
+}
+
+/// Part of the image's height and width that MNIST's characters fill: 20 of 28 pixels.
+const MNIST_SIZE: f32 = 20.0 / 28.0;
+
+impl Form {
+    /// MNIST's, in images of shape H, W, C: bright on dark, 20 of 28 pixels, the centre of mass in the middle of the image
+    /// or less than one pixel beyond, to the right and below. Colour images are only scaled.
+    pub fn mnist(shape: [usize; 3]) -> Form {
+        let [height, width, channels] = shape;
+        Form { full_scale: u8::MAX, character: (channels == 1).then(|| Character::mnist([height, width])) }
+    }
+
+    /// The same without what is known of characters: for pictures that need only scaling.
+    pub fn as_is(&self) -> Form {
+        Form { full_scale: self.full_scale, character: None }
+    }
+
+    /// Brings the bytes of a file to the range that the network was trained on.
+    pub fn rescale(&self, bytes: &mut [u8]) {
+        let full = u32::from(self.full_scale.max(1));
+        if self.full_scale < u8::MAX {
+            bytes.iter_mut().for_each(|byte| *byte = ((u32::from(*byte) * 255 + full / 2) / full).min(255) as u8);
+        }
+    }
+
+    /// The same for a picture, unless it has brighter pixels than files of this scale can have.
+    pub(crate) fn rescale_picture(&self, bytes: &mut [u8]) {
+        if bytes.iter().all(|byte| *byte <= self.full_scale) {
+            self.rescale(bytes);
+        }
+    }
+
+    /// Rescales a set that is to be evaluated, and says where it looks so different from the training images that a
+    /// network cannot be expected to read it.
+    pub fn receive(&self, set: &mut Dataset) -> Option<String> {
+        self.rescale(&mut set.images);
+        let (there, here) = (self.character.as_ref()?, Form::measure(set, self.full_scale, false).character?);
+        let contrast = |character: &Character| f32::from(character.ink) - f32::from(character.background);
+        let ratio = contrast(&here) / contrast(there);
+        let is_alike = (0.5..=2.0).contains(&ratio) && there.background.abs_diff(here.background) < 128;
+        let values = |character: &Character| format!("ink {} on {}", character.ink, character.background);
+        (!is_alike).then(|| {
+            format!(
+                "the {} images are {}, but the network was trained on {}: bring their pixels to the same range",
+                set.name,
+                values(&here),
+                values(there)
+            )
+        })
+    }
+
+    /// Whether images of shape H, W, C can have this form; the message says expected and got.
+    ///
+    /// # Errors
+    ///
+    /// What is outside its range.
+    pub fn validate(&self, shape: [usize; 3]) -> Result<(), String> {
+        let [height, width, channels] = shape;
+        if self.full_scale == 0 {
+            return Err("full_scale: expected from 1 to 255, got 0".into());
+        }
+        match &self.character {
+            Some(_) if channels != 1 => Err(format!("character: expected none with {channels} channels")),
+            Some(character) => character.validate([height, width]),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    /// "ink 255 on 0, fitted to 20 x 20 of 28 x 28 pixels, centred by mass"
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.character {
+            Some(character) => character.fmt(f)?,
+            None => f.write_str("only scaled to the size of the network's images")?,
+        }
+        if self.full_scale < u8::MAX {
+            write!(f, ", full scale {}", self.full_scale)?;
+        }
+        Ok(())
+    }
+}
+
+impl Character {
+    fn mnist(image: [usize; 2]) -> Character {
+        let size = image.map(|side| side as f32 * MNIST_SIZE);
+        Character {
+            image,
+            background: 0,
+            ink: u8::MAX,
+            size,
+            least: [0.0; 2],
+            most: size,
+            anchor: [Anchor::Mass; 2],
+            centre: image.map(|side| side as f32 / 2.0 + 0.5),
+            transposed: false,
+        }
+    }
+
+    fn validate(&self, image: [usize; 2]) -> Result<(), String> {
+        let by = |[height, width]: [usize; 2]| format!("{height} x {width}");
+        if self.image != image {
+            return Err(format!("image: expected {}, got {}", by(image), by(self.image)));
+        }
+        if self.background == self.ink {
+            return Err(format!("ink: expected another value than the background's, got {}", self.ink));
+        }
+        for (axis, side) in image.into_iter().enumerate() {
+            let side = side as f32;
+            let numbers = [self.least[axis], self.size[axis], self.most[axis]];
+            if !numbers.iter().all(|number| (0.0..=side).contains(number)) || numbers[1] <= 0.0 {
+                return Err(format!("least, size, most: expected pixels up to {side}, got {numbers:?}"));
+            }
+            if numbers[0] > numbers[2] {
+                return Err(format!("least: expected at most {}, got {}", numbers[2], numbers[0]));
+            }
+            // The middle of a character of 28 pixels may be at 28.5 by the rule of MNIST in an image of one pixel.
+            if !(0.0..=side + 1.0).contains(&self.centre[axis]) {
+                return Err(format!("centre: expected pixels up to {side}, got {}", self.centre[axis]));
+            }
+        }
+        Ok(())
+    }
+
+    /// A character in this form: H x W bytes. `ink` is the character alone, tightly cropped.
+    pub(crate) fn place(&self, ink: &Plane) -> Vec<u8> {
+        let turned;
+        let ink = if self.transposed {
+            turned = Plane::from_fn(ink.height(), ink.width(), |x, y| *ink.get_pixel(y, x));
+            &turned
+        } else {
+            ink
+        };
+        let [height, width] = self.scaled([ink.height(), ink.width()]);
+        let ink = imageops::resize(ink, width, height, FilterType::CatmullRom);
+        let [top, left] = self.corner(&ink);
+        let strongest = ink.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let [background, full] = [self.background, self.ink].map(f32::from);
+        let [rows, columns] = self.image;
+        let mut canvas = vec![self.background; rows * columns];
+        for (x, y, pixel) in ink.enumerate_pixels() {
+            let share = pixel.0[0] / strongest;
+            canvas[(top + y as usize) * columns + left + x as usize] =
+                (background + share * (full - background)).round() as u8;
+        }
+        canvas
+    }
+
+    /// Height and width that a character of this size is scaled to.
+    fn scaled(&self, size: [u32; 2]) -> [u32; 2] {
+        let fit = |axis: usize| f64::from(self.size[axis]) / f64::from(size[axis]);
+        let scale = fit(0).min(fit(1));
+        [0, 1].map(|axis| {
+            let scaled = f64::from(size[axis]) * scale;
+            let within = scaled.clamp(f64::from(self.least[axis]), f64::from(self.most[axis]));
+            (within.round() as u32).clamp(1, self.image[axis].max(1) as u32)
+        })
+    }
+
+    /// Row and column of the upper left corner of a character that has its size already. It stays whole.
+    fn corner(&self, ink: &Plane) -> [usize; 2] {
+        let mass = centre_of_mass(ink.enumerate_pixels().map(|(x, y, pixel)| ([y, x], pixel.0[0])));
+        let size = [ink.height(), ink.width()];
+        [0, 1].map(|axis| {
+            let anchor = match self.anchor[axis] {
+                Anchor::Mass => mass[axis],
+                Anchor::Box => f64::from(size[axis]) / 2.0,
+            };
+            let free = self.image[axis].saturating_sub(size[axis] as usize);
+            corner(self.centre[axis], anchor, free)
+        })
+    }
+}
+
+/// Where a character begins on an axis, so that the anchor at this distance from its beginning comes to `centre`; `free`
+/// is the most.
+fn corner(centre: f32, anchor: f64, free: usize) -> usize {
+    (f64::from(centre) - 0.5 - anchor).ceil().clamp(0.0, free as f64) as usize
+}
+
+/// Row and column of the centre of mass, of pixels with their ink.
+fn centre_of_mass(pixels: impl Iterator<Item = ([u32; 2], f32)>) -> [f64; 2] {
+    let (mut mass, mut moments) = (0.0, [0.0; 2]);
+    for (place, ink) in pixels {
+        mass += f64::from(ink);
+        for (moment, at) in moments.iter_mut().zip(place) {
+            *moment += f64::from(ink) * (f64::from(at) + 0.5);
+        }
+    }
+    moments.map(|moment| moment / mass)
+}
+
+impl fmt::Display for Character {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = |[height, width]: [f32; 2]| format!("{} x {}", rounded(height), rounded(width));
+        write!(f, "ink {} on {}, ", self.ink, self.background)?;
+        if self.least == self.most {
+            write!(f, "stretched to {}", by(self.most))?;
+        } else {
+            write!(f, "fitted to {}", by(self.size))?;
+        }
+        write!(f, " of {} pixels", by(self.image.map(|side| side as f32)))?;
+        match self.anchor {
+            [Anchor::Mass, Anchor::Mass] => f.write_str(", centred by mass")?,
+            [Anchor::Box, Anchor::Box] => f.write_str(", centred by its box")?,
+            [Anchor::Mass, Anchor::Box] => f.write_str(", centred by mass vertically, by its box horizontally")?,
+            [Anchor::Box, Anchor::Mass] => f.write_str(", centred by its box vertically, by mass horizontally")?,
+        }
+        if self.transposed { f.write_str(", rows and columns exchanged") } else { Ok(()) }
+    }
+}
+
+/// To a tenth, without `.0`.
+fn rounded(pixels: f32) -> f32 {
+    (pixels * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests;
