@@ -2,10 +2,10 @@
 
 use super::DeviceOption;
 use super::run_folder::open_model;
-use crate::cli::output::outln;
+use crate::cli::output::{errln, outln};
 use clap::Args;
 use shadegrad::Result;
-use shadegrad::data::prepare::prepare;
+use shadegrad::data::prepare::{ends_early, prepare};
 use shadegrad::evaluate::Predictor;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +27,11 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let (network, weights) = open_model(&options.run)?;
     let prepared = options.images.iter().map(|path| prepare(path, network.input)).collect::<Result<Vec<_>>>()?;
+    for path in &options.images {
+        if ends_early(path)? {
+            errln!("note: {}: the file ends early, and a part of the picture may be missing", path.display());
+        }
+    }
     let device = options.device.open(options.json)?;
     let mut predictor = Predictor::new(&device, &network, &weights)?;
     for (path, image) in options.images.iter().zip(&prepared) {
