@@ -36,18 +36,6 @@ pub struct Found {
     pub score: f64,
 }
 
-impl Found {
-    /// The part of its box that lies within this one: left, top, right, bottom.
-    pub fn part_within(&self, bounds: [usize; 4]) -> f64 {
-        let common = |low: usize, high: usize| {
-            let (start, end) = (self.bounds[low].max(bounds[low]), self.bounds[high].min(bounds[high]));
-            let whole = self.bounds[high] + 1 - self.bounds[low];
-            (end + 1).saturating_sub(start) as f64 / whole as f64
-        };
-        common(0, 2) * common(1, 3)
-    }
-}
-
 /// The character among all that is at least `level` as strong as most of the ink. As long as there is none, the ink that
 /// cannot be one is set aside: it may be much stronger than the character.
 pub fn candidate(ink: &Grid<f32>, noise: f32, level: f32) -> Option<Found> {

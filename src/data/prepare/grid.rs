@@ -25,10 +25,6 @@ impl<T> IndexMut<(usize, usize)> for Grid<T> {
 }
 
 impl<T: Copy> Grid<T> {
-    pub fn new(width: usize, height: usize, value: T) -> Grid<T> {
-        Grid { width, height, cells: vec![value; width * height] }
-    }
-
     pub fn longer(&self) -> usize {
         self.width.max(self.height)
     }

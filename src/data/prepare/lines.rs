@@ -83,10 +83,9 @@ fn candidates(mask: &Grid<bool>, widest: usize) -> Vec<(f64, f64, f64)> {
     let near = thin(mask, widest).grown(1);
     let mut found = Vec::new();
     let inked = |x: usize, y: usize| near[(y, x)];
-    for left in (0..height).filter(|left| inked(0, *left)) {
+    for left in 0..height {
         for lean in -lean..=lean {
-            let Some(right) = left.checked_add_signed(lean).filter(|right| *right < height && inked(width - 1, *right))
-            else {
+            let Some(right) = left.checked_add_signed(lean).filter(|right| *right < height) else {
                 continue;
             };
             let (mut hits, mut misses) = (0, 0);

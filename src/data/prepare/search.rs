@@ -40,7 +40,7 @@ pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
                 break;
             }
         }
-        match best(found)? {
+        match best(found) {
             Some(best) if best.share >= LEAST_SHARE && best.score >= LEAST_SCORE => return Ok((index, best)),
             Some(best) => refused = refused.or(Some(best)),
             None => {}
@@ -60,27 +60,12 @@ pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
     })
 }
 
-/// The one with the highest score, if any. A candidate with much less ink than another is likely to be a part of it, or the
-/// paper between its strokes.
-///
-/// # Errors
-///
-/// What is dark on light here may go on as light on dark there: half of a character is no answer.
-fn best(mut found: Vec<Found>) -> Result<Option<Found>, String> {
+/// The one with the highest score. A candidate with much less ink than another is likely to be a part of it, or the paper
+/// between its strokes.
+fn best(mut found: Vec<Found>) -> Option<Found> {
     let most = found.iter().map(|found| found.energy).fold(0.0, f64::max);
     found.iter_mut().for_each(|found| found.score *= (found.energy / most).powf(0.25));
-    let best = (0..found.len()).max_by(|a, b| found[*a].score.total_cmp(&found[*b].score));
-    let Some(best) = best.map(|best| found.swap_remove(best)) else { return Ok(None) };
-    let rival = |other: &Found| {
-        other.sign != best.sign
-            && other.score > 0.5 * best.score
-            && other.energy > 0.3 * best.energy
-            && other.part_within(best.bounds) < 0.5
-    };
-    if found.iter().any(rival) {
-        return Err("shows dark ink on light paper beside light ink on dark: crop the picture to one character".into());
-    }
-    Ok(Some(best))
+    found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score))
 }
 
 /// How far each cell lies from the paper, towards the ink; noise is taken off.

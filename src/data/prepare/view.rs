@@ -5,7 +5,7 @@ use image::{DynamicImage, GenericImageView};
 use super::grid::Grid;
 
 /// The longer side of a view, at most.
-pub const SIDE: usize = 400;
+pub const SIDE: usize = 320;
 
 /// A rectangle of a picture, in its pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
