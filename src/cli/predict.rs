@@ -4,7 +4,7 @@ use super::{DeviceOption, TrainedOption};
 use crate::cli::output::{errln, outln};
 use clap::Args;
 use serde_json::json;
-use shadegrad::data::prepare::prepare;
+use shadegrad::data::prepare::{ends_early, prepare};
 use shadegrad::evaluate::Predictor;
 use shadegrad::network::Network;
 use shadegrad::{Error, Result};
@@ -33,6 +33,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let (network, weights) = options.trained.open()?;
     let form = if options.as_is { network.picture_form().as_is() } else { network.picture_form() };
     let prepared = options.images.iter().map(|path| prepare(path, network.input, &form)).collect::<Result<Vec<_>>>()?;
+    for path in &options.images {
+        if ends_early(path)? {
+            errln!("note: {}: the file ends early, and a part of the picture may be missing", path.display());
+        }
+    }
     let device = options.device.open(options.json)?;
     if !options.json {
         errln!("pictures: {form}{}", origin(&network, options.as_is));

@@ -1,0 +1,146 @@
+//! Which of the connected pieces of ink are the character, and how sure that is.
+
+use super::components::{Component, components};
+use super::grid::{Grid, quantile};
+use super::lines::without_lines;
+use super::search::LEAST_CONTRAST;
+
+/// A piece along the edge is a frame, a dark corner or a shadow if so much of its outline lies on the edge.
+const EDGE_SHARE: f64 = 0.8;
+/// A frame reaches into the picture by at most this part of its shorter side.
+const FRAME: f64 = 0.22;
+/// A piece whose largest disc has this part of its length is no stroke, but a blot or a hole.
+const BLOT: f32 = 0.75;
+/// Pieces with less than this part of the energy of the strongest are dirt.
+const DIRT: f64 = 0.015;
+/// A piece that belongs to the strongest is at most this part of its length away.
+const NEAR: f64 = 0.25;
+/// The same for one with more than a quarter of its energy, which may be a character of its own.
+const NEAR_LARGE: f64 = 0.14;
+
+/// A character that was found.
+pub struct Found {
+    /// Its cells.
+    pub mask: Grid<bool>,
+    /// 1 where ink is brighter than paper, -1 where it is darker.
+    pub sign: f32,
+    /// Diameter of the largest disc within its strokes, in cells.
+    pub thickness: f32,
+    /// Left, top, right and bottom of its cells.
+    pub bounds: [usize; 4],
+    /// The sum of its squared ink.
+    pub energy: f64,
+    /// Its part of the energy of all ink.
+    pub share: f64,
+    /// From 0 to 1: how much it looks like a character alone on paper.
+    pub score: f64,
+}
+
+/// The character among all that is at least `level` as strong as most of the ink. As long as there is none, the ink that
+/// cannot be one is set aside: it may be much stronger than the character.
+pub fn candidate(ink: &Grid<f32>, noise: f32, level: f32) -> Option<Found> {
+    let mut ink = ink.clone();
+    let mut regions = 0.0;
+    let floor = (2.5 * noise).max(0.35 * LEAST_CONTRAST);
+    for _ in 0..4 {
+        let strength = strength(&ink, floor);
+        if strength < LEAST_CONTRAST.max(4.0 * noise) {
+            return None;
+        }
+        let mask = without_lines(&ink.map(|ink| ink > floor.max(level * strength)), &ink);
+        let parts = components(&mask, &ink);
+        let (junk, strokes): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| is_junk(part, &ink));
+        regions += junk.iter().filter(|part| is_region(part, &ink)).map(|part| part.energy).sum::<f64>();
+        if let Some(found) = assembled(strokes, &junk, regions, &ink) {
+            return Some(found);
+        }
+        if junk.is_empty() {
+            return None;
+        }
+        let mut aside = ink.map(|_| false);
+        junk.iter().flat_map(|part| &part.cells).for_each(|at| aside.cells[*at] = true);
+        ink = ink.zip(&aside.grown(3), |ink, aside| if aside { 0.0 } else { ink });
+    }
+    None
+}
+
+/// How strong the ink is: half of its energy lies below. Large stains are faint and specks are small, so that neither has
+/// much of it.
+fn strength(ink: &Grid<f32>, floor: f32) -> f32 {
+    let mut strengths: Vec<f32> = ink.cells.iter().copied().filter(|ink| *ink > floor).collect();
+    strengths.sort_unstable_by(f32::total_cmp);
+    let half = 0.5 * strengths.iter().map(|ink| f64::from(ink * ink)).sum::<f64>();
+    let mut below = 0.0;
+    let middle = strengths.iter().find(|ink| {
+        below += f64::from(*ink * *ink);
+        below >= half
+    });
+    middle.copied().unwrap_or(0.0)
+}
+
+fn is_frame(part: &Component, ink: &Grid<f32>) -> bool {
+    part.border_share() >= EDGE_SHARE && part.reach as f64 <= FRAME * ink.shorter() as f64
+}
+
+/// Not a stroke: a frame, a region along the edge, or a blot.
+fn is_junk(part: &Component, ink: &Grid<f32>) -> bool {
+    let wide = part.thickness > 0.25 * part.longer() as f32;
+    let blot = part.thickness > BLOT * part.longer() as f32 && part.longer() > 6;
+    is_frame(part, ink) || (part.border_share() >= EDGE_SHARE && wide) || blot
+}
+
+/// Junk that is large enough to hide a part of the character.
+fn is_region(part: &Component, ink: &Grid<f32>) -> bool {
+    !is_frame(part, ink) && part.longer() * 5 > ink.longer()
+}
+
+/// The strongest of the strokes, with those near it that belong to it.
+fn assembled(mut strokes: Vec<Component>, junk: &[Component], regions: f64, ink: &Grid<f32>) -> Option<Found> {
+    let strongest = (0..strokes.len()).max_by(|a, b| strokes[*a].energy.total_cmp(&strokes[*b].energy))?;
+    let mut members = vec![strokes.swap_remove(strongest)];
+    loop {
+        let (near, apart): (Vec<_>, Vec<_>) = strokes.into_iter().partition(|part| belongs(part, &members));
+        strokes = apart;
+        if near.is_empty() {
+            break;
+        }
+        members.extend(near);
+    }
+
+    let energy: f64 = members.iter().map(|part| part.energy).sum();
+    let others = regions + strokes.iter().map(|part| part.energy).sum::<f64>();
+    let share = energy / (energy + others);
+    let thickness = members.iter().map(|part| part.thickness).fold(0.0, f32::max);
+    let contact: usize = members.iter().flat_map(|part| part.contact).sum();
+    let inside = 1.0 - contact as f64 / (2 * (ink.width + ink.height)) as f64;
+    let mut mask = ink.map(|_| false);
+    members.iter().flat_map(|part| &part.cells).for_each(|at| mask.cells[*at] = true);
+    let mut paper = mask.map(|set| !set);
+    junk.iter().flat_map(|part| &part.cells).for_each(|at| paper.cells[*at] = false);
+    let room = 2.0 * quantile(paper.depths().cells, 1.0);
+    let thin = f64::from(room / (room + thickness));
+    Some(Found {
+        mask,
+        sign: 1.0,
+        thickness,
+        bounds: [
+            members.iter().map(|part| part.left).min()?,
+            members.iter().map(|part| part.top).min()?,
+            members.iter().map(|part| part.right).max()?,
+            members.iter().map(|part| part.bottom).max()?,
+        ],
+        energy,
+        share,
+        score: share * thin * inside.max(0.0).powf(1.5),
+    })
+}
+
+/// Whether this is another stroke, or a piece of a broken one: near enough, no dirt, and about as wide.
+fn belongs(part: &Component, members: &[Component]) -> bool {
+    let main = &members[0];
+    let near = if part.energy > 0.25 * main.energy { NEAR_LARGE } else { NEAR };
+    let reach = (near * main.longer() as f64).max(2.0);
+    part.energy >= DIRT * main.energy
+        && (part.thickness >= 0.5 * main.thickness || part.energy > 0.1 * main.energy)
+        && members.iter().any(|member| member.gap_to(part) as f64 <= reach)
+}

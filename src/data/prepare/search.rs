@@ -1,0 +1,82 @@
+//! Tries what ink and paper may be, and takes the cleanest character.
+//!
+//! Nobody knows beforehand whether the ink is dark or light, which colour tells it from the paper, how the light falls, and
+//! how faint ink may be beside the strongest. So the answers are tried, the simple ones first, and that one is taken whose
+//! character is the cleanest: alone in the picture, away from its edges, of strokes that are thinner than the paper around.
+
+use super::background::surface;
+use super::candidate::{Found, candidate};
+use super::contrast::Plane;
+use super::grid::{Grid, quantile};
+
+/// Ink must differ from the background by this much (of 1) to count as ink.
+pub const LEAST_CONTRAST: f32 = 0.1;
+/// What is this much as strong as the ink counts as ink.
+const LEVELS: [f32; 2] = [0.3, 0.5];
+/// How the paper is found, and how much that is believed: as a smooth surface, or by an opening over this part of the
+/// longer side, which follows shadows but may take the paper within a digit for light ink.
+const PAPERS: [(Option<f32>, f64); 3] = [(None, 1.0), (Some(0.33), 0.85), (Some(0.17), 0.75)];
+/// After a character that scores this much no less simple answer is tried.
+const CLEAN: f64 = 0.6;
+/// A character has at least this part of the energy of all ink.
+const LEAST_SHARE: f64 = 0.55;
+/// A character scores at least this much.
+const LEAST_SCORE: f64 = 0.05;
+
+/// The best character in any of the planes, and the plane's index; or why there is none.
+pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
+    let mut strongest = 0.0_f32;
+    let mut refused = None;
+    for (index, plane) in planes.iter().enumerate() {
+        let mut found = Vec::new();
+        for (opening, belief) in PAPERS {
+            for sign in [-1.0, 1.0] {
+                let ink = ink(plane, sign, opening);
+                strongest = strongest.max(if opening.is_none() { quantile(ink.cells.clone(), 1.0) } else { 0.0 });
+                let candidates = LEVELS.iter().filter_map(|level| candidate(&ink, plane.noise, *level));
+                found.extend(candidates.map(|found| Found { sign, score: found.score * belief, ..found }));
+            }
+            if found.iter().any(|found| found.score > CLEAN) {
+                break;
+            }
+        }
+        match best(found) {
+            Some(best) if best.share >= LEAST_SHARE && best.score >= LEAST_SCORE => return Ok((index, best)),
+            Some(best) => refused = refused.or(Some(best)),
+            None => {}
+        }
+    }
+    Err(match refused {
+        Some(best) => format!(
+            "shows several things, and the clearest is {:.0} % of the ink: crop the picture to one character",
+            best.share * 100.0
+        ),
+        None if strongest < LEAST_CONTRAST => format!(
+            "shows nothing: ink must differ from the background by {:.0} of 255, but differs by {:.0}",
+            LEAST_CONTRAST * 255.0,
+            strongest * 255.0
+        ),
+        None => "shows nothing that looks like strokes on paper: crop the picture to one character".into(),
+    })
+}
+
+/// The one with the highest score. A candidate with much less ink than another is likely to be a part of it, or the paper
+/// between its strokes.
+fn best(mut found: Vec<Found>) -> Option<Found> {
+    let most = found.iter().map(|found| found.energy).fold(0.0, f64::max);
+    found.iter_mut().for_each(|found| found.score *= (found.energy / most).powf(0.25));
+    found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score))
+}
+
+/// How far each cell lies from the paper, towards the ink; noise is taken off.
+fn ink(plane: &Plane, sign: f32, opening: Option<f32>) -> Grid<f32> {
+    let values = plane.values.map(|value| sign * value);
+    let paper = match opening {
+        None => surface(&values, plane.noise),
+        Some(part) => values.opened(((values.longer() as f32 * part) as usize).max(3)),
+    };
+    let ink = values.zip(&paper, |value, paper| value - paper);
+    // An opening runs along the lower side of noise.
+    let bias = opening.map_or(0.0, |_| quantile(ink.cells.clone(), 0.5).min(3.0 * plane.noise));
+    ink.map(|ink| (ink - bias - 1.5 * plane.noise).max(0.0))
+}
