@@ -153,11 +153,19 @@ impl Character {
     /// Whether an image of H x W bytes has this form already, so that nothing is to be done to it. Not where rows and
     /// columns are exchanged, which cannot be seen in one image.
     pub(crate) fn is_met_by(&self, image: &[u8]) -> bool {
-        let is_bright = self.ink > self.background;
         let contrast = f32::from(self.ink.abs_diff(self.background));
         let near = |value: u8| image.iter().filter(|byte| f32::from(byte.abs_diff(value)) < contrast / 4.0).count();
-        // Otherwise it may be ink that is taken for the background.
-        if self.transposed || image.len() != self.image[0] * self.image[1] || near(self.background) <= near(self.ink) {
+        // More ink than background may be the ink of another polarity.
+        near(self.background) > near(self.ink) && self.may_be_met_by(image)
+    }
+
+    /// The same for bold characters, whose ink covers more than the background does. It cannot be told from an image of the
+    /// other polarity.
+    pub(crate) fn may_be_met_by(&self, image: &[u8]) -> bool {
+        let is_bright = self.ink > self.background;
+        let contrast = f32::from(self.ink.abs_diff(self.background));
+        let is_there = |value: u8| image.iter().any(|byte| f32::from(byte.abs_diff(value)) < contrast / 4.0);
+        if self.transposed || image.len() != self.image[0] * self.image[1] || !is_there(self.background) {
             return false;
         }
         see(image, self.image, self.background, is_bright).is_some_and(|seen| {

@@ -76,7 +76,10 @@ pub fn prepare_from(mut source: impl BufRead + Seek, origin: &Path, shape: [usiz
     form.rescale_picture(&mut scaled);
     // What looks like a training image already needs nothing.
     match &form.character {
-        Some(form) if !form.is_met_by(&scaled) => shown(form),
+        Some(form) if !form.is_met_by(&scaled) => match shown(form) {
+            Err(_) if form.may_be_met_by(&scaled) => Ok(scaled),
+            prepared => prepared,
+        },
         _ => Ok(scaled),
     }
 }
