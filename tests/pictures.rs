@@ -153,10 +153,11 @@ fn a_blur_is_refused_and_a_lack_of_precision_is_not() {
 fn a_png_that_ends_early_is_refused() {
     let _turn = alone();
     let whole = png(seven());
-    let said = refusal(&whole[..whole.len() / 2]);
-    assert_eq!(said, "picture: the file ends early, and its picture is not whole: copy or save the picture again");
-    // Without its last chunk, which says nothing.
-    assert_eq!(prepared(&whole[..whole.len() - 12]).unwrap(), prepared(&whole).unwrap());
+    // The second lacks its last chunk only.
+    for length in [whole.len() / 2, whole.len() - 12] {
+        let said = refusal(&whole[..length]);
+        assert_eq!(said, "picture: the file ends early, and its picture is not whole: copy or save the picture again");
+    }
 }
 
 #[test]
