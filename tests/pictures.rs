@@ -100,16 +100,18 @@ fn a_turned_camera_is_turned_back() {
 #[test]
 fn ink_on_transparency_is_ink_on_paper() {
     let _turn = alone();
-    let opacity = ImageBuffer::from_fn(200, 240, |x, y| LumaA([0u8, 255 - seven().get_pixel(x, y).0[0]]));
-    let plain = prepared(&png(seven())).unwrap();
+    let seven = seven();
+    let opacity = ImageBuffer::from_fn(200, 240, |x, y| LumaA([0u8, 255 - seven.get_pixel(x, y).0[0]]));
+    let plain = prepared(&png(seven)).unwrap();
     assert!(difference(&prepared(&png(opacity)).unwrap(), &plain) < 8);
 }
 
 #[test]
 fn sixteen_bits_are_read_as_eight() {
     let _turn = alone();
-    let plain = prepared(&png(seven())).unwrap();
-    let wide = |x, y| u16::from(seven().get_pixel(x, y).0[0]) * 257;
+    let seven = seven();
+    let plain = prepared(&png(seven.clone())).unwrap();
+    let wide = |x, y| u16::from(seven.get_pixel(x, y).0[0]) * 257;
     let grey = ImageBuffer::from_fn(200, 240, |x, y| Luma([wide(x, y)]));
     let colour = ImageBuffer::from_fn(200, 240, |x, y| Rgb([wide(x, y); 3]));
     assert_eq!(prepared(&png(grey)).unwrap(), plain);
