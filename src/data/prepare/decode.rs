@@ -1,10 +1,15 @@
 //! From the bytes of a file to its pixels, upright and of eight bits a channel.
 
-use std::io::{self, BufRead, ErrorKind, Read, Seek, SeekFrom};
+mod jpeg;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, BufRead, Cursor, ErrorKind, Seek, SeekFrom};
 use std::path::Path;
 
 use image::{DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageReader, Limits};
 
+use self::jpeg::Survey;
 use crate::error::{Error, Result};
 
 /// Larger images are refused before they are decoded.
@@ -13,44 +18,78 @@ const MAX_PIXELS: u64 = 1 << 26;
 const MAX_FILE: u64 = MAX_PIXELS * 8;
 /// Bytes that a file may want beside its pixels: a colour profile and texts, which no digit needs.
 const MAX_BESIDE: u64 = 16 << 20;
+/// What the decoder puts into every channel of the pixels that a JPEG file lacks.
+const FILLING: u8 = 128;
+/// A file that lacks more than one in so many rows of its picture is refused: a digit may be cut through.
+const MAY_LACK_ONE_IN: u32 = 8;
 
 /// Decodes a PNG or JPEG file. At most 16 bytes a pixel are held at a time, 1 GiB for the largest picture.
+///
+/// A JPEG file that ends early is decoded without the rows that are missing, where these are few ([`MAY_LACK_ONE_IN`]).
 pub fn decode(source: &mut (impl BufRead + Seek), origin: &Path) -> Result<DynamicImage> {
-    let not_an_image = |error: ImageError| match error {
-        ImageError::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => Error::io("read", origin)(error),
-        ImageError::Unsupported(_) => Error::file(origin, "not a PNG or JPEG image that can be read here"),
-        ImageError::Limits(_) => Error::file(
-            origin,
-            format!(
-                "wants more than {} MiB beside its pixels, for a colour profile or texts: save the picture without them",
-                MAX_BESIDE >> 20
-            ),
-        ),
-        error => Error::file(origin, format!("not a readable image: {error}")),
-    };
-    let cut = ends_early(source).map_err(Error::io("read", origin))?;
-    let length = source.seek(SeekFrom::End(0)).map_err(Error::io("read", origin))?;
+    let cannot_read = |error| Error::io("read", origin)(error);
+    let length = source.seek(SeekFrom::End(0)).map_err(cannot_read)?;
     if length > MAX_FILE {
-        return Err(Error::file(origin, format!("{length} bytes, more than {} MiB", MAX_FILE >> 20)));
+        let problem = format!("a file of {} MiB, but a picture may have at most {}", length >> 20, MAX_FILE >> 20);
+        return Err(Error::file(origin, problem));
     }
-    source.rewind().map_err(Error::io("read", origin))?;
+    if !jpeg::is_jpeg(source).map_err(cannot_read)? {
+        return upright(source, None, origin);
+    }
+    // The decoder needs the whole file in memory anyway, and so it is read once only.
+    let mut bytes = Vec::new();
+    source.read_to_end(&mut bytes).map_err(cannot_read)?;
+    let survey = jpeg::survey(&mut Cursor::new(&bytes)).map_err(cannot_read)?;
+    if survey.beside > MAX_BESIDE {
+        return Err(Error::file(origin, too_much_beside()));
+    }
+    upright(Cursor::new(bytes), Some(&survey).filter(|survey| !survey.ended), origin)
+}
+
+/// The picture of a file; `cut` is what is known of a JPEG file that ends early.
+fn upright(source: impl BufRead + Seek, cut: Option<&Survey>, origin: &Path) -> Result<DynamicImage> {
+    let cannot_decode = |error| undecoded(error, cut.is_some(), origin);
     let mut reader = ImageReader::new(source).with_guessed_format().map_err(Error::io("read", origin))?;
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_BESIDE);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(not_an_image)?;
+    let mut decoder = reader.into_decoder().map_err(cannot_decode)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         let megapixels = MAX_PIXELS >> 20;
         return Err(Error::file(origin, format!("{width} x {height} pixels, more than {megapixels} megapixels")));
     }
-    let orientation = decoder.orientation().map_err(not_an_image)?;
-    let mut image = of_eight_bits(DynamicImage::from_decoder(decoder).map_err(not_an_image)?);
-    if cut {
-        image = without_filling(image);
+    let orientation = decoder.orientation().map_err(cannot_decode)?;
+    let mut image = of_eight_bits(DynamicImage::from_decoder(decoder).map_err(cannot_decode)?);
+    if let Some(survey) = cut {
+        image = without_filling(image, survey).map_err(|lack| Error::file(origin, ends_early_with(&lack)))?;
     }
     image.apply_orientation(orientation);
     Ok(image)
+}
+
+/// Why a file could not be decoded; `cut` if it is a JPEG file that ends early.
+fn undecoded(error: ImageError, cut: bool, origin: &Path) -> Error {
+    let problem = match error {
+        ImageError::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => {
+            return Error::io("read", origin)(error);
+        }
+        ImageError::Unsupported(_) => "not a PNG or JPEG image that can be read here".into(),
+        ImageError::Limits(_) => too_much_beside(),
+        ImageError::IoError(_) => ends_early_with("its picture is not whole"),
+        _ if cut => ends_early_with("what there is of it cannot be decoded"),
+        error => format!("not a readable image: {error}"),
+    };
+    Error::file(origin, problem)
+}
+
+fn too_much_beside() -> String {
+    let most = MAX_BESIDE >> 20;
+    format!("has more than {most} MiB beside its pixels, a colour profile or texts: save the picture without them")
+}
+
+fn ends_early_with(lack: &str) -> String {
+    format!("the file ends early, and {lack}: copy or save the picture again")
 }
 
 fn of_eight_bits(image: DynamicImage) -> DynamicImage {
@@ -63,57 +102,27 @@ fn of_eight_bits(image: DynamicImage) -> DynamicImage {
     }
 }
 
-/// Without the rows of one colour at the bottom, which the decoder puts for those that are missing.
-fn without_filling(image: DynamicImage) -> DynamicImage {
+/// What is there of the picture in a JPEG file that ends early, or what it lacks.
+fn without_filling(image: DynamicImage, survey: &Survey) -> Result<DynamicImage, String> {
+    if survey.is_whole_picture() {
+        return Ok(image);
+    }
+    if survey.is_blurred() {
+        return Err("its picture is only there as a blur".into());
+    }
     let (width, height) = image.dimensions();
-    if width == 0 || height == 0 {
-        return image;
+    let row = image.as_bytes().len() / height.max(1) as usize;
+    let is_filling = |row: &[u8]| row.iter().all(|byte| *byte == FILLING);
+    let filled = image.as_bytes().rchunks(row.max(1)).take_while(|row| is_filling(row)).count() as u32;
+    // Where in its last band the data ends cannot be seen.
+    let there = (height - filled).div_ceil(survey.band).saturating_sub(1) * survey.band;
+    if (height - there) * MAY_LACK_ONE_IN > height {
+        return Err(format!("of {height} rows of pixels at most {there} are there"));
     }
-    let filling = image.get_pixel(0, height - 1);
-    let filled = (0..height).rev().take_while(|y| (0..width).all(|x| image.get_pixel(x, *y) == filling)).count() as u32;
-    if filled == height { image } else { image.crop_imm(0, 0, width, height - filled) }
+    Ok(image.crop_imm(0, 0, width, there))
 }
 
-/// Whether this is a JPEG file without its end mark. The source is left at its start.
+/// Whether this is a JPEG file without its end mark. Most files are told by their last bytes; the source is left anywhere.
 pub fn ends_early(source: &mut (impl BufRead + Seek)) -> io::Result<bool> {
-    source.rewind()?;
-    let cut = match walk(source) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => true,
-        ended => !ended?,
-    };
-    source.rewind()?;
-    Ok(cut)
-}
-
-/// Goes from mark to mark. True at the end mark, and if this is no JPEG; an unexpected end of the file is an error.
-fn walk(source: &mut (impl BufRead + Seek)) -> io::Result<bool> {
-    let mut start = Vec::new();
-    source.take(2).read_to_end(&mut start)?;
-    if start != [0xff, 0xd8] {
-        return Ok(true);
-    }
-    loop {
-        if byte(source)? != 0xff {
-            continue;
-        }
-        let mut mark = byte(source)?;
-        while mark == 0xff {
-            mark = byte(source)?;
-        }
-        match mark {
-            0xd9 => return Ok(true),
-            // A byte of 255 in the data, and marks that stand alone.
-            0x00 | 0x01 | 0xd0..=0xd8 => {}
-            _ => {
-                let length = u16::from_be_bytes([byte(source)?, byte(source)?]);
-                source.seek_relative(i64::from(length.saturating_sub(2)))?;
-            }
-        }
-    }
-}
-
-fn byte(source: &mut impl Read) -> io::Result<u8> {
-    let mut byte = [0];
-    source.read_exact(&mut byte)?;
-    Ok(byte[0])
+    Ok(jpeg::is_jpeg(source)? && !jpeg::ends_with_mark(source)? && !jpeg::survey(source)?.ended)
 }
