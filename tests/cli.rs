@@ -585,7 +585,7 @@ fn kernels_are_tuned_remembered_and_pinned() {
     let (_, said) = run(&format!("{train} first"));
     assert!(said.contains("tuning: "), "{said}");
     let files = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let files: Vec<_> = files.filter(|name| name.starts_with("tune-")).collect();
+    let files: Vec<_> = files.filter(|name| name.starts_with("tune-") && name.ends_with(".json")).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     let choices = fs::read_to_string(place.path("first/tune.toml")).unwrap();
     assert!(choices.contains("conv2.forward"), "{choices}");

@@ -52,7 +52,7 @@ fn assert_whole(place: &Place, run: &str, what: &str) {
         .iter()
         .flat_map(|folder| fs::read_dir(place.path(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().contains("tmp"))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("tmp")))
         .collect();
     assert!(litter.is_empty(), "{what}: {litter:?}");
 }

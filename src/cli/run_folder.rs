@@ -46,7 +46,8 @@ impl RunFolder {
     /// Refuses a folder that is there already, before any work is done for it.
     pub fn check_free(out: Option<&Path>) -> Result<()> {
         match out {
-            Some(path) if fs::exists(path).map_err(Error::io("look for", path))? => Err(taken(path)),
+            // What cannot be looked for cannot be made either: the system says why then.
+            Some(path) if path.exists() => Err(taken(path)),
             _ => Ok(()),
         }
     }
@@ -88,13 +89,16 @@ impl RunFolder {
     /// of it changes before [`RunFolder::cut_back`].
     pub fn resume(run: &Path) -> Result<(RunFolder, Restored)> {
         let of_checkpoint = fs::metadata(run).map_err(Error::io("read", run))?.is_file();
-        let path = if of_checkpoint { run.ancestors().nth(2).unwrap_or(run) } else { run };
+        let no_run = |path: &Path| {
+            let problem = "expected a run folder, or a checkpoint in the folder of its run: there is no run.toml";
+            Error::file(path, problem)
+        };
+        let path = if of_checkpoint { run.ancestors().nth(2).ok_or_else(|| no_run(run))? } else { run };
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let record = path.join(RECORD_FILE);
         check_own_file(&record, Links::Refuse)?;
         if !is_there(&record)? {
-            let problem = "expected a run folder, or a checkpoint in the folder of its run: there is no run.toml";
-            return Err(Error::file(path, problem));
+            return Err(no_run(path));
         }
         let mut folder = RunFolder::open(path.to_path_buf())?;
         let restored = if of_checkpoint { folder.checkpoints.load(run)? } else { folder.checkpoints.last()? };
