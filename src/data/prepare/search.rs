@@ -2,7 +2,8 @@
 //!
 //! Nobody knows beforehand whether the ink is dark or light, which colour tells it from the paper, how the light falls, and
 //! how faint ink may be beside the strongest. So the answers are tried, the simple ones first, and that one is taken whose
-//! character is the cleanest: alone in the picture, away from its edges, of strokes that are thinner than the paper around.
+//! character is the cleanest: alone in the picture, away from its edges, of strokes that end sharply on every side and are
+//! thinner than the paper around. If there is another one beside it that is whole and about as large, nothing is answered.
 
 use super::background::surface;
 use super::candidate::{Found, candidate};
