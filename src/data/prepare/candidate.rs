@@ -11,12 +11,19 @@ const EDGE_SHARE: f64 = 0.8;
 const FRAME: f64 = 0.22;
 /// A piece whose largest disc has this part of its length is no stroke, but a blot or a hole.
 const BLOT: f32 = 0.75;
+/// A piece whose outline has at least this many times its length is cut into: it may be a character of bold strokes. A solid
+/// square has 4.
+const CUT: f32 = 4.5;
 /// Pieces with less than this part of the energy of the strongest are dirt.
 const DIRT: f64 = 0.015;
 /// A piece that belongs to the strongest is at most this part of its length away.
 const NEAR: f64 = 0.25;
 /// The same for one with more than a quarter of its energy, which may be a character of its own.
 const NEAR_LARGE: f64 = 0.14;
+/// What is seen changes at the outline of ink by at least this part of the ink's strength there.
+const SHARP: f32 = 0.6;
+/// Of the outline of a whole character at least this part is sharp.
+const WHOLE: f64 = 0.97;
 
 /// A character that was found.
 pub struct Found {
@@ -32,13 +39,19 @@ pub struct Found {
     pub energy: f64,
     /// Its part of the energy of all ink.
     pub share: f64,
+    /// Whether it ends sharply on all sides, away from the edges of the picture.
+    pub is_whole: bool,
+    /// Whether there is another thing that looks like a character, whole and about as large.
+    pub has_rival: bool,
     /// From 0 to 1: how much it looks like a character alone on paper.
     pub score: f64,
 }
 
 /// The character among all that is at least `level` as strong as most of the ink. As long as there is none, the ink that
 /// cannot be one is set aside: it may be much stronger than the character.
-pub fn candidate(ink: &Grid<f32>, noise: f32, level: f32) -> Option<Found> {
+///
+/// `values` are what the ink was taken from, brighter where there is more of it.
+pub fn candidate(values: &Grid<f32>, ink: &Grid<f32>, noise: f32, level: f32) -> Option<Found> {
     let mut ink = ink.clone();
     let mut regions = 0.0;
     let floor = (2.5 * noise).max(0.35 * LEAST_CONTRAST);
@@ -52,7 +65,9 @@ pub fn candidate(ink: &Grid<f32>, noise: f32, level: f32) -> Option<Found> {
         let (junk, strokes): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| is_junk(part, &ink));
         regions += junk.iter().filter(|part| is_region(part, &ink)).map(|part| part.energy).sum::<f64>();
         if let Some(found) = assembled(strokes, &junk, regions, &ink) {
-            return Some(found);
+            let sharpness = sharpness(&found, values, &ink);
+            let is_whole = found.is_whole && sharpness >= WHOLE;
+            return Some(Found { is_whole, score: found.score * sharpness.powi(4), ..found });
         }
         if junk.is_empty() {
             return None;
@@ -85,7 +100,8 @@ fn is_frame(part: &Component, ink: &Grid<f32>) -> bool {
 /// Not a stroke: a frame, a region along the edge, or a blot.
 fn is_junk(part: &Component, ink: &Grid<f32>) -> bool {
     let wide = part.thickness > 0.25 * part.longer() as f32;
-    let blot = part.thickness > BLOT * part.longer() as f32 && part.longer() > 6;
+    let outline = part.outline as f32 / part.longer() as f32;
+    let blot = part.thickness > BLOT * part.longer() as f32 && outline < CUT && part.longer() > 6;
     is_frame(part, ink) || (part.border_share() >= EDGE_SHARE && wide) || blot
 }
 
@@ -107,6 +123,7 @@ fn assembled(mut strokes: Vec<Component>, junk: &[Component], regions: f64, ink:
         members.extend(near);
     }
 
+    let has_rival = strokes.iter().any(|part| rivals(part, &members));
     let energy: f64 = members.iter().map(|part| part.energy).sum();
     let others = regions + strokes.iter().map(|part| part.energy).sum::<f64>();
     let share = energy / (energy + others);
@@ -131,15 +148,48 @@ fn assembled(mut strokes: Vec<Component>, junk: &[Component], regions: f64, ink:
         ],
         energy,
         share,
+        is_whole: contact == 0,
+        has_rival,
         score: share * thin * inside.max(0.0).powf(1.5),
     })
+}
+
+/// Whether this, which does not belong to the members, is a character of its own beside them.
+fn rivals(part: &Component, members: &[Component]) -> bool {
+    let thickest = members.iter().map(|member| member.thickness).fold(0.0, f32::max);
+    let longest = members.iter().map(Component::longer).max().unwrap_or(0);
+    part.contact == [0; 4] && part.longer() * 2 >= longest && (0.4..=2.5).contains(&(part.thickness / thickest))
+}
+
+/// Which part of a character's outline is sharp: what is seen there changes about as much as the ink is strong.
+///
+/// Ink ends on every side. Where light changes, or paper meets a table, there is a step on one side only; on the other the
+/// supposed paper drifts away from what is seen.
+fn sharpness(found: &Found, values: &Grid<f32>, ink: &Grid<f32>) -> f64 {
+    let mask = &found.mask;
+    let reach = ((found.thickness / 2.0) as usize).clamp(2, 8);
+    let (mut sharp, mut all) = (0_usize, 0_usize);
+    for (x, y, _) in mask.each().filter(|(x, y, set)| *set && mask.is_outline(*x, *y)) {
+        let (mut least, mut most, mut strongest) = (f32::INFINITY, f32::NEG_INFINITY, 0.0_f32);
+        for row in y.saturating_sub(reach)..(y + reach + 1).min(mask.height) {
+            for column in x.saturating_sub(reach)..(x + reach + 1).min(mask.width) {
+                let value = values[(column, row)];
+                (least, most) = (least.min(value), most.max(value));
+                strongest = strongest.max(ink[(column, row)]);
+            }
+        }
+        all += 1;
+        sharp += usize::from(most - least >= SHARP * strongest);
+    }
+    if all == 0 { 0.0 } else { sharp as f64 / all as f64 }
 }
 
 /// Whether this is another stroke, or a piece of a broken one: near enough, no dirt, and about as wide.
 fn belongs(part: &Component, members: &[Component]) -> bool {
     let main = &members[0];
     let near = if part.energy > 0.25 * main.energy { NEAR_LARGE } else { NEAR };
-    let reach = (near * main.longer() as f64).max(2.0);
+    // The parts of a broken stroke are less apart than it is wide.
+    let reach = (near * main.longer() as f64).max(f64::from(main.thickness)).max(2.0);
     part.energy >= DIRT * main.energy
         && (part.thickness >= 0.5 * main.thickness || part.energy > 0.1 * main.energy)
         && members.iter().any(|member| member.gap_to(part) as f64 <= reach)

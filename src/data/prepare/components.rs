@@ -15,6 +15,8 @@ pub struct Component {
     pub energy: f64,
     /// Diameter of the largest disc within, in cells.
     pub thickness: f32,
+    /// Its cells beside some that are not set, or beside the edge of the grid.
+    pub outline: usize,
     /// Its cells along the left, top, right and bottom edge of the grid.
     pub contact: [usize; 4],
     /// How far it reaches from the edges that it touches.
@@ -91,6 +93,7 @@ fn measured(cells: Vec<usize>, ink: &Grid<f32>, depths: &Grid<f32>) -> Component
         bottom: 0,
         energy: 0.0,
         thickness: 0.0,
+        outline: 0,
         contact: [0; 4],
         reach: 0,
         cells,
@@ -102,6 +105,7 @@ fn measured(cells: Vec<usize>, ink: &Grid<f32>, depths: &Grid<f32>) -> Component
         component.right = component.right.max(x);
         component.bottom = component.bottom.max(y);
         component.energy += f64::from(ink.cells[at]).powi(2);
+        component.outline += usize::from(depths.cells[at] <= 1.0);
         component.thickness = component.thickness.max(2.0 * depths.cells[at] - 1.0);
         for (contact, from) in component.contact.iter_mut().zip([x, y, width - 1 - x, height - 1 - y]) {
             *contact += usize::from(from == 0);

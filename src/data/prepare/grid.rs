@@ -135,6 +135,14 @@ pub fn quantile(mut values: Vec<f32>, share: f32) -> f32 {
 }
 
 impl Grid<bool> {
+    /// Whether one of the four cells beside this one is not set. Cells beyond the edges do not count.
+    pub fn is_outline(&self, x: usize, y: usize) -> bool {
+        (x > 0 && !self[(x - 1, y)])
+            || (y > 0 && !self[(x, y - 1)])
+            || (x + 1 < self.width && !self[(x + 1, y)])
+            || (y + 1 < self.height && !self[(x, y + 1)])
+    }
+
     /// Grown by `reach` cells in all eight directions.
     pub fn grown(&self, reach: usize) -> Grid<bool> {
         self.separably(|from, to| {

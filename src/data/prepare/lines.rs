@@ -81,28 +81,30 @@ fn candidates(mask: &Grid<bool>, widest: usize) -> Vec<(f64, f64, f64)> {
     let columns: Vec<(usize, f64)> =
         (step / 2..width).step_by(step).map(|x| (x, (x as f64 + 0.5) / width as f64)).collect();
     let near = thin(mask, widest).grown(1);
+    let turned = mask.transposed();
     let mut found = Vec::new();
-    let inked = |x: usize, y: usize| near[(y, x)];
     for left in 0..height {
         for lean in -lean..=lean {
             let Some(right) = left.checked_add_signed(lean).filter(|right| *right < height) else {
                 continue;
             };
-            let (mut hits, mut misses) = (0, 0);
+            let (mut hits, mut misses) = (0_usize, 0);
             let allowed = ((1.0 - COVERED) * columns.len() as f64) as usize;
             for (x, share) in &columns {
                 let y = (left as f64 + lean as f64 * share + 0.5) as usize;
-                if inked(*x, y.min(height - 1)) {
+                let place = (y.min(height - 1), *x);
+                if near[place] {
                     hits += 1;
-                } else {
+                } else if !turned[place] {
                     misses += 1;
                     if misses > allowed {
                         break;
                     }
                 }
             }
-            if misses <= allowed {
-                found.push((left as f64, right as f64, f64::from(hits) / columns.len() as f64));
+            // Elsewhere it may be hidden by strokes.
+            if misses <= allowed && 2 * hits > columns.len() {
+                found.push((left as f64, right as f64, hits as f64 / columns.len() as f64));
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Nobody knows beforehand whether the ink is dark or light, which colour tells it from the paper, how the light falls, and
 //! how faint ink may be beside the strongest. So the answers are tried, the simple ones first, and that one is taken whose
-//! character is the cleanest: alone in the picture, away from its edges, of strokes that are thinner than the paper around.
+//! character is the cleanest: alone in the picture, away from its edges, of strokes that end sharply on every side and are
+//! thinner than the paper around. If there is another one beside it that is whole and about as large, nothing is answered.
 
 use super::background::surface;
 use super::candidate::{Found, candidate};
@@ -25,15 +26,29 @@ const LEAST_SCORE: f64 = 0.05;
 
 /// The best character in any of the planes, and the plane's index; or why there is none.
 pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
-    let mut strongest = 0.0_f32;
+    let range = |values: &Grid<f32>| quantile(values.cells.clone(), 1.0) - quantile(values.cells.clone(), 0.0);
+    let strongest = planes.iter().map(|plane| range(&plane.values)).fold(0.0, f32::max);
+    if strongest < LEAST_CONTRAST {
+        return Err(format!(
+            "shows nothing: ink must differ from the background by {:.0} of 255, but differs by {:.0}",
+            LEAST_CONTRAST * 255.0,
+            strongest * 255.0
+        ));
+    }
     let mut refused = None;
     for (index, plane) in planes.iter().enumerate() {
-        let mut found = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         for (opening, belief) in PAPERS {
             for sign in [-1.0, 1.0] {
-                let ink = ink(plane, sign, opening);
-                strongest = strongest.max(if opening.is_none() { quantile(ink.cells.clone(), 1.0) } else { 0.0 });
-                let candidates = LEVELS.iter().filter_map(|level| candidate(&ink, plane.noise, *level));
+                let values = plane.values.map(|value| sign * value);
+                let side = opening.map(|part| ((values.longer() as f32 * part) as usize).max(3));
+                // Within strokes that are wider than an opening it takes ink for paper.
+                let is_wider = |found: &Found| side.is_some_and(|side| found.thickness > side as f32);
+                if found.iter().any(|found| found.sign == sign && found.is_whole && is_wider(found)) {
+                    continue;
+                }
+                let ink = ink(&values, plane.noise, side);
+                let candidates = LEVELS.iter().filter_map(|level| candidate(&values, &ink, plane.noise, *level));
                 found.extend(candidates.map(|found| Found { sign, score: found.score * belief, ..found }));
             }
             if found.iter().any(|found| found.score > CLEAN) {
@@ -41,7 +56,9 @@ pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
             }
         }
         match best(found) {
-            Some(best) if best.share >= LEAST_SHARE && best.score >= LEAST_SCORE => return Ok((index, best)),
+            Some(best) if best.share >= LEAST_SHARE && !best.has_rival && best.score >= LEAST_SCORE => {
+                return Ok((index, best));
+            }
             Some(best) => refused = refused.or(Some(best)),
             None => {}
         }
@@ -50,11 +67,6 @@ pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
         Some(best) => format!(
             "shows several things, and the clearest is {:.0} % of the ink: crop the picture to one character",
             best.share * 100.0
-        ),
-        None if strongest < LEAST_CONTRAST => format!(
-            "shows nothing: ink must differ from the background by {:.0} of 255, but differs by {:.0}",
-            LEAST_CONTRAST * 255.0,
-            strongest * 255.0
         ),
         None => "shows nothing that looks like strokes on paper: crop the picture to one character".into(),
     })
@@ -68,15 +80,15 @@ fn best(mut found: Vec<Found>) -> Option<Found> {
     found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score))
 }
 
-/// How far each cell lies from the paper, towards the ink; noise is taken off.
-fn ink(plane: &Plane, sign: f32, opening: Option<f32>) -> Grid<f32> {
-    let values = plane.values.map(|value| sign * value);
+/// How far each cell lies from the paper, towards the ink, where `values` are higher; noise is taken off. `opening` is the
+/// side of the opening.
+fn ink(values: &Grid<f32>, noise: f32, opening: Option<usize>) -> Grid<f32> {
     let paper = match opening {
-        None => surface(&values, plane.noise),
-        Some(part) => values.opened(((values.longer() as f32 * part) as usize).max(3)),
+        None => surface(values, noise),
+        Some(side) => values.opened(side),
     };
     let ink = values.zip(&paper, |value, paper| value - paper);
     // An opening runs along the lower side of noise.
-    let bias = opening.map_or(0.0, |_| quantile(ink.cells.clone(), 0.5).min(3.0 * plane.noise));
-    ink.map(|ink| (ink - bias - 1.5 * plane.noise).max(0.0))
+    let bias = opening.map_or(0.0, |_| quantile(ink.cells.clone(), 0.5).min(3.0 * noise));
+    ink.map(|ink| (ink - bias - 1.5 * noise).max(0.0))
 }
