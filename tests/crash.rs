@@ -177,7 +177,7 @@ fn a_run_is_prolonged_moved_and_told_of() {
     // Data and run may lie elsewhere; the number of epochs may grow.
     fs::rename(place.path("data"), place.path("moved")).unwrap();
     fs::rename(place.path("run"), place.path("elsewhere")).unwrap();
-    place.refuses(1, "train --resume elsewhere --epochs 4", &["train-images-idx3-ubyte"]);
+    place.refuses(1, "train --resume elsewhere --epochs 4", &["/data", "say with --data DIR where it is"]);
     let said = place.stdout("train --resume elsewhere/ --epochs 4 --data moved");
     assert!(said.contains("epoch  3/4") && said.contains("epoch  4/4") && !said.contains("epoch  2/"), "{said}");
     assert_whole(&place, "elsewhere", "two epochs and two more");

@@ -45,9 +45,16 @@ fn prepared() -> (Place, Dataset) {
 
 const TRAIN: &str = "train --model small.toml --epochs 10 --batch-size 20 --learning-rate 0.01 --device cpu";
 
-/// What `predict` answers to the images of a set, as PNG files. With `times` above 1 each pixel is written so often on each
-/// side, on a sheet of the value of most pixels with a margin.
+/// What `predict` answers to the images of a set, as PNG files; see [`draw`].
 fn answers(place: &Place, args: &str, set: &Dataset, times: u32) -> Vec<u64> {
+    let names = draw(place, set, times).join(" ");
+    let printed = place.stdout(&format!("predict {args} {names} --json --device cpu"));
+    lines(&printed).iter().map(|line| line["prediction"].as_u64().unwrap()).collect()
+}
+
+/// Writes the images of a set as PNG files, and gives their names. With `times` above 1 each pixel is written so often on each
+/// side, on a sheet of the value of most pixels with a margin.
+fn draw(place: &Place, set: &Dataset, times: u32) -> Vec<String> {
     let [height, width, _] = set.image_shape.map(|size| size as u32);
     let names: Vec<String> = (0..set.len()).map(|index| format!("{times}-{index}.png")).collect();
     for (index, name) in names.iter().enumerate() {
@@ -65,8 +72,7 @@ fn answers(place: &Place, args: &str, set: &Dataset, times: u32) -> Vec<u64> {
         });
         large.save(place.path(name)).unwrap();
     }
-    let printed = place.stdout(&format!("predict {args} {} --json --device cpu", names.join(" ")));
-    lines(&printed).iter().map(|line| line["prediction"].as_u64().unwrap()).collect()
+    names
 }
 
 fn right(answers: &[u64], set: &Dataset) -> usize {
@@ -86,9 +92,17 @@ fn pictures_get_the_form_of_the_training_images() {
     }
     // Larger pictures, and dark on light: scaling blurs them, and this network is a poor reader.
     let paper = Dataset { images: test.images.iter().map(|byte| 255 - byte / 2).collect(), ..test.clone() };
+    // One by one, because some of these blots are no character to be seen: a picture that is refused is not right.
+    const FEW: usize = 40;
     for (set, times) in [(&test, 7), (&paper, 5)] {
-        let right = right(&answers(&place, "run", set, times), set);
-        assert!(4 * right >= 3 * expected, "{right}, and {expected} by evaluate");
+        let names = draw(&place, set, times);
+        let is_right = |index: usize| {
+            let output = place.run(&format!("predict run {} --json --device cpu", names[index]));
+            let printed = String::from_utf8(output.stdout).unwrap();
+            output.status.success() && lines(&printed)[0]["prediction"] == u64::from(set.labels[index])
+        };
+        let right = (0..FEW).filter(|index| is_right(*index)).count();
+        assert!(4 * right * 100 >= 3 * expected * FEW, "{right} of {FEW}, and {expected} of 100 by evaluate");
     }
     // It is said, and kept in the record.
     let output = place.run("predict run 1-0.png --device cpu");
