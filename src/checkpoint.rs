@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::replace_file;
 use crate::memory;
 use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
-use crate::network::{Companion, Network, Weights, weights};
+use crate::network::{Network, OptimizerState, Weights, weights};
 use crate::text::brief;
 use crate::train::{Progress, State, TrainOptions};
 use crate::tune::Choices;
@@ -89,8 +89,8 @@ impl Checkpoint {
 
     /// Fails where there is not enough memory for [`Checkpoint::to_bytes`].
     fn check_room(&self) -> Result<()> {
-        let State { weights, companions, .. } = &self.state;
-        let values = companions.iter().map(|(_, values)| values).chain([weights]);
+        let State { weights, optimizer_states, .. } = &self.state;
+        let values = optimizer_states.iter().map(|(_, values)| values).chain([weights]);
         // What is put together, and the file that is made of it.
         memory::check_room(2 * values.map(Weights::bytes).sum::<u64>(), "a checkpoint")
     }
@@ -147,10 +147,10 @@ impl Checkpoint {
         }
         // Who takes the file for one of weights gets those that were evaluated.
         file.push(network, state.model());
-        for (companion, values) in &state.companions {
-            match companion {
-                Companion::Average => file.push_trained(network, &state.weights),
-                _ => file.push_companion(*companion, network, values),
+        for (optimizer_state, values) in &state.optimizer_states {
+            match optimizer_state {
+                OptimizerState::Average => file.push_trained(network, &state.weights),
+                _ => file.push_optimizer_state(*optimizer_state, network, values),
             }
         }
         file.into_sealed_bytes()
@@ -165,15 +165,15 @@ impl Checkpoint {
         let weights = file.weights(&network)?;
         // What is copied below.
         memory::check_room(2 * weights.bytes(), "a checkpoint").map_err(|error| error.to_string())?;
-        let needed = if progress.step > 0 { options.companions() } else { Vec::new() };
-        let trained = if needed.contains(&Companion::Average) { file.trained(&network)? } else { weights.clone() };
-        let read = |companion| match companion {
-            Companion::Average => Ok((companion, weights.clone())),
-            _ => Ok((companion, file.companion(companion, &network)?)),
+        let needed = if progress.step > 0 { options.optimizer_states() } else { Vec::new() };
+        let trained = if needed.contains(&OptimizerState::Average) { file.trained(&network)? } else { weights.clone() };
+        let read = |optimizer_state| match optimizer_state {
+            OptimizerState::Average => Ok((optimizer_state, weights.clone())),
+            _ => Ok((optimizer_state, file.optimizer_state(optimizer_state, &network)?)),
         };
-        let companions = needed.into_iter().map(read).collect::<Result<_, String>>()?;
+        let optimizer_states = needed.into_iter().map(read).collect::<Result<_, String>>()?;
         let weights = trained;
-        let state = State { weights, companions, progress };
+        let state = State { weights, optimizer_states, progress };
         Ok(Checkpoint { program, network, options, data, device, choices, state })
     }
 }

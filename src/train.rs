@@ -131,7 +131,7 @@ impl<'a> Trainer<'a> {
 
     /// Puts everything back to where it was at the last checkpoint.
     fn go_back(&mut self) -> Result<()> {
-        let State { weights, companions, progress } = &self.saved.state;
+        let State { weights, optimizer_states, progress } = &self.saved.state;
         let expected = progress.epochs * self.epoch_steps() + progress.epoch.steps;
         if progress.step != expected || progress.epoch.steps > self.epoch_steps() {
             return Err(Error::Checkpoint(format!(
@@ -140,7 +140,7 @@ impl<'a> Trainer<'a> {
             )));
         }
         self.machine.write_weights(weights);
-        self.machine.write_companions(weights, companions)?;
+        self.machine.write_optimizer_states(weights, optimizer_states)?;
         self.progress = progress.clone();
         Ok(())
     }
@@ -205,8 +205,8 @@ impl<'a> Trainer<'a> {
     async fn state(&mut self) -> Result<State> {
         let weights = self.machine.read_weights().await?;
         let moves = self.progress.step > 0;
-        let companions = if moves { self.machine.read_companions().await? } else { Vec::new() };
-        Ok(State { weights, companions, progress: self.progress.clone() })
+        let optimizer_states = if moves { self.machine.read_optimizer_states().await? } else { Vec::new() };
+        Ok(State { weights, optimizer_states, progress: self.progress.clone() })
     }
 
     /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and all

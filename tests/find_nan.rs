@@ -132,7 +132,7 @@ fn a_healthy_step_is_only_a_step() {
         for checked in [false, true] {
             sets.iter().for_each(|(to, set)| machine.load_set(to, set));
             machine.write_weights(&network.initialize(1));
-            machine.write_companions(&network.initialize(1), &[]).unwrap();
+            machine.write_optimizer_states(&network.initialize(1), &[]).unwrap();
             for step in Step::epoch(60, 20, 0, 1, 0.1) {
                 if checked {
                     let found = pollster::block_on(machine.first_not_finite(Section::Train, step)).unwrap();

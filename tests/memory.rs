@@ -6,7 +6,7 @@ mod common;
 use shadegrad::data::{DataPair, Dataset};
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
-use shadegrad::network::{Companion, CompileOptions, Compiled, Network};
+use shadegrad::network::{CompileOptions, Compiled, Network, OptimizerState};
 use shadegrad::ops::Step;
 use shadegrad::plan::{Element, Region, Storage, StorageId, TensorId};
 use shadegrad::train::{Event, TrainOptions, Trainer};
@@ -128,7 +128,7 @@ fn machine(device: &Device, compiled: Compiled) -> Machine {
     let mut machine = Machine::new(device, compiled).unwrap();
     let weights = model().initialize(1);
     machine.write_weights(&weights);
-    machine.write_companions(&weights, &[]).unwrap();
+    machine.write_optimizer_states(&weights, &[]).unwrap();
     let tensors = machine.compiled.tensors.clone();
     machine.load_set(&tensors.train.unwrap(), &set("train"));
     machine.load_set(&tensors.test.unwrap(), &set("test"));
@@ -150,8 +150,8 @@ fn results(machine: &mut Machine) -> Vec<u32> {
     let scores = tensors.scores.unwrap();
     let whole = |machine: &Machine, id: TensorId| 0..machine.compiled.plan.get(id).region.len;
     let mut bits = Vec::new();
-    let [velocity, average] =
-        [Companion::Velocity, Companion::Average].map(|companion| tensors.companion(companion).unwrap());
+    let [velocity, average] = [OptimizerState::Velocity, OptimizerState::Average]
+        .map(|optimizer_state| tensors.optimizer_state(optimizer_state).unwrap());
     for id in [tensors.weights, velocity, average, scores.losses, tensors.probabilities.unwrap()] {
         let part = whole(machine, id);
         bits.extend(pollster::block_on(machine.read(id, part)).unwrap().iter().map(|value| value.to_bits()));

@@ -24,7 +24,7 @@ fn made(step: usize) -> Checkpoint {
         choices: Some(Settings::software().into()),
         state: State {
             weights: network.initialize(1),
-            companions: vec![(Companion::Velocity, velocity)],
+            optimizer_states: vec![(OptimizerState::Velocity, velocity)],
             progress: Progress { epochs: step / 4, step, epoch, evaluated: 4, best, lowest },
         },
         network,

@@ -3,7 +3,7 @@
 use super::Machine;
 use crate::error::Result;
 use crate::memory;
-use crate::network::{Companion, Compiled, Weights};
+use crate::network::{Compiled, OptimizerState, Weights};
 use crate::plan::TensorId;
 use std::ops::Range;
 
@@ -21,10 +21,10 @@ impl Machine {
     }
 
     /// What is kept beside each weight as it is now.
-    pub async fn read_companions(&mut self) -> Result<Vec<(Companion, Weights)>> {
+    pub async fn read_optimizer_states(&mut self) -> Result<Vec<(OptimizerState, Weights)>> {
         let mut read = Vec::new();
-        for (companion, id) in self.compiled.tensors.companions.clone() {
-            read.push((companion, self.read_bank(id).await?));
+        for (optimizer_state, id) in self.compiled.tensors.optimizer_states.clone() {
+            read.push((optimizer_state, self.read_bank(id).await?));
         }
         Ok(read)
     }
@@ -35,11 +35,11 @@ impl Machine {
     /// # Errors
     ///
     /// [`crate::Error::Memory`] when there is not enough memory to put them together.
-    pub fn write_companions(&mut self, weights: &Weights, given: &[(Companion, Weights)]) -> Result<()> {
-        for (companion, id) in self.compiled.tensors.companions.clone() {
-            let given = given.iter().find(|(known, _)| *known == companion).map(|(_, values)| values);
-            let given = given.or((companion == Companion::Average).then_some(weights));
-            let mut all = memory::zeros(self.compiled.plan.get(id).region.len, companion.name())?;
+    pub fn write_optimizer_states(&mut self, weights: &Weights, given: &[(OptimizerState, Weights)]) -> Result<()> {
+        for (optimizer_state, id) in self.compiled.tensors.optimizer_states.clone() {
+            let given = given.iter().find(|(known, _)| *known == optimizer_state).map(|(_, values)| values);
+            let given = given.or((optimizer_state == OptimizerState::Average).then_some(weights));
+            let mut all = memory::zeros(self.compiled.plan.get(id).region.len, optimizer_state.name())?;
             for (part, values) in self.parts().into_iter().zip(given.iter().flat_map(|given| &given.values)) {
                 all[part].copy_from_slice(values);
             }

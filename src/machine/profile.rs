@@ -86,7 +86,8 @@ impl Machine {
     async fn save(&mut self) -> Result<Vec<(TensorId, Vec<f32>)>> {
         let tensors = &self.compiled.tensors;
         let mut saved = Vec::new();
-        let banks: Vec<TensorId> = tensors.companions.iter().map(|(_, id)| *id).chain([tensors.weights]).collect();
+        let banks: Vec<TensorId> =
+            tensors.optimizer_states.iter().map(|(_, id)| *id).chain([tensors.weights]).collect();
         for id in banks {
             let len = self.compiled.plan.get(id).region.len;
             saved.push((id, self.read(id, 0..len).await?));

@@ -6,7 +6,7 @@
 //! layout, so that one pass updates them all (`update.rs`); evaluation and prediction work in the activations of training. At last the activations
 //! and their gradients are laid into as few storages as their lifetimes allow, all but what the host knows by name.
 
-use super::companion::Companion;
+use super::optimizer::OptimizerState;
 use super::options::CompileOptions;
 use super::update::{Bank, Banks};
 use super::{Network, NetworkParameter};
@@ -48,8 +48,8 @@ pub struct KnownTensors {
     pub gradients: Option<TensorId>,
     /// Each parameter's gradient; empty without a training section.
     pub parameter_gradients: Vec<TensorId>,
-    /// What is kept beside all weights, laid out like them; in the order of [`Companion::needed`].
-    pub companions: Vec<(Companion, TensorId)>,
+    /// What is kept beside all weights, laid out like them; in the order of [`OptimizerState::needed`].
+    pub optimizer_states: Vec<(OptimizerState, TensorId)>,
     /// The batch's images, `[N,H,W,C]` in `[0, 1]`.
     pub x: TensorId,
     /// What the last layer says, `[N, classes]`.
@@ -94,8 +94,8 @@ pub struct ScoreTensors {
 
 impl KnownTensors {
     /// What is kept beside all weights under this name, if a step needs it.
-    pub fn companion(&self, wanted: Companion) -> Option<TensorId> {
-        self.companions.iter().find(|(companion, _)| *companion == wanted).map(|(_, id)| *id)
+    pub fn optimizer_state(&self, wanted: OptimizerState) -> Option<TensorId> {
+        self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == wanted).map(|(_, id)| *id)
     }
 
     /// Each of them.
@@ -107,7 +107,7 @@ impl KnownTensors {
             judged,
             gradients,
             parameter_gradients,
-            companions,
+            optimizer_states,
             x,
             logits,
             probabilities,
@@ -118,7 +118,7 @@ impl KnownTensors {
         let mut all = vec![*weights, *x, *logits];
         all.extend(parameters.iter().chain(judged).chain(parameter_gradients));
         all.extend([gradients, probabilities].into_iter().flatten());
-        all.extend(companions.iter().map(|(_, id)| id));
+        all.extend(optimizer_states.iter().map(|(_, id)| id));
         for DataTensors { images, labels, order } in train.iter().chain(test) {
             all.extend([images, labels, order]);
         }
@@ -148,9 +148,11 @@ impl Network {
         let mut bank = |name: &str, prefix: &str| Bank::new(&mut plan, name, prefix, &parameters);
         let weights = bank("weights", "");
         let gradients = trains.then(|| bank("gradients", "d"));
-        let needed = if trains { options.companions() } else { Vec::new() };
-        let companions = needed.into_iter().map(|companion| (companion, bank(companion.name(), companion.letter())));
-        let banks = Banks { weights, gradients, companions: companions.collect() };
+        let needed = if trains { options.optimizer_states() } else { Vec::new() };
+        let optimizer_states = needed
+            .into_iter()
+            .map(|optimizer_state| (optimizer_state, bank(optimizer_state.name(), optimizer_state.letter())));
+        let banks = Banks { weights, gradients, optimizer_states: optimizer_states.collect() };
         let mut compiler = Compiler {
             network: self,
             options,
@@ -204,7 +206,11 @@ impl Network {
             parameters: banks.weights.slices,
             gradients: banks.gradients.as_ref().map(|bank| bank.whole),
             parameter_gradients: banks.gradients.map(|bank| bank.slices).unwrap_or_default(),
-            companions: banks.companions.into_iter().map(|(companion, bank)| (companion, bank.whole)).collect(),
+            optimizer_states: banks
+                .optimizer_states
+                .into_iter()
+                .map(|(optimizer_state, bank)| (optimizer_state, bank.whole))
+                .collect(),
             x,
             logits,
             probabilities,

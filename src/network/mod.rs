@@ -4,12 +4,12 @@
 //! (`initialize.rs`) or those of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that
 //! a step walks. `summary.rs` and `listing.rs` print it.
 
-mod companion;
 mod compile;
 mod file;
 mod initialize;
 mod listing;
 mod name;
+mod optimizer;
 mod options;
 mod presets;
 mod recipe;
@@ -18,11 +18,11 @@ pub(crate) mod tensors;
 mod update;
 pub(crate) mod weights;
 
-pub use companion::{Companion, Optimizer};
 pub(crate) use compile::LARGEST_BATCH;
 pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
 pub use name::safe_name;
+pub use optimizer::{Optimizer, OptimizerState};
 pub use options::CompileOptions;
 pub use presets::{PRESETS, Preset};
 pub use recipe::Recipe;

@@ -1,6 +1,6 @@
 //! What a network is compiled for.
 
-use super::{Companion, Optimizer};
+use super::{Optimizer, OptimizerState};
 use crate::ops::augment::Augment;
 use crate::ops::softmax::Cost;
 
@@ -70,7 +70,7 @@ impl Default for CompileOptions {
 
 impl CompileOptions {
     /// What a training step keeps beside the weights.
-    pub(super) fn companions(&self) -> Vec<Companion> {
-        Companion::needed(self.optimizer, self.momentum, self.ema.is_some())
+    pub(super) fn optimizer_states(&self) -> Vec<OptimizerState> {
+        OptimizerState::needed(self.optimizer, self.momentum, self.ema.is_some())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::compile::Compiled;
 use super::options::CompileOptions;
-use super::{Companion, Network, NetworkLayer};
+use super::{Network, NetworkLayer, OptimizerState};
 use crate::error::Result;
 use crate::ops::softmax::Cost;
 use crate::plan::Pass;
@@ -120,7 +120,7 @@ fn cost(compiled: &Compiled, step: &CompileOptions) -> String {
         storages.map(|storage| 4 * storage.len as u64).sum::<u64>()
     };
     let mut beside = vec!["gradients"];
-    beside.extend(step.companions().into_iter().map(Companion::name));
+    beside.extend(step.optimizer_states().into_iter().map(OptimizerState::name));
     let learned = size(&|name| name == "weights" || beside.contains(&name));
     let data_set = size(&|name| name.starts_with("train.") || name.starts_with("score."));
     let all = size(&|_| true) - data_set;

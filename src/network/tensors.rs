@@ -5,7 +5,7 @@
 //! little-endian. A file may be sealed: its metadata then holds the SHA-256 of the whole file, taken with 64 zeros where
 //! the checksum stands.
 
-use super::{Companion, Network, NetworkParameter, Weights};
+use super::{Network, NetworkParameter, OptimizerState, Weights};
 use crate::data::hex;
 use crate::memory;
 use crate::ops::Parameter;
@@ -65,8 +65,8 @@ impl TensorFile {
     }
 
     /// Likewise what lies beside them in a checkpoint.
-    pub fn push_companion(&mut self, companion: Companion, network: &Network, values: &Weights) {
-        self.push_prefixed(&prefix(companion), network, values, |parameter| companion.is_of(parameter));
+    pub fn push_optimizer_state(&mut self, optimizer_state: OptimizerState, network: &Network, values: &Weights) {
+        self.push_prefixed(&prefix(optimizer_state), network, values, |parameter| optimizer_state.is_of(parameter));
     }
 
     fn push_prefixed(
@@ -109,8 +109,8 @@ impl TensorFile {
 }
 
 /// What stands before the keys of its tensors.
-fn prefix(companion: Companion) -> String {
-    format!("{}.", companion.name())
+fn prefix(optimizer_state: OptimizerState) -> String {
+    format!("{}.", optimizer_state.name())
 }
 
 /// Puts the checksum in the place of zeros.
@@ -139,7 +139,7 @@ impl Parsed<'_> {
     pub fn weights(&self, network: &Network) -> Result<Weights, String> {
         let parameters = network.parameters();
         let known: BTreeSet<&str> = parameters.iter().map(|of| of.key.as_str()).collect();
-        let beside = Companion::ALL.map(prefix);
+        let beside = OptimizerState::ALL.map(prefix);
         let is_weight = |name: &&str| {
             let is_beside = beside.iter().any(|prefix| name.starts_with(prefix.as_str()));
             !name.starts_with(TRAINED) && !is_beside && !name.ends_with(PYTORCH_COUNT)
@@ -169,8 +169,8 @@ impl Parsed<'_> {
     }
 
     /// What lies beside them.
-    pub fn companion(&self, companion: Companion, network: &Network) -> Result<Weights, String> {
-        self.prefixed(&prefix(companion), network, |parameter| companion.is_of(parameter))
+    pub fn optimizer_state(&self, optimizer_state: OptimizerState, network: &Network) -> Result<Weights, String> {
+        self.prefixed(&prefix(optimizer_state), network, |parameter| optimizer_state.is_of(parameter))
     }
 
     /// What is not there because it cannot be is zero.

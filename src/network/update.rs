@@ -1,7 +1,7 @@
 //! Where the weights of a plan lie, and what changes them: the end of a training step.
 
 use super::NetworkParameter;
-use super::companion::{Companion, Optimizer};
+use super::optimizer::{Optimizer, OptimizerState};
 use super::options::CompileOptions;
 use crate::ops::{Tape, adam, average, clip, sgd};
 use crate::plan::{Element, Plan, TensorId};
@@ -46,13 +46,14 @@ impl Bank {
 pub(super) struct Banks {
     pub weights: Bank,
     pub gradients: Option<Bank>,
-    pub companions: Vec<(Companion, Bank)>,
+    pub optimizer_states: Vec<(OptimizerState, Bank)>,
 }
 
 impl Banks {
     /// What evaluation and prediction take for the weights: their average, if there is one.
     pub fn judged(&self) -> &Bank {
-        let average = self.companions.iter().find(|(companion, _)| *companion == Companion::Average);
+        let average =
+            self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == OptimizerState::Average);
         average.map_or(&self.weights, |(_, bank)| bank)
     }
 
@@ -61,7 +62,8 @@ impl Banks {
         let CompileOptions { optimizer, momentum, nesterov, weight_decay, beta1, beta2, epsilon, .. } = *options;
         let len = tape.len_of(self.weights.learned);
         let mut outputs = vec![self.weights.learned];
-        let own = self.companions.iter().filter(|(companion, _)| *companion != Companion::Average);
+        let own =
+            self.optimizer_states.iter().filter(|(optimizer_state, _)| *optimizer_state != OptimizerState::Average);
         outputs.extend(own.map(|(_, bank)| bank.learned));
         let mut inputs: Vec<TensorId> = self.gradients.iter().map(|bank| bank.learned).collect();
         let clipped = options.clip_norm.is_some();

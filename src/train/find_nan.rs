@@ -31,7 +31,7 @@ impl Trainer<'_> {
                 continue;
             }
             self.machine.write_weights(&before.weights);
-            self.machine.write_companions(&before.weights, &before.companions)?;
+            self.machine.write_optimizer_states(&before.weights, &before.optimizer_states)?;
             if let Some(found) = self.machine.first_not_finite(Section::Train, *step).await? {
                 return Ok(format!("step {}: {found}", step.step + 1));
             }
@@ -57,7 +57,7 @@ impl Trainer<'_> {
 /// The first number of a state that is not finite.
 pub(super) fn not_finite(state: &State) -> Option<f32> {
     let of = |weights: &Weights| weights.values.iter().flatten().copied().find(|value| !value.is_finite());
-    of(&state.weights).or_else(|| state.companions.iter().find_map(|(_, values)| of(values)))
+    of(&state.weights).or_else(|| state.optimizer_states.iter().find_map(|(_, values)| of(values)))
 }
 
 fn is_finite(state: &State) -> bool {

@@ -3,7 +3,7 @@
 use super::schedule::{Rates, Schedule, Span};
 use crate::data::DataPair;
 use crate::error::{Error, Result};
-use crate::network::{Companion, CompileOptions, Compiled, LARGEST_BATCH, Network, NetworkLayer, Optimizer};
+use crate::network::{CompileOptions, Compiled, LARGEST_BATCH, Network, NetworkLayer, Optimizer, OptimizerState};
 use crate::ops::adam;
 use crate::ops::augment::Augment;
 use crate::ops::softmax::Cost;
@@ -171,8 +171,8 @@ impl TrainOptions {
     }
 
     /// What a step needs beside the weights.
-    pub(crate) fn companions(&self) -> Vec<Companion> {
-        Companion::needed(self.optimizer, self.momentum, self.ema.is_some())
+    pub(crate) fn optimizer_states(&self) -> Vec<OptimizerState> {
+        OptimizerState::needed(self.optimizer, self.momentum, self.ema.is_some())
     }
 
     /// c1 and c2 of a step, from 0.

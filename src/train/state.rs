@@ -1,6 +1,6 @@
 //! Where a run stands between two steps: what a checkpoint has to hold, and no more.
 
-use crate::network::{Companion, Weights};
+use crate::network::{OptimizerState, Weights};
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands between two steps. With its network, options and data it decides everything that follows: the order
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     /// What has been learned.
     pub weights: Weights,
-    /// What is kept beside each weight; nothing before the first step ([`Companion`] says where each of them starts).
-    pub companions: Vec<(Companion, Weights)>,
+    /// What is kept beside each weight; nothing before the first step ([`OptimizerState`] says where each of them starts).
+    pub optimizer_states: Vec<(OptimizerState, Weights)>,
     /// How far it has come.
     pub progress: Progress,
 }
@@ -18,12 +18,13 @@ pub struct State {
 impl State {
     /// Before the first step.
     pub fn new(weights: Weights) -> State {
-        State { weights, companions: Vec::new(), progress: Progress::default() }
+        State { weights, optimizer_states: Vec::new(), progress: Progress::default() }
     }
 
     /// What the run has to show, and is judged by: the average of the weights, if it keeps one.
     pub fn model(&self) -> &Weights {
-        let average = self.companions.iter().find(|(companion, _)| *companion == Companion::Average);
+        let average =
+            self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == OptimizerState::Average);
         average.map_or(&self.weights, |(_, average)| average)
     }
 }

@@ -196,7 +196,7 @@ impl Task {
         };
         let weights = network.initialize(1);
         machine.write_weights(&weights);
-        machine.write_companions(&weights, &[])?;
+        machine.write_optimizer_states(&weights, &[])?;
         machine.load_set(set, &spots("train", IMAGES, 1));
         machine.write_int(set.order, &(0..IMAGES as u32).map(|i| i * 7 % IMAGES as u32).collect::<Vec<u32>>());
         for steps in steps.chunks(machine.most_steps()) {
@@ -204,8 +204,8 @@ impl Task {
         }
         let numbers = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
         let mut trained = vec![("weights", numbers(machine.read_weights().await?.values.concat()))];
-        for (companion, kept) in machine.read_companions().await? {
-            trained.push((companion.name(), numbers(kept.values.concat())));
+        for (optimizer_state, kept) in machine.read_optimizer_states().await? {
+            trained.push((optimizer_state.name(), numbers(kept.values.concat())));
         }
         trained.push((LOSSES, numbers(machine.read(scores.losses, 0..steps.len()).await?)));
         Ok(trained)

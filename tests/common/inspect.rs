@@ -93,10 +93,10 @@ pub fn known(compiled: &Compiled) -> Vec<TensorId> {
 /// The storages of parameters as wholes, and of each the part with all that is learned.
 fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
     let tensors = &compiled.tensors;
-    let companions = tensors.companions.iter().map(|(_, id)| *id);
+    let optimizer_states = tensors.optimizer_states.iter().map(|(_, id)| *id);
     let learned = compiled.plan.tensors.iter().enumerate().filter(|(_, tensor)| tensor.name.ends_with(".learned"));
     let learned = learned.map(|(index, _)| TensorId(index));
-    [tensors.weights].into_iter().chain(tensors.gradients).chain(companions).chain(learned)
+    [tensors.weights].into_iter().chain(tensors.gradients).chain(optimizer_states).chain(learned)
 }
 
 /// Dispatches touch nothing but the tensors of their pass, so that what is said of passes holds for them.

@@ -31,7 +31,7 @@ impl fmt::Display for Optimizer {
 
 /// A number beside each weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Companion {
+pub enum OptimizerState {
     /// `v` of [`crate::ops::sgd`]; 0 before the first step.
     Velocity,
     /// `m` of [`crate::ops::adam`]; 0 before the first step.
@@ -42,44 +42,44 @@ pub enum Companion {
     Average,
 }
 
-impl Companion {
+impl OptimizerState {
     /// Each of them.
-    pub const ALL: [Companion; 4] =
-        [Companion::Velocity, Companion::FirstMoment, Companion::SecondMoment, Companion::Average];
+    pub const ALL: [OptimizerState; 4] =
+        [OptimizerState::Velocity, OptimizerState::FirstMoment, OptimizerState::SecondMoment, OptimizerState::Average];
 
     /// Those that a training step needs.
-    pub fn needed(optimizer: Optimizer, momentum: f32, averages: bool) -> Vec<Companion> {
+    pub fn needed(optimizer: Optimizer, momentum: f32, averages: bool) -> Vec<OptimizerState> {
         let mut needed = match optimizer {
-            Optimizer::Sgd if momentum > 0.0 => vec![Companion::Velocity],
+            Optimizer::Sgd if momentum > 0.0 => vec![OptimizerState::Velocity],
             Optimizer::Sgd => Vec::new(),
-            Optimizer::Adam | Optimizer::AdamW => vec![Companion::FirstMoment, Companion::SecondMoment],
+            Optimizer::Adam | Optimizer::AdamW => vec![OptimizerState::FirstMoment, OptimizerState::SecondMoment],
         };
-        needed.extend(averages.then_some(Companion::Average));
+        needed.extend(averages.then_some(OptimizerState::Average));
         needed
     }
 
     /// Whether there is one of each value of a parameter: of what is not learned there is an average alone.
     pub(super) fn is_of(self, parameter: &Parameter) -> bool {
-        parameter.is_learned || self == Companion::Average
+        parameter.is_learned || self == OptimizerState::Average
     }
 
     /// Its storage, its operand in formulas, and in files, before a dot, the beginning of its keys.
     pub fn name(self) -> &'static str {
         match self {
-            Companion::Velocity => "velocity",
-            Companion::FirstMoment => "first_moment",
-            Companion::SecondMoment => "second_moment",
-            Companion::Average => "average",
+            OptimizerState::Velocity => "velocity",
+            OptimizerState::FirstMoment => "first_moment",
+            OptimizerState::SecondMoment => "second_moment",
+            OptimizerState::Average => "average",
         }
     }
 
     /// What stands before a parameter's letter: `conv1.vw`.
     pub(super) fn letter(self) -> &'static str {
         match self {
-            Companion::Velocity => "v",
-            Companion::FirstMoment => "m",
-            Companion::SecondMoment => "s",
-            Companion::Average => "a",
+            OptimizerState::Velocity => "v",
+            OptimizerState::FirstMoment => "m",
+            OptimizerState::SecondMoment => "s",
+            OptimizerState::Average => "a",
         }
     }
 }
