@@ -9,7 +9,7 @@ use shadegrad::gpu::{Command as Dispatched, Recording};
 use shadegrad::known_bad::{Entry, KnownBad};
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::{CompileOptions, Network};
-use shadegrad::ops::{Choose, Form, Settings, drawn, unkind};
+use shadegrad::ops::{Choose, Form, Settings, drawn, edge_cases};
 use shadegrad::tune::{Cache, Effort, Tuner, candidates};
 use shadegrad::verify::{Extent, Launch, Options, Progress, Report, Row, verify};
 use std::collections::BTreeSet;
@@ -339,10 +339,10 @@ fn the_passes_of_a_network_are_verified_at_their_shapes() {
     assert!(!text.contains("pool2d") && !text.contains("training"), "{text}");
 }
 
-/// A pass whose name nobody verifies was forgotten in its room's `cases.rs`, or in `unkind`.
+/// A pass whose name nobody verifies was forgotten in its room's `cases.rs`, or in `edge_cases`.
 #[test]
 fn no_pass_is_forgotten() {
-    let verified: BTreeSet<String> = unkind().iter().map(|op| op.name().to_string()).collect();
+    let verified: BTreeSet<String> = edge_cases().iter().map(|op| op.name().to_string()).collect();
     let drawn: BTreeSet<String> = drawn(1, 1).map(|(_, op)| op.name().to_string()).collect();
     assert_eq!(verified, drawn, "edge cases and random shapes are not of the same passes");
     let rooms = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops")).unwrap();

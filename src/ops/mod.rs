@@ -164,22 +164,22 @@ impl<T: Compute> Reference for T {
 
 /// Every pass at shapes that kernels are likely to get wrong; of each pass the most telling first. A room's share is in its
 /// `cases.rs`.
-pub fn unkind() -> Vec<Box<dyn Op>> {
+pub fn edge_cases() -> Vec<Box<dyn Op>> {
     let rooms = [
-        conv2d::unkind(),
-        dense::unkind(),
-        pool2d::unkind(),
-        activation::unkind(),
-        batch_norm::unkind(),
-        dropout::unkind(),
-        softmax::unkind(),
-        score::unkind(),
-        gather_batch::unkind(),
-        augment::unkind(),
-        sgd::unkind(),
-        adam::unkind(),
-        clip::unkind(),
-        average::unkind(),
+        conv2d::edge_cases(),
+        dense::edge_cases(),
+        pool2d::edge_cases(),
+        activation::edge_cases(),
+        batch_norm::edge_cases(),
+        dropout::edge_cases(),
+        softmax::edge_cases(),
+        score::edge_cases(),
+        gather_batch::edge_cases(),
+        augment::edge_cases(),
+        sgd::edge_cases(),
+        adam::edge_cases(),
+        clip::edge_cases(),
+        average::edge_cases(),
     ];
     rooms.into_iter().flatten().collect()
 }

@@ -228,11 +228,11 @@ fn breaks() -> Result<Vec<Break>> {
     let split = Settings { busy_groups: 1000, ..register };
     let staged = Settings { form: Form::Staged, tile: Tile { rows: 4, columns4: 1, across: 16, down: 16 }, ..register };
     let folded = Settings { max_groups: 3, ..register };
-    let Some(geometry) = dense::Geometry::unkind().next() else {
+    let Some(geometry) = dense::Geometry::edge_cases().next() else {
         return Err(Error::Device("no dense shapes".into()));
     };
     let deep = dense::Geometry { batch: 64, inputs: 256, outputs: 64 };
-    let Some(window) = conv2d::Geometry::unkind().next() else {
+    let Some(window) = conv2d::Geometry::edge_cases().next() else {
         return Err(Error::Device("no conv2d shapes".into()));
     };
     let pool = Window2d::new(2, [6, 8, 8], [2, 2], [2, 2], Padding::Valid).map_err(Error::Network)?;

@@ -2,7 +2,7 @@
 //!
 //! A room of [`crate::ops`] says in its `cases.rs` what an operation is verified on ([`Verify`]): operands, and what must
 //! come out, as equal numbers or within a bound that has a reason. [`verify`] takes each operation at shapes that kernels
-//! are likely to get wrong ([`unkind`](crate::ops::unkind)) and in every variant that the tuner may choose ([`variants`]);
+//! are likely to get wrong ([`edge_cases`](crate::ops::edge_cases)) and in every variant that the tuner may choose ([`variants`]);
 //! then ten steps of training, then the functions that the driver brings ([`functions`]). What comes of it is a
 //! [`Report`], which one can attach to a driver's bug. [`inject`] breaks kernels on purpose, and sees whether all of this
 //! notices.

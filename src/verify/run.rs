@@ -286,7 +286,7 @@ fn random(options: &Options, count: usize) -> Vec<Item> {
 fn listed(options: &Options) -> Result<(Vec<Item>, Vec<String>)> {
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut items = Vec::new();
-    for op in ops::unkind() {
+    for op in ops::edge_cases() {
         let count = counts.entry(op.name()).or_default();
         // A part of everything is taken from everything.
         if options.extent != Extent::Quick || options.only.is_some() || *count < QUICK {

@@ -7,7 +7,7 @@ pub mod kernels;
 
 use shadegrad::fast::{Instructions, Team};
 use shadegrad::gpu::{AdapterChoice, Gpu, Recording};
-use shadegrad::ops::{Settings, Step, unkind};
+use shadegrad::ops::{Settings, Step, edge_cases};
 use shadegrad::verify::{self, Expected};
 use std::sync::{Arc, OnceLock};
 
@@ -104,10 +104,10 @@ impl Asserts for Case {
     }
 }
 
-/// Every case of a pass, at every unkind shape, in every variant.
+/// Every case of a pass, at every shape of the edge cases, in every variant.
 pub fn agrees(pass: &str) {
     let mut cases = 0;
-    for op in unkind().into_iter().filter(|op| op.name() == pass) {
+    for op in edge_cases().into_iter().filter(|op| op.name() == pass) {
         for check in op.checks() {
             println!("{op:?}, {}", check.what);
             check.case.check(&check.expected);

@@ -113,7 +113,7 @@ fn reference_gradients_by_hand() {
 /// the gradients are those of the forward pass. All numbers are whole, so they must be equal.
 #[test]
 fn reference_gradients_belong_to_the_forward_pass() {
-    for g in Geometry::unkind() {
+    for g in Geometry::edge_cases() {
         let mut operands = g.whole();
         operands.b.fill(0.0);
         let y = dot(&operands.dy, &expected(&forward(&operands, g, Activation::Identity)));

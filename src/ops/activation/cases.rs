@@ -9,7 +9,7 @@ const ALL: [Activation; 4] = [Activation::Tanh, Activation::Sigmoid, Activation:
 const LENGTHS: [usize; 6] = [257, 255, 256, 1, 3, 1009];
 
 /// Every function with every length.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for len in LENGTHS {
         for activation in ALL {

@@ -18,7 +18,7 @@ const RULES: [(f32, f32, f32, f32, bool); 6] = [
 ];
 
 /// Every length with every rule.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let update = |len, (beta1, beta2, epsilon, weight_decay, decoupled), clipped| {
         Box::new(Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped }) as Box<dyn Op>
     };

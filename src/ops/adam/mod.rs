@@ -21,7 +21,7 @@ mod fast;
 mod gpu;
 
 pub use cases::Operands;
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 

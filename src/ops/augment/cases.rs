@@ -33,7 +33,7 @@ const SHAPES: [(usize, [usize; 3], usize); 8] = [
     (65, [5, 6, 1], 70),
 ];
 
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (index, (batch, shape @ [height, width, _], images)) in SHAPES.into_iter().enumerate() {
         let amounts = amounts();

@@ -21,7 +21,7 @@ mod cpu;
 mod fast;
 mod gpu;
 
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 
 use super::{Op, Step};
 use crate::error::{Error, Result};

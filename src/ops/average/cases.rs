@@ -10,7 +10,7 @@ const LENGTHS: [usize; 8] = [5000, 257, 3, 1, 5, 255, 256, 1009];
 const DECAYS: [f32; 3] = [0.75, 0.999, 0.1];
 
 /// Every length with every decay.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let op = |len, decay| Box::new(Update { len, decay }) as Box<dyn Op>;
     LENGTHS.into_iter().flat_map(|len| DECAYS.map(|decay| op(len, decay))).collect()
 }

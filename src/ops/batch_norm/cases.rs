@@ -22,7 +22,7 @@ const SHAPES: [[usize; 3]; 12] = [
 ];
 
 /// Every pass with every shape, activations in turns.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, [batch, places, channels]) in SHAPES.into_iter().enumerate() {
         let geometry = Geometry { batch, places, channels };

@@ -22,7 +22,7 @@ mod fast;
 mod gpu;
 mod layer;
 
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 pub use layer::BatchNorm;
 
 use super::{Activation, Op, Step};

@@ -7,7 +7,7 @@ use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 const LENGTHS: [usize; 9] = [40_000, 5001, 1, 3, 255, 256, 257, 2048, 1009];
 
 /// Every length, clipped and not.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let op = |len, most| Box::new(Scale { len, most }) as Box<dyn Op>;
     LENGTHS.into_iter().flat_map(|len| [op(len, 0.5), op(len, 1e4)]).collect()
 }

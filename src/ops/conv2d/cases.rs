@@ -58,15 +58,15 @@ fn geometry((batch, shape, kernel, stride, padding, filters): Shape) -> Option<G
 
 /// All passes at every shape, activations in turn; every activation once in each kind of kernel; sums longer than
 /// llvmpipe's loops, which end silently after 65,535 turns: of places, and of taps of windows as large as their image.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
-    for (i, geometry) in Geometry::unkind().enumerate() {
+    for (i, geometry) in Geometry::edge_cases().enumerate() {
         let activation = ALL[i % 2];
         ops.push(Box::new(Forward { geometry, activation }));
         ops.push(Box::new(BackwardInput { geometry, producer: activation }));
         ops.push(Box::new(BackwardWeight { geometry }));
     }
-    for geometry in Geometry::unkind().take(3) {
+    for geometry in Geometry::edge_cases().take(3) {
         for activation in ALL {
             ops.push(Box::new(Forward { geometry, activation }));
             ops.push(Box::new(BackwardInput { geometry, producer: activation }));
@@ -108,7 +108,7 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
 
 impl Geometry {
     /// Shapes that kernels are likely to get wrong.
-    pub fn unkind() -> impl Iterator<Item = Geometry> {
+    pub fn edge_cases() -> impl Iterator<Item = Geometry> {
         SHAPES.into_iter().filter_map(geometry)
     }
 

@@ -23,7 +23,7 @@ mod gpu;
 mod layer;
 mod naive;
 
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 pub use layer::Conv2d;
 
 use super::{Activation, Op};

@@ -31,17 +31,17 @@ const SHAPES: [[usize; 3]; 19] = [
 
 /// All passes at every shape, activations in turn; every activation once with outputs of a tile and once with none; sums
 /// longer than llvmpipe's loops, which end silently after 65,535 turns.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let geometry = |[batch, inputs, outputs]: [usize; 3]| Geometry { batch, inputs, outputs };
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
-    for (i, geometry) in Geometry::unkind().enumerate() {
+    for (i, geometry) in Geometry::edge_cases().enumerate() {
         let activation = ALL[i % 2];
         ops.push(Box::new(Forward { geometry, activation }));
         ops.push(Box::new(BackwardInput { geometry, producer: activation }));
         ops.push(Box::new(BackwardWeight { geometry }));
         ops.push(Box::new(BackwardBias { geometry }));
     }
-    for geometry in Geometry::unkind().take(2) {
+    for geometry in Geometry::edge_cases().take(2) {
         for activation in ALL {
             ops.push(Box::new(Forward { geometry, activation }));
             ops.push(Box::new(BackwardInput { geometry, producer: activation }));
@@ -76,7 +76,7 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
 
 impl Geometry {
     /// Shapes that kernels are likely to get wrong.
-    pub fn unkind() -> impl Iterator<Item = Geometry> {
+    pub fn edge_cases() -> impl Iterator<Item = Geometry> {
         SHAPES.into_iter().map(|[batch, inputs, outputs]| Geometry { batch, inputs, outputs })
     }
 

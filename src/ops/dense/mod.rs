@@ -16,7 +16,7 @@ mod gpu;
 mod layer;
 mod naive;
 
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 pub use layer::Dense;
 
 use super::{Activation, Op};

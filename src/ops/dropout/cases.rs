@@ -9,7 +9,7 @@ const LENGTHS: [usize; 6] = [257, 255, 256, 1, 3, 1009];
 const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
 /// Every length, with rates from one end of the words to the other and every activation before it.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, len) in LENGTHS.into_iter().enumerate() {
         for (j, producer) in PRODUCERS.into_iter().enumerate() {

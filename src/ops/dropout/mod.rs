@@ -14,7 +14,7 @@ mod fast;
 mod gpu;
 mod layer;
 
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 pub(super) use cpu::threefry;
 pub use layer::Dropout;
 

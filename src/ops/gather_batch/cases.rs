@@ -4,7 +4,7 @@ use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, U, Values, Verify};
 
 /// Pixel counts that are no multiple of 4, so that images start within words; fewer pixels than rows; one image.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let shapes = [
         (7, 5, 11),
         (300, 1, 301),

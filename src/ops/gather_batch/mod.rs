@@ -10,7 +10,7 @@ mod fast;
 mod gpu;
 
 pub(super) use cases::words;
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 

@@ -45,7 +45,7 @@ const WINDOWS: [Shape; 25] = [
 ];
 
 /// Every kind with every window, the activation before it in turns.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     let window = |(batch, shape, size, stride)| Window2d::new(batch, shape, size, stride, Padding::Valid).ok();
     for (i, window) in WINDOWS.into_iter().filter_map(window).enumerate() {

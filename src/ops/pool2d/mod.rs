@@ -20,7 +20,7 @@ mod fast;
 mod gpu;
 mod layer;
 
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 pub use layer::{Pool2d, Settings, Stride};
 
 use super::{Activation, Op};

@@ -4,7 +4,7 @@ use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Values, Verify, dot_bound, integers, random};
 
 /// One row, primes, one below, at and above the workgroup.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let op = |batch| Box::new(Score { batch, slots: 5, images: batch + 5 }) as Box<dyn Op>;
     [65, 1000, 1, 2, 7, 63, 64, 127, 4099].into_iter().map(op).collect()
 }

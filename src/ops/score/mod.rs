@@ -8,7 +8,7 @@ mod cases;
 mod cpu;
 mod gpu;
 
-pub(crate) use cases::{drawn, unkind};
+pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 use crate::fast::Fast;

@@ -11,7 +11,7 @@ const RULES: [(f32, bool, f32); 6] =
     [(0.5, true, 0.25), (0.0, false, 0.25), (0.5, false, 0.0), (0.0, false, 0.0), (0.5, false, 0.25), (0.5, true, 0.0)];
 
 /// Every length with every rule, exact and as they are used.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for len in LENGTHS {
         for (momentum, nesterov, weight_decay) in RULES {

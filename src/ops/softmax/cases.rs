@@ -11,7 +11,7 @@ const SHAPES: [(usize, usize); 10] =
     [(65, 17), (257, 10), (2, 3), (1, 1), (1, 2), (1, 10), (63, 10), (64, 5), (2, 1009), (3, 4096)];
 
 /// Probabilities and both costs at every shape.
-pub(crate) fn unkind() -> Vec<Box<dyn Op>> {
+pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (batch, classes) in SHAPES {
         ops.push(Box::new(Forward { batch, classes }));
