@@ -43,7 +43,7 @@ pub struct KnownTensors {
     /// Each parameter, in the order of [`Network::parameters`].
     pub parameters: Vec<TensorId>,
     /// Each parameter as evaluation and prediction take it: its average, if there is one.
-    pub judged: Vec<TensorId>,
+    pub eval_parameters: Vec<TensorId>,
     /// All gradients, laid out like the weights; if there is a training section.
     pub gradients: Option<TensorId>,
     /// Each parameter's gradient; empty without a training section.
@@ -104,7 +104,7 @@ impl KnownTensors {
         let KnownTensors {
             weights,
             parameters,
-            judged,
+            eval_parameters,
             gradients,
             parameter_gradients,
             optimizer_states,
@@ -116,7 +116,7 @@ impl KnownTensors {
             scores,
         } = self;
         let mut all = vec![*weights, *x, *logits];
-        all.extend(parameters.iter().chain(judged).chain(parameter_gradients));
+        all.extend(parameters.iter().chain(eval_parameters).chain(parameter_gradients));
         all.extend([gradients, probabilities].into_iter().flatten());
         all.extend(optimizer_states.iter().map(|(_, id)| id));
         for DataTensors { images, labels, order } in train.iter().chain(test) {
@@ -173,7 +173,7 @@ impl Network {
             (train_set, scores) = (Some(set), Some(score));
         }
 
-        compiler.weights = &banks.judged().slices;
+        compiler.weights = &banks.eval_parameters().slices;
         let (mut evaluate, mut test_set) = (Vec::new(), None);
         if options.test_images > 0 {
             let mut tape = Tape::new(&mut plan, options.batch, false);
@@ -202,7 +202,7 @@ impl Network {
         check_sizes(&plan, options)?;
         let tensors = KnownTensors {
             weights: banks.weights.whole,
-            judged: banks.judged().slices.clone(),
+            eval_parameters: banks.eval_parameters().slices.clone(),
             parameters: banks.weights.slices,
             gradients: banks.gradients.as_ref().map(|bank| bank.whole),
             parameter_gradients: banks.gradients.map(|bank| bank.slices).unwrap_or_default(),

@@ -51,7 +51,7 @@ pub(super) struct Banks {
 
 impl Banks {
     /// What evaluation and prediction take for the weights: their average, if there is one.
-    pub fn judged(&self) -> &Bank {
+    pub fn eval_parameters(&self) -> &Bank {
         let average =
             self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == OptimizerState::Average);
         average.map_or(&self.weights, |(_, bank)| bank)
@@ -85,7 +85,7 @@ impl Banks {
         }
         if let Some(decay) = options.ema {
             let op = average::Update { len: tape.len_of(self.weights.whole), decay };
-            tape.pass("average.update", op, &[self.weights.whole], &[self.judged().whole]);
+            tape.pass("average.update", op, &[self.weights.whole], &[self.eval_parameters().whole]);
         }
     }
 }

@@ -85,7 +85,8 @@ pub fn known(compiled: &Compiled) -> Vec<TensorId> {
     let scores = tensors.scores.into_iter().flat_map(|scores| {
         [scores.targets, scores.loss, scores.prediction, scores.losses, scores.correct, scores.predictions]
     });
-    let parameters = tensors.parameters.iter().chain(&tensors.judged).chain(&tensors.parameter_gradients).copied();
+    let parameters =
+        tensors.parameters.iter().chain(&tensors.eval_parameters).chain(&tensors.parameter_gradients).copied();
     let others = [tensors.x, tensors.logits].into_iter().chain(tensors.probabilities);
     banks(compiled).chain(parameters).chain(others).chain(sets).chain(scores).collect()
 }
