@@ -245,8 +245,8 @@ pub struct Machine {
 
 enum Backend {
     Gpu { gpu: Arc<Gpu>, memory: Box<Memory>, programs: [Program; 3] },
-    Cpu(fast::Machine),
-    Reference(reference::Machine<f32>),
+    Cpu(fast::CpuBackend),
+    Reference(reference::ReferenceBackend<f32>),
 }
 
 impl Machine {
@@ -260,13 +260,13 @@ impl Machine {
         let gpu = match &device.kind {
             Kind::Gpu(gpu) => gpu,
             Kind::Cpu(team) => {
-                let machine = fast::Machine::new(team.clone(), &compiled.plan)?;
+                let machine = fast::CpuBackend::new(team.clone(), &compiled.plan)?;
                 return Ok(Machine { compiled, backend: Backend::Cpu(machine) });
             }
             Kind::Reference => {
                 let len = compiled.plan.storages.iter().map(|storage| storage.len).sum();
                 memory::check_room(bytes_of::<f32>(len), fast::TENSORS)?;
-                let machine = reference::Machine::new(&compiled.plan);
+                let machine = reference::ReferenceBackend::new(&compiled.plan);
                 return Ok(Machine { compiled, backend: Backend::Reference(machine) });
             }
         };
@@ -401,7 +401,7 @@ const READ: &str = "a copy of a tensor";
 
 /// Runs one pass of the reference, if there is memory for what it puts aside meanwhile: copies in `f64` of all its tensors,
 /// and one more of its largest input, rearranged.
-fn run_reference(machine: &mut reference::Machine<f32>, plan: &Plan, pass: &Pass, step: Step) -> Result<()> {
+fn run_reference(machine: &mut reference::ReferenceBackend<f32>, plan: &Plan, pass: &Pass, step: Step) -> Result<()> {
     let len = |id: &TensorId| plan.get(*id).region.len;
     let largest = pass.inputs.iter().map(len).max().unwrap_or_default();
     let all: usize = pass.inputs.iter().chain(&pass.outputs).map(len).sum();

@@ -171,18 +171,18 @@ pub(crate) fn outputs<'a, F>(
 }
 
 /// A plan's storages in the CPU's memory.
-pub struct Machine<F> {
+pub struct ReferenceBackend<F> {
     storages: Vec<Data<F>>,
 }
 
-impl<F: Real> Machine<F> {
+impl<F: Real> ReferenceBackend<F> {
     /// Everything zero.
     pub fn new(plan: &Plan) -> Self {
         let zeros = |storage: &crate::plan::Storage| match storage.element {
             Element::Real => Data::Real(vec![F::zero(); storage.len]),
             Element::Int => Data::Int(vec![0; storage.len]),
         };
-        Machine { storages: plan.storages.iter().map(zeros).collect() }
+        ReferenceBackend { storages: plan.storages.iter().map(zeros).collect() }
     }
 
     /// The numbers of a region.

@@ -9,7 +9,7 @@ use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{Activation, Settings, Step, activation, dense, pool2d, sgd};
 use shadegrad::plan::{Element, Plan, Region};
-use shadegrad::reference::Machine;
+use shadegrad::reference::ReferenceBackend;
 use shadegrad::shape::{Padding, Window2d};
 use shadegrad::verify::Expected;
 use std::collections::HashSet;

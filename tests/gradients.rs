@@ -9,7 +9,7 @@ mod common;
 use common::{integers, random};
 use shadegrad::ops::{Activation, Op, Step, activation, batch_norm, conv2d, dense, dropout, pool2d, softmax};
 use shadegrad::plan::{Element, Plan, TensorId};
-use shadegrad::reference::Machine;
+use shadegrad::reference::ReferenceBackend;
 use shadegrad::shape::{Padding, Window2d};
 
 /// Distance of the differences. Their own error is about `H^2 / 6` times the third derivative, 2e-11 where that is 1,

@@ -488,8 +488,8 @@ fn a_step_of_every_preset_on_the_cpu_is_that_of_the_reference() {
         let network = Network::open(preset.name).unwrap();
         let compiled = network.compile(&every_section(7)).unwrap();
         let (plan, tensors) = (&compiled.plan, &compiled.tensors);
-        let mut cpu = fast::Machine::new(team.clone(), plan).unwrap();
-        let mut expected = reference::Machine::<f64>::new(plan);
+        let mut cpu = fast::CpuBackend::new(team.clone(), plan).unwrap();
+        let mut expected = reference::ReferenceBackend::<f64>::new(plan);
         for (id, values) in tensors.parameters.iter().zip(network.initialize(1).values) {
             let region = plan.get(*id).region;
             let wide: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();

@@ -54,22 +54,22 @@ pub(crate) const TENSORS: &str = "the network with its batch and data";
 
 /// A plan's storages in the CPU's memory, and the threads that work on them. Passes allocate no tensor: what they need
 /// besides, the team keeps from step to step.
-pub struct Machine {
+pub struct CpuBackend {
     team: Arc<Team>,
     storages: Vec<(Element, Buffer)>,
 }
 
-impl Machine {
+impl CpuBackend {
     /// Everything zero.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Memory`] when the memory for the tensors cannot be had.
-    pub fn new(team: Arc<Team>, plan: &Plan) -> Result<Machine> {
+    pub fn new(team: Arc<Team>, plan: &Plan) -> Result<CpuBackend> {
         memory::check_room(bytes_of::<f32>(plan.storages.iter().map(|storage| storage.len).sum()), TENSORS)?;
         let storages =
             plan.storages.iter().map(|storage| Ok((storage.element, Buffer::new(storage.len, &storage.name)?)));
-        Ok(Machine { team, storages: storages.collect::<Result<_>>()? })
+        Ok(CpuBackend { team, storages: storages.collect::<Result<_>>()? })
     }
 
     /// The numbers of a region.
@@ -88,7 +88,7 @@ impl Machine {
     ///
     /// [`crate::Error::Memory`] when a pass cannot be given the memory that it works in. What it writes is then undefined.
     pub fn run(&mut self, plan: &Plan, passes: &[Pass], steps: &[Step]) -> Result<()> {
-        let Machine { team, storages } = self;
+        let CpuBackend { team, storages } = self;
         team.install(|| {
             for step in steps {
                 for pass in passes {

@@ -48,7 +48,7 @@ impl<'a> Trial<'a> {
     /// Runs the pass on small whole numbers by the CPU engine. A driver that is wrong in all kernels alike is found too.
     pub fn new(gpu: &'a Gpu, team: &Arc<Team>, compiled: &Compiled, pass: &'a Pass) -> Result<Trial<'a>> {
         let plan = alone(&compiled.plan, pass);
-        let mut machine = fast::Machine::new(team.clone(), &plan)?;
+        let mut machine = fast::CpuBackend::new(team.clone(), &plan)?;
         for (at, id) in pass.inputs.iter().enumerate() {
             let region = plan.get(*id).region;
             machine.real(region).copy_from_slice(&whole_numbers(region.len, at));
@@ -104,7 +104,7 @@ impl<'a> Trial<'a> {
     /// What the reference says: readable loops, which take seconds for a large pass.
     fn reference(&self) -> &Outputs {
         self.reference.get_or_init(|| {
-            let mut machine = reference::Machine::<f32>::new(&self.plan);
+            let mut machine = reference::ReferenceBackend::<f32>::new(&self.plan);
             for (at, id) in self.pass.inputs.iter().enumerate() {
                 let region = self.plan.get(*id).region;
                 machine.real(region).copy_from_slice(&whole_numbers(region.len, at));

@@ -9,7 +9,7 @@ use crate::fast::{self, Team};
 use crate::gpu::{Command, Gpu, Memory, Operand, Program, Recording};
 use crate::ops::{self, Op, Settings, Step};
 use crate::plan::{Element, Pass, Plan, Region, TensorId};
-use crate::reference::{Machine, Real};
+use crate::reference::{Real, ReferenceBackend};
 use std::sync::Arc;
 
 const GUARD: usize = 64;
@@ -135,7 +135,7 @@ impl Case {
 
     /// What the reference makes of it, as numbers.
     pub fn reference<F: Real>(&self) -> Vec<(&'static str, Vec<f64>)> {
-        let mut machine = Machine::<F>::new(&self.plan);
+        let mut machine = ReferenceBackend::<F>::new(&self.plan);
         for (id, values) in &self.given {
             let region = self.plan.get(*id).region;
             match values {
@@ -216,7 +216,7 @@ impl Case {
 
     /// Runs on the CPU. Inputs cannot change there, and nothing outside of an output can be reached.
     pub fn on_cpu(&self, team: &Arc<Team>) -> Result<Vec<Output>> {
-        let mut machine = fast::Machine::new(team.clone(), &self.plan)?;
+        let mut machine = fast::CpuBackend::new(team.clone(), &self.plan)?;
         for (id, values) in &self.given {
             let region = self.plan.get(*id).region;
             match values {
