@@ -4,11 +4,11 @@
 
 mod common;
 
-use common::{Bench, compile, gpu, prepare, settings};
+use common::{Bench, compile, config, gpu, prepare};
 use criterion::{Criterion, Throughput, criterion_group};
 use shadegrad::gpu::Recording;
 use shadegrad::network::Network;
-use shadegrad::ops::{self, Form, OperandSource, Settings};
+use shadegrad::ops::{self, KernelConfig, KernelForm, OperandSource};
 use std::time::Duration;
 
 const BATCH: usize = 100;
@@ -33,8 +33,8 @@ layers = [
 
 fn passes(criterion: &mut Criterion) {
     let gpu = gpu();
-    let fast = settings(&gpu);
-    let naive = Settings { form: Form::Naive, operands: OperandSource::Buffer, ..fast };
+    let fast = config(&gpu);
+    let naive = KernelConfig { form: KernelForm::Naive, operands: OperandSource::Buffer, ..fast };
     let rest = Network::from_toml("the rest", THE_REST);
     for network in [Network::open("case1"), Network::open("case2"), rest] {
         let network = network.expect("a network");
@@ -47,12 +47,12 @@ fn passes(criterion: &mut Criterion) {
             if pass.op.flops() > 0 {
                 group.throughput(Throughput::Elements(pass.op.flops()));
             }
-            for (form, settings) in [("fast", &fast), ("naive", &naive)] {
+            for (form, config) in [("fast", &fast), ("naive", &naive)] {
                 let mut bench = None;
                 group.bench_function(format!("{model}.{layer}/{form}"), |bencher| {
                     let bench = bench.get_or_insert_with(|| {
                         let mut recording = Recording::new();
-                        ops::record(&compiled.plan, pass, settings, &mut recording).expect("recording");
+                        ops::record(&compiled.plan, pass, config, &mut recording).expect("recording");
                         Bench::new(&gpu, &compiled, &recording, BATCH)
                     });
                     bencher.iter_custom(|count| bench.time(count));

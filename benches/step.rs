@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, compile, gpu, prepare, settings};
+use common::{Bench, compile, config, gpu, prepare};
 use criterion::{Criterion, Throughput, criterion_group};
 use shadegrad::machine::recording;
 use shadegrad::network::{Network, PRESETS};
@@ -12,7 +12,7 @@ const BATCH: usize = 100;
 
 fn steps(criterion: &mut Criterion) {
     let gpu = gpu();
-    let settings = settings(&gpu);
+    let config = config(&gpu);
     let mut group = criterion.benchmark_group("step");
     group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Elements(BATCH as u64));
     for preset in PRESETS {
@@ -21,7 +21,7 @@ fn steps(criterion: &mut Criterion) {
             let bench = bench.get_or_insert_with(|| {
                 let network = Network::open(preset.name).expect("a preset");
                 let compiled = compile(&network, BATCH);
-                let recording = recording(&compiled, &compiled.train, &settings).expect("recording");
+                let recording = recording(&compiled, &compiled.train, &config).expect("recording");
                 Bench::new(&gpu, &compiled, &recording, BATCH)
             });
             bencher.iter_custom(|count| bench.time(count));

@@ -10,7 +10,7 @@ use shadegrad::evaluate::confusion;
 use shadegrad::known_bad;
 use shadegrad::network::{CompileOptions, Network, Weights};
 use shadegrad::train::{Progress, metrics};
-use shadegrad::tune::{Cache, Choices};
+use shadegrad::tune::{Cache, KernelChoices};
 use std::io::{Cursor, Write};
 use std::path::Path;
 
@@ -113,10 +113,10 @@ pub fn image(bytes: &[u8]) {
 /// What the tuner keeps, and a run's `tune.toml`.
 pub fn choices(bytes: &[u8]) {
     for entry in Cache::entries_of(bytes).into_iter().flatten() {
-        let _ = (entry.1.best(), entry.1.knows(&entry.1.settings));
+        let _ = (entry.1.best(), entry.1.knows(&entry.1.config));
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(choices) = Choices::from_toml(text) {
+    if let Ok(choices) = KernelChoices::from_toml(text) {
         assert!(choices.all().all(|(_, settings)| settings.validate().is_ok()));
     }
 }

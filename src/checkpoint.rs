@@ -16,7 +16,7 @@ use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
 use crate::network::{Network, OptimizerState, Weights, weights};
 use crate::text::brief;
 use crate::train::{Progress, State, TrainOptions};
-use crate::tune::Choices;
+use crate::tune::KernelChoices;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub struct Checkpoint {
     /// The device, [`crate::machine::Device::identity`]. Another may compute the same to other bits.
     pub device: String,
     /// The kernels that the run is pinned to, on devices that have kernels.
-    pub choices: Option<Choices>,
+    pub choices: Option<KernelChoices>,
     /// How far it has come.
     pub state: State,
 }
@@ -55,7 +55,7 @@ struct Header {
     options: TrainOptions,
     data: String,
     device: String,
-    choices: Option<Choices>,
+    choices: Option<KernelChoices>,
     progress: Progress,
 }
 
@@ -159,8 +159,8 @@ impl Checkpoint {
     fn assemble(header: Header, network: Network, file: &Parsed<'_>) -> Result<Checkpoint, String> {
         let Header { program, options, data, device, choices, progress, .. } = header;
         options.validate().map_err(|error| error.to_string())?;
-        for (label, settings) in choices.iter().flat_map(|choices| choices.all()) {
-            settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
+        for (label, config) in choices.iter().flat_map(|choices| choices.all()) {
+            config.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         let weights = file.weights(&network)?;
         // What is copied below.

@@ -14,10 +14,10 @@ use crate::fast::{self, Instructions, Team};
 use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Recording, missing_driver_remedy};
 use crate::memory::{self, bytes_of};
 use crate::network::{Compiled, DataTensors};
-use crate::ops::{self, Choose, Settings, Step};
+use crate::ops::{self, ChooseKernel, KernelConfig, Step};
 use crate::plan::{Pass, Plan, Region, TensorId};
 use crate::reference;
-use crate::tune::Choices;
+use crate::tune::KernelChoices;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -86,7 +86,7 @@ impl FromStr for DeviceChoice {
 #[derive(Clone)]
 pub struct Device {
     kind: Kind,
-    choices: Arc<Choices>,
+    choices: Arc<KernelChoices>,
     /// What was taken, for people and for `run.toml`.
     pub description: String,
     /// What the user should know about it.
@@ -137,7 +137,7 @@ impl Device {
         Device {
             notice: opened.software.then(software_notice),
             description: opened.description,
-            choices: Arc::new(Settings::of(&opened.gpu).into()),
+            choices: Arc::new(KernelConfig::of(&opened.gpu).into()),
             kind: Kind::Gpu(Arc::new(opened.gpu)),
         }
     }
@@ -179,15 +179,15 @@ impl Device {
     }
 
     /// How passes are recorded for this device: the best guess for it, unless it was told better.
-    pub fn choices(&self) -> &Choices {
+    pub fn choices(&self) -> &KernelChoices {
         &self.choices
     }
 
     /// The same device, with these choices for every machine that is made on it.
-    pub fn with_choices(&self, choices: Choices) -> Result<Device> {
+    pub fn with_choices(&self, choices: KernelChoices) -> Result<Device> {
         if let Some(gpu) = self.gpu() {
-            for (label, settings) in choices.all() {
-                settings.check_fit(gpu).map_err(|problem| {
+            for (label, config) in choices.all() {
+                config.check_fit(gpu).map_err(|problem| {
                     Error::Usage(format!("the choice of {label} does not fit this device: {problem}; tune again"))
                 })?;
             }
@@ -204,8 +204,8 @@ fn software_notice() -> String {
 }
 
 /// Of a device that runs no shaders.
-fn no_choices() -> Arc<Choices> {
-    Arc::new(Settings::software().into())
+fn no_choices() -> Arc<KernelChoices> {
+    Arc::new(KernelConfig::software().into())
 }
 
 /// One of the lists of a [`Compiled`].
@@ -252,11 +252,11 @@ enum Backend {
 impl Machine {
     /// Allocates everything and compiles every kernel: a step creates nothing.
     pub fn new(device: &Device, compiled: Compiled) -> Result<Machine> {
-        Machine::with_settings(device, compiled, device.choices())
+        Machine::with_config(device, compiled, device.choices())
     }
 
     /// The same with chosen kernels.
-    pub fn with_settings(device: &Device, compiled: Compiled, settings: &impl Choose) -> Result<Machine> {
+    pub fn with_config(device: &Device, compiled: Compiled, config: &impl ChooseKernel) -> Result<Machine> {
         let gpu = match &device.kind {
             Kind::Gpu(gpu) => gpu,
             Kind::Cpu(team) => {
@@ -270,8 +270,8 @@ impl Machine {
                 return Ok(Machine { compiled, backend: Backend::Reference(machine) });
             }
         };
-        let recordings = [&compiled.train, &compiled.evaluate, &compiled.predict]
-            .map(|passes| recording(&compiled, passes, settings));
+        let recordings =
+            [&compiled.train, &compiled.evaluate, &compiled.predict].map(|passes| recording(&compiled, passes, config));
         let [train, evaluate, predict] = recordings;
         let recordings = [train?, evaluate?, predict?];
         let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
@@ -411,10 +411,10 @@ fn run_reference(machine: &mut reference::ReferenceBackend<f32>, plan: &Plan, pa
 }
 
 /// The dispatches of a section.
-pub fn recording(compiled: &Compiled, passes: &[Pass], settings: &impl Choose) -> Result<Recording> {
+pub fn recording(compiled: &Compiled, passes: &[Pass], config: &impl ChooseKernel) -> Result<Recording> {
     let mut recording = Recording::new();
     for pass in passes {
-        ops::record(&compiled.plan, pass, settings.settings(&pass.label), &mut recording)?;
+        ops::record(&compiled.plan, pass, config.config(&pass.label), &mut recording)?;
     }
     Ok(recording)
 }

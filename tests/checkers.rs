@@ -7,7 +7,7 @@ use common::{Asserts, Case, Output, U, compare, dot_bound, gpu, integers, random
 use shadegrad::gpu::{Command, Constant, Dispatch, Memory, Mirrors, Operand, Program, Recording, Source};
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::ops::{Activation, Settings, Step, activation, dense, pool2d, sgd};
+use shadegrad::ops::{Activation, KernelConfig, Step, activation, dense, pool2d, sgd};
 use shadegrad::plan::{Element, Plan, Region};
 use shadegrad::reference::ReferenceBackend;
 use shadegrad::shape::{Padding, Window2d};
@@ -73,9 +73,9 @@ fn add(value: &mut Constant, by: i64) {
 fn one_output_element_is_enough() {
     let case = dense_case();
     let expected = Expected::within(&case, |_, _| dot_bound(37, &vec![36.0 * 9.0 + 3.0; 40 * 24]));
-    for settings in variants() {
-        let variant = &settings.to_string();
-        let mut got = case.run(&settings);
+    for config in variants() {
+        let variant = &config.to_string();
+        let mut got = case.run(&config);
         judge_exact(&case, variant, &got);
         case.judge(variant, &got, &expected);
         let (last, held) = (got[0].bits.len() - 1, got[0].bits.clone());
@@ -113,14 +113,14 @@ fn nan_is_never_within_a_bound() {
 #[test]
 fn an_element_left_out_is_poison() {
     let case = dense_case();
-    for settings in variants() {
-        let variant = &settings.to_string();
+    for config in variants() {
+        let variant = &config.to_string();
         let half = |recording: &mut Recording| {
             let last = dispatches(recording).pop().unwrap();
             assert!(last.groups[0] > 1, "{variant}: one workgroup, nothing to leave out");
             last.groups = [1, 1];
         };
-        let got = case.run_tampered(&settings, half);
+        let got = case.run_tampered(&config, half);
         expect_red(variant, "NaN", || judge_exact(&case, variant, &got));
     }
 }
@@ -130,15 +130,15 @@ fn an_element_left_out_is_poison() {
 fn a_write_behind_the_end_hits_the_guard() {
     let given = vec![("x", random(256, 1).into())];
     let case = Case::new(activation::Forward { activation: Activation::Relu, len: 256 }, given);
-    let settings = common::plain();
-    judge_exact(&case, "untouched", &case.run(&settings));
+    let config = common::plain();
+    judge_exact(&case, "untouched", &case.run(&config));
     let beyond = |recording: &mut Recording| {
         add(constant(recording, "COUNT"), 1);
         dispatches(recording)[0].groups = [2, 1];
         *constant(recording, "GROUPS_X") = Constant::U32(2);
     };
     expect_red("COUNT + 1", "guard of y written", || {
-        case.run_tampered(&settings, beyond);
+        case.run_tampered(&config, beyond);
     });
     // The same for an input, which a kernel has no business to write.
     let update = || {
@@ -150,24 +150,24 @@ fn a_write_behind_the_end_hits_the_guard() {
         std::mem::swap(&mut dispatch.reads[0].1, &mut dispatch.writes[0].1);
     };
     expect_red("an input is written", "input gradient written", || {
-        update().run_tampered(&settings, exchange);
+        update().run_tampered(&config, exchange);
     });
 }
 
 #[test]
 fn a_constant_off_by_one_is_noticed() {
     let case = dense_case();
-    let settings = Settings { busy_groups: 1, ..common::plain() };
+    let config = KernelConfig { busy_groups: 1, ..common::plain() };
     for (name, by) in [("K", -4), ("INPUTS4", 1), ("INPUTS4", -1), ("OUTPUTS4", 1), ("M", -1), ("N4", -1)] {
-        let got = case.run_tampered(&settings, |recording| add(constant(recording, name), by));
+        let got = case.run_tampered(&config, |recording| add(constant(recording, name), by));
         expect_red(name, "y[", || judge_exact(&case, name, &got));
     }
     let window = Window2d::new(2, [6, 7, 4], [2, 2], [2, 2], Padding::Valid).unwrap();
     let given = vec![("x", random(window.input_len(), 5).into())];
     let pool = Case::new(pool2d::Forward { window, kind: pool2d::Kind::Max, keeps_m: false }, given);
-    judge_exact(&pool, "untouched", &pool.run(&settings));
+    judge_exact(&pool, "untouched", &pool.run(&config));
     for name in ["KERNEL_H", "STRIDE_W", "WIDTH"] {
-        let got = pool.run_tampered(&settings, |recording| add(constant(recording, name), -1));
+        let got = pool.run_tampered(&config, |recording| add(constant(recording, name), -1));
         expect_red(name, "y[", || judge_exact(&pool, name, &got));
     }
 }
@@ -177,21 +177,21 @@ fn a_swapped_binding_is_noticed() {
     // Two inputs of one length: only the numbers tell.
     let given = vec![("y", random(100, 1).into()), ("dy", random(100, 2).into())];
     let case = Case::new(activation::Backward { activation: Activation::Tanh, len: 100 }, given);
-    let settings = common::plain();
+    let config = common::plain();
     let expected = Expected::within(&case, |_, dx| vec![4.0 * U; dx.len()]);
-    case.judge("untouched", &case.run(&settings), &expected);
+    case.judge("untouched", &case.run(&config), &expected);
     let swap = |recording: &mut Recording| {
         let reads = &mut dispatches(recording)[0].reads;
         (reads[0].0, reads[1].0) = (reads[1].0, reads[0].0);
     };
-    let got = case.run_tampered(&settings, swap);
+    let got = case.run_tampered(&config, swap);
     expect_red("y and dy swapped", "dx[", || case.judge("swapped", &got, &expected));
     // Names that are not there, or too many.
     expect_red("a name that no binding has", "nothing bound to `y`", || {
-        case.run_tampered(&settings, |recording| dispatches(recording)[0].reads[0].0 = "z");
+        case.run_tampered(&config, |recording| dispatches(recording)[0].reads[0].0 = "z");
     });
     expect_red("an operand too many", "4 operands", || {
-        case.run_tampered(&settings, |recording| {
+        case.run_tampered(&config, |recording| {
             let reads = &mut dispatches(recording)[0].reads;
             reads.push(("more", reads[0].1));
         });
@@ -313,7 +313,7 @@ fn a_changed_uniform_is_noticed_before_anything_runs() {
 #[test]
 fn a_stale_mirror_is_noticed() {
     let case = dense_case();
-    let settings = common::mirrored();
+    let config = common::mirrored();
     for index in [0, 1] {
         let late = |recording: &mut Recording| {
             let is_mirror = |command: &Command| matches!(command, Command::Mirror { .. });
@@ -325,12 +325,12 @@ fn a_stale_mirror_is_noticed() {
         };
         // The first run reads zeros or another mirror's numbers, the second what the first has copied.
         expect_red("a late copy", "", || {
-            let got = case.run_tampered(&settings, late);
+            let got = case.run_tampered(&config, late);
             judge_exact(&case, "a late copy", &got);
         });
     }
     expect_red("no copy at all", "has no mirror", || {
-        case.run_tampered(&settings, |recording| {
+        case.run_tampered(&config, |recording| {
             recording.commands.retain(|command| matches!(command, Command::Dispatch(_)));
         });
     });
@@ -442,7 +442,7 @@ fn difference_check(factor: f64, step: f64) {
     let [ids_x, ids_y, ids_dy, ids_dx] = ["x", "y", "dy", "dx"].map(|name| plan.tensor(name, &[len], Element::Real));
     let there = plan.pass("forward", forward, &[ids_x], &[ids_y]);
     let back = plan.pass("backward", backward, &[ids_y, ids_dy], &[ids_dx]);
-    let mut machine = Machine::<f64>::new(&plan);
+    let mut machine = ReferenceBackend::<f64>::new(&plan);
     let mut loss = |x: &[f64]| {
         machine.real(plan.get(ids_x).region).copy_from_slice(x);
         machine.run(&plan, &there, Step::default());

@@ -51,7 +51,7 @@ fn run<O: Op + Copy + 'static>(op: O, inputs: &Named<f64>, setting: &Setting) ->
     let read: Vec<TensorId> = op.inputs().into_iter().map(&mut add).collect();
     let written: Vec<TensorId> = op.outputs().into_iter().map(&mut add).collect();
     let pass = plan.pass(op.name(), op, &read, &written);
-    let mut machine = Machine::<f64>::new(&plan);
+    let mut machine = ReferenceBackend::<f64>::new(&plan);
     for ((name, _), id) in op.inputs().iter().zip(&read) {
         let region = plan.get(*id).region;
         match (find(inputs, name), find(&setting.integers, name)) {

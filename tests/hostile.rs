@@ -147,7 +147,7 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
     let checkpoint: Checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
     let choices = "[others]\nform = \"register\"\noperands = \"buffer\"\nwide = false\nbusy_groups = 64\n\
                    [others.tile]\nrows = 8\ncolumns4 = 2\nacross = 8\ndown = 1\n";
-    shadegrad::tune::Choices::from_toml(choices).unwrap();
+    shadegrad::tune::KernelChoices::from_toml(choices).unwrap();
     let seven = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits/seven.png");
     let lines = "{\"kind\":\"step\",\"step\":1,\"epoch\":1,\"loss\":2.3}\n{\"kind\":\"epoch\",\"epoch\":1,\"step\":2,\
                  \"train_loss\":1.5,\"train_accuracy\":0.5,\"val_loss\":1.25,\"val_accuracy\":0.75,\"seconds\":2.0,\

@@ -2,7 +2,7 @@
 
 use shadegrad::fast::{self, Instructions, Team};
 use shadegrad::network::{CompileOptions, MOST_LAYERS, Network, PRESETS, Recipe};
-use shadegrad::ops::{Settings, Step};
+use shadegrad::ops::{KernelConfig, Step};
 use shadegrad::plan::{Element, Pass, Plan, Region};
 use shadegrad::reference;
 use std::collections::HashSet;
@@ -18,8 +18,8 @@ fn error(layers: &str) -> String {
 }
 
 /// A `[[layers]]` table of this type and settings.
-fn layer(kind: &str, settings: &str) -> String {
-    format!("[[layers]]\ntype = '{kind}'\n{settings}\n")
+fn layer(kind: &str, config: &str) -> String {
+    format!("[[layers]]\ntype = '{kind}'\n{config}\n")
 }
 
 #[test]
@@ -452,8 +452,8 @@ fn the_summary_counts_what_hand_arithmetic_gives() {
 #[test]
 fn the_listing_shows_every_pass_and_storage() {
     let compiled = Network::open("case2").unwrap().compile(&every_section(100)).unwrap();
-    for settings in [Settings::software(), Settings::hardware()] {
-        let listing = compiled.listing(&compiled.train, &settings).unwrap();
+    for config in [KernelConfig::software(), KernelConfig::hardware()] {
+        let listing = compiled.listing(&compiled.train, &config).unwrap();
         println!("{listing}");
         for pass in &compiled.train {
             assert!(listing.contains(&pass.label), "no {} in\n{listing}", pass.label);

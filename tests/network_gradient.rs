@@ -7,7 +7,7 @@ use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::Step;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::plan::Pass;
-use shadegrad::reference::{Machine, Real};
+use shadegrad::reference::{Real, ReferenceBackend};
 
 /// Every kind of layer; activations behind convolutions, pools, norms, each other, and a flatten.
 const LAYERS: &str = r#"
@@ -83,8 +83,8 @@ units = 3
 "#;
 
 /// A data set of noise, weights, and a machine that holds both.
-fn machine<F: Real>(network: &Network, compiled: &Compiled, images: usize) -> Machine<F> {
-    let mut machine = Machine::<F>::new(&compiled.plan);
+fn machine<F: Real>(network: &Network, compiled: &Compiled, images: usize) -> ReferenceBackend<F> {
+    let mut machine = ReferenceBackend::<F>::new(&compiled.plan);
     let data = compiled.tensors.train.unwrap();
     let region = |id| compiled.plan.get(id).region;
     let mut state = 1u32;
@@ -107,7 +107,7 @@ fn machine<F: Real>(network: &Network, compiled: &Compiled, images: usize) -> Ma
     machine
 }
 
-fn run<F: Real>(machine: &mut Machine<F>, compiled: &Compiled, step: Step, wanted: impl Fn(&Pass) -> bool) {
+fn run<F: Real>(machine: &mut ReferenceBackend<F>, compiled: &Compiled, step: Step, wanted: impl Fn(&Pass) -> bool) {
     for pass in compiled.train.iter().filter(|pass| wanted(pass)) {
         machine.run(&compiled.plan, pass, step);
     }

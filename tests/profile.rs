@@ -8,7 +8,7 @@ use shadegrad::data::{DataPair, Dataset};
 use shadegrad::gpu::{Clock, Command, Memory, Program, Recording};
 use shadegrad::machine::{Device, recording};
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::ops::{Settings, Step};
+use shadegrad::ops::{KernelConfig, Step};
 use shadegrad::profile::{Ceiling, Ceilings, Profile, Row, TimedBy, copy, multiply_add, roofline};
 use shadegrad::train::{Event, TrainOptions, Trainer};
 use std::ops::ControlFlow;
@@ -77,7 +77,7 @@ fn compiled() -> Compiled {
 
 fn recorded() -> Recording {
     let compiled = compiled();
-    recording(&compiled, &compiled.train, &Settings::software()).unwrap()
+    recording(&compiled, &compiled.train, &KernelConfig::software()).unwrap()
 }
 
 /// What the operations count, all of it and nothing twice; and no dispatch without bytes.

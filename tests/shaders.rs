@@ -8,7 +8,7 @@ use common::kernels::{for_each_network, for_each_recording};
 use shadegrad::gpu::{Command, KernelSpec, Memory, Mirrors, Module, Operand, Program, Source};
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Network};
-use shadegrad::ops::{Settings, Step};
+use shadegrad::ops::{KernelConfig, Step};
 use shadegrad::wgsl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -244,7 +244,7 @@ fn with_step_struct(change: impl Fn(&str) -> String) -> Result<(), String> {
     .unwrap();
     let options = CompileOptions { batch: 2, train_images: 4, ..CompileOptions::default() };
     let compiled = network.compile(&options).unwrap();
-    let mut recording = recording(&compiled, &compiled.train, &Settings::hardware()).unwrap();
+    let mut recording = recording(&compiled, &compiled.train, &KernelConfig::hardware()).unwrap();
     recording.commands.retain(|command| matches!(command, Command::Dispatch(d) if d.label == "sgd.update"));
     let [Command::Dispatch(dispatch)] = &mut recording.commands[..] else { panic!("one update expected") };
     let source = dispatch.kernel.sources.iter_mut().find(|source| source.path == "shaders/shared/step.wgsl").unwrap();

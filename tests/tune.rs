@@ -8,8 +8,8 @@ use shadegrad::fast::{Instructions, Team};
 use shadegrad::gpu::{Command, Recording};
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::ops::{self, Choose, Form, Settings, Step, Tile};
-use shadegrad::tune::{Cache, Choices, Effort, Entry, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table};
+use shadegrad::ops::{self, ChooseKernel, KernelConfig, KernelForm, Step, Tile};
+use shadegrad::tune::{Cache, Effort, Entry, KernelChoices, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +30,11 @@ fn compiled() -> Compiled {
     Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
 }
 
-fn run(cache: &mut Cache, effort: Effort) -> (Choices, Vec<Tuned>, usize) {
+fn run(cache: &mut Cache, effort: Effort) -> (KernelChoices, Vec<Tuned>, usize) {
     run_on(&compiled(), cache, effort)
 }
 
-fn run_on(compiled: &Compiled, cache: &mut Cache, effort: Effort) -> (Choices, Vec<Tuned>, usize) {
+fn run_on(compiled: &Compiled, cache: &mut Cache, effort: Effort) -> (KernelChoices, Vec<Tuned>, usize) {
     let mut tuner = Tuner::new(gpu(), compiled, cache).unwrap();
     let mut tried = 0;
     let refused = pollster::block_on(tuner.go_on(gpu(), effort, &mut |_| tried += 1)).expect("tuning");
@@ -46,16 +46,16 @@ fn run_on(compiled: &Compiled, cache: &mut Cache, effort: Effort) -> (Choices, V
 const FOREVER: Effort = Effort::Within(Duration::from_secs(600));
 
 /// What a pass becomes under some settings, as text.
-fn kernels(compiled: &Compiled, label: &str, settings: &Settings) -> String {
+fn kernels(compiled: &Compiled, label: &str, config: &KernelConfig) -> String {
     let pass = compiled.train.iter().find(|pass| pass.label == label).unwrap();
     let mut recording = Recording::new();
-    ops::record(&compiled.plan, pass, settings, &mut recording).unwrap();
+    ops::record(&compiled.plan, pass, config, &mut recording).unwrap();
     recording.dispatches().map(|d| format!("{} {:?}", d.kernel.text().unwrap(), d.groups)).collect()
 }
 
-/// Settings of the candidates that come to different kernels.
+/// KernelConfig of the candidates that come to different kernels.
 fn different(compiled: &Compiled, label: &str) -> usize {
-    let mut all: Vec<_> = candidates(gpu()).iter().map(|settings| kernels(compiled, label, settings)).collect();
+    let mut all: Vec<_> = candidates(gpu()).iter().map(|config| kernels(compiled, label, config)).collect();
     all.sort();
     all.dedup();
     all.len()
@@ -79,11 +79,11 @@ fn what_is_tuned_is_right_and_is_remembered() {
         assert!(!cached && entry.refused.is_empty(), "{label}: {:?}", entry.refused);
         assert_eq!(entry.tried.len(), different(&compiled(), label), "{label}");
         let best = entry.tried.iter().map(|(_, seconds)| *seconds).fold(f64::INFINITY, f64::min);
-        let chosen = entry.tried.iter().find(|(settings, _)| *settings == entry.settings).unwrap().1;
+        let chosen = entry.tried.iter().find(|(config, _)| *config == entry.config).unwrap().1;
         assert!(chosen <= best / 0.97 && entry.seconds == Some(chosen), "{label}: {entry:?}");
-        assert_eq!(choices.settings(label), &entry.settings);
+        assert_eq!(choices.config(label), &entry.config);
     }
-    assert_eq!(choices.settings("dense1.forward"), &Settings::of(gpu()));
+    assert_eq!(choices.config("dense1.forward"), &KernelConfig::of(gpu()));
     let printed = table(&tuned);
     assert_eq!(printed.matches("chosen").count(), tuned.len(), "{printed}");
 
@@ -109,7 +109,7 @@ fn what_is_tuned_is_right_and_is_remembered() {
 fn without_time_the_best_guess_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let (choices, tuned, tried) = run(&mut cache(folder.path()), Effort::Within(Duration::ZERO));
-    assert_eq!((choices, tuned.len(), tried), (Settings::of(gpu()).into(), 0, 0));
+    assert_eq!((choices, tuned.len(), tried), (KernelConfig::of(gpu()).into(), 0, 0));
 }
 
 #[test]
@@ -144,7 +144,8 @@ fn equal_kernels_are_tried_once() {
     assert_eq!(tried, tuned.iter().map(|tuned| different(&compiled, &tuned.label)).sum::<usize>());
     // Some devices have no two candidates that differ in how far they split alone.
     let all = candidates(gpu());
-    let split_apart = |a: &Settings, b: &Settings| a != b && *a == Settings { busy_groups: a.busy_groups, ..*b };
+    let split_apart =
+        |a: &KernelConfig, b: &KernelConfig| a != b && *a == KernelConfig { busy_groups: a.busy_groups, ..*b };
     if all.iter().any(|a| all.iter().any(|b| split_apart(a, b))) {
         assert!(tried < tuned.len() * all.len(), "{tuned:?}");
     }
@@ -179,7 +180,7 @@ fn another_device_goes_on_and_takes_no_longer_than_it_may() {
     assert_eq!(tuner.gain_over(&tuner.choices().unwrap()), Some(0.0));
     let gain = tuner.gain_over(&begun_with).unwrap();
     let sum = |seconds: &dyn Fn(&Tuned) -> f64| tuner.tuned().iter().map(seconds).sum::<f64>();
-    let first = sum(&|tuned| tuned.entry.seconds_of(begun_with.settings(&tuned.label)).unwrap());
+    let first = sum(&|tuned| tuned.entry.seconds_of(begun_with.config(&tuned.label)).unwrap());
     let best = sum(&|tuned| tuned.entry.seconds.unwrap());
     assert!((gain - (1.0 - best / first)).abs() < 1e-9 && gain >= 0.0, "{gain}, from {first} to {best} s");
 }
@@ -214,8 +215,8 @@ fn a_wrong_candidate_is_refused() {
     pollster::block_on(async {
         let team = Arc::new(Team::new(None, Instructions::best()).unwrap());
         let trial = Trial::new(gpu(), &team, &compiled, pass).unwrap();
-        for settings in [plain(), mirrored()] {
-            let verdict = trial.run(&settings).await.unwrap();
+        for config in [plain(), mirrored()] {
+            let verdict = trial.run(&config).await.unwrap();
             assert!(matches!(verdict, Verdict::Right(seconds) if seconds > 0.0), "{verdict:?}");
         }
         // Each is a mistake that a driver or a kernel could make.
@@ -282,7 +283,7 @@ fn old_refusals_are_forgotten() {
         cache.save().unwrap();
         let kept = std::fs::read(cache.path().unwrap()).unwrap();
         for (key, entry) in Cache::entries_of(&kept).unwrap() {
-            let refused = entry.tried.iter().map(|(settings, _)| (*settings, "the CPU says 1".to_string())).collect();
+            let refused = entry.tried.iter().map(|(config, _)| (*config, "the CPU says 1".to_string())).collect();
             entries.insert(key, Entry { refused, tried: Vec::new(), seconds: None, ..entry });
         }
         std::fs::remove_file(cache.path().unwrap()).unwrap();
@@ -303,8 +304,8 @@ fn old_refusals_are_forgotten() {
 fn a_network_trains_alike_under_every_candidate() {
     let device = pollster::block_on(Device::open(&DeviceChoice::Adapter(common::adapter()))).unwrap();
     let network = Network::from_toml("small", NETWORK).unwrap();
-    let weights = |settings: &Settings| {
-        let mut machine = Machine::with_settings(&device, compiled(), settings).unwrap();
+    let weights = |config: &KernelConfig| {
+        let mut machine = Machine::with_config(&device, compiled(), config).unwrap();
         machine.write_weights(&network.initialize(1));
         let train = machine.compiled.tensors.train.unwrap();
         machine.write_bytes(train.images, &(0..64 * 14 * 14 * 8).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>());
@@ -313,13 +314,13 @@ fn a_network_trains_alike_under_every_candidate() {
         machine.run(Section::Train, &Step::epoch(64, 32, 0, 1, 0.01)).unwrap();
         pollster::block_on(machine.read_weights()).unwrap().values.concat()
     };
-    let expected = weights(&Settings { form: Form::Naive, ..plain() });
-    for settings in candidates(gpu()) {
-        let got = weights(&settings);
+    let expected = weights(&KernelConfig { form: KernelForm::Naive, ..plain() });
+    for config in candidates(gpu()) {
+        let got = weights(&config);
         let far = expected.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         // Two steps on weights of size 1: rounding differs, and nothing else.
-        assert!(far <= 1e-5 && got.iter().all(|w| w.is_finite()), "{settings}: {far}");
-        assert_eq!(got, weights(&settings), "{settings}: another run");
+        assert!(far <= 1e-5 && got.iter().all(|w| w.is_finite()), "{config}: {far}");
+        assert_eq!(got, weights(&config), "{config}: another run");
     }
 }
 
@@ -327,10 +328,10 @@ fn a_network_trains_alike_under_every_candidate() {
 fn choices_survive_a_file_and_nonsense_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tune.toml");
-    let mut choices = Choices::from(Settings::hardware());
-    choices.passes.insert("conv2.forward".into(), Settings::subgroup(16));
+    let mut choices = KernelChoices::from(KernelConfig::hardware());
+    choices.passes.insert("conv2.forward".into(), KernelConfig::subgroup(16));
     choices.save(&path).unwrap();
-    assert_eq!(Choices::read(&path).unwrap(), choices);
+    assert_eq!(KernelChoices::read(&path).unwrap(), choices);
     let text = std::fs::read_to_string(&path).unwrap();
     for (from, to, says) in [
         ("rows = 8", "rows = 7", "rows must be"),
@@ -340,10 +341,10 @@ fn choices_survive_a_file_and_nonsense_is_named() {
         ("columns4 = 8", "columns4 = 4", "subgroup tile"),
     ] {
         std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
-        let message = Choices::read(&path).unwrap_err().to_string();
+        let message = KernelChoices::read(&path).unwrap_err().to_string();
         assert!(message.contains(says) && message.contains("tune.toml"), "{from} -> {to}: {message}");
     }
-    let message = Choices::read(&folder.path().join("none.toml")).unwrap_err().to_string();
+    let message = KernelChoices::read(&folder.path().join("none.toml")).unwrap_err().to_string();
     assert!(message.contains("none.toml"), "{message}");
 }
 
@@ -351,8 +352,8 @@ fn choices_survive_a_file_and_nonsense_is_named() {
 fn choices_of_another_device_are_refused() {
     let device = pollster::block_on(Device::open(&DeviceChoice::Adapter(common::adapter()))).unwrap();
     let lanes = if gpu().lanes() == Some(8) { 16 } else { 8 };
-    let settings = Settings { tile: Tile::subgroup(lanes, 4, 1), ..Settings::subgroup(lanes) };
-    let Err(error) = device.with_choices(settings.into()) else { panic!("taken") };
+    let config = KernelConfig { tile: Tile::subgroup(lanes, 4, 1), ..KernelConfig::subgroup(lanes) };
+    let Err(error) = device.with_choices(config.into()) else { panic!("taken") };
     let message = error.to_string();
     assert!(message.contains(&format!("subgroups of {lanes} lanes")) && message.contains("tune again"), "{message}");
 }

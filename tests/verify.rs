@@ -9,7 +9,7 @@ use shadegrad::gpu::{Command as Dispatched, Recording};
 use shadegrad::known_bad::{Entry, KnownBad};
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::{CompileOptions, Network};
-use shadegrad::ops::{Choose, Form, Settings, drawn, edge_cases};
+use shadegrad::ops::{ChooseKernel, KernelConfig, KernelForm, drawn, edge_cases};
 use shadegrad::tune::{Cache, Effort, Tuner, candidates};
 use shadegrad::verify::{Extent, Launch, Options, Progress, Report, Row, verify};
 use std::collections::BTreeSet;
@@ -213,12 +213,12 @@ layers = [
 ]
 "#;
 
-fn launch(label: &str, settings: &Settings) -> Launch {
+fn launch(label: &str, config: &KernelConfig) -> Launch {
     let compiled = compiled();
     let pass = compiled.train.iter().find(|pass| pass.label == label).unwrap();
     let mut recording = Recording::new();
-    shadegrad::ops::record(&compiled.plan, pass, settings, &mut recording).unwrap();
-    Launch::of(settings, &recording)
+    shadegrad::ops::record(&compiled.plan, pass, config, &mut recording).unwrap();
+    Launch::of(config, &recording)
 }
 
 fn compiled() -> shadegrad::network::Compiled {
@@ -250,7 +250,7 @@ fn the_tuner_refuses_what_is_known_to_be_wrong() {
     };
     let guess = candidates(gpu())[0];
     let bad = launch("conv2.forward", &guess);
-    let takes = |settings: &Settings, label: &str| launch(label, settings) == launch(label, &guess);
+    let takes = |config: &KernelConfig, label: &str| launch(label, config) == launch(label, &guess);
     // Learned while it was thought to be right, or not yet tried: it is not chosen.
     tuned(Effort::Within(Duration::from_secs(600)));
     list(folder.path(), &bad.kernel, &bad.variant);
@@ -258,22 +258,22 @@ fn the_tuner_refuses_what_is_known_to_be_wrong() {
     for effort in [all, Effort::Full, Effort::Within(Duration::ZERO)] {
         let (choices, tuned) = tuned(effort);
         let conv2 = tuned.iter().find(|tuned| tuned.label == "conv2.forward").unwrap();
-        let refused = conv2.entry.refused.iter().find(|(settings, _)| *settings == guess).unwrap();
+        let refused = conv2.entry.refused.iter().find(|(config, _)| *config == guess).unwrap();
         assert_eq!(refused.1, "known to be wrong: a test says so");
-        assert!(!takes(choices.settings("conv2.forward"), "conv2.forward"), "{effort:?}");
-        assert!(conv2.entry.tried.iter().all(|(settings, _)| *settings != guess));
+        assert!(!takes(choices.config("conv2.forward"), "conv2.forward"), "{effort:?}");
+        assert!(conv2.entry.tried.iter().all(|(config, _)| *config != guess));
     }
     // A pass that is too small to be tuned, and is not in the list: the guess. In the list: something else.
     let (choices, _) = tuned(all);
-    assert_eq!(choices.settings("dense1.forward"), &guess);
+    assert_eq!(choices.config("dense1.forward"), &guess);
     let bad = launch("dense1.forward", &guess);
     list(folder.path(), &bad.kernel, &bad.variant);
     let (choices, _) = tuned(all);
-    assert!(!takes(choices.settings("dense1.forward"), "dense1.forward"));
+    assert!(!takes(choices.config("dense1.forward"), "dense1.forward"));
     // All variants: nothing but the naive kernel is left.
     list(folder.path(), &bad.kernel, "");
     let (choices, _) = tuned(all);
-    assert_eq!(choices.settings("dense1.forward").form, Form::Naive);
+    assert_eq!(choices.config("dense1.forward").form, KernelForm::Naive);
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn an_entry_that_passes_is_reported() {
 #[test]
 fn what_was_found_is_forgotten_when_it_passes() {
     let folder = tempfile::tempdir().unwrap();
-    let launch = launch("conv2.forward", &Settings::of(gpu()));
+    let launch = launch("conv2.forward", &KernelConfig::of(gpu()));
     let found = [Entry::found(gpu(), &launch, "y[0]: got 1".into())];
     let remember =
         |found: &[Entry], cleared: &[Launch]| KnownBad::remember(folder.path(), gpu(), found, cleared).unwrap();

@@ -2,7 +2,7 @@
 
 use shadegrad::gpu::{AdapterChoice, Gpu, Memory, Program, Recording};
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::ops::{Settings, Step};
+use shadegrad::ops::{KernelConfig, Step};
 use shadegrad::plan::Element;
 use std::time::{Duration, Instant};
 
@@ -28,8 +28,8 @@ pub fn gpu() -> Gpu {
 }
 
 /// What the device is given without being asked.
-pub fn settings(gpu: &Gpu) -> Settings {
-    Settings::of(gpu)
+pub fn config(gpu: &Gpu) -> KernelConfig {
+    KernelConfig::of(gpu)
 }
 
 /// A training step with momentum, on a data set of 1,000 images.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::Settings;
+use crate::ops::KernelConfig;
 use crate::train::{Best, EpochSums, Lowest};
 use std::fs;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ fn made(step: usize) -> Checkpoint {
         options: TrainOptions { learning_rate: 0.1 + 0.2, seed: u64::MAX, ..TrainOptions::default() },
         data: "a checksum".into(),
         device: "a device".into(),
-        choices: Some(Settings::software().into()),
+        choices: Some(KernelConfig::software().into()),
         state: State {
             weights: network.initialize(1),
             optimizer_states: vec![(OptimizerState::Velocity, velocity)],

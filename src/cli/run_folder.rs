@@ -12,7 +12,7 @@ use shadegrad::lock::Lock;
 use shadegrad::network::{Network, Weights};
 use shadegrad::text::toml_problem;
 use shadegrad::train::{EpochReport, Progress, metrics};
-use shadegrad::tune::Choices;
+use shadegrad::tune::KernelChoices;
 use shadegrad::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -132,7 +132,7 @@ impl RunFolder {
     }
 
     /// `tune.toml`: which kernels the run was done with.
-    pub fn write_choices(&self, choices: &Choices) -> Result<()> {
+    pub fn write_choices(&self, choices: &KernelChoices) -> Result<()> {
         let path = self.path.join(TUNE_FILE);
         let text = toml::to_string(choices).map_err(|error| Error::file(&path, error.to_string()))?;
         replace_own_file(&path, |file| file.write_all(text.as_bytes()))

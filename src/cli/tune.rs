@@ -8,7 +8,7 @@ use shadegrad::files::{Links, check_own_file, check_place};
 use shadegrad::gpu::Gpu;
 use shadegrad::machine::Device;
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::tune::{self, Cache, Choices, Effort, Progress, Tuner};
+use shadegrad::tune::{self, Cache, Effort, KernelChoices, Progress, Tuner};
 use shadegrad::{Error, Result};
 use std::fmt;
 use std::io::IsTerminal;
@@ -108,7 +108,7 @@ impl TuneOption {
                 let of_run = path.is_dir().then(|| path.join(super::run_folder::TUNE_FILE));
                 of_run.as_deref().map_or(Ok(()), |file| check_own_file(file, Links::Follow))?;
                 let path = of_run.as_ref().unwrap_or(path);
-                return Ok((device.with_choices(Choices::read(path)?)?, None));
+                return Ok((device.with_choices(KernelChoices::read(path)?)?, None));
             }
         };
         let Some(gpu) = device.gpu() else { return Ok((device.clone(), None)) };
@@ -162,14 +162,14 @@ pub struct Rest<'a> {
     tuner: Tuner<'a>,
     cache: Cache,
     /// Those of this run.
-    choices: Choices,
+    choices: KernelChoices,
     trained: Duration,
     spent: Duration,
     is_over: bool,
 }
 
 impl<'a> Rest<'a> {
-    fn new(gpu: &'a Gpu, tuner: Tuner<'a>, cache: Cache, choices: Choices) -> Rest<'a> {
+    fn new(gpu: &'a Gpu, tuner: Tuner<'a>, cache: Cache, choices: KernelChoices) -> Rest<'a> {
         Rest { gpu, tuner, cache, choices, trained: Duration::ZERO, spent: Duration::ZERO, is_over: false }
     }
 
@@ -237,8 +237,8 @@ impl Reporter {
             }
         }
         if let Some(bar) = &self.bar {
-            let Progress { candidate, candidates, label, settings } = progress;
-            bar.set_message(format!("tuning {candidate}/{candidates}  {label}  {settings}"));
+            let Progress { candidate, candidates, label, config } = progress;
+            bar.set_message(format!("tuning {candidate}/{candidates}  {label}  {config}"));
             bar.tick();
         }
     }

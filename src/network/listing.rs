@@ -7,7 +7,7 @@
 use super::compile::Compiled;
 use crate::error::Result;
 use crate::gpu::{Command, Dispatch, Mirrors, Operand, Recording};
-use crate::ops::{Choose, record};
+use crate::ops::{ChooseKernel, record};
 use crate::plan::{Pass, Plan, Tensor, TensorId};
 use crate::storage::{Region, StorageId};
 use crate::table::{
@@ -19,8 +19,8 @@ use std::ops::RangeInclusive;
 
 impl Compiled {
     /// The dispatches of a section, and the storages and textures that they use.
-    pub fn listing(&self, passes: &[Pass], settings: &impl Choose) -> Result<String> {
-        let section = Section::new(&self.plan, passes, settings)?;
+    pub fn listing(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<String> {
+        let section = Section::new(&self.plan, passes, config)?;
         let mirrors = Mirrors::new(&[&section.recording]);
         let mut text = section.dispatches();
         text.push('\n');
@@ -45,12 +45,12 @@ struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn new(plan: &'a Plan, passes: &'a [Pass], settings: &impl Choose) -> Result<Section<'a>> {
+    fn new(plan: &'a Plan, passes: &'a [Pass], config: &impl ChooseKernel) -> Result<Section<'a>> {
         let mut recording = Recording::new();
         let mut places = Vec::new();
         let mut number = 1;
         for pass in passes {
-            record(plan, pass, settings.settings(&pass.label), &mut recording)?;
+            record(plan, pass, config.config(&pass.label), &mut recording)?;
             for command in &recording.commands[places.len()..] {
                 places.push((pass, number));
                 number += usize::from(matches!(command, Command::Dispatch(_)));

@@ -32,13 +32,13 @@ pub(crate) fn write<T: Serialize>(settings: &T) -> Table {
 pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut found: &'static [&'static str] = &[];
     // Always an error: the answer is in the question.
-    let _ = T::deserialize(Asked(&mut found));
+    let _ = T::deserialize(FieldNames(&mut found));
     found
 }
 
-struct Asked<'a>(&'a mut &'static [&'static str]);
+struct FieldNames<'a>(&'a mut &'static [&'static str]);
 
-impl<'de> Deserializer<'de> for Asked<'_> {
+impl<'de> Deserializer<'de> for FieldNames<'_> {
     type Error = serde::de::value::Error;
     fn deserialize_struct<V: Visitor<'de>>(
         self,

@@ -18,7 +18,7 @@
 //! at a time (0.9), the taps as three statements on one sum (0.65: every intermediate is spilled). Dense products have no
 //! windows to share; 4x32 is as fast for them as 8x32, and compiles in half the time.
 
-use super::{Activation, Form, Recorder, Tile, operand};
+use super::{Activation, KernelForm, Recorder, Tile, operand};
 use crate::gpu::{KernelSpec, Operand};
 use crate::wgsl;
 use std::ops::RangeInclusive;
@@ -141,35 +141,39 @@ impl From<Activation> for Epilogue {
 
 impl Product {
     pub(super) fn record(self, to: &mut Recorder<'_>) {
-        let (form, tile) = (to.settings.form, to.settings.tile);
+        let (form, tile) = (to.config.form, to.config.tile);
         match (form, self.slide) {
-            (Form::Sliding, Some(slide)) if slide.fits(self.k) => match slide.places {
+            (KernelForm::Sliding, Some(slide)) if slide.fits(self.k) => match slide.places {
                 Places::Rows => self.sliding_rows(slide, to),
                 Places::Terms => self.sliding_terms(slide, to),
             },
-            (Form::Sliding, _) => self.tiled(Form::Subgroup, Tile::subgroup(tile.down, 4, 1), to),
-            (Form::Subgroup, _) => self.tiled(form, tile, to),
-            (Form::Staged, _) => self.tiled(form, tile.fitted(self.n / 4, MOST_STAGED_ROWS), to),
-            (Form::Register | Form::Naive, _) => self.tiled(Form::Register, tile.fitted(self.n / 4, usize::MAX), to),
+            (KernelForm::Sliding, _) => self.tiled(KernelForm::Subgroup, Tile::subgroup(tile.down, 4, 1), to),
+            (KernelForm::Subgroup, _) => self.tiled(form, tile, to),
+            (KernelForm::Staged, _) => self.tiled(form, tile.fitted(self.n / 4, MOST_STAGED_ROWS), to),
+            (KernelForm::Register | KernelForm::Naive, _) => {
+                self.tiled(KernelForm::Register, tile.fitted(self.n / 4, usize::MAX), to)
+            }
         }
     }
 
     /// Tiles of any rows by any columns.
-    fn tiled(&self, form: Form, tile: Tile, to: &mut Recorder<'_>) {
+    fn tiled(&self, form: KernelForm, tile: Tile, to: &mut Recorder<'_>) {
         let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
         let down = self.m.div_ceil(tile.rows * tile.down);
-        let depth = if form == Form::Staged { stage_depth(tile) } else { 4 };
-        let (split, chunk) = self.split(self.k, across * down, to.settings.busy_groups, depth);
+        let depth = if form == KernelForm::Staged { stage_depth(tile) } else { 4 };
+        let (split, chunk) = self.split(self.k, across * down, to.config.busy_groups, depth);
         let kernel = self.map.clone().set("TILE_ROWS", tile.rows).set("CHUNK", chunk);
         let kernel = kernel.set_all([("K", self.k), ("SPLIT", split), ("TILES_DOWN", down)]);
         let workgroup = [("TILE_COLUMNS4", tile.columns4), ("ACROSS", tile.across), ("DOWN", tile.down)];
         let kernel = match form {
-            Form::Staged => kernel.with([wgsl!("shared/matrix_staged.wgsl")]).set("DEPTH", depth).set_all(workgroup),
-            Form::Subgroup => kernel
+            KernelForm::Staged => {
+                kernel.with([wgsl!("shared/matrix_staged.wgsl")]).set("DEPTH", depth).set_all(workgroup)
+            }
+            KernelForm::Subgroup => kernel
                 .with([wgsl!("shared/matrix_subgroup.wgsl"), wgsl!("shared/left_rows.wgsl")])
                 .with([wgsl!("shared/right_lanes.wgsl")])
                 .set_all([("LANES", tile.down), ("BROAD4", 8), ("TILE_COLUMNS32", tile.columns4 / 8)]),
-            Form::Register | Form::Sliding | Form::Naive => {
+            KernelForm::Register | KernelForm::Sliding | KernelForm::Naive => {
                 kernel.with([wgsl!("shared/matrix_register.wgsl"), wgsl!("shared/left_rows.wgsl")]).set_all(workgroup)
             }
         };
@@ -178,7 +182,7 @@ impl Product {
 
     /// Neighbouring places are rows of a tile.
     fn sliding_rows(&self, slide: Slide, to: &mut Recorder<'_>) {
-        let tile = to.settings.tile;
+        let tile = to.config.tile;
         // As many tiles in a run as their rows demand, and no more rows than they need.
         let tiles = slide.run.div_ceil(tile.rows);
         let rows = slide.run.div_ceil(tiles);
@@ -191,11 +195,11 @@ impl Product {
 
     /// Neighbouring places are terms of a sum, taken in fours.
     fn sliding_terms(&self, slide: Slide, to: &mut Recorder<'_>) {
-        let tile = to.settings.tile;
+        let tile = to.config.tile;
         let across = (self.n / 4).div_ceil(tile.columns4);
         let down = (self.m / (4 * slide.taps)).div_ceil(tile.down);
         let fours = self.k / slide.run * slide.run.div_ceil(4);
-        let (split, chunk) = self.split(4 * fours, across * down, to.settings.busy_groups, 4);
+        let (split, chunk) = self.split(4 * fours, across * down, to.config.busy_groups, 4);
         let kernel = self.map.clone().with([wgsl!("shared/matrix_sliding_sum.wgsl")]).set("K", self.k);
         let kernel = slide.lanes(kernel, tile).set_all([("SPLIT", split), ("CHUNK", chunk / 4), ("TILES_DOWN", down)]);
         self.dispatch(kernel, [down, across], split, to);

@@ -30,7 +30,7 @@ mod tape;
 pub use activation::Activation;
 pub(crate) use config::LARGEST as LARGEST_SETTING;
 pub use layer::{Flow, Layer, LayerKind, OPS, Parameter, Site, Start};
-pub use record::{Choose, Form, OperandSource, Recorder, Settings, Tile, record};
+pub use record::{ChooseKernel, KernelConfig, KernelForm, OperandSource, Recorder, Tile, record};
 pub use tape::Tape;
 
 use crate::error::Result;

@@ -34,7 +34,7 @@ fn append(
     to: &Recorder<'_>,
 ) -> KernelSpec {
     let region = to.region(name);
-    let (operand, file) = match to.settings.operands {
+    let (operand, file) = match to.config.operands {
         OperandSource::Buffer => (Operand::Buffer(region), buffer),
         OperandSource::Texture => (Operand::Mirror(region), texture),
     };
@@ -54,7 +54,7 @@ pub(super) fn gradient(clipped: bool, kernel: KernelSpec, reads: &mut Reads, to:
 /// Appends the file that says what the kernel loads and stores at once, and says how many floats that is. They divide
 /// `len`, or are four.
 pub(super) fn packs(kernel: KernelSpec, len: usize, to: &Recorder<'_>) -> (KernelSpec, usize) {
-    if to.settings.wide && len.is_multiple_of(8) {
+    if to.config.wide && len.is_multiple_of(8) {
         (kernel.with([wgsl!("shared/pack_wide.wgsl")]), 8)
     } else {
         (kernel.with([wgsl!("shared/pack.wgsl")]), 4)

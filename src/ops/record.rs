@@ -10,7 +10,7 @@ use std::fmt;
 /// Which kernels are taken where there is a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum KernelForm {
     /// One output an invocation, as the formula reads.
     Naive,
     /// A tile of outputs in the registers of each invocation.
@@ -19,7 +19,7 @@ pub enum Form {
     /// [`Tile`] of [`Tile::subgroup`].
     Subgroup,
     /// The same in small tiles, and what neighbouring places of a convolution read is loaded once for all of them, where
-    /// its stride is 1. Every other product is computed as with [`Form::Subgroup`]. Wants a [`Tile`] of [`Tile::sliding`].
+    /// its stride is 1. Every other product is computed as with [`KernelForm::Subgroup`]. Wants a [`Tile`] of [`Tile::sliding`].
     Sliding,
     /// A workgroup brings parts of both operands into its memory and multiplies from there: for GPUs.
     Staged,
@@ -50,12 +50,12 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Of [`Form::Subgroup`]: one subgroup of `lanes` (8 or 16), each with `rows` rows of `columns32 * 32` columns.
+    /// Of [`KernelForm::Subgroup`]: one subgroup of `lanes` (8 or 16), each with `rows` rows of `columns32 * 32` columns.
     pub const fn subgroup(lanes: usize, rows: usize, columns32: usize) -> Tile {
         Tile { rows, columns4: 8 * columns32, across: 1, down: lanes }
     }
 
-    /// Of [`Form::Sliding`]: one subgroup of `lanes` (8 or 16), each with at most `rows` neighbouring places of `columns4`
+    /// Of [`KernelForm::Sliding`]: one subgroup of `lanes` (8 or 16), each with at most `rows` neighbouring places of `columns4`
     /// (1, 2, 4 or 8) vec4 of columns.
     pub const fn sliding(lanes: usize, rows: usize, columns4: usize) -> Tile {
         Tile { rows, columns4, across: 1, down: lanes }
@@ -77,9 +77,9 @@ impl Tile {
 /// How a pass is recorded: what the tuner ([`crate::tune`]) chooses for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub struct KernelConfig {
     /// Kernels.
-    pub form: Form,
+    pub form: KernelForm,
     /// Operands of matrix passes.
     pub operands: OperandSource,
     /// Whether passes that are bound by memory load and store 64-bit words, two floats in each. The device must have
@@ -99,22 +99,22 @@ fn most_groups() -> u32 {
     MAX_GROUPS
 }
 
-impl Settings {
+impl KernelConfig {
     /// The best guess for a device.
     pub fn of(gpu: &Gpu) -> Self {
-        let settings = match gpu.lanes() {
-            _ if !gpu.is_software() => return Settings::hardware(),
-            Some(lanes @ (8 | 16)) => Settings::sliding(lanes),
-            _ => Settings::software(),
+        let config = match gpu.lanes() {
+            _ if !gpu.is_software() => return KernelConfig::hardware(),
+            Some(lanes @ (8 | 16)) => KernelConfig::sliding(lanes),
+            _ => KernelConfig::software(),
         };
         // With 16 lanes lavapipe takes four times as long for 64-bit words as for 32-bit ones.
-        Settings { wide: gpu.has_64_bit() && gpu.lanes() != Some(16), ..settings }
+        KernelConfig { wide: gpu.has_64_bit() && gpu.lanes() != Some(16), ..config }
     }
 
     /// For drivers that compute on the CPU (measured on lavapipe).
     pub fn software() -> Self {
-        Settings {
-            form: Form::Register,
+        KernelConfig {
+            form: KernelForm::Register,
             operands: OperandSource::Texture,
             wide: false,
             tile: Tile { rows: 12, columns4: 4, across: 8, down: 1 },
@@ -125,18 +125,18 @@ impl Settings {
 
     /// For those of them whose subgroups have 8 or 16 lanes.
     pub fn subgroup(lanes: usize) -> Self {
-        Settings { form: Form::Subgroup, tile: Tile::subgroup(lanes, 8, 1), ..Settings::software() }
+        KernelConfig { form: KernelForm::Subgroup, tile: Tile::subgroup(lanes, 8, 1), ..KernelConfig::software() }
     }
 
     /// For the same drivers; convolutions in small tiles.
     pub fn sliding(lanes: usize) -> Self {
-        Settings { form: Form::Sliding, tile: Tile::sliding(lanes, 8, lanes / 4), ..Settings::software() }
+        KernelConfig { form: KernelForm::Sliding, tile: Tile::sliding(lanes, 8, lanes / 4), ..KernelConfig::software() }
     }
 
     /// For GPUs.
     pub fn hardware() -> Self {
-        Settings {
-            form: Form::Staged,
+        KernelConfig {
+            form: KernelForm::Staged,
             operands: OperandSource::Buffer,
             wide: false,
             tile: Tile { rows: 8, columns4: 2, across: 8, down: 16 },
@@ -146,7 +146,7 @@ impl Settings {
     }
 }
 
-impl Settings {
+impl KernelConfig {
     /// Whether the kernels can be made at all.
     pub fn validate(&self) -> Result<(), String> {
         let Tile { rows, columns4, across, down } = self.tile;
@@ -157,16 +157,16 @@ impl Settings {
         expect((1..=256).contains(&invocations), "across * down must be from 1 to 256")?;
         expect((1..=65_536).contains(&self.busy_groups), "busy_groups must be from 1 to 65536")?;
         match self.form {
-            Form::Subgroup => {
+            KernelForm::Subgroup => {
                 expect(across == 1 && [8, 16].contains(&down), "a subgroup tile is 1 across and 8 or 16 down")?;
                 expect(columns4.is_multiple_of(8), "columns4 of a subgroup tile must be 8 or 16")
             }
-            Form::Sliding => {
+            KernelForm::Sliding => {
                 expect(across == 1 && [8, 16].contains(&down), "a sliding tile is 1 across and 8 or 16 down")?;
                 expect([1, 2, 4, 8].contains(&columns4), "columns4 of a sliding tile must be 1, 2, 4 or 8")
             }
-            Form::Staged => expect(rows * down <= 512 && columns4 * across <= 64, "the staged tile is too large"),
-            Form::Naive | Form::Register => Ok(()),
+            KernelForm::Staged => expect(rows * down <= 512 && columns4 * across <= 64, "the staged tile is too large"),
+            KernelForm::Naive | KernelForm::Register => Ok(()),
         }
     }
 
@@ -177,7 +177,7 @@ impl Settings {
             return Err(format!("made for 64-bit integers, and {} has none", gpu.info.name));
         }
         let (wanted, lanes) = (self.tile.down, gpu.lanes());
-        if matches!(self.form, Form::Subgroup | Form::Sliding) && lanes != Some(wanted) {
+        if matches!(self.form, KernelForm::Subgroup | KernelForm::Sliding) && lanes != Some(wanted) {
             let has = lanes.map_or("none of a fixed size".to_string(), |lanes| format!("{lanes}"));
             return Err(format!("made for subgroups of {wanted} lanes, and {} has {has}", gpu.info.name));
         }
@@ -186,28 +186,28 @@ impl Settings {
 }
 
 /// Where the settings of a pass come from.
-pub trait Choose {
+pub trait ChooseKernel {
     /// Those of the pass of this label.
-    fn settings(&self, label: &str) -> &Settings;
+    fn config(&self, label: &str) -> &KernelConfig;
 }
 
-impl Choose for Settings {
+impl ChooseKernel for KernelConfig {
     /// One for all.
-    fn settings(&self, _label: &str) -> &Settings {
+    fn config(&self, _label: &str) -> &KernelConfig {
         self
     }
 }
 
-impl fmt::Display for Settings {
+impl fmt::Display for KernelConfig {
     /// `subgroup 64x32 (8x32 each), texture`: the tile of a workgroup and of an invocation, rows by columns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tile { rows, columns4, across, down } = self.tile;
         let form = match self.form {
-            Form::Naive => return write!(f, "naive"),
-            Form::Register => "register",
-            Form::Subgroup => "subgroup",
-            Form::Sliding => "sliding",
-            Form::Staged => "staged",
+            KernelForm::Naive => return write!(f, "naive"),
+            KernelForm::Register => "register",
+            KernelForm::Subgroup => "subgroup",
+            KernelForm::Sliding => "sliding",
+            KernelForm::Staged => "staged",
         };
         let operands = match self.operands {
             OperandSource::Buffer => "buffer",
@@ -236,7 +236,7 @@ pub(super) fn check_turns(turns: usize, what: &str) -> Result<()> {
 /// Records the dispatches of one pass.
 pub struct Recorder<'a> {
     /// The choices in force.
-    pub settings: &'a Settings,
+    pub config: &'a KernelConfig,
     recording: &'a mut Recording,
     label: &'a str,
     tensors: Vec<(&'static str, Region)>,
@@ -246,12 +246,12 @@ pub struct Recorder<'a> {
 }
 
 /// Appends the dispatches of a pass.
-pub fn record(plan: &Plan, pass: &Pass, settings: &Settings, recording: &mut Recording) -> Result<()> {
+pub fn record(plan: &Plan, pass: &Pass, config: &KernelConfig, recording: &mut Recording) -> Result<()> {
     let regions = |ids: &[crate::plan::TensorId]| ids.iter().map(|id| plan.get(*id).region).collect::<Vec<_>>();
     let names = pass.op.inputs().into_iter().chain(pass.op.outputs()).map(|(name, _)| name);
     let tensors = names.zip(regions(&pass.inputs).into_iter().chain(regions(&pass.outputs))).collect();
     let (flops, touched) = (pass.op.flops(), pass.op.touched());
-    pass.op.record(&mut Recorder { settings, recording, label: &pass.label, tensors, flops, touched })
+    pass.op.record(&mut Recorder { config, recording, label: &pass.label, tensors, flops, touched })
 }
 
 impl Recorder<'_> {
@@ -272,7 +272,7 @@ impl Recorder<'_> {
     pub fn part<T>(&mut self, part: &str, record: impl FnOnce(&mut Recorder<'_>) -> T) -> T {
         let label = format!("{}.{part}", self.label);
         record(&mut Recorder {
-            settings: self.settings,
+            config: self.config,
             recording: self.recording,
             label: &label,
             tensors: self.tensors.clone(),
@@ -330,7 +330,7 @@ impl Recorder<'_> {
         reads: Vec<(&'static str, Operand)>,
         writes: Vec<(&'static str, Operand)>,
     ) {
-        let groups = fold(groups, self.settings.max_groups);
+        let groups = fold(groups, self.config.max_groups);
         let label = if part.is_empty() { self.label.to_string() } else { format!("{}.{part}", self.label) };
         let kernel = kernel.set("GROUPS_X", groups[0]);
         let cost = self.cost(&reads, &writes);

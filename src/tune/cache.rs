@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::kept::{self, Kept};
 use crate::known_bad::KnownBad;
-use crate::ops::Settings;
+use crate::ops::KernelConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Version of what says whether a candidate is right: the reference, and the comparison with it. It is part of the name of
 /// the cache's file, so that what an earlier judge has refused is tried again.
-const JUDGE: u32 = 2;
+const JUDGE: u32 = 3;
 
 /// A gain of less than three in a hundred is noise.
 const NOISE: f64 = 0.97;
@@ -25,55 +25,55 @@ pub struct Entry {
     /// Where it was met first.
     pub label: String,
     /// The best.
-    pub settings: Settings,
+    pub config: KernelConfig,
     /// Seconds a pass with it; none if nothing that was tried is right.
     pub seconds: Option<f64>,
     /// Everything that was tried: its seconds.
-    pub tried: Vec<(Settings, f64)>,
+    pub tried: Vec<(KernelConfig, f64)>,
     /// What was refused, and why.
-    pub refused: Vec<(Settings, String)>,
+    pub refused: Vec<(KernelConfig, String)>,
 }
 
 impl Entry {
     /// Nothing but a guess.
-    pub fn new(label: &str, guess: Settings) -> Entry {
-        Entry { label: label.to_string(), settings: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
+    pub fn new(label: &str, guess: KernelConfig) -> Entry {
+        Entry { label: label.to_string(), config: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
     }
 
     fn is_sound(&self) -> bool {
-        self.settings.validate().is_ok()
+        self.config.validate().is_ok()
     }
 
     /// The fastest that is right, if anything is.
-    pub fn best(&self) -> Option<Settings> {
-        self.seconds.map(|_| self.settings)
+    pub fn best(&self) -> Option<KernelConfig> {
+        self.seconds.map(|_| self.config)
     }
 
     /// What was measured of some settings, in seconds a pass.
-    pub fn seconds_of(&self, settings: &Settings) -> Option<f64> {
-        self.tried.iter().find(|(known, _)| known == settings).map(|(_, seconds)| *seconds)
+    pub fn seconds_of(&self, config: &KernelConfig) -> Option<f64> {
+        self.tried.iter().find(|(known, _)| known == config).map(|(_, seconds)| *seconds)
     }
 
     /// Whether it has been tried.
-    pub fn knows(&self, settings: &Settings) -> bool {
+    pub fn knows(&self, config: &KernelConfig) -> bool {
         let tried = self.tried.iter().map(|(known, _)| known);
-        tried.chain(self.refused.iter().map(|(known, _)| known)).any(|known| known == settings)
+        tried.chain(self.refused.iter().map(|(known, _)| known)).any(|known| known == config)
     }
 
     /// Adds what came of a candidate; the least of its times counts. The fastest is chosen, but the first that was tried
     /// stays unless another is clearly faster.
-    pub fn add(&mut self, settings: Settings, verdict: Verdict) {
+    pub fn add(&mut self, config: KernelConfig, verdict: Verdict) {
         match verdict {
             Verdict::Wrong(why) => {
                 // It may have been right once: another verification knows better.
-                self.tried.retain(|(known, _)| *known != settings);
-                if !self.refused.iter().any(|(known, _)| *known == settings) {
-                    self.refused.push((settings, why));
+                self.tried.retain(|(known, _)| *known != config);
+                if !self.refused.iter().any(|(known, _)| *known == config) {
+                    self.refused.push((config, why));
                 }
             }
-            Verdict::Right(seconds) => match self.tried.iter_mut().find(|(known, _)| *known == settings) {
+            Verdict::Right(seconds) => match self.tried.iter_mut().find(|(known, _)| *known == config) {
                 Some((_, least)) => *least = least.min(seconds),
-                None => self.tried.push((settings, seconds)),
+                None => self.tried.push((config, seconds)),
             },
         }
         let Some(first) = self.tried.first() else {
@@ -84,7 +84,7 @@ impl Entry {
             let needed = if best == first { NOISE } else { 1.0 };
             if other.1 < needed * best.1 { other } else { best }
         });
-        (self.settings, self.seconds) = (best.0, Some(best.1));
+        (self.config, self.seconds) = (best.0, Some(best.1));
     }
 }
 
@@ -154,24 +154,24 @@ mod tests {
 
     #[test]
     fn the_fastest_right_candidate_wins() {
-        let guess = Settings::software();
-        let other = Settings { tile: Tile { rows: 8, ..guess.tile }, ..guess };
+        let guess = KernelConfig::software();
+        let other = KernelConfig { tile: Tile { rows: 8, ..guess.tile }, ..guess };
         let mut entry = Entry::new("conv1.forward", guess);
         entry.add(guess, Verdict::Right(2.0));
         entry.add(other, Verdict::Right(1.99));
-        assert_eq!((entry.settings, entry.seconds), (guess, Some(2.0)), "two per mille are noise");
+        assert_eq!((entry.config, entry.seconds), (guess, Some(2.0)), "two per mille are noise");
         entry.add(other, Verdict::Wrong("no".into()));
-        assert_eq!(entry.settings, guess);
+        assert_eq!(entry.config, guess);
         entry.add(other, Verdict::Right(1.0));
-        assert_eq!((entry.settings, entry.seconds), (other, Some(1.0)));
+        assert_eq!((entry.config, entry.seconds), (other, Some(1.0)));
         assert_eq!((entry.tried.len(), entry.refused.len()), (2, 1));
         assert_eq!((entry.best(), entry.seconds_of(&guess)), (Some(other), Some(2.0)));
     }
 
     #[test]
     fn what_turns_out_wrong_is_chosen_no_more() {
-        let guess = Settings::software();
-        let other = Settings { tile: Tile { rows: 8, ..guess.tile }, ..guess };
+        let guess = KernelConfig::software();
+        let other = KernelConfig { tile: Tile { rows: 8, ..guess.tile }, ..guess };
         let mut entry = Entry::new("conv1.forward", guess);
         entry.add(guess, Verdict::Right(2.0));
         entry.add(other, Verdict::Right(1.0));
@@ -186,7 +186,7 @@ mod tests {
     fn an_entry_that_cannot_be_run_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tune.json");
-        let entry = Entry::new("conv1.forward", Settings::software());
+        let entry = Entry::new("conv1.forward", KernelConfig::software());
         let mut cache = Cache::open_file(Some(path.clone()));
         cache.insert("a".into(), entry.clone());
         cache.save().unwrap();

@@ -1,10 +1,10 @@
 //! Which kernels are fastest here: a handful of candidates for each matrix pass, tried on the device itself.
 //!
-//! A candidate ([`Settings`]: form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
+//! A candidate ([`KernelConfig`]: form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
 //! order, and must give the right bits before its time counts: those of the CPU engine, or where the two differ those of
 //! the reference, which then says which of them is wrong. One that is known to be wrong here
 //! ([`KnownBad`]) is not even tried. What was found is kept in the user's cache folder ([`Cache`]) by adapter, driver,
-//! shape and shader text; the choices of a run are a small file ([`Choices`]) that another run can be pinned to: other
+//! shape and shader text; the choices of a run are a small file ([`KernelChoices`]) that another run can be pinned to: other
 //! tiles add in another order, so equal bits need equal choices.
 //!
 //! For the same reason a run keeps the kernels that it began with. A [`Tuner`] can go on between its epochs, on a device of
@@ -24,7 +24,7 @@ use crate::files::{read_text, replace_file};
 use crate::gpu::{Gpu, Recording};
 use crate::known_bad::KnownBad;
 use crate::network::Compiled;
-use crate::ops::{self, Choose, Form, OperandSource, Settings, Tile};
+use crate::ops::{self, ChooseKernel, KernelConfig, KernelForm, OperandSource, Tile};
 use crate::plan::Pass;
 use crate::table::{Align, Table};
 use crate::text::toml_problem;
@@ -43,45 +43,45 @@ const LEAST_FLOPS: u64 = 10_000_000;
 /// The settings of each pass, by its label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Choices {
+pub struct KernelChoices {
     /// Of passes that are not listed.
-    pub others: Settings,
+    pub others: KernelConfig,
     /// Of these.
     #[serde(default)]
-    pub passes: BTreeMap<String, Settings>,
+    pub passes: BTreeMap<String, KernelConfig>,
 }
 
-impl From<Settings> for Choices {
-    fn from(others: Settings) -> Self {
-        Choices { others, passes: BTreeMap::new() }
+impl From<KernelConfig> for KernelChoices {
+    fn from(others: KernelConfig) -> Self {
+        KernelChoices { others, passes: BTreeMap::new() }
     }
 }
 
-impl Choose for Choices {
-    fn settings(&self, label: &str) -> &Settings {
+impl ChooseKernel for KernelChoices {
+    fn config(&self, label: &str) -> &KernelConfig {
         self.passes.get(label).unwrap_or(&self.others)
     }
 }
 
-impl Choices {
+impl KernelChoices {
     /// Reads the `tune.toml` of a run, or another file like it.
-    pub fn read(path: &Path) -> Result<Choices> {
+    pub fn read(path: &Path) -> Result<KernelChoices> {
         let text = read_text(path)?;
-        Choices::from_toml(&text).map_err(|problem| Error::file(path, problem))
+        KernelChoices::from_toml(&text).map_err(|problem| Error::file(path, problem))
     }
 
     /// The same from a file's text.
-    pub fn from_toml(text: &str) -> Result<Choices, String> {
-        let choices: Choices = toml::from_str(text).map_err(|error| toml_problem(&error))?;
-        for (label, settings) in choices.all() {
-            settings.validate().map_err(|problem| format!("{label}: {problem}"))?;
+    pub fn from_toml(text: &str) -> Result<KernelChoices, String> {
+        let choices: KernelChoices = toml::from_str(text).map_err(|error| toml_problem(&error))?;
+        for (label, config) in choices.all() {
+            config.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         Ok(choices)
     }
 
     /// Each, with the label that it stands under.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &Settings)> {
-        let passes = self.passes.iter().map(|(label, settings)| (label.as_str(), settings));
+    pub fn all(&self) -> impl Iterator<Item = (&str, &KernelConfig)> {
+        let passes = self.passes.iter().map(|(label, config)| (label.as_str(), config));
         passes.chain([("others", &self.others)])
     }
 
@@ -112,7 +112,7 @@ pub struct Progress<'a> {
     /// The pass.
     pub label: &'a str,
     /// What is tried.
-    pub settings: &'a Settings,
+    pub config: &'a KernelConfig,
 }
 
 /// What is known of a pass after tuning.
@@ -129,47 +129,47 @@ pub struct Tuned {
 }
 
 /// The best guess first, then what is worth trying on a device of this kind.
-pub fn candidates(gpu: &Gpu) -> Vec<Settings> {
-    candidates_from(Settings::of(gpu))
+pub fn candidates(gpu: &Gpu) -> Vec<KernelConfig> {
+    candidates_from(KernelConfig::of(gpu))
 }
 
 /// The same for any device for which these are the best guess.
-pub fn candidates_from(seed: Settings) -> Vec<Settings> {
-    let others: Vec<Settings> = match seed.form {
-        Form::Subgroup | Form::Sliding => {
+pub fn candidates_from(seed: KernelConfig) -> Vec<KernelConfig> {
+    let others: Vec<KernelConfig> = match seed.form {
+        KernelForm::Subgroup | KernelForm::Sliding => {
             let lanes = seed.tile.down;
             let subgroup = |rows, columns32, busy_groups| {
                 let tile = Tile::subgroup(lanes, rows, columns32);
-                Settings { form: Form::Subgroup, tile, busy_groups, ..seed }
+                KernelConfig { form: KernelForm::Subgroup, tile, busy_groups, ..seed }
             };
             vec![
-                Settings { tile: Tile::sliding(lanes, 16, lanes / 4), ..seed },
-                Settings { tile: Tile::sliding(lanes, 8, lanes / 2), ..seed },
+                KernelConfig { tile: Tile::sliding(lanes, 16, lanes / 4), ..seed },
+                KernelConfig { tile: Tile::sliding(lanes, 8, lanes / 2), ..seed },
                 subgroup(8, 1, 64),
                 subgroup(4, 2, 64),
                 subgroup(4, 2, 16),
                 subgroup(8, 1, 16),
             ]
         }
-        Form::Register | Form::Naive => {
+        KernelForm::Register | KernelForm::Naive => {
             let tile = |rows, columns4| Tile { rows, columns4, ..seed.tile };
             vec![
-                Settings { tile: tile(16, 4), ..seed },
-                Settings { tile: tile(8, 2), ..seed },
-                Settings { tile: tile(8, 2), operands: OperandSource::Buffer, ..seed },
+                KernelConfig { tile: tile(16, 4), ..seed },
+                KernelConfig { tile: tile(8, 2), ..seed },
+                KernelConfig { tile: tile(8, 2), operands: OperandSource::Buffer, ..seed },
             ]
         }
-        Form::Staged => {
+        KernelForm::Staged => {
             let tile = |rows, columns4, across, down| Tile { rows, columns4, across, down };
-            let register = Settings { form: Form::Register, tile: tile(4, 1, 8, 8), ..seed };
+            let register = KernelConfig { form: KernelForm::Register, tile: tile(4, 1, 8, 8), ..seed };
             vec![
-                Settings { tile: tile(8, 2, 16, 16), ..seed },
-                Settings { tile: tile(8, 2, 8, 8), ..seed },
-                Settings { tile: tile(4, 2, 8, 16), ..seed },
-                Settings { tile: tile(4, 1, 16, 16), ..seed },
-                Settings { tile: tile(4, 1, 8, 8), busy_groups: 2048, ..seed },
+                KernelConfig { tile: tile(8, 2, 16, 16), ..seed },
+                KernelConfig { tile: tile(8, 2, 8, 8), ..seed },
+                KernelConfig { tile: tile(4, 2, 8, 16), ..seed },
+                KernelConfig { tile: tile(4, 1, 16, 16), ..seed },
+                KernelConfig { tile: tile(4, 1, 8, 8), busy_groups: 2048, ..seed },
                 register,
-                Settings { tile: tile(8, 2, 8, 8), ..register },
+                KernelConfig { tile: tile(8, 2, 8, 8), ..register },
             ]
         }
     };
@@ -181,31 +181,31 @@ struct Contest<'a> {
     pass: &'a Pass,
     key: String,
     /// Those that make different kernels of it.
-    candidates: Vec<Settings>,
+    candidates: Vec<KernelConfig>,
     entry: Option<Entry>,
     /// Whether the cache knew everything.
     cached: bool,
     /// Longest that a candidate took, with compiling and comparing.
     took: Option<Duration>,
     /// Candidates that are known to be wrong on this device, and why.
-    known_bad: Vec<(Settings, String)>,
+    known_bad: Vec<(KernelConfig, String)>,
     /// What the reference says of the pass, once the CPU engine was found to be wrong in it.
     reference: Option<Outputs>,
 }
 
 impl Contest<'_> {
-    fn knows(&self, settings: &Settings) -> bool {
-        self.entry.as_ref().is_some_and(|entry| entry.knows(settings))
+    fn knows(&self, config: &KernelConfig) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.knows(config))
     }
 
     /// Why a candidate is not even tried, if it is not.
-    fn refusal(&self, settings: &Settings) -> Option<Verdict> {
-        let known = self.known_bad.iter().find(|(known, _)| known == settings);
+    fn refusal(&self, config: &KernelConfig) -> Option<Verdict> {
+        let known = self.known_bad.iter().find(|(known, _)| known == config);
         known.map(|(_, why)| Verdict::Wrong(why.clone()))
     }
 
     fn unknown(&self) -> usize {
-        self.candidates.iter().filter(|settings| !self.knows(settings)).count()
+        self.candidates.iter().filter(|config| !self.knows(config)).count()
     }
 }
 
@@ -215,8 +215,8 @@ impl Contest<'_> {
 /// Trying may stop and go on at any time, the most expensive passes first. Nothing is held on the device in between.
 pub struct Tuner<'a> {
     compiled: &'a Compiled,
-    guess: Settings,
-    candidates: Vec<Settings>,
+    guess: KernelConfig,
+    candidates: Vec<KernelConfig>,
     contests: Vec<Contest<'a>>,
     known_bad: KnownBad,
     tamper_with_cpu: Option<fn(&mut Outputs)>,
@@ -230,7 +230,7 @@ pub enum WrongResult {
         /// The pass.
         label: String,
         /// The kernel.
-        settings: Settings,
+        config: KernelConfig,
         /// Where it was wrong.
         why: String,
     },
@@ -247,8 +247,8 @@ pub enum WrongResult {
 impl fmt::Display for WrongResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WrongResult::Kernel { label, settings, why } => {
-                write!(f, "{label}: the kernel {settings} is wrong on this device and was refused: {why}")
+            WrongResult::Kernel { label, config, why } => {
+                write!(f, "{label}: the kernel {config} is wrong on this device and was refused: {why}")
             }
             WrongResult::CpuEngine { label, why } => write!(
                 f,
@@ -269,9 +269,9 @@ impl<'a> Tuner<'a> {
             let (key, candidates) = distinct(compiled, pass, &candidates)?;
             let known_bad = refuse::known(cache.known_bad(), compiled, pass, &candidates)?;
             let mut entry = cache.get(&key).cloned();
-            for (settings, why) in &known_bad {
+            for (config, why) in &known_bad {
                 if let Some(entry) = &mut entry {
-                    entry.add(*settings, Verdict::Wrong(why.clone()));
+                    entry.add(*config, Verdict::Wrong(why.clone()));
                 }
             }
             let contest =
@@ -343,24 +343,24 @@ impl<'a> Tuner<'a> {
         for (round, at) in (0..rounds).flat_map(|round| (0..self.candidates.len()).map(move |at| (round, at))) {
             for index in 0..self.contests.len() {
                 let contest = &self.contests[index];
-                let Some(&settings) = contest.candidates.get(at) else { continue };
-                let is_done = round == 0 && contest.knows(&settings);
+                let Some(&config) = contest.candidates.get(at) else { continue };
+                let is_done = round == 0 && contest.knows(&config);
                 if is_done || started.elapsed().saturating_add(self.expected_of(contest)) >= limit {
                     continue;
                 }
                 tried += 1;
                 let label = &contest.pass.label;
-                progress(Progress { candidate: tried, candidates: total, label, settings: &settings });
+                progress(Progress { candidate: tried, candidates: total, label, config: &config });
                 let start = Instant::now();
                 let team = match &mut team {
                     Some(team) => team,
                     none => none.insert(Arc::new(Team::new(None, Instructions::best())?)),
                 };
-                let verdict = match contest.refusal(&settings) {
+                let verdict = match contest.refusal(&config) {
                     Some(refusal) => refusal,
                     None => {
                         let trial = self.trial(gpu, team, contest)?;
-                        let verdict = trial.run(&settings).await?;
+                        let verdict = trial.run(&config).await?;
                         if let Some(why) = trial.cpu_fault() {
                             wrong.push(WrongResult::CpuEngine { label: label.clone(), why });
                             self.contests[index].reference = trial.into_reference();
@@ -371,10 +371,10 @@ impl<'a> Tuner<'a> {
                 let contest = &mut self.contests[index];
                 if let Verdict::Wrong(why) = &verdict {
                     let label = contest.pass.label.clone();
-                    wrong.push(WrongResult::Kernel { label, settings, why: why.clone() });
+                    wrong.push(WrongResult::Kernel { label, config, why: why.clone() });
                 }
                 contest.took = contest.took.max(Some(start.elapsed()));
-                contest.entry.get_or_insert_with(|| Entry::new(&contest.pass.label, settings)).add(settings, verdict);
+                contest.entry.get_or_insert_with(|| Entry::new(&contest.pass.label, config)).add(config, verdict);
             }
         }
         Ok(wrong)
@@ -391,22 +391,22 @@ impl<'a> Tuner<'a> {
 
     /// The best that is known of each pass. Wrong candidates are never chosen; passes of which nothing is known keep the
     /// best guess for the device, unless it is known to be wrong there.
-    pub fn choices(&self) -> Result<Choices> {
-        let naive = Settings { form: Form::Naive, operands: OperandSource::Buffer, ..self.guess };
+    pub fn choices(&self) -> Result<KernelChoices> {
+        let naive = KernelConfig { form: KernelForm::Naive, operands: OperandSource::Buffer, ..self.guess };
         let known = self.contests.iter().filter_map(|contest| Some((contest, contest.entry.as_ref()?)));
         let best = known.map(|(contest, entry)| (contest.pass.label.clone(), entry.best().unwrap_or(naive)));
-        let mut choices = Choices { others: self.guess, passes: best.collect() };
+        let mut choices = KernelChoices { others: self.guess, passes: best.collect() };
         refuse::avoid(&self.known_bad, self.compiled, &self.candidates, &mut choices)?;
         Ok(choices)
     }
 
     /// How much less time the passes take by the best that is known than by the choices of a run, as a share; nothing if
     /// one of these was never measured.
-    pub fn gain_over(&self, choices: &Choices) -> Option<f64> {
+    pub fn gain_over(&self, choices: &KernelChoices) -> Option<f64> {
         let (mut now, mut then) = (0.0, 0.0);
         for contest in &self.contests {
             let entry = contest.entry.as_ref()?;
-            now += entry.seconds_of(choices.settings(&contest.pass.label))?;
+            now += entry.seconds_of(choices.config(&contest.pass.label))?;
             then += entry.seconds?;
         }
         (now > 0.0).then(|| 1.0 - then / now)
@@ -437,23 +437,23 @@ pub fn table(tuned: &[Tuned]) -> String {
     let mut table = Table::new(["pass", "kernel", "ms", "GFLOP/s", ""], [Left, Left, Right, Right, Left]);
     for Tuned { label, flops, entry, .. } in tuned {
         let mut label = label.clone();
-        for (settings, seconds) in &entry.tried {
-            let chosen = if *settings == entry.settings { "chosen" } else { "" };
+        for (config, seconds) in &entry.tried {
+            let chosen = if *config == entry.config { "chosen" } else { "" };
             let (ms, rate) = (seconds * 1e3, *flops as f64 / seconds / 1e9);
             let cells = [format!("{ms:.2}"), format!("{rate:.1}"), chosen.to_string()];
             let [ms, rate, chosen] = cells;
-            table.row([std::mem::take(&mut label), settings.to_string(), ms, rate, chosen]);
+            table.row([std::mem::take(&mut label), config.to_string(), ms, rate, chosen]);
         }
-        for (settings, _) in &entry.refused {
+        for (config, _) in &entry.refused {
             let [ms, rate] = ["–", "–"].map(String::from);
-            table.row([std::mem::take(&mut label), settings.to_string(), ms, rate, "refused".to_string()]);
+            table.row([std::mem::take(&mut label), config.to_string(), ms, rate, "refused".to_string()]);
         }
     }
     table.render()
 }
 
 /// The passes whose kernels there is a choice of.
-fn tunable<'a>(compiled: &'a Compiled, seed: &Settings) -> Result<Vec<&'a Pass>> {
+fn tunable<'a>(compiled: &'a Compiled, seed: &KernelConfig) -> Result<Vec<&'a Pass>> {
     let mut found = Vec::new();
     for pass in compiled.train.iter().filter(|pass| pass.op.flops() >= LEAST_FLOPS) {
         let mut recording = Recording::new();
@@ -469,15 +469,15 @@ fn tunable<'a>(compiled: &'a Compiled, seed: &Settings) -> Result<Vec<&'a Pass>>
 /// What distinguishes a pass in the cache: its shape, and the text of every kernel that could be chosen. Not where its
 /// tensors lie: the same layer in another network is the same pass. With it the candidates, without those that come to
 /// the same kernels as one before them: a sum that is short is not split, however many groups there may be.
-fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[Settings]) -> Result<(String, Vec<Settings>)> {
+fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[KernelConfig]) -> Result<(String, Vec<KernelConfig>)> {
     let plan = trial::alone(&compiled.plan, pass);
     let mut key = Sha256::new();
     key.update(format!("{:?}", pass.op));
     let mut seen = Vec::new();
     let mut distinct = Vec::new();
-    for settings in candidates {
+    for config in candidates {
         let mut recording = Recording::new();
-        ops::record(&plan, pass, settings, &mut recording)?;
+        ops::record(&plan, pass, config, &mut recording)?;
         let mut kernels = Sha256::new();
         for dispatch in recording.dispatches() {
             kernels.update(dispatch.kernel.text()?);
@@ -487,7 +487,7 @@ fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[Settings]) -> Result
         key.update(kernels);
         if !seen.contains(&kernels) {
             seen.push(kernels);
-            distinct.push(*settings);
+            distinct.push(*config);
         }
     }
     Ok((hex(&key.finalize()[..16]), distinct))

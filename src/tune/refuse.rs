@@ -4,19 +4,19 @@ use crate::error::Result;
 use crate::gpu::Recording;
 use crate::known_bad::KnownBad;
 use crate::network::Compiled;
-use crate::ops::{self, Form, OperandSource, Settings};
+use crate::ops::{self, KernelConfig, KernelForm, OperandSource};
 use crate::plan::Pass;
-use crate::tune::Choices;
+use crate::tune::KernelChoices;
 use crate::verify::Launch;
 
 /// Why a pass is not to be run with these settings, if it is not.
-fn refusal(known: &KnownBad, compiled: &Compiled, pass: &Pass, settings: &Settings) -> Result<Option<String>> {
+fn refusal(known: &KnownBad, compiled: &Compiled, pass: &Pass, config: &KernelConfig) -> Result<Option<String>> {
     if known.entries().is_empty() {
         return Ok(None);
     }
     let mut recording = Recording::new();
-    ops::record(&compiled.plan, pass, settings, &mut recording)?;
-    Ok(known.reason(&Launch::of(settings, &recording)))
+    ops::record(&compiled.plan, pass, config, &mut recording)?;
+    Ok(known.reason(&Launch::of(config, &recording)))
 }
 
 /// Those of the candidates for a pass that are not to be run, and why.
@@ -24,11 +24,11 @@ pub(super) fn known(
     known: &KnownBad,
     compiled: &Compiled,
     pass: &Pass,
-    candidates: &[Settings],
-) -> Result<Vec<(Settings, String)>> {
+    candidates: &[KernelConfig],
+) -> Result<Vec<(KernelConfig, String)>> {
     let mut found = Vec::new();
-    for settings in candidates {
-        found.extend(refusal(known, compiled, pass, settings)?.map(|why| (*settings, why)));
+    for config in candidates {
+        found.extend(refusal(known, compiled, pass, config)?.map(|why| (*config, why)));
     }
     Ok(found)
 }
@@ -38,19 +38,20 @@ pub(super) fn known(
 pub(super) fn avoid(
     known: &KnownBad,
     compiled: &Compiled,
-    candidates: &[Settings],
-    choices: &mut Choices,
+    candidates: &[KernelConfig],
+    choices: &mut KernelChoices,
 ) -> Result<()> {
-    let plain = Settings { wide: false, operands: OperandSource::Buffer, ..choices.others };
-    let simple = [Settings { wide: false, ..choices.others }, plain, Settings { form: Form::Naive, ..plain }];
+    let plain = KernelConfig { wide: false, operands: OperandSource::Buffer, ..choices.others };
+    let simple =
+        [KernelConfig { wide: false, ..choices.others }, plain, KernelConfig { form: KernelForm::Naive, ..plain }];
     for pass in [&compiled.train, &compiled.evaluate, &compiled.predict].into_iter().flatten() {
         let chosen = choices.passes.get(&pass.label).unwrap_or(&choices.others);
         if refusal(known, compiled, pass, chosen)?.is_none() {
             continue;
         }
-        for settings in candidates.iter().chain(&simple) {
-            if refusal(known, compiled, pass, settings)?.is_none() {
-                choices.passes.insert(pass.label.clone(), *settings);
+        for config in candidates.iter().chain(&simple) {
+            if refusal(known, compiled, pass, config)?.is_none() {
+                choices.passes.insert(pass.label.clone(), *config);
                 break;
             }
         }

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::fast::{self, Team};
 use crate::gpu::{Gpu, Memory, Program, Recording};
 use crate::network::Compiled;
-use crate::ops::{self, Settings, Step};
+use crate::ops::{self, KernelConfig, Step};
 use crate::plan::{Element, Pass, Plan, Region, Storage, StorageId};
 use crate::reference;
 use std::cell::OnceCell;
@@ -81,13 +81,13 @@ impl<'a> Trial<'a> {
     }
 
     /// Compares a candidate with what it must compute, and times it.
-    pub async fn run(&self, settings: &Settings) -> Result<Verdict> {
-        self.run_tampered(settings, |_| ()).await
+    pub async fn run(&self, config: &KernelConfig) -> Result<Verdict> {
+        self.run_tampered(config, |_| ()).await
     }
 
     /// Runs what `tamper` makes of the recording, so that the comparison can be seen to fail.
-    pub async fn run_tampered(&self, settings: &Settings, tamper: impl FnOnce(&mut Recording)) -> Result<Verdict> {
-        let mut recording = match self.recording(settings) {
+    pub async fn run_tampered(&self, config: &KernelConfig, tamper: impl FnOnce(&mut Recording)) -> Result<Verdict> {
+        let mut recording = match self.recording(config) {
             Ok(recording) => recording,
             Err(error) => return Ok(Verdict::Wrong(error.to_string())),
         };
@@ -114,9 +114,9 @@ impl<'a> Trial<'a> {
         })
     }
 
-    fn recording(&self, settings: &Settings) -> Result<Recording> {
+    fn recording(&self, config: &KernelConfig) -> Result<Recording> {
         let mut recording = Recording::new();
-        ops::record(&self.plan, self.pass, settings, &mut recording)?;
+        ops::record(&self.plan, self.pass, config, &mut recording)?;
         Ok(recording)
     }
 

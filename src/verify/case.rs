@@ -7,7 +7,7 @@ use super::expected::Finding;
 use crate::error::Result;
 use crate::fast::{self, Team};
 use crate::gpu::{Command, Gpu, Memory, Operand, Program, Recording};
-use crate::ops::{self, Op, Settings, Step};
+use crate::ops::{self, KernelConfig, Op, Step};
 use crate::plan::{Element, Pass, Plan, Region, TensorId};
 use crate::reference::{Real, ReferenceBackend};
 use std::sync::Arc;
@@ -160,9 +160,9 @@ impl Case {
     }
 
     /// Its dispatches in a variant.
-    pub fn recording(&self, settings: &Settings) -> Result<Recording> {
+    pub fn recording(&self, config: &KernelConfig) -> Result<Recording> {
         let mut recording = Recording::new();
-        ops::record(&self.plan, &self.pass, settings, &mut recording)?;
+        ops::record(&self.plan, &self.pass, config, &mut recording)?;
         Ok(recording)
     }
 

@@ -9,7 +9,9 @@ use super::{Check, Finding, training};
 use crate::error::{Error, Result};
 use crate::gpu::{Command, Constant, Cost, Dispatch, Gpu, KernelSpec, Operand, Recording, Source};
 use crate::machine::{Device, DeviceChoice};
-use crate::ops::{Activation, Form, Op, Settings, Tile, activation, adam, clip, conv2d, dense, dropout, pool2d, sgd};
+use crate::ops::{
+    Activation, KernelConfig, KernelForm, Op, Tile, activation, adam, clip, conv2d, dense, dropout, pool2d, sgd,
+};
 use crate::plan::{Element, Plan};
 use crate::shape::{Padding, Window2d};
 use crate::table::{Align, Table};
@@ -32,7 +34,7 @@ struct Break {
     op: Box<dyn Op>,
     /// What the operands are, as [`Check::what`] has it.
     operands: &'static str,
-    settings: Settings,
+    config: KernelConfig,
     /// Changes the dispatches; `Check` tells where the largest element is. Says whether it found what it wants to change.
     apply: fn(&mut Recording, &Check) -> bool,
 }
@@ -98,7 +100,7 @@ impl Break {
             let outputs = check.case.on_gpu(gpu, recording).await?;
             check.expected.judge(&outputs)
         };
-        let mut recording = check.case.recording(&self.settings)?;
+        let mut recording = check.case.recording(&self.config)?;
         judge(recording.clone()).await.map_err(|finding| problem(format!("fails without it: {finding}")))?;
         if !(self.apply)(&mut recording, check) {
             return Err(problem("there is nothing to break".into()));
@@ -225,9 +227,13 @@ fn copy_late(recording: &mut Recording) -> bool {
 
 fn breaks() -> Result<Vec<Break>> {
     let (register, textures) = (plain(), mirrored());
-    let split = Settings { busy_groups: 1000, ..register };
-    let staged = Settings { form: Form::Staged, tile: Tile { rows: 4, columns4: 1, across: 16, down: 16 }, ..register };
-    let folded = Settings { max_groups: 3, ..register };
+    let split = KernelConfig { busy_groups: 1000, ..register };
+    let staged = KernelConfig {
+        form: KernelForm::Staged,
+        tile: Tile { rows: 4, columns4: 1, across: 16, down: 16 },
+        ..register
+    };
+    let folded = KernelConfig { max_groups: 3, ..register };
     let Some(geometry) = dense::Geometry::edge_cases().next() else {
         return Err(Error::Device("no dense shapes".into()));
     };
@@ -259,7 +265,7 @@ fn breaks() -> Result<Vec<Break>> {
         }) as Box<dyn Op>
     };
     let norm = || Box::new(clip::Scale { len: 5001, most: 0.5 }) as Box<dyn Op>;
-    let of = |what, op, operands, settings, apply| Break { what, op, operands, settings, apply };
+    let of = |what, op, operands, config, apply| Break { what, op, operands, config, apply };
     Ok(vec![
         of("an element of a whole sum, by its last bit", dense(geometry), "whole", register, |recording, check| {
             append(recording, "product", flip(largest(check, "y"), 0, 1), None)

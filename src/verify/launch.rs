@@ -2,7 +2,7 @@
 
 use super::Extent;
 use crate::gpu::{Gpu, KernelSpec, MAX_GROUPS, Recording};
-use crate::ops::{Form, OperandSource, Settings, Tile};
+use crate::ops::{KernelConfig, KernelForm, OperandSource, Tile};
 use crate::tune::candidates;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -20,7 +20,7 @@ pub struct Launch {
 
 impl Launch {
     /// Of a recording, and the settings that it was made with.
-    pub fn of(settings: &Settings, recording: &Recording) -> Launch {
+    pub fn of(config: &KernelConfig, recording: &Recording) -> Launch {
         let kernels: Vec<&KernelSpec> = recording.dispatches().map(|dispatch| &dispatch.kernel).collect();
         let has = |file: &str| kernels.iter().any(|kernel| kernel.sources.iter().any(|source| source.path == file));
         let mut parts = Vec::new();
@@ -28,7 +28,7 @@ impl Launch {
             .iter()
             .any(|form| has(&format!("shaders/shared/matrix_{form}.wgsl")))
         {
-            parts.push(settings.to_string());
+            parts.push(config.to_string());
         } else {
             let textures = has("shaders/shared/left_texture.wgsl") || has("shaders/shared/right_texture.wgsl");
             parts.extend(textures.then(|| "texture".to_string()));
@@ -57,13 +57,13 @@ impl fmt::Display for Launch {
 
 /// The naive kernels, whatever the tuner may choose, and unless it is to be quick every form with small tiles. The first are
 /// the same for any extent.
-pub fn variants(gpu: &Gpu, extent: Extent) -> Vec<Settings> {
-    let naive = Settings { form: Form::Naive, ..plain() };
+pub fn variants(gpu: &Gpu, extent: Extent) -> Vec<KernelConfig> {
+    let naive = KernelConfig { form: KernelForm::Naive, ..plain() };
     let others = if extent != Extent::Quick { every_form(gpu) } else { Vec::new() };
-    let mut variants: Vec<Settings> = Vec::new();
-    for settings in std::iter::once(naive).chain(candidates(gpu)).chain(others) {
-        if !variants.contains(&settings) {
-            variants.push(settings);
+    let mut variants: Vec<KernelConfig> = Vec::new();
+    for config in std::iter::once(naive).chain(candidates(gpu)).chain(others) {
+        if !variants.contains(&config) {
+            variants.push(config);
         }
     }
     variants
@@ -71,33 +71,33 @@ pub fn variants(gpu: &Gpu, extent: Extent) -> Vec<Settings> {
 
 /// Forms, operand sources, tiles, folded grids, sums in many parts, 64-bit words where the device has them; all quickly
 /// compiled.
-pub fn every_form(gpu: &Gpu) -> Vec<Settings> {
-    let register = Settings { tile: Tile { rows: 8, columns4: 2, across: 2, down: 4 }, busy_groups: 64, ..plain() };
+pub fn every_form(gpu: &Gpu) -> Vec<KernelConfig> {
+    let register = KernelConfig { tile: Tile { rows: 8, columns4: 2, across: 2, down: 4 }, busy_groups: 64, ..plain() };
     let mut variants = vec![
-        Settings { form: Form::Naive, ..register },
-        Settings { wide: gpu.has_64_bit(), ..mirrored() },
+        KernelConfig { form: KernelForm::Naive, ..register },
+        KernelConfig { wide: gpu.has_64_bit(), ..mirrored() },
         plain(),
-        Settings { busy_groups: 1000, max_groups: 3, ..register },
-        Settings {
-            form: Form::Staged,
+        KernelConfig { busy_groups: 1000, max_groups: 3, ..register },
+        KernelConfig {
+            form: KernelForm::Staged,
             tile: Tile { rows: 4, columns4: 1, across: 4, down: 4 },
             busy_groups: 1000,
             ..register
         },
     ];
     if let Some(lanes @ (8 | 16)) = gpu.lanes() {
-        let (subgroup, sliding) = (Settings::subgroup(lanes), Settings::sliding(lanes));
+        let (subgroup, sliding) = (KernelConfig::subgroup(lanes), KernelConfig::sliding(lanes));
         variants.extend([
             sliding,
-            Settings {
+            KernelConfig {
                 operands: OperandSource::Buffer,
                 tile: Tile::sliding(lanes, 4, 8),
                 busy_groups: 1000,
                 max_groups: 3,
                 ..sliding
             },
-            Settings { tile: Tile::subgroup(lanes, 4, 1), ..subgroup },
-            Settings {
+            KernelConfig { tile: Tile::subgroup(lanes, 4, 1), ..subgroup },
+            KernelConfig {
                 operands: OperandSource::Buffer,
                 tile: Tile::subgroup(lanes, 4, 2),
                 busy_groups: 1000,
@@ -110,13 +110,13 @@ pub fn every_form(gpu: &Gpu) -> Vec<Settings> {
 }
 
 /// Small register tiles on buffers: quickly compiled.
-pub fn plain() -> Settings {
+pub fn plain() -> KernelConfig {
     let tile = Tile { rows: 4, columns4: 1, across: 8, down: 8 };
     let operands = OperandSource::Buffer;
-    Settings { form: Form::Register, operands, tile, wide: false, busy_groups: 512, max_groups: MAX_GROUPS }
+    KernelConfig { form: KernelForm::Register, operands, tile, wide: false, busy_groups: 512, max_groups: MAX_GROUPS }
 }
 
 /// The same on texture mirrors.
-pub fn mirrored() -> Settings {
-    Settings { operands: OperandSource::Texture, ..plain() }
+pub fn mirrored() -> KernelConfig {
+    KernelConfig { operands: OperandSource::Texture, ..plain() }
 }

@@ -12,7 +12,7 @@ use crate::gpu::Recording;
 use crate::known_bad::{Entry, KnownBad};
 use crate::machine::{Device, DeviceChoice};
 use crate::network::{CompileOptions, Network};
-use crate::ops::{self, Op, Settings};
+use crate::ops::{self, KernelConfig, Op};
 use crate::plan::Pass;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -176,7 +176,7 @@ impl Item {
 /// Verifies. `observer` is asked before each shape; what was done by then is in the report.
 pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<Report> {
     let started = Instant::now();
-    let mut side = Side::open(options).await?;
+    let mut side = VerifySession::open(options).await?;
     let (mut items, mut notes) = listed(options)?;
     items.extend(random(options, side.random_shapes()));
     items.retain(|item| item.is_wanted(options.only.as_ref()));
@@ -191,7 +191,7 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
     let device = DeviceRecord::of(&side.device);
     // That there is no GPU, and this is the CPU.
     notes.extend(side.device.notice.clone().filter(|_| side.device.gpu().is_none()));
-    let mut book = Book { options, known: side.known.clone(), rows: Vec::new(), launches: BTreeMap::new() };
+    let mut book = Results { options, known: side.known.clone(), rows: Vec::new(), launches: BTreeMap::new() };
     let mut sweeps = Vec::new();
     let total = items.len() + usize::from(trains) + functions.len();
     let mut done = 0;
@@ -324,17 +324,17 @@ fn passes(network: &Network, step: &CompileOptions, extent: Extent) -> Result<(V
 }
 
 /// What runs the cases.
-struct Side<'a> {
+struct VerifySession<'a> {
     options: &'a Options,
     device: Device,
     known: KnownBad,
-    variants: Vec<Settings>,
+    variants: Vec<KernelConfig>,
     /// By instructions, one for each number of threads.
     teams: Vec<(&'static str, Vec<Arc<Team>>)>,
 }
 
-impl<'a> Side<'a> {
-    async fn open(options: &'a Options) -> Result<Side<'a>> {
+impl<'a> VerifySession<'a> {
+    async fn open(options: &'a Options) -> Result<VerifySession<'a>> {
         if options.device == DeviceChoice::Reference {
             let problem = "the reference is what others are verified against; give another --device";
             return Err(Error::Usage(problem.into()));
@@ -351,7 +351,7 @@ impl<'a> Side<'a> {
                 teams.push((instructions.name(), THREADS.into_iter().map(team).collect::<Result<Vec<_>>>()?));
             }
         }
-        Ok(Side { options, device, known, variants: all, teams })
+        Ok(VerifySession { options, device, known, variants: all, teams })
     }
 
     /// How many shapes are drawn at random.
@@ -382,11 +382,11 @@ impl<'a> Side<'a> {
     }
 
     /// One operation at its shape, with all of its operands: a listed one in every variant, a random one in a random one.
-    async fn verify(&mut self, item: &Item, book: &mut Book<'_>) -> Result<()> {
+    async fn verify(&mut self, item: &Item, book: &mut Results<'_>) -> Result<()> {
         let checks = item.op.checks();
         let Some(first) = checks.first() else { return Ok(()) };
-        for (variant, settings, recording) in self.wanted(item, distinct(first, &self.variants)?, |(at, ..)| *at) {
-            let launch = Launch::of(&settings, &recording);
+        for (variant, config, recording) in self.wanted(item, distinct(first, &self.variants)?, |(at, ..)| *at) {
+            let launch = Launch::of(&config, &recording);
             for check in &checks {
                 let Some(gpu) = self.device.gpu() else { continue };
                 let mut recording = recording.clone();
@@ -412,15 +412,15 @@ impl<'a> Side<'a> {
 }
 
 /// The variants in which the pass becomes different dispatches, with these.
-fn distinct(check: &Check, variants: &[Settings]) -> Result<Vec<(usize, Settings, Recording)>> {
+fn distinct(check: &Check, variants: &[KernelConfig]) -> Result<Vec<(usize, KernelConfig, Recording)>> {
     let mut seen = Vec::new();
     let mut distinct = Vec::new();
-    for (variant, settings) in variants.iter().enumerate() {
-        let recording = check.case.recording(settings)?;
+    for (variant, config) in variants.iter().enumerate() {
+        let recording = check.case.recording(config)?;
         let text = format!("{:?}", recording.commands);
         if !seen.contains(&text) {
             seen.push(text);
-            distinct.push((variant, *settings, recording));
+            distinct.push((variant, *config, recording));
         }
     }
     Ok(distinct)
@@ -440,7 +440,7 @@ fn on_cpu(check: &Check, teams: &[Arc<Team>]) -> Result<f64, Finding> {
 }
 
 /// What was found so far.
-struct Book<'a> {
+struct Results<'a> {
     options: &'a Options,
     known: KnownBad,
     rows: Vec<Row>,
@@ -448,7 +448,7 @@ struct Book<'a> {
     launches: BTreeMap<String, (Launch, Option<String>)>,
 }
 
-impl Book<'_> {
+impl Results<'_> {
     fn case(
         &mut self,
         of: (&str, &str),

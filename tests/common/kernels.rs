@@ -6,7 +6,7 @@ use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Compiled, Network, Optimizer, PRESETS};
 use shadegrad::ops::augment::Augment;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::ops::{Form, OperandSource, Settings};
+use shadegrad::ops::{KernelConfig, KernelForm, OperandSource};
 use shadegrad::profile::{copy, multiply_add};
 use shadegrad::tune::candidates_from;
 use shadegrad::verify::{self, functions::functions};
@@ -81,27 +81,27 @@ fn deep() -> String {
     format!("input = [4, 4, 1]\n[[layers]]\ntype = 'flatten'\n{}", layer.repeat(6))
 }
 
-fn settings() -> Vec<(String, Settings)> {
-    let software = Settings::software();
+fn config() -> Vec<(String, KernelConfig)> {
+    let software = KernelConfig::software();
     let named = [
         ("software", software),
-        ("hardware", Settings::hardware()),
-        ("software, wide", Settings { wide: true, ..software }),
-        ("software, buffers", Settings { operands: OperandSource::Buffer, ..software }),
-        ("hardware, textures", Settings { operands: OperandSource::Texture, ..Settings::hardware() }),
-        ("subgroups of 8", Settings::subgroup(8)),
-        ("subgroups of 16", Settings::subgroup(16)),
-        ("sliding, subgroups of 8", Settings::sliding(8)),
-        ("sliding, subgroups of 16", Settings::sliding(16)),
-        ("naive", Settings { form: Form::Naive, operands: OperandSource::Buffer, ..software }),
+        ("hardware", KernelConfig::hardware()),
+        ("software, wide", KernelConfig { wide: true, ..software }),
+        ("software, buffers", KernelConfig { operands: OperandSource::Buffer, ..software }),
+        ("hardware, textures", KernelConfig { operands: OperandSource::Texture, ..KernelConfig::hardware() }),
+        ("subgroups of 8", KernelConfig::subgroup(8)),
+        ("subgroups of 16", KernelConfig::subgroup(16)),
+        ("sliding, subgroups of 8", KernelConfig::sliding(8)),
+        ("sliding, subgroups of 16", KernelConfig::sliding(16)),
+        ("naive", KernelConfig { form: KernelForm::Naive, operands: OperandSource::Buffer, ..software }),
     ];
     // What a tuner may choose on every kind of device.
-    let guesses = [software, Settings::hardware(), Settings::sliding(8), Settings::sliding(16)];
-    let tuned = guesses.into_iter().flat_map(candidates_from).map(|settings| (settings.to_string(), settings));
-    let mut all: Vec<_> = named.map(|(name, settings)| (name.to_string(), settings)).into_iter().collect();
-    for (name, settings) in tuned {
-        if !all.iter().any(|(_, known)| *known == settings) {
-            all.push((name, settings));
+    let guesses = [software, KernelConfig::hardware(), KernelConfig::sliding(8), KernelConfig::sliding(16)];
+    let tuned = guesses.into_iter().flat_map(candidates_from).map(|config| (config.to_string(), config));
+    let mut all: Vec<_> = named.map(|(name, config)| (name.to_string(), config)).into_iter().collect();
+    for (name, config) in tuned {
+        if !all.iter().any(|(_, known)| *known == config) {
+            all.push((name, config));
         }
     }
     all
@@ -136,9 +136,9 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
                 ..CompileOptions::default()
             };
             let compiled = network.compile(&options).unwrap();
-            for (how, settings) in settings() {
+            for (how, config) in config() {
                 let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
-                let recordings = sections.map(|passes| recording(&compiled, passes, &settings).unwrap());
+                let recordings = sections.map(|passes| recording(&compiled, passes, &config).unwrap());
                 visit(&format!("{} {how}", network.name), &compiled, &recordings);
             }
         }

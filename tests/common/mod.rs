@@ -7,7 +7,7 @@ pub mod kernels;
 
 use shadegrad::fast::{Instructions, Team};
 use shadegrad::gpu::{AdapterChoice, Gpu, Recording};
-use shadegrad::ops::{Settings, Step, edge_cases};
+use shadegrad::ops::{KernelConfig, Step, edge_cases};
 use shadegrad::verify::{self, Expected};
 use std::sync::{Arc, OnceLock};
 
@@ -43,16 +43,16 @@ pub fn teams() -> &'static [(String, Arc<Team>)] {
 }
 
 /// The variants of tests on the GPU.
-pub fn variants() -> Vec<Settings> {
+pub fn variants() -> Vec<KernelConfig> {
     verify::every_form(gpu())
 }
 
 /// A [`Case`] with assertions.
 pub trait Asserts {
     /// Runs on the GPU in one variant. Fails if a guard or an input has changed, or if another run gives other bits.
-    fn run(&self, settings: &Settings) -> Vec<Output>;
+    fn run(&self, config: &KernelConfig) -> Vec<Output>;
     /// Runs what `tamper` makes of the recording, so that checks can be seen to fail.
-    fn run_tampered(&self, settings: &Settings, tamper: impl FnOnce(&mut Recording)) -> Vec<Output>;
+    fn run_tampered(&self, config: &KernelConfig, tamper: impl FnOnce(&mut Recording)) -> Vec<Output>;
     /// Runs every variant, on the GPU and on the CPU; there the bits must not depend on the number of threads.
     fn run_everywhere(&self) -> Vec<(String, Vec<Output>)>;
     /// Runs every variant and compares with what is expected.
@@ -62,19 +62,19 @@ pub trait Asserts {
 }
 
 impl Asserts for Case {
-    fn run(&self, settings: &Settings) -> Vec<Output> {
-        self.run_tampered(settings, |_| ())
+    fn run(&self, config: &KernelConfig) -> Vec<Output> {
+        self.run_tampered(config, |_| ())
     }
 
-    fn run_tampered(&self, settings: &Settings, tamper: impl FnOnce(&mut Recording)) -> Vec<Output> {
-        let mut recording = self.recording(settings).unwrap();
+    fn run_tampered(&self, config: &KernelConfig, tamper: impl FnOnce(&mut Recording)) -> Vec<Output> {
+        let mut recording = self.recording(config).unwrap();
         tamper(&mut recording);
         let outcome = pollster::block_on(self.on_gpu(gpu(), recording));
-        outcome.unwrap_or_else(|finding| panic!("{} {settings}: {finding}", self.name()))
+        outcome.unwrap_or_else(|finding| panic!("{} {config}: {finding}", self.name()))
     }
 
     fn run_everywhere(&self) -> Vec<(String, Vec<Output>)> {
-        let on_gpu = variants().into_iter().map(|settings| (settings.to_string(), self.run(&settings)));
+        let on_gpu = variants().into_iter().map(|config| (config.to_string(), self.run(&config)));
         let mut all: Vec<_> = on_gpu.collect();
         let mut one_thread = Vec::new();
         for (variant, team) in teams() {

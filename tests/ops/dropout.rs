@@ -1,7 +1,7 @@
 use crate::common::{Asserts, Case, agrees, gpu, random};
 use shadegrad::gpu::{Cost, Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source};
 use shadegrad::ops::dropout::{Backward, Forward};
-use shadegrad::ops::{Activation, Settings, Step};
+use shadegrad::ops::{Activation, KernelConfig, Step};
 use shadegrad::plan::{Element, Plan, TensorId};
 use shadegrad::wgsl;
 
@@ -12,7 +12,7 @@ fn step(seed_low: u32, seed_high: u32, step: u32) -> Step {
 /// Which of the elements the GPU keeps.
 fn kept(len: usize, rate: f64, layer: u32, step: Step) -> Vec<bool> {
     let case = Case::new(Forward { len, rate, layer }, vec![("x", vec![1.0f32; len].into())]).with_step(step);
-    case.run(&Settings::software())[0].real().iter().map(|y| *y != 0.0).collect()
+    case.run(&KernelConfig::software())[0].real().iter().map(|y| *y != 0.0).collect()
 }
 
 /// The same set is dropped, and what stays is one product of the same two f32 numbers.
@@ -34,8 +34,8 @@ fn backward_draws_what_forward_drew() {
     let backward = Case::new(backward, vec![("dy", vec![1.0f32; len].into())]).with_step(step(1, 1, 2));
     let forward =
         Case::new(Forward { len, rate, layer }, vec![("x", vec![1.0f32; len].into())]).with_step(step(1, 1, 2));
-    let settings = Settings::software();
-    assert_eq!(forward.run(&settings)[0].bits, backward.run(&settings)[0].bits);
+    let config = KernelConfig::software();
+    assert_eq!(forward.run(&config)[0].bits, backward.run(&config)[0].bits);
 }
 
 #[test]

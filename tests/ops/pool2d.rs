@@ -1,7 +1,7 @@
 use crate::common::agrees;
 use shadegrad::gpu::Recording;
 use shadegrad::ops::pool2d::{Backward, Forward, Kind};
-use shadegrad::ops::{self, Activation, Form, Op, Settings};
+use shadegrad::ops::{self, Activation, KernelConfig, KernelForm, Op};
 use shadegrad::plan::{Element, Plan};
 use shadegrad::shape::{Padding, Window2d};
 
@@ -56,7 +56,7 @@ fn the_reference_agrees_with_hand_computed_cases() {
     assert_eq!(through_tanh, [-8.0, -15.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
 }
 
-fn recorded(op: impl Op + 'static, form: Form) -> shadegrad::Result<&'static str> {
+fn recorded(op: impl Op + 'static, form: KernelForm) -> shadegrad::Result<&'static str> {
     let mut plan = Plan::default();
     let mut tensors = |operands: Vec<(&'static str, usize)>| -> Vec<_> {
         operands.into_iter().map(|(name, len)| plan.tensor(name, &[len], Element::Real)).collect()
@@ -64,7 +64,7 @@ fn recorded(op: impl Op + 'static, form: Form) -> shadegrad::Result<&'static str
     let (inputs, outputs) = (tensors(op.inputs()), tensors(op.outputs()));
     let pass = plan.pass("pool", op, &inputs, &outputs);
     let mut recording = Recording::new();
-    ops::record(&plan, &pass, &Settings { form, ..Settings::software() }, &mut recording)?;
+    ops::record(&plan, &pass, &KernelConfig { form, ..KernelConfig::software() }, &mut recording)?;
     Ok(recording.dispatches().next().unwrap().kernel.name())
 }
 
@@ -79,17 +79,17 @@ fn the_fast_kernels_are_taken_where_they_apply() {
     };
     let fast = ["pool2d/forward_extreme", "pool2d/backward_extreme"];
     let naive = ["pool2d/forward_extreme_naive", "pool2d/backward_extreme_naive"];
-    assert_eq!(kernels([6, 6, 8], [2, 2], Form::Register), fast);
-    assert_eq!(kernels([6, 6, 8], [2, 2], Form::Naive), naive);
-    assert_eq!(kernels([6, 6, 6], [2, 2], Form::Register), naive);
-    assert_eq!(kernels([6, 6, 8], [2, 1], Form::Register), [fast[0], naive[1]]);
+    assert_eq!(kernels([6, 6, 8], [2, 2], KernelForm::Register), fast);
+    assert_eq!(kernels([6, 6, 8], [2, 2], KernelForm::Naive), naive);
+    assert_eq!(kernels([6, 6, 6], [2, 2], KernelForm::Register), naive);
+    assert_eq!(kernels([6, 6, 8], [2, 1], KernelForm::Register), [fast[0], naive[1]]);
 }
 
 #[test]
 fn windows_that_a_driver_would_leave_unfinished_are_refused() {
     let forward = |kernel| {
         let window = window(1, [256, 256, 1], kernel, [1, 1]);
-        recorded(Forward { window, kind: Kind::Max, keeps_m: false }, Form::Register)
+        recorded(Forward { window, kind: Kind::Max, keeps_m: false }, KernelForm::Register)
     };
     forward([255, 255]).unwrap();
     let message = forward([256, 256]).unwrap_err().to_string();

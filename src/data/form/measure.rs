@@ -170,10 +170,10 @@ impl Character {
         }
         see(image, self.image, self.background, is_bright).is_some_and(|seen| {
             let size = seen.size.map(|size| size as f32);
-            // Pixels at the edge of a stretched character may be paler than half of the ink, and are not in its box.
-            let pale = self.image.map(|side| (side as f32 / 7.0).max(1.0));
+            // Pixels at the edge of a stretched character may be paler than a quarter of the ink, and are not in its box.
+            let slack = self.image.map(|side| (side as f32 / 7.0).max(1.0));
             let is_sized =
-                (0..2).all(|axis| size[axis] + pale[axis] >= self.least[axis] && size[axis] <= self.most[axis] + 1.0);
+                (0..2).all(|axis| size[axis] + slack[axis] >= self.least[axis] && size[axis] <= self.most[axis] + 1.0);
             let is_placed = (0..2).all(|axis| {
                 let at = seen.corner[axis] as f64 + seen.anchor(self.anchor[axis], axis);
                 (at - f64::from(self.centre[axis])).abs() <= 1.0

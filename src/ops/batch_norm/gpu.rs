@@ -2,7 +2,7 @@ use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
 use crate::error::Result;
 use crate::gpu::{KernelSpec, Operand, Source};
 use crate::ops::record::check_turns;
-use crate::ops::{Form, Record, Recorder, operand};
+use crate::ops::{KernelForm, Record, Recorder, operand};
 use crate::wgsl;
 
 /// Rows of an invocation that adds nothing up: enough to be worth what it loads for its channels.
@@ -55,7 +55,7 @@ impl Walk {
 /// they are not in fours.
 fn of_channels(pass: &'static Source, geometry: Geometry, to: &Recorder<'_>) -> (KernelSpec, usize) {
     let (kernel, channels) = (KernelSpec::new([pass]), geometry.channels);
-    if to.settings.form == Form::Naive || !channels.is_multiple_of(4) {
+    if to.config.form == KernelForm::Naive || !channels.is_multiple_of(4) {
         (kernel.with([wgsl!("shared/pack_single.wgsl")]), channels)
     } else {
         let (kernel, pack) = operand::packs(kernel, channels, to);

@@ -3,7 +3,7 @@ use crate::error::Result;
 use crate::gpu::{KernelSpec, Operand, Source};
 use crate::ops::matrix::{self, Epilogue, Places, Product, Slide};
 use crate::ops::operand;
-use crate::ops::{Form, Record, Recorder};
+use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
 /// Most taps (R*S*C) whose sums a direct kernel keeps in registers.
@@ -29,7 +29,7 @@ enum Choice {
 impl Geometry {
     fn choice(&self, to: &Recorder<'_>) -> Choice {
         let in_fours = |channels: usize| channels.is_multiple_of(4);
-        if to.settings.form == Form::Naive || !in_fours(self.filters) {
+        if to.config.form == KernelForm::Naive || !in_fours(self.filters) {
             Choice::Naive
         } else if in_fours(self.window.channels) {
             Choice::Matrix

@@ -3,7 +3,7 @@ use crate::error::Result;
 use crate::gpu::{KernelSpec, Source};
 use crate::ops::matrix::{self, Epilogue, Product};
 use crate::ops::naive::append;
-use crate::ops::{Form, Record, Recorder};
+use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
 /// The kernels of a shape, best first.
@@ -25,7 +25,7 @@ const NARROW_ROWS: usize = 4;
 impl Geometry {
     /// For sums of `terms` terms.
     fn choice(&self, terms: usize, to: &Recorder<'_>) -> Choice {
-        if to.settings.form == Form::Naive || !self.inputs.is_multiple_of(4) {
+        if to.config.form == KernelForm::Naive || !self.inputs.is_multiple_of(4) {
             Choice::Naive
         } else if self.outputs.is_multiple_of(4) {
             Choice::Matrix

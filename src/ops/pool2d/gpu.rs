@@ -1,7 +1,7 @@
 use super::{Backward, Forward, Kind, output_len, per_word};
 use crate::error::{Error, Result};
 use crate::gpu::{KernelSpec, Source};
-use crate::ops::{Form, Record, Recorder, operand};
+use crate::ops::{KernelForm, Record, Recorder, operand};
 use crate::shape::Window2d;
 use crate::wgsl;
 
@@ -9,7 +9,7 @@ impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.window;
         let places = output_len(g);
-        let fast = to.settings.form != Form::Naive && g.channels.is_multiple_of(4);
+        let fast = to.config.form != KernelForm::Naive && g.channels.is_multiple_of(4);
         check_iterations(g, iterations(g.kernel))?;
         let pass = match (self.keeps_m, fast) {
             (false, true) => wgsl!("pool2d/forward.wgsl"),
@@ -37,7 +37,7 @@ impl Record for Backward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.window;
         let apart = g.kernel[0] <= g.stride[0] && g.kernel[1] <= g.stride[1];
-        let fast = to.settings.form != Form::Naive && apart && g.channels.is_multiple_of(4);
+        let fast = to.config.form != KernelForm::Naive && apart && g.channels.is_multiple_of(4);
         let elements = if fast {
             let cell = [g.stride[0].min(g.height), g.stride[1].min(g.width)];
             check_iterations(g, iterations(cell))?;
