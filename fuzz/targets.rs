@@ -3,13 +3,14 @@
 //! Each function takes bytes as they might lie in a file. `fuzz/fuzz_targets/` feeds them to libFuzzer, and
 //! `tests/hostile.rs` to every file of a corpus and to damaged files.
 
-use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::form::Form;
 use shadegrad::data::{idx, prepare};
 use shadegrad::evaluate::confusion;
 use shadegrad::known_bad;
 use shadegrad::network::{CompileOptions, Network, Weights};
-use shadegrad::train::{Progress, metrics};
+use shadegrad::run::metrics;
+use shadegrad::train::Checkpoint;
+use shadegrad::train::Progress;
 use shadegrad::tune::{Cache, KernelChoices};
 use std::io::{Cursor, Write};
 use std::path::Path;

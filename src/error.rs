@@ -3,6 +3,7 @@
 //! A message names the thing that failed, what was expected and what was found; where there is a remedy, it ends with
 //! it. The binary prints the message after `error: ` and exits with 1 (bad options exit with 2, as clap does).
 
+use crate::options::OptionError;
 use crate::text::one_line;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,9 @@ pub enum Error {
     /// An option or argument outside its range; names it.
     #[error("{0}")]
     Usage(String),
+    /// A training option outside its range, or that does not go with another; names the field.
+    #[error(transparent)]
+    Option(#[from] OptionError),
     /// A shader that does not parse or validate; the message is a rendered source excerpt with a caret.
     #[error("shader error\n{0}")]
     Shader(String),

@@ -74,7 +74,6 @@
 
 #![warn(missing_docs)]
 
-pub mod checkpoint;
 pub mod cpu_speed;
 pub mod data;
 pub mod error;
@@ -90,12 +89,15 @@ pub mod machine;
 pub mod memory;
 pub mod network;
 pub mod ops;
+mod options;
 pub mod picture;
 pub mod plan;
 pub mod profile;
 pub mod reference;
+pub mod run;
 pub mod shape;
 pub mod storage;
+pub mod study;
 pub mod table;
 pub mod text;
 pub mod train;

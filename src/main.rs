@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         // A reader that has seen enough (`| head`) need not be told.
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            errln!("error: {error}");
+            errln!("error: {}", cli::message(&error));
             ExitCode::FAILURE
         }
     }

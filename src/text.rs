@@ -48,6 +48,11 @@ pub fn toml_problem(error: &toml::de::Error) -> String {
     error.to_string().trim_end().replace(message, &one_line(message))
 }
 
+/// A number of things: 1 epoch, 15 epochs.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The beginning of a text that is repeated in an error: what a file holds may be longer than anybody reads.
 pub fn brief(text: &str) -> String {
     const MOST: usize = 80;

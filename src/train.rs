@@ -7,21 +7,24 @@
 //! Between two runs of steps the whole of the training is a small [`State`]. A [`Checkpoint`] keeps it, and
 //! [`Trainer::resume`] goes on from there.
 
+mod checkpoint;
+mod compile;
 mod find_nan;
 mod judge;
-pub mod metrics;
-mod options;
 mod recover;
 mod report;
 mod schedule;
 mod state;
 
-pub use options::{Interval, TrainOptions};
+pub use crate::options::{
+    BatchRecipe, Interval, LengthRecipe, Moments, Optimizer, OptimizerKind, OptimizerRecipe, OptionError, OrNone,
+    Recipe, RegularizationRecipe, Schedule, ScheduleKind, ScheduleRecipe, Span, StepOptions, TrainOptions,
+};
+pub use checkpoint::{Checkpoint, Checkpoints, Restored};
 pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
-pub use schedule::{Rates, Schedule, Span};
+pub use schedule::Rates;
 pub use state::{Best, EpochSums, Lowest, Progress, State};
 
-use crate::checkpoint::Checkpoint;
 use crate::data::{DataPair, form::Form, order::Order};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluator;
@@ -93,7 +96,7 @@ impl<'a> Trainer<'a> {
         let found = data.checksum();
         if found != checkpoint.data {
             return Err(Error::Checkpoint(format!(
-                "{} are not the data that the run was trained on: expected the checksum {}, got {found}; say with --data \
+                "{} are not the data that the run was trained on: expected the checksum {}, got {found}; say \
                  where those are",
                 data.source, checkpoint.data
             )));
@@ -295,7 +298,7 @@ impl<'a> Trainer<'a> {
         for step in &mut steps {
             let number = step.step as usize;
             step.learning_rate = self.rates.at(number);
-            [step.first_correction, step.second_correction] = self.options().corrections(number);
+            [step.first_correction, step.second_correction] = self.options().step.optimizer.corrections(number);
         }
         steps.truncate(max_steps.unwrap_or(usize::MAX).saturating_sub(before));
         steps
@@ -365,7 +368,7 @@ impl<'a> Trainer<'a> {
     fn not_finite(&self, what: &str, step: usize, value: f64) -> Error {
         let rate = self.options().learning_rate;
         Error::NotFinite(format!(
-            "{what} {step} is {value}, at learning rate {rate}; try a smaller --learning-rate, a tenth say"
+            "{what} {step} is {value}, at learning rate {rate}; try a smaller learning rate, a tenth say"
         ))
     }
 }

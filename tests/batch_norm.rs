@@ -3,13 +3,13 @@
 #[path = "common/spots.rs"]
 mod spots;
 
-use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::{DataPair, Dataset};
 use shadegrad::evaluate::Predictor;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::{Network, Optimizer, Weights};
-use shadegrad::train::{Event, TrainOptions, Trainer};
+use shadegrad::network::{Network, Weights};
+use shadegrad::train::Checkpoint;
+use shadegrad::train::{Event, Moments, Optimizer, StepOptions, TrainOptions, Trainer};
 use spots::{data, gpu, options};
 use std::ops::ControlFlow;
 
@@ -74,9 +74,21 @@ fn train(device: &Device, network: &Network, data: &DataPair, options: &TrainOpt
 fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
     let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
     let (network, data) = (network(NETWORK), data(95, 30));
-    let plain = TrainOptions { epochs: 2, weight_decay: 1e-2, learning_rate: 0.02, ..options() };
+    let plain = TrainOptions {
+        epochs: 2,
+        learning_rate: 0.02,
+        step: StepOptions { weight_decay: 1e-2, ..options().step },
+        ..options()
+    };
     // The bias of a layer before a batch_norm has no gradient but rounding, which Adam would make whole steps of.
-    let adam = TrainOptions { optimizer: Optimizer::AdamW, epsilon: 1e-2, ema: Some(0.8), ..plain.clone() };
+    let adam = TrainOptions {
+        step: StepOptions {
+            optimizer: Optimizer::AdamW(Moments { epsilon: 1e-2, ..Moments::default() }),
+            ema: Some(0.8),
+            ..plain.step
+        },
+        ..plain.clone()
+    };
     for options in [plain, adam] {
         let (expected, expected_weights) = train(&reference, &network, &data, &options);
         for device in devices() {
@@ -115,11 +127,14 @@ fn what_is_kept_is_no_weight() {
         epochs: steps,
         batch_size: 40,
         learning_rate: 0.1,
-        weight_decay: 0.5,
+        step: StepOptions { weight_decay: 0.5, ..StepOptions::default() },
         ..TrainOptions::default()
     };
-    let adam = TrainOptions { optimizer: Optimizer::Adam, momentum: 0.0, ..plain.clone() };
-    let adamw = TrainOptions { optimizer: Optimizer::AdamW, clip_norm: Some(0.1), ..adam.clone() };
+    let adam = TrainOptions { step: StepOptions { optimizer: Optimizer::adam(), ..plain.step }, ..plain.clone() };
+    let adamw = TrainOptions {
+        step: StepOptions { optimizer: Optimizer::adamw(), clip_norm: Some(0.1), ..adam.step },
+        ..adam.clone()
+    };
     let left = 0.75f64.powi(steps as i32);
     for options in [plain, adam, adamw] {
         for device in devices() {
@@ -162,7 +177,12 @@ fn a_resumed_run_is_the_same_run() {
     let (network, data) = (network(NETWORK), data(95, 30));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
-    let options = TrainOptions { epochs: 2, ema: Some(0.9), every_step: true, weight_decay: 1e-2, ..options() };
+    let options = TrainOptions {
+        epochs: 2,
+        every_step: true,
+        step: StepOptions { ema: Some(0.9), weight_decay: 1e-2, ..options().step },
+        ..options()
+    };
     for device in devices() {
         let end = |trainer: &mut Trainer<'_>| {
             let mut checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();

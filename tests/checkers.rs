@@ -11,6 +11,7 @@ use shadegrad::ops::{Activation, KernelConfig, Step, activation, dense, pool2d, 
 use shadegrad::plan::{Element, Plan, Region};
 use shadegrad::reference::ReferenceBackend;
 use shadegrad::shape::{Padding, Window2d};
+use shadegrad::train::StepOptions;
 use shadegrad::verify::Expected;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -203,7 +204,13 @@ const NETWORK: &str = "input = [6, 6, 4]\n[[layers]]\ntype = 'conv2d'\nfilters =
                        [[layers]]\ntype = 'dense'\nunits = 4\n";
 
 fn compiled() -> Compiled {
-    let options = CompileOptions { batch: 4, train_images: 8, momentum: 0.9, slots: 2, ..CompileOptions::default() };
+    let options = CompileOptions {
+        batch: 4,
+        train_images: 8,
+        step: StepOptions::default(),
+        slots: 2,
+        ..CompileOptions::default()
+    };
     Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
 }
 

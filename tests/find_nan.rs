@@ -9,7 +9,7 @@ use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Network, Weights};
 use shadegrad::ops::Step;
-use shadegrad::train::{TrainOptions, Trainer};
+use shadegrad::train::{Optimizer, StepOptions, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
 
@@ -99,7 +99,12 @@ fn a_slow_divergence_is_traced_to_its_step() {
     let mut data = data(100, 10);
     data.train.labels.rotate_left(1);
     for device in &devices() {
-        let options = TrainOptions { epochs: 50, learning_rate: 60.0, momentum: 0.0, ..options() };
+        let options = TrainOptions {
+            epochs: 50,
+            learning_rate: 60.0,
+            step: StepOptions { optimizer: Optimizer::sgd(0.0), ..options().step },
+            ..options()
+        };
         let message = failure(device, &network, &data, options, &network.initialize(1));
         println!("{}: {message}", device.description);
         let number = |text: &str| -> usize { text.split(' ').next().unwrap().trim_end_matches(':').parse().unwrap() };
@@ -120,7 +125,7 @@ fn a_healthy_step_is_only_a_step() {
                 batch: 20,
                 train_images: 60,
                 test_images: 10,
-                momentum: 0.9,
+                step: StepOptions::default(),
                 slots: 3,
                 ..CompileOptions::default()
             })

@@ -9,7 +9,7 @@ use shadegrad::Error;
 use shadegrad::data::DataPair;
 use shadegrad::machine::Device;
 use shadegrad::ops::augment::Augment;
-use shadegrad::train::{Event, Interval, TrainOptions, Trainer};
+use shadegrad::train::{Event, Interval, StepOptions, TrainOptions, Trainer};
 use spots::{data, model, options};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +18,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const STEPS: usize = 60;
 
 fn three_epochs() -> TrainOptions {
-    TrainOptions { epochs: 3, checkpoint_every: Some(Interval::Steps(7)), augment: Some(Augment::DIGITS), ..options() }
+    TrainOptions {
+        epochs: 3,
+        checkpoint_every: Some(Interval::Steps(7)),
+        step: StepOptions { augment: Some(Augment::DIGITS), ..options().step },
+        ..options()
+    }
 }
 
 /// A device of its own, which can be destroyed without harm to others.

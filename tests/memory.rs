@@ -9,7 +9,7 @@ use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Compiled, Network, OptimizerState};
 use shadegrad::ops::Step;
 use shadegrad::plan::{Element, Region, Storage, StorageId, TensorId};
-use shadegrad::train::{Event, TrainOptions, Trainer};
+use shadegrad::train::{Event, StepOptions, TrainOptions, Trainer};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -100,10 +100,8 @@ fn compiled() -> Compiled {
         train_images: IMAGES,
         test_images: IMAGES,
         predict: true,
-        momentum: 0.9,
-        clip_norm: Some(0.5),
-        ema: Some(0.9),
         slots: IMAGES / BATCH,
+        step: StepOptions { clip_norm: Some(0.5), ema: Some(0.9), ..StepOptions::default() },
         ..CompileOptions::default()
     };
     model().compile(&options).unwrap()

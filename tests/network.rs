@@ -1,10 +1,11 @@
 //! Networks as a user meets them: files, presets, errors, weights, and the plans that come of them.
 
 use shadegrad::fast::{self, Instructions, Team};
-use shadegrad::network::{CompileOptions, MOST_LAYERS, Network, PRESETS, Recipe};
+use shadegrad::network::{CompileOptions, MOST_LAYERS, Network, PRESETS};
 use shadegrad::ops::{KernelConfig, Step};
 use shadegrad::plan::{Element, Pass, Plan, Region};
 use shadegrad::reference;
+use shadegrad::train::{Recipe, StepOptions};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -284,7 +285,7 @@ fn every_section(batch: usize) -> CompileOptions {
         train_images: 20,
         test_images: 12,
         predict: true,
-        momentum: 0.9,
+        step: StepOptions::default(),
         slots: 4,
         ..Default::default()
     }
@@ -427,7 +428,7 @@ fn batches_that_do_not_fit_are_refused() {
 fn the_summary_counts_what_hand_arithmetic_gives() {
     let summary = Network::open("lenet5")
         .unwrap()
-        .summary(&CompileOptions { batch: 10, momentum: 0.9, ..Default::default() })
+        .summary(&CompileOptions { batch: 10, step: StepOptions::default(), ..Default::default() })
         .unwrap();
     println!("{summary}");
     let line = |name: &str| {

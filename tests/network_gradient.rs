@@ -8,6 +8,7 @@ use shadegrad::ops::Step;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::plan::Pass;
 use shadegrad::reference::{Real, ReferenceBackend};
+use shadegrad::train::{Optimizer, StepOptions};
 
 /// Every kind of layer; activations behind convolutions, pools, norms, each other, and a flatten.
 const LAYERS: &str = r#"
@@ -117,7 +118,8 @@ fn check_gradient(text: &str, cost: Cost, label_smoothing: f32) {
     let network = Network::from_toml("test", text).unwrap();
     let (batch, images) = (4, 5);
     let cost = Some(cost);
-    let options = CompileOptions { batch, train_images: images, cost, label_smoothing, slots: 3, ..Default::default() };
+    let step = StepOptions { loss: cost, label_smoothing, ..CompileOptions::default().step };
+    let options = CompileOptions { batch, train_images: images, slots: 3, step, ..Default::default() };
     let compiled = network.compile(&options).unwrap();
     let mut machine = machine::<f64>(&network, &compiled, images);
     // Three of four rows are images: the gradient is that of their mean.
@@ -175,10 +177,12 @@ fn overfit(model: &str, cost: Cost, learning_rate: f32, momentum: f32, steps: us
     let options = CompileOptions {
         batch: images,
         train_images: images,
-        cost: Some(cost),
         slots: steps,
-        momentum,
-        nesterov: momentum > 0.0,
+        step: StepOptions {
+            loss: Some(cost),
+            optimizer: Optimizer::Sgd { momentum, nesterov: momentum > 0.0 },
+            ..StepOptions::default()
+        },
         ..Default::default()
     };
     let compiled = network.compile(&options).unwrap();

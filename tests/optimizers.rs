@@ -6,9 +6,9 @@ mod spots;
 use shadegrad::evaluate::evaluate;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::{Optimizer, Weights};
+use shadegrad::network::Weights;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::train::{Event, Interval, Schedule, Span, TrainOptions, Trainer};
+use shadegrad::train::{Event, Interval, Moments, Optimizer, Schedule, Span, StepOptions, TrainOptions, Trainer};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
 
@@ -57,7 +57,7 @@ fn ten_steps(options: TrainOptions, plain: &TrainOptions, most: f64) {
 }
 
 fn plain() -> TrainOptions {
-    TrainOptions { epochs: 2, weight_decay: 1e-3, ..options() }
+    TrainOptions { epochs: 2, step: StepOptions { weight_decay: 1e-3, ..options().step }, ..options() }
 }
 
 /// The bound is that of `tests/training.rs`, where the rate is the largest that there is here.
@@ -75,9 +75,11 @@ fn schedules() {
 /// gradients are off by some 4 u of 1, so a step by that over epsilon, times the rate.
 #[test]
 fn adam() {
-    for optimizer in [Optimizer::Adam, Optimizer::AdamW] {
-        let options = TrainOptions { optimizer, learning_rate: 0.01, epsilon: 1e-3, ..plain() };
-        ten_steps(TrainOptions { weight_decay: 0.1, ..options }, &plain(), 10.0 * 0.01 * 5e-7 / 1e-3);
+    let moments = Moments { epsilon: 1e-3, ..Moments::default() };
+    for optimizer in [Optimizer::Adam(moments), Optimizer::AdamW(moments)] {
+        let step = StepOptions { optimizer, weight_decay: 0.1, ..plain().step };
+        let options = TrainOptions { learning_rate: 0.01, step, ..plain() };
+        ten_steps(options, &plain(), 10.0 * 0.01 * 5e-7 / 1e-3);
     }
 }
 
@@ -85,7 +87,11 @@ fn adam() {
 /// long; without them it would be three times as long.
 #[test]
 fn the_first_steps_of_adam_are_as_long_as_the_rate() {
-    let options = TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, ..options() };
+    let options = TrainOptions {
+        learning_rate: 0.01,
+        step: StepOptions { optimizer: Optimizer::adam(), ..options().step },
+        ..options()
+    };
     let start = model().initialize(options.seed);
     for device in cpus().iter().chain([gpu()]) {
         let after = |steps| train(device, &TrainOptions { max_steps: Some(steps), ..options.clone() }).1;
@@ -99,8 +105,12 @@ fn the_first_steps_of_adam_are_as_long_as_the_rate() {
 /// Ten steps with usual settings lead down.
 #[test]
 fn adam_learns() {
-    let options =
-        TrainOptions { optimizer: Optimizer::AdamW, learning_rate: 0.01, epochs: 8, weight_decay: 0.01, ..options() };
+    let options = TrainOptions {
+        learning_rate: 0.01,
+        epochs: 8,
+        step: StepOptions { optimizer: Optimizer::adamw(), weight_decay: 0.01, ..options().step },
+        ..options()
+    };
     let (losses, _) = train(gpu(), &options);
     println!("{losses:?}");
     assert!(losses[35..].iter().all(|loss| *loss < 0.5 * losses[0]), "{losses:?}");
@@ -109,9 +119,13 @@ fn adam_learns() {
 /// While training; the validation loss has hard targets, so that of equal weights is that of any run.
 #[test]
 fn label_smoothing() {
-    ten_steps(TrainOptions { label_smoothing: 0.2, ..plain() }, &plain(), 2e-6);
+    ten_steps(TrainOptions { step: StepOptions { label_smoothing: 0.2, ..plain().step }, ..plain() }, &plain(), 2e-6);
     let still = |label_smoothing| {
-        let options = TrainOptions { label_smoothing, learning_rate: 1e-30, momentum: 0.0, ..options() };
+        let options = TrainOptions {
+            learning_rate: 1e-30,
+            step: StepOptions { optimizer: Optimizer::sgd(0.0), label_smoothing, ..options().step },
+            ..options()
+        };
         let (data, network) = (data(95, 30), model());
         let mut trainer = Trainer::new(gpu(), &network, &data, options, None).unwrap();
         let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
@@ -124,23 +138,37 @@ fn label_smoothing() {
 
 #[test]
 fn label_smoothing_needs_cross_entropy() {
-    let options = TrainOptions { label_smoothing: 0.1, loss: Some(Cost::Quadratic), ..options() };
+    let options = TrainOptions {
+        step: StepOptions { label_smoothing: 0.1, loss: Some(Cost::Quadratic), ..options().step },
+        ..options()
+    };
     let data = data(95, 30);
     let error = Trainer::new(gpu(), &model(), &data, options, None).err().unwrap().to_string();
-    assert!(error.starts_with("--label-smoothing belongs to --loss cross-entropy"), "{error}");
+    assert!(error.starts_with("label_smoothing belongs to loss cross-entropy"), "{error}");
 }
 
 /// The bounds are those without clipping, which makes steps smaller.
 #[test]
 fn clipping() {
     for clip_norm in [Some(0.5), Some(0.01)] {
-        ten_steps(TrainOptions { clip_norm, ..plain() }, &plain(), 2e-6);
+        ten_steps(TrainOptions { step: StepOptions { clip_norm, ..plain().step }, ..plain() }, &plain(), 2e-6);
     }
-    let adam = TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, epsilon: 1e-3, ..plain() };
-    ten_steps(TrainOptions { clip_norm: Some(0.1), ..adam.clone() }, &adam, 10.0 * 0.01 * 5e-7 / 1e-3);
+    let adam = TrainOptions {
+        learning_rate: 0.01,
+        step: StepOptions {
+            optimizer: Optimizer::Adam(Moments { epsilon: 1e-3, ..Moments::default() }),
+            ..plain().step
+        },
+        ..plain()
+    };
+    ten_steps(
+        TrainOptions { step: StepOptions { clip_norm: Some(0.1), ..adam.step }, ..adam.clone() },
+        &adam,
+        10.0 * 0.01 * 5e-7 / 1e-3,
+    );
     // A norm that no gradient reaches scales by 1, which changes no bit; but a hardware driver may contract
     // `scale * d + decay * w` otherwise than `d + decay * w`.
-    let far = TrainOptions { clip_norm: Some(1e6), ..plain() };
+    let far = TrainOptions { step: StepOptions { clip_norm: Some(1e6), ..plain().step }, ..plain() };
     let differ = |device: &Device| apart(&train(device, &far).1, &train(device, &plain()).1);
     assert!(cpus().iter().all(|cpu| differ(cpu) == 0.0));
     let most = if gpu().gpu().unwrap().is_software() { 0.0 } else { 2e-6 };
@@ -152,7 +180,12 @@ fn clipping() {
 fn a_clipped_step_is_as_long_as_it_may_be() {
     let start = model().initialize(options().seed);
     let step = |clip_norm| {
-        let options = TrainOptions { clip_norm, momentum: 0.0, max_steps: Some(1), learning_rate: 0.5, ..options() };
+        let options = TrainOptions {
+            max_steps: Some(1),
+            learning_rate: 0.5,
+            step: StepOptions { optimizer: Optimizer::sgd(0.0), clip_norm, ..options().step },
+            ..options()
+        };
         let (_, weights) = train(gpu(), &options);
         let moved = weights.values.iter().flatten().zip(start.values.iter().flatten());
         moved.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt() / 0.5
@@ -170,7 +203,8 @@ fn a_clipped_step_is_as_long_as_it_may_be() {
 #[test]
 fn averages() {
     const DECAY: f64 = 0.8;
-    let options = TrainOptions { ema: Some(DECAY as f32), every_step: true, ..plain() };
+    let options =
+        TrainOptions { every_step: true, step: StepOptions { ema: Some(DECAY as f32), ..plain().step }, ..plain() };
     let data = data(95, 30);
     let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
     for device in cpus().iter().chain([gpu(), &reference]) {
@@ -195,7 +229,14 @@ fn averages() {
     }
     // The weights know nothing of their average, and it is the average that is evaluated.
     let run = |ema| {
-        let mut trainer = Trainer::new(gpu(), &model(), &data, TrainOptions { ema, ..plain() }, None).unwrap();
+        let mut trainer = Trainer::new(
+            gpu(),
+            &model(),
+            &data,
+            TrainOptions { step: StepOptions { ema, ..plain().step }, ..plain() },
+            None,
+        )
+        .unwrap();
         let outcome = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(())))).unwrap();
         let checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
         let judged = pollster::block_on(evaluate(gpu(), &model(), checkpoint.state.model(), &data.test)).unwrap();

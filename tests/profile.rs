@@ -10,7 +10,7 @@ use shadegrad::machine::{Device, recording};
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{KernelConfig, Step};
 use shadegrad::profile::{Ceiling, Ceilings, Profile, Row, TimedBy, copy, multiply_add, roofline};
-use shadegrad::train::{Event, TrainOptions, Trainer};
+use shadegrad::train::{Event, StepOptions, TrainOptions, Trainer};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -71,7 +71,8 @@ fn network() -> Network {
 }
 
 fn compiled() -> Compiled {
-    let options = CompileOptions { batch: BATCH, train_images: 60, momentum: 0.9, ..CompileOptions::default() };
+    let options =
+        CompileOptions { batch: BATCH, train_images: 60, step: StepOptions::default(), ..CompileOptions::default() };
     network().compile(&options).unwrap()
 }
 

@@ -4,8 +4,8 @@
 mod place;
 
 use place::{MODEL, Place};
-use shadegrad::checkpoint::Checkpoint;
-use shadegrad::network::Recipe;
+use shadegrad::train::Checkpoint;
+use shadegrad::train::Recipe;
 use std::fs;
 use toml::{Table, Value};
 
@@ -62,7 +62,7 @@ fn a_network_is_trained_by_its_recipe() {
         assert_eq!(options(&place, "--model best.toml"), expected, "{recipe}");
         keys.extend(recipe.parse::<Table>().unwrap().keys().cloned());
     }
-    assert!(Recipe::KEYS.iter().all(|key| keys.iter().any(|there| there == key)), "{keys:?}");
+    assert!(Recipe::keys().iter().all(|key| keys.iter().any(|there| there == key)), "{keys:?}");
 }
 
 #[test]

@@ -3,13 +3,15 @@
 #[path = "common/spots.rs"]
 mod spots;
 
-use shadegrad::checkpoint::Checkpoint;
 use shadegrad::data::DataPair;
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice};
-use shadegrad::network::{Optimizer, Weights};
+use shadegrad::network::Weights;
 use shadegrad::ops::augment::Augment;
-use shadegrad::train::{EpochReport, Event, Interval, Outcome, Schedule, Span, TrainOptions, Trainer};
+use shadegrad::train::Checkpoint;
+use shadegrad::train::{
+    EpochReport, Event, Interval, Optimizer, Outcome, Schedule, Span, StepOptions, TrainOptions, Trainer,
+};
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
 
@@ -17,7 +19,11 @@ use std::ops::ControlFlow;
 const STEPS: usize = 15;
 
 fn three_epochs() -> TrainOptions {
-    TrainOptions { epochs: 3, weight_decay: 1e-3, augment: Some(Augment::DIGITS), ..options() }
+    TrainOptions {
+        epochs: 3,
+        step: StepOptions { weight_decay: 1e-3, augment: Some(Augment::DIGITS), ..options().step },
+        ..options()
+    }
 }
 
 /// What two runs must have in common: everything but the time that they took.
@@ -86,7 +92,11 @@ fn a_resumed_run_is_the_same_run() {
     for (device, ends) in [(gpu(), &[0, 1, 5, 8, 15][..]), (&cpu, &everywhere), (&reference, &[4, 11])] {
         let name = &device.description;
         for nesterov in [false, true] {
-            let options = TrainOptions { nesterov, every_step: true, ..three_epochs() };
+            let options = TrainOptions {
+                every_step: true,
+                step: StepOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov }, ..three_epochs().step },
+                ..three_epochs()
+            };
             let (expected, expected_end) = undisturbed(device, &data, options.clone());
             assert_eq!((expected.losses.len(), expected.epochs.len()), (STEPS, 3));
             for until in ends {
@@ -115,13 +125,25 @@ fn variations() -> Vec<TrainOptions> {
     vec![
         TrainOptions { schedule: Schedule::Step { size: 1, gamma: 0.5 }, ..plain.clone() },
         TrainOptions { schedule: Schedule::Cosine { end_factor: 0.1 }, warmup: Some(Span::Steps(7)), ..plain.clone() },
-        TrainOptions { label_smoothing: 0.1, ..plain.clone() },
-        TrainOptions { clip_norm: Some(0.3), ..plain.clone() },
-        TrainOptions { ema: Some(0.9), ..plain.clone() },
-        TrainOptions { ema: Some(0.9), optimizer: Optimizer::AdamW, learning_rate: 0.01, ..plain.clone() },
+        TrainOptions { step: StepOptions { label_smoothing: 0.1, ..plain.step }, ..plain.clone() },
+        TrainOptions { step: StepOptions { clip_norm: Some(0.3), ..plain.step }, ..plain.clone() },
+        TrainOptions { step: StepOptions { ema: Some(0.9), ..plain.step }, ..plain.clone() },
+        TrainOptions {
+            learning_rate: 0.01,
+            step: StepOptions { optimizer: Optimizer::adamw(), ema: Some(0.9), ..plain.step },
+            ..plain.clone()
+        },
         TrainOptions { schedule: cycle, ..plain.clone() },
-        TrainOptions { optimizer: Optimizer::Adam, learning_rate: 0.01, ..plain.clone() },
-        TrainOptions { optimizer: Optimizer::AdamW, learning_rate: 0.01, ..plain },
+        TrainOptions {
+            learning_rate: 0.01,
+            step: StepOptions { optimizer: Optimizer::adam(), ..plain.step },
+            ..plain.clone()
+        },
+        TrainOptions {
+            learning_rate: 0.01,
+            step: StepOptions { optimizer: Optimizer::adamw(), ..plain.step },
+            ..plain
+        },
     ]
 }
 

@@ -7,10 +7,10 @@ use shadegrad::data::{DataPair, Dataset};
 use shadegrad::evaluate::{Predictor, evaluate};
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
-use shadegrad::network::{CompileOptions, Network, Optimizer, Weights};
+use shadegrad::network::{CompileOptions, Network, Weights};
 use shadegrad::ops::Step;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::train::{Event, Outcome, Schedule, Span, TrainOptions, Trainer};
+use shadegrad::train::{Event, Moments, Optimizer, Outcome, Schedule, Span, StepOptions, TrainOptions, Trainer};
 use shadegrad::{Error, Result};
 use spots::{MODEL, data, gpu, model, options, set};
 use std::ops::ControlFlow;
@@ -66,7 +66,15 @@ fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
     for nesterov in [false, true] {
         // 95 images are four batches of 20 and one of 15, so two of the ten steps are partial.
         let data = data(95, 30);
-        let options = TrainOptions { epochs: 2, nesterov, weight_decay: 1e-3, ..options() };
+        let options = TrainOptions {
+            epochs: 2,
+            step: StepOptions {
+                optimizer: Optimizer::Sgd { momentum: 0.9, nesterov },
+                weight_decay: 1e-3,
+                ..options().step
+            },
+            ..options()
+        };
         let expected = train(&reference(), &data, options.clone());
         for device in cpus().iter().chain([gpu()]) {
             let name = &device.description;
@@ -132,7 +140,7 @@ fn a_network_overfits_one_batch() {
             epochs: 140,
             batch_size: 12,
             learning_rate: if loss == Cost::Quadratic { 0.1 } else { 0.05 },
-            loss: Some(loss),
+            step: StepOptions { loss: Some(loss), ..options().step },
             ..options()
         };
         let run = try_train(gpu(), &network, &data, options).unwrap();
@@ -251,7 +259,12 @@ fn the_reported_validation_is_what_evaluate_says_of_the_saved_weights() {
 #[test]
 fn training_continues_from_given_weights() {
     let (network, data) = (model(), data(60, 10));
-    let options = TrainOptions { momentum: 0.0, shuffle: false, max_steps: Some(1), ..options() };
+    let options = TrainOptions {
+        shuffle: false,
+        max_steps: Some(1),
+        step: StepOptions { optimizer: Optimizer::sgd(0.0), ..options().step },
+        ..options()
+    };
     let first = train(gpu(), &data, options.clone());
     let start = |weights: Option<&Weights>| {
         let mut trainer = Trainer::new(gpu(), &network, &data, options.clone(), weights).unwrap();
@@ -346,43 +359,43 @@ fn options_outside_their_range_are_refused() {
         assert!(Trainer::new(gpu(), &model(), &data(4, 4), options, None).is_err(), "{text}: taken by the trainer");
     };
     options().validate().unwrap();
-    refuse("--epochs", &|o| o.epochs = 0);
-    refuse("--batch-size", &|o| o.batch_size = 0);
-    refuse("--batch-size", &|o| o.batch_size = 65_537);
+    refuse("epochs", &|o| o.epochs = 0);
+    refuse("batch_size", &|o| o.batch_size = 0);
+    refuse("batch_size", &|o| o.batch_size = 65_537);
     for rate in [0.0, -1.0, 1000.1, f32::NAN, f32::INFINITY] {
-        refuse("--learning-rate", &|o| o.learning_rate = rate);
+        refuse("learning_rate", &|o| o.learning_rate = rate);
     }
     for momentum in [1.0, -0.1, f32::NAN] {
-        refuse("--momentum", &|o| o.momentum = momentum);
+        refuse("momentum", &|o| o.step.optimizer = Optimizer::sgd(momentum));
     }
-    refuse("--weight-decay", &|o| o.weight_decay = -1e-6);
-    refuse("--nesterov", &|o| (o.nesterov, o.momentum) = (true, 0.0));
-    refuse("--nesterov", &|o| (o.optimizer, o.nesterov) = (Optimizer::Adam, true));
+    refuse("weight_decay", &|o| o.step.weight_decay = -1e-6);
+    refuse("nesterov", &|o| o.step.optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: true });
+    let adam = |beta1, beta2, epsilon| Optimizer::Adam(Moments { beta1, beta2, epsilon });
     for beta in [1.0, -0.1, f32::NAN] {
-        refuse("--beta1", &|o| o.beta1 = beta);
-        refuse("--beta2", &|o| o.beta2 = beta);
+        refuse("beta1", &|o| o.step.optimizer = adam(beta, 0.9, 0.1));
+        refuse("beta2", &|o| o.step.optimizer = adam(0.9, beta, 0.1));
     }
-    refuse("--label-smoothing", &|o| o.label_smoothing = 1.0);
-    refuse("--label-smoothing", &|o| o.label_smoothing = f32::NAN);
+    refuse("label_smoothing", &|o| o.step.label_smoothing = 1.0);
+    refuse("label_smoothing", &|o| o.step.label_smoothing = f32::NAN);
     for norm in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        refuse("--clip-norm", &|o| o.clip_norm = Some(norm));
+        refuse("clip_norm", &|o| o.step.clip_norm = Some(norm));
     }
     for ema in [0.0, 1.0, f32::NAN] {
-        refuse("--ema", &|o| o.ema = Some(ema));
+        refuse("ema", &|o| o.step.ema = Some(ema));
     }
-    refuse("--patience", &|o| o.patience = Some(0));
-    refuse("--epsilon", &|o| o.epsilon = f32::NAN);
-    refuse("--max-steps", &|o| o.max_steps = Some(0));
+    refuse("patience", &|o| o.patience = Some(0));
+    refuse("epsilon", &|o| o.step.optimizer = adam(0.9, 0.9, f32::NAN));
+    refuse("max_steps", &|o| o.max_steps = Some(0));
     for gamma in [0.0, 1.1, f64::NAN] {
-        refuse("--gamma", &|o| o.schedule = Schedule::Step { size: 1, gamma });
+        refuse("gamma", &|o| o.schedule = Schedule::Step { size: 1, gamma });
     }
-    refuse("--step-size", &|o| o.schedule = Schedule::Step { size: 0, gamma: 0.1 });
-    refuse("--end-factor", &|o| o.schedule = Schedule::Cosine { end_factor: -0.1 });
+    refuse("step_size", &|o| o.schedule = Schedule::Step { size: 0, gamma: 0.1 });
+    refuse("end_factor", &|o| o.schedule = Schedule::Cosine { end_factor: -0.1 });
     let cycle = |peak_at, start_factor, end_factor| Schedule::OneCycle { peak_at, start_factor, end_factor };
-    refuse("--peak-at", &|o| o.schedule = cycle(1.0, 0.1, 0.1));
-    refuse("--start-factor", &|o| o.schedule = cycle(0.3, f64::NAN, 0.1));
-    refuse("--end-factor", &|o| o.schedule = cycle(0.3, 0.1, 1.5));
-    refuse("--warmup", &|o| o.warmup = Some(Span::Steps(0)));
+    refuse("peak_at", &|o| o.schedule = cycle(1.0, 0.1, 0.1));
+    refuse("start_factor", &|o| o.schedule = cycle(0.3, f64::NAN, 0.1));
+    refuse("end_factor", &|o| o.schedule = cycle(0.3, 0.1, 1.5));
+    refuse("warmup", &|o| o.warmup = Some(Span::Steps(0)));
 }
 
 #[test]

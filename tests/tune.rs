@@ -9,6 +9,7 @@ use shadegrad::gpu::{Command, Recording};
 use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{self, ChooseKernel, KernelConfig, KernelForm, Step, Tile};
+use shadegrad::train::StepOptions;
 use shadegrad::tune::{Cache, Effort, Entry, KernelChoices, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +27,13 @@ layers = [
 "#;
 
 fn compiled() -> Compiled {
-    let options = CompileOptions { batch: 32, train_images: 64, momentum: 0.9, slots: 2, ..CompileOptions::default() };
+    let options = CompileOptions {
+        batch: 32,
+        train_images: 64,
+        step: StepOptions::default(),
+        slots: 2,
+        ..CompileOptions::default()
+    };
     Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
 }
 

@@ -4,6 +4,7 @@ use shadegrad::gpu::{AdapterChoice, Gpu, Memory, Program, Recording};
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{KernelConfig, Step};
 use shadegrad::plan::Element;
+use shadegrad::train::StepOptions;
 use std::time::{Duration, Instant};
 
 /// Sets what drivers read from the environment, as the program itself does; to be called first.
@@ -34,7 +35,12 @@ pub fn config(gpu: &Gpu) -> KernelConfig {
 
 /// A training step with momentum, on a data set of 1,000 images.
 pub fn compile(network: &Network, batch: usize) -> Compiled {
-    let options = CompileOptions { batch, train_images: 1000.max(batch), momentum: 0.9, ..CompileOptions::default() };
+    let options = CompileOptions {
+        batch,
+        train_images: 1000.max(batch),
+        step: StepOptions::default(),
+        ..CompileOptions::default()
+    };
     network.compile(&options).expect("the network compiles")
 }
 

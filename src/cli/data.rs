@@ -2,8 +2,8 @@
 
 use super::DataOption;
 use super::output::{errln, grouped, outln};
+use crate::cli::progress::Bar;
 use clap::{Args, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
 use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
 use shadegrad::files::check_place;
@@ -138,25 +138,22 @@ fn export(options: &ExportOptions) -> Result<()> {
 
 fn fetch(options: &FetchOptions) -> Result<()> {
     let Fetchable::Mnist = options.name;
-    let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template("{bar:28} {bytes}/{total_bytes}  {bytes_per_sec}") {
-        bar.set_style(style.progress_chars("━╸ "));
-    }
+    let mut bar = Bar::new("{bar:28} {bytes}/{total_bytes}  {bytes_per_sec}", true);
     let fetched = fetch_mnist(&options.to, &MNIST_MIRRORS, &mut |progress| match progress {
         Progress::Waiting(folder) => {
-            bar.suspend(|| errln!("another process downloads into {}; waiting for it", folder.display()));
+            bar.aside(|| errln!("another process downloads into {}; waiting for it", folder.display()));
         }
-        Progress::Kept(path) => bar.suspend(|| errln!("kept {}", path.display())),
+        Progress::Kept(path) => bar.aside(|| errln!("kept {}", path.display())),
         Progress::Started { url, have, total } => {
-            bar.suspend(|| errln!("from {url}"));
-            bar.set_length(total.unwrap_or(0));
-            bar.set_position(have);
+            bar.aside(|| errln!("from {url}"));
+            bar.begin(total.unwrap_or(0), String::new);
+            bar.advance(have);
         }
-        Progress::Advanced(bytes) => bar.inc(bytes),
-        Progress::Failed { url, reason } => bar.suspend(|| errln!("{url}: {reason}")),
-        Progress::Done(path) => bar.suspend(|| errln!("got {}", path.display())),
+        Progress::Advanced(bytes) => bar.advance(bytes),
+        Progress::Failed { url, reason } => bar.aside(|| errln!("{url}: {reason}")),
+        Progress::Done(path) => bar.aside(|| errln!("got {}", path.display())),
     });
-    bar.finish_and_clear();
+    bar.clear();
     let fetched = fetched?;
     outln!(
         "{} files in {}; train on them with: shadegrad train --data {}",

@@ -8,7 +8,7 @@ mod evaluate;
 mod inspect;
 pub mod output;
 mod predict;
-mod run_folder;
+mod progress;
 mod shaders;
 mod signals;
 mod study;
@@ -22,10 +22,12 @@ use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{CompileOptions, Network, Preset, Weights};
+use shadegrad::run::{open_model, open_model_as};
 use shadegrad::train::TrainOptions;
 use signals::stop_on_ctrl_c;
 use std::path::PathBuf;
 use std::process::ExitCode;
+pub use train::message;
 
 /// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -102,8 +104,8 @@ impl TrainedOption {
     /// Reads both.
     fn open(&self) -> Result<(Network, Weights)> {
         match &self.model {
-            None => run_folder::open_model(&self.run),
-            Some(model) => run_folder::open_model_as(&self.run, model),
+            None => open_model(&self.run),
+            Some(model) => open_model_as(&self.run, model),
         }
     }
 }
@@ -145,7 +147,7 @@ impl DeviceOption {
 impl BatchOption {
     /// What a step of the network is compiled for, when `train` is told no more than this; no section as yet.
     fn compile_options(&self, network: &Network) -> Result<CompileOptions> {
-        let recipe = train::recipe_options(&network.recipe)?;
+        let recipe = network.recipe.complete()?;
         let options = TrainOptions { batch_size: self.batch_size.unwrap_or(recipe.batch_size), ..recipe };
         options.validate()?;
         Ok(options.compile_options())
@@ -177,8 +179,7 @@ fn model_help() -> String {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     signals::keep_file_size_an_error();
     match cli.command {
-        // Those behind the name of the command.
-        Command::Train(options) => train::run(*options, &std::env::args_os().skip(2).collect::<Vec<_>>()),
+        Command::Train(options) => train::run(*options),
         Command::Study(options) => study::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),

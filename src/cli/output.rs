@@ -2,6 +2,7 @@
 
 use shadegrad::evaluate::Evaluation;
 pub use shadegrad::table::grouped;
+pub use shadegrad::text::counted;
 use shadegrad::text::printable;
 use shadegrad::{Error, Result};
 use std::fmt::{Arguments, Write as _};
@@ -40,11 +41,6 @@ pub fn remark(text: Arguments<'_>) {
 /// A share as "98.76 %".
 pub fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
-}
-
-/// 1 epoch, 15 epochs
-pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Confusion matrix with precision and recall, rows are labels.

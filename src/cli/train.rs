@@ -1,292 +1,215 @@
 //! `shadegrad train`: a new run, or with `--resume` one that goes on.
 
-mod optimizer;
-mod options;
-mod or_none;
-mod recipe;
-mod record;
 mod report;
-mod schedule;
 
-use super::cpu_hint::CpuHint;
-use super::run_folder::RunFolder;
-use super::tune::Rest;
-use super::{INTERRUPTED, stop_on_ctrl_c};
-use crate::cli::output::{errln, grouped, outln};
-pub use options::{Options, Validation};
-pub use recipe::{as_arguments as recipe_arguments, train_options as recipe_options};
-pub use record::Record;
-use record::{Command, Origin};
-use report::Reporter;
-use shadegrad::checkpoint::Checkpoint;
-use shadegrad::data::form::Form;
+use super::tune::TuneOption;
+use super::{DataOption, DeviceOption, INTERRUPTED, model_help};
+use crate::cli::output::errln;
+use clap::{Args, ValueEnum};
+pub use report::Reporter;
 use shadegrad::data::scale::Scale;
-use shadegrad::data::{DataPair, remarks};
-use shadegrad::machine::Device;
-use shadegrad::network::{Network, Weights};
-use shadegrad::text::brief;
-use shadegrad::train::{EpochReport, Event, Outcome, TrainOptions, Trainer};
+use shadegrad::network::Network;
+use shadegrad::ops::softmax::Cost;
+use shadegrad::run::{Record, Run, RunChanges, RunEnd, RunOptions, Validation};
+use shadegrad::train::{Interval, Recipe};
 use shadegrad::{Error, Result};
-use std::ffi::OsString;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-/// `--log-every`, if it is not given.
-const LOG_EVERY: usize = 50;
+/// The network, if no other is named.
+const MODEL: &str = "case2";
 
-/// How a training ended that met no error.
-pub enum Ended {
-    /// After its last epoch or step.
-    Whole,
-    /// By Ctrl-C. The run in this folder can go on.
-    Interrupted(PathBuf),
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub struct Options {
+    #[command(flatten)]
+    new: NewRun,
+    #[command(flatten)]
+    recipe: Recipe,
+    #[command(flatten)]
+    data: DataOption,
+    #[command(flatten)]
+    device: DeviceOption,
+    #[command(flatten)]
+    tune: TuneOption,
+    /// End after so many steps
+    #[arg(long, value_name = "N")]
+    max_steps: Option<usize>,
+    /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next [default: 50]
+    #[arg(long, value_name = "N")]
+    log_every: Option<usize>,
+    /// Make a checkpoint every so many steps (500) or minutes (10min) too, not only at the end of each epoch
+    #[arg(long, value_name = "STEPS|MINUTES")]
+    checkpoint_every: Option<Interval>,
+    /// Go on with a run from its last checkpoint, or from the checkpoint that is given, to the very weights that it would
+    /// have reached without the interruption. What decides them cannot be given again; --epochs, --max-steps and
+    /// --patience may be raised, and --patience none ends no run
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "NewRun", "BatchRecipe", "OptimizerRecipe", "ScheduleRecipe", "RegularizationRecipe",
+    ])]
+    resume: Option<PathBuf>,
+    /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
+    /// first such number
+    #[arg(long)]
+    find_nan: bool,
+    /// Time the dispatches of a step when the training is over, as `bench kernels` does; costs about two seconds, or
+    /// seven steps where they are slow, and changes no weight
+    #[arg(long)]
+    profile: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+    /// Print the lines of metrics.jsonl instead of text
+    #[arg(long)]
+    json: bool,
 }
 
-/// `arguments` are those that the options were parsed from.
-pub fn run(options: Options, arguments: &[OsString]) -> Result<ExitCode> {
-    // A run that goes on has its options already.
-    let options = if options.resume.is_some() { options } else { recipe::complete(options, arguments)? };
-    match run_to_end(&options)? {
-        Ended::Whole => Ok(ExitCode::SUCCESS),
-        Ended::Interrupted(run) => {
-            let run = run.display();
-            errln!("interrupted; the weights are saved in {run}\nto go on: shadegrad train --resume {run}");
-            Ok(ExitCode::from(INTERRUPTED))
+/// What decides the weights of a new run beside its recipe.
+#[derive(Args)]
+struct NewRun {
+    #[arg(long, help = format!(
+        "{} [default: {MODEL}]. What it says under [training] is taken as if it were given here, unless it is given here: \
+         --optimizer and --schedule also replace what belongs to them there, and `none` switches off where it can be given",
+        model_help()
+    ))]
+    model: Option<String>,
+    /// Train as another run did: the same network, data, device and options, but for those that are given here
+    #[arg(long, value_name = "RUN", conflicts_with = "model")]
+    like: Option<PathBuf>,
+    /// The loss that is minimised [default: what the network says, cross-entropy in all presets]
+    #[arg(long)]
+    loss: Option<LossOption>,
+    /// What epochs are evaluated on: `test` (the test set), or a share (0.1) or number (5000) of training images that is
+    /// held out [default: test]
+    #[arg(long, value_name = "test|SPLIT")]
+    validation: Option<Validation>,
+    /// What pixels are divided by before the network sees them: a byte, or `max`, the brightest of the training images;
+    /// evaluate, predict and --resume then do the same [default: 255]
+    #[arg(long, value_name = "BYTE|max")]
+    scale: Option<Scale>,
+    /// Decides initial weights, data order, dropout and augmentation [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: Option<u64>,
+    /// Run folder; must not exist yet [default: runs/<model>-<date>-<n>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Start from these weights
+    #[arg(long, value_name = "FILE.safetensors")]
+    init: Option<PathBuf>,
+    /// Take the images in the order of the file
+    #[arg(long)]
+    no_shuffle: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LossOption {
+    CrossEntropy,
+    Quadratic,
+}
+
+pub fn run(options: Options) -> Result<ExitCode> {
+    let mut reporter = Reporter::new(options.quiet, options.json);
+    let run = match &options.resume {
+        None => {
+            let run_options = options.run_options(&mut reporter)?;
+            pollster::block_on(Run::start(run_options, &mut |event| reporter.hear(&event)))
         }
-    }
-}
-
-/// The same for other commands, which say in their own words how it ended.
-pub fn run_to_end(options: &Options) -> Result<Ended> {
-    match &options.resume {
-        None => start(options),
-        Some(run) => resume(options, run),
-    }
-}
-
-/// A new run.
-fn start(options: &Options) -> Result<Ended> {
-    let train_options = options.train_options()?;
-    RunFolder::check_free(options.out.as_deref())?;
-    let mut network = Network::open(&options.model)?;
-    let initial = options.init.as_ref().map(|path| Weights::load(path, &network)).transpose()?;
-    let silent = options.silent();
-    let source = options.data.source(silent);
-    let mut data = options.validation.divide(source.load()?, options.seed)?;
-    remarks::check(&data)?;
-    let full_scale = options.scale.apply(&mut data);
-    network.form = Some(Form::measure(&data.train, full_scale, source.is_emnist()));
-    let opened = options.device.open(silent)?;
-    introduce(options, &network, &data);
-    if !silent {
-        remarks::remarks(&data, full_scale).iter().for_each(|remark| errln!("note: {remark}"));
-    }
-    let cpu_hint = if silent { None } else { CpuHint::find(&opened, &network, &train_options, &data) };
-    if let Some(hint) = &cpu_hint {
-        errln!("{}", hint.alone());
-    }
-    let compiled = train_options.compile(&network, &data)?;
-    let (device, untried) = options.tune.begin(&opened, &compiled, silent)?;
-    let mut trainer = Trainer::new(&device, &network, &data, train_options.clone(), initial.as_ref())?;
-    let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
-    let log_every = options.log_every.unwrap_or(LOG_EVERY);
-    let command = Command {
-        data: options.data_of_record(&source),
-        validation: options.validation,
-        device: options.device.choice(),
-        scale: options.scale,
-        log_every,
+        Some(folder) => {
+            let changes = options.changes();
+            pollster::block_on(Run::resume(folder, changes, &mut |event| reporter.hear(&event)))
+        }
     };
-    let begin = || {
-        let checkpoint = pollster::block_on(trainer.checkpoint())?;
-        let origin = Origin { model: &options.model, init: options.init.as_deref(), checksum: &checkpoint.data };
-        folder.write_record(&Record::new(&origin, command, &train_options, &network, &data, &device)?)?;
-        if device.gpu().is_some() {
-            folder.write_choices(device.choices())?;
-        }
-        folder.write_weights(&network, checkpoint.state.model())?;
-        folder.write_checkpoint(&checkpoint)
-    };
-    if let Err(error) = begin() {
-        folder.abandon();
-        return Err(error);
-    }
-    train(options, log_every, trainer, folder, Beside { cpu_hint, untried })
-}
-
-/// A run that goes on.
-fn resume(options: &Options, run: &Path) -> Result<Ended> {
-    let silent = options.silent();
-    let (mut folder, restored) = RunFolder::resume(run)?;
-    let mut record: Record = folder.read_record()?;
-    let mut checkpoint = restored.checkpoint;
-    let same = record.check_same_run(&checkpoint.network, &checkpoint.options);
-    same.map_err(|problem| Error::file(&restored.path, problem))?;
-    let log_every = options.log_every.unwrap_or(record.command.log_every);
-    options.change(&mut checkpoint, log_every)?;
-    let source = match &options.data.data {
-        Some(_) => options.data.source(silent),
-        None => record.source()?,
-    };
-    let mut data = record.command.validation.divide(source.load()?, checkpoint.options.seed)?;
-    Scale::By(checkpoint.network.picture_form().full_scale).apply(&mut data);
-    let device = options.device.open_or(&record.command.device, silent)?;
-    introduce(options, &checkpoint.network, &data);
-    let device = pinned(options, &checkpoint, &device, &data)?;
-    let step = checkpoint.state.progress.step;
-    let train_options = checkpoint.options.clone();
-    let trainer = Trainer::resume(&device, checkpoint, &data)?;
-    if !trainer.is_finished() {
-        folder.cut_back(trainer.progress())?;
-        record.resume(step, &train_options, &device);
-        folder.write_record(&record)?;
-    }
-    if !silent {
-        errln!("resumed after step {step}, from {}", restored.path.display());
-    }
-    // A run keeps its kernels, and what the CPU would do was said when it began.
-    train(options, log_every, trainer, folder, Beside::default())
-}
-
-/// The device with the kernels of the checkpoint. On another one, with those of `--tune`; then equal bits are not promised.
-fn pinned(options: &Options, checkpoint: &Checkpoint, device: &Device, data: &DataPair) -> Result<Device> {
-    if options.tune.is_file() {
-        let problem = "--tune FILE cannot be used with --resume: a run keeps the kernels that it was begun with";
-        return Err(Error::Usage(problem.into()));
-    }
-    let now = device.identity();
-    let is_same_device = checkpoint.device == now;
-    let (before, program, this) = (brief(&checkpoint.device), brief(&checkpoint.program), env!("CARGO_PKG_VERSION"));
-    if program != this && !options.quiet {
-        errln!(
-            "warning: the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
-        );
-    }
-    if is_same_device {
-        return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
-    }
-    if !options.quiet {
-        errln!("warning: the checkpoint was made on {before}, this is {now}: the weights may differ in some bits");
-    }
-    options.tune.apply(device, &checkpoint.options.compile(&checkpoint.network, data)?, options.silent())
-}
-
-fn introduce(options: &Options, network: &Network, data: &DataPair) {
-    if options.silent() {
-        return;
-    }
-    errln!(
-        "data: {}, {} training and {} validation images",
-        data.source,
-        grouped(data.train.len() as u64),
-        grouped(data.test.len() as u64)
-    );
-    errln!("network: {}, {} parameters", network.name, grouped(network.parameter_count() as u64));
-    let recipe = &options.recipe;
-    if !recipe.is_empty() {
-        errln!("training: {recipe} (of {}; options on the command line win)", recipe.origin);
-    }
-}
-
-/// What goes on between the epochs of a new run.
-#[derive(Default)]
-struct Beside<'a> {
-    cpu_hint: Option<CpuHint>,
-    untried: Option<Rest<'a>>,
-}
-
-impl Beside<'_> {
-    /// Compares with the CPU, once, and tries kernels if the training goes on.
-    fn after(&mut self, epoch: &EpochReport, goes_on: bool, reporter: &Reporter) {
-        if let Some(hint) = self.cpu_hint.take() {
-            reporter.note(&hint.beside(epoch.images_per_second));
-        }
-        if let Some(untried) = self.untried.as_mut().filter(|_| goes_on) {
-            untried.go_on(Duration::from_secs_f64(epoch.seconds), &mut |line| reporter.note(line));
-        }
-    }
-}
-
-/// Trains to the end, and says so.
-fn train(
-    options: &Options,
-    log_every: usize,
-    mut trainer: Trainer<'_>,
-    mut folder: RunFolder,
-    mut beside: Beside<'_>,
-) -> Result<Ended> {
-    let stop = stop_on_ctrl_c();
-    let TrainOptions { epochs, max_steps, .. } = *trainer.options();
-    let mut reporter = Reporter::new(options, epochs);
-    let network = trainer.network().clone();
-    let outcome = pollster::block_on(trainer.run(&mut |event| {
-        match event {
-            Event::Steps(report) => {
-                for line in report::step_lines(&report, log_every) {
-                    folder.write_metric(&line)?;
-                    reporter.json_line(&line)?;
-                }
-                reporter.steps(&report);
-            }
-            Event::Epoch(report, weights) => {
-                let line = report::epoch_line(report);
-                folder.write_metric(&line)?;
-                folder.write_weights(&network, weights)?;
-                reporter.json_line(&line)?;
-                reporter.epoch(report)?;
-                let is_last = report.epoch == epochs || max_steps.is_some_and(|most| report.step >= most);
-                beside.after(report, !is_last && !stop.load(Ordering::Relaxed), &reporter);
-            }
-            Event::Checkpoint(checkpoint) => folder.write_checkpoint(checkpoint)?,
-            Event::Recovery(recovery) => reporter.recovery(&recovery),
-        }
-        Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    }));
     reporter.clear();
-    let outcome = outcome.map_err(|error| folder.explain(error))?;
-    if let Some(evaluation) = &outcome.evaluation {
-        folder.write_confusion(evaluation).map_err(|error| folder.explain(error))?;
+    let run = run?;
+    if run.end == RunEnd::Interrupted {
+        let folder = run.folder.display();
+        errln!("interrupted; the weights are saved in {folder}\nto go on: shadegrad train --resume {folder}");
+        return Ok(ExitCode::from(INTERRUPTED));
     }
-    if outcome.interrupted {
-        let checkpoint = pollster::block_on(trainer.checkpoint())?;
-        folder.write_weights(&network, checkpoint.state.model())?;
-        folder.write_checkpoint(&checkpoint)?;
-        return Ok(Ended::Interrupted(folder.path().to_path_buf()));
-    }
-    if let Some(lowest) = trainer.stopped_early() {
-        record::stop_early(&folder, &trainer, lowest, options.silent())?;
-    }
-    if options.profile {
-        profile(options, &mut trainer, &mut folder, &reporter)?;
-    }
-    if !options.silent() {
-        conclude(options, &outcome, &trainer, &folder)?;
-    }
-    Ok(Ended::Whole)
+    let is_first = options.resume.is_none() && options.data.data.is_none();
+    reporter.conclude(&run, is_first)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// `--profile`
-fn profile(options: &Options, trainer: &mut Trainer<'_>, folder: &mut RunFolder, reporter: &Reporter) -> Result<()> {
-    let profile = pollster::block_on(trainer.profile())?;
-    let ceilings = super::bench::ceilings(trainer.device())?;
-    let line = report::profile_line(profile.json(ceilings.as_ref()));
-    folder.write_metric(&line)?;
-    reporter.json_line(&line)?;
-    if !options.silent() {
-        outln!("\n{}", profile.table(ceilings.as_ref()))?;
+impl Options {
+    /// What a new run is told.
+    fn run_options(&self, reporter: &mut Reporter) -> Result<RunOptions> {
+        let mut options = match &self.new.like {
+            Some(run) => self.like(run)?,
+            None => self.by_recipe(reporter)?,
+        };
+        let NewRun { loss, validation, scale, seed, out, init, no_shuffle, .. } = &self.new;
+        let training = &mut options.training;
+        if let Some(loss) = loss {
+            training.step.loss = Some(match loss {
+                LossOption::CrossEntropy => Cost::CrossEntropy,
+                LossOption::Quadratic => Cost::Quadratic,
+            });
+        }
+        training.seed = seed.unwrap_or(training.seed);
+        training.shuffle &= !no_shuffle;
+        training.max_steps = self.max_steps.or(training.max_steps);
+        training.checkpoint_every = self.checkpoint_every.or(training.checkpoint_every);
+        training.find_nan |= self.find_nan;
+        options.validation = validation.unwrap_or(options.validation);
+        options.scale = scale.unwrap_or(options.scale);
+        options.out = out.clone();
+        options.init = init.clone().or(options.init);
+        options.log_every = self.log_every.unwrap_or(options.log_every);
+        options.device = self.device.device.clone().unwrap_or(options.device);
+        options.tuning = self.tune.tune.clone();
+        options.profile = self.profile;
+        options.compare_with_cpu = !self.is_silent();
+        options.check()?;
+        Ok(options)
     }
-    Ok(())
+
+    /// A run of a network by its recipe, with what is given here on top.
+    fn by_recipe(&self, reporter: &mut Reporter) -> Result<RunOptions> {
+        let model = self.new.model.as_deref().unwrap_or(MODEL);
+        let network = Network::open(model)?;
+        let training = self.recipe.complete_over(&network.recipe)?;
+        reporter.recipe = network.recipe.left_by(&self.recipe);
+        let data = self.data.source(self.is_silent());
+        Ok(RunOptions { training, data, ..RunOptions::new(model)? })
+    }
+
+    /// A run like another one, with what is given here on top.
+    fn like(&self, run: &Path) -> Result<RunOptions> {
+        let mut options = Record::read(run)?.run_options()?;
+        if self.data.data.is_some() {
+            options.data = self.data.source(self.is_silent());
+        }
+        let recipe = self.recipe.over(&Recipe::from(&options.training)).complete()?;
+        options.training = options.training.with_recipe(recipe);
+        Ok(options)
+    }
+
+    fn is_silent(&self) -> bool {
+        self.quiet || self.json
+    }
+
+    /// What a run that goes on is told anew.
+    fn changes(&self) -> RunChanges {
+        RunChanges {
+            epochs: self.recipe.length.epochs,
+            patience: self.recipe.length.patience,
+            max_steps: self.max_steps,
+            checkpoint_every: self.checkpoint_every,
+            find_nan: self.find_nan,
+            log_every: self.log_every,
+            data: self.data.data.is_some().then(|| self.data.source(self.is_silent())),
+            device: self.device.device.clone(),
+            tuning: self.tune.tune.clone(),
+            profile: self.profile,
+        }
+    }
 }
 
-fn conclude(options: &Options, outcome: &Outcome, trainer: &Trainer<'_>, folder: &RunFolder) -> Result<()> {
-    let Some(evaluation) = &outcome.evaluation else { return Ok(()) };
-    let builtin = options.resume.is_none() && options.data.data.is_none();
-    report::conclude(builtin, evaluation, trainer.progress(), folder.path())?;
-    if let Some(remark) = remarks::one_answer(&evaluation.confusion) {
-        errln!("note: {remark}");
+/// Options by the names that a command line has for them.
+pub fn message(error: &Error) -> String {
+    match error {
+        Error::Option(error) => error.with_names(|field| format!("--{}", field.replace('_', "-"))),
+        error => error.to_string(),
     }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 
 use super::{BatchOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
 use crate::cli::output::{errln, out, outln};
+use crate::cli::progress::Bar;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use shadegrad::files::check_place;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::Network;
@@ -11,7 +11,6 @@ use shadegrad::tune::Cache;
 use shadegrad::verify::{self, Extent, Only, Report, injected_table};
 use shadegrad::{Error, Result};
 use std::hash::{BuildHasher, RandomState};
-use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,7 +59,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let open = |model: &String| {
         let network = Network::open(model)?;
         let step = options.batch.compile_options(&network)?;
-        Ok((network, step))
+        Ok::<_, Error>((network, step))
     };
     let model = options.model.as_ref().map(open).transpose()?;
     let seed = options.seed.unwrap_or_else(new_seed);
@@ -81,9 +80,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         check_place(&path)?;
     }
     let stop = stop_on_ctrl_c();
-    let mut bar = Bar::new();
+    let mut bar = Bar::default();
     let report = pollster::block_on(verify::verify(&verification, &mut |progress| {
-        bar.show(progress.done, progress.total, progress.name);
+        show(&mut bar, progress.done, progress.total, progress.name);
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }))?;
     bar.clear();
@@ -149,8 +148,9 @@ fn quoted(word: &str) -> String {
 }
 
 fn inject(device: &DeviceChoice) -> Result<ExitCode> {
-    let mut bar = Bar::new();
-    let injected = pollster::block_on(verify::inject(device, &mut |done, total, what| bar.show(done, total, what)))?;
+    let mut bar = Bar::default();
+    let injected =
+        pollster::block_on(verify::inject(device, &mut |done, total, what| show(&mut bar, done, total, what)))?;
     bar.clear();
     out!("{}", injected_table(&injected))?;
     let unseen = injected.iter().filter(|injected| injected.seen.is_none()).count();
@@ -161,34 +161,14 @@ fn inject(device: &DeviceChoice) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A bar on a terminal, one line elsewhere.
-struct Bar(Option<ProgressBar>);
-
-impl Bar {
-    fn new() -> Bar {
-        Bar(None)
-    }
-
-    fn show(&mut self, done: usize, total: usize, what: &str) {
-        let begins = done == 0;
-        if begins && std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new(total as u64);
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}") {
-                bar.set_style(style);
-            }
-            self.0 = Some(bar);
-        } else if begins {
+/// Shows how far a verification has come: a bar on a terminal, one line elsewhere.
+fn show(bar: &mut Bar, done: usize, total: usize, what: &str) {
+    if done == 0 {
+        *bar = Bar::new("{bar:30} {pos}/{len}  {msg}", true);
+        bar.begin(total as u64, String::new);
+        if !bar.is_shown() {
             errln!("verifying: {total} parts");
         }
-        if let Some(bar) = &self.0 {
-            bar.set_position(done as u64);
-            bar.set_message(what.to_string());
-        }
     }
-
-    fn clear(&mut self) {
-        if let Some(bar) = self.0.take() {
-            bar.finish_and_clear();
-        }
-    }
+    bar.show(done as u64, || what.to_string());
 }

@@ -6,13 +6,13 @@
 //! layout, so that one pass updates them all (`update.rs`); evaluation and prediction work in the activations of training. At last the activations
 //! and their gradients are laid into as few storages as their lifetimes allow, all but what the host knows by name.
 
-use super::optimizer::OptimizerState;
 use super::options::CompileOptions;
 use super::update::{Bank, Banks};
-use super::{Network, NetworkParameter};
+use super::{Network, NetworkParameter, OptimizerState};
 use crate::error::{Error, Result};
 use crate::ops::softmax::{self, Cost};
 use crate::ops::{Activation, Flow, Site, Tape, activation, augment, gather_batch, score};
+use crate::options::{OptionError, StepOptions};
 use crate::plan::{Element, Pass, Plan, TensorId};
 use crate::shape::Shape;
 
@@ -138,9 +138,11 @@ impl Network {
                 options.batch
             )));
         }
-        self.check_augment(options)?;
-        if options.label_smoothing > 0.0 && options.cost.unwrap_or(self.loss) != Cost::CrossEntropy {
-            return Err(Error::Usage("--label-smoothing belongs to --loss cross-entropy; give both or neither".into()));
+        let step = &options.step;
+        self.check_augment(step)?;
+        if step.label_smoothing > 0.0 && step.loss.unwrap_or(self.loss) != Cost::CrossEntropy {
+            let problem = OptionError::new("label_smoothing", "belongs to ").field("loss");
+            return Err(Error::Option(problem.and(" cross-entropy; give both or neither")));
         }
         let mut plan = Plan::default();
         let parameters = self.parameters();
@@ -148,7 +150,7 @@ impl Network {
         let mut bank = |name: &str, prefix: &str| Bank::new(&mut plan, name, prefix, &parameters);
         let weights = bank("weights", "");
         let gradients = trains.then(|| bank("gradients", "d"));
-        let needed = if trains { options.optimizer_states() } else { Vec::new() };
+        let needed = if trains { OptimizerState::needed(step) } else { Vec::new() };
         let optimizer_states = needed
             .into_iter()
             .map(|optimizer_state| (optimizer_state, bank(optimizer_state.name(), optimizer_state.letter())));
@@ -168,7 +170,7 @@ impl Network {
             let visits = compiler.forward(&mut tape, x);
             let dy = compiler.judge(&mut tape, &visits, &score);
             compiler.backward(&mut tape, &visits, dy);
-            banks.update(&mut tape, options);
+            banks.update(&mut tape, step);
             train = tape.finish();
             (train_set, scores) = (Some(set), Some(score));
         }
@@ -224,14 +226,13 @@ impl Network {
 }
 
 impl Network {
-    fn check_augment(&self, options: &CompileOptions) -> Result<()> {
+    fn check_augment(&self, step: &StepOptions) -> Result<()> {
         let [height, width, _] = self.input;
-        options.augment.map_or(Ok(()), |augment| augment.validate())?;
-        if options.augment.is_some() && height.max(width) > augment::LARGEST_SIDE {
+        step.validate()?;
+        if step.augment.is_some() && height.max(width) > augment::LARGEST_SIDE {
             let most = augment::LARGEST_SIDE;
-            return Err(Error::Usage(format!(
-                "--augment takes images of at most {most} pixels a side, got {height} x {width}"
-            )));
+            let problem = format!("takes images of at most {most} pixels a side, got {height} x {width}");
+            return Err(Error::Option(OptionError::new("augment", problem)));
         }
         Ok(())
     }
@@ -287,7 +288,7 @@ impl Compiler<'_> {
         let losses = tape.tensor("score.losses", &[slots], Element::Real);
         let x = self.x(tape);
         let inputs = [data.images, data.labels, data.order];
-        match self.options.augment.filter(|_| tape.training()) {
+        match self.options.step.augment.filter(|_| tape.training()) {
             None => tape.pass("batch.gather", op, &inputs, &[x, targets]),
             Some(amount) => {
                 let shape @ [height, width, _] = self.network.input;
@@ -324,7 +325,7 @@ impl Compiler<'_> {
     fn judge(&mut self, tape: &mut Tape<'_>, visits: &[Visit], score: &ScoreTensors) -> TensorId {
         let CompileOptions { batch, slots, train_images, test_images, .. } = *self.options;
         let classes = self.network.classes();
-        let cost = self.options.cost.unwrap_or(self.network.loss);
+        let cost = self.options.step.loss.unwrap_or(self.network.loss);
         let logits = last(visits, score.targets);
         let dy = tape.tensor("loss.dx", &[batch, classes], Element::Real);
         let label = match cost {
@@ -332,7 +333,7 @@ impl Compiler<'_> {
             Cost::Quadratic => "loss.quadratic",
         };
         // Evaluations can be compared with those of any other run.
-        let smoothing = if tape.training() { self.options.label_smoothing } else { 0.0 };
+        let smoothing = if tape.training() { self.options.step.label_smoothing } else { 0.0 };
         let loss = softmax::Loss { batch, classes, cost, smoothing };
         tape.pass(label, loss, &[logits, score.targets], &[dy, score.loss, score.prediction]);
         let op = score::Score { batch, slots, images: train_images.max(test_images) };

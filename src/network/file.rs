@@ -20,7 +20,7 @@
 //! type = "dense"
 //! units = 10
 //!
-//! [training]                     # options of `shadegrad train`, unless others are given; see `recipe.rs`
+//! [training]                     # options of `shadegrad train`, unless others are given; see `Recipe`
 //! epochs = 20
 //! optimizer = "adamw"
 //! learning_rate = 0.002
@@ -31,10 +31,11 @@
 //!
 //! Errors name the file, the layer by number, kind and name, and what was expected and got.
 
-use super::{Initializer, LayerEntry, Network, Recipe, safe_name};
+use super::{Initializer, LayerEntry, Network, safe_name};
 use crate::error::{Error, Result};
 use crate::ops::softmax::Cost;
 use crate::ops::{Layer, LayerKind, OPS, config};
+use crate::options::Recipe;
 use crate::text::{brief, toml_problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A network: a chain of layers, checked and with every shape known.
 //!
-//! It comes from a TOML file or a preset (`file.rs`, `recipe.rs`, `presets.rs`), is given initial weights
+//! It comes from a TOML file or a preset (`file.rs`, `presets.rs`), is given initial weights
 //! (`initialize.rs`) or those of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that
 //! a step walks. `summary.rs` and `listing.rs` print it.
 
@@ -9,10 +9,9 @@ mod file;
 mod initialize;
 mod listing;
 mod name;
-mod optimizer;
+mod optimizer_state;
 mod options;
 mod presets;
-mod recipe;
 mod summary;
 pub(crate) mod tensors;
 mod update;
@@ -22,10 +21,9 @@ pub(crate) use compile::LARGEST_BATCH;
 pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
 pub use name::safe_name;
-pub use optimizer::{Optimizer, OptimizerState};
+pub use optimizer_state::OptimizerState;
 pub use options::CompileOptions;
 pub use presets::{PRESETS, Preset};
-pub use recipe::Recipe;
 pub use summary::StepFlops;
 pub use weights::Weights;
 
@@ -35,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::memory::bytes_of;
 use crate::ops::softmax::Cost;
 use crate::ops::{Layer, LayerKind, Parameter};
+use crate::options::Recipe;
 use crate::shape::Shape;
 use std::collections::HashMap;
 use std::sync::Arc;

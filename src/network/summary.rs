@@ -120,7 +120,7 @@ fn cost(compiled: &Compiled, step: &CompileOptions) -> String {
         storages.map(|storage| 4 * storage.len as u64).sum::<u64>()
     };
     let mut beside = vec!["gradients"];
-    beside.extend(step.optimizer_states().into_iter().map(OptimizerState::name));
+    beside.extend(OptimizerState::needed(&step.step).into_iter().map(OptimizerState::name));
     let learned = size(&|name| name == "weights" || beside.contains(&name));
     let data_set = size(&|name| name.starts_with("train.") || name.starts_with("score."));
     let all = size(&|_| true) - data_set;

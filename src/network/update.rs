@@ -1,9 +1,8 @@
 //! Where the weights of a plan lie, and what changes them: the end of a training step.
 
-use super::NetworkParameter;
-use super::optimizer::{Optimizer, OptimizerState};
-use super::options::CompileOptions;
+use super::{NetworkParameter, OptimizerState};
 use crate::ops::{Tape, adam, average, clip, sgd};
+use crate::options::{Moments, Optimizer, StepOptions};
 use crate::plan::{Element, Plan, TensorId};
 
 /// A storage with a slice for each parameter.
@@ -58,8 +57,8 @@ impl Banks {
     }
 
     /// Records the one pass that changes the weights; before it what it needs to clip gradients, behind it their average.
-    pub fn update(&self, tape: &mut Tape<'_>, options: &CompileOptions) {
-        let CompileOptions { optimizer, momentum, nesterov, weight_decay, beta1, beta2, epsilon, .. } = *options;
+    pub fn update(&self, tape: &mut Tape<'_>, options: &StepOptions) {
+        let weight_decay = options.weight_decay;
         let len = tape.len_of(self.weights.learned);
         let mut outputs = vec![self.weights.learned];
         let own =
@@ -72,13 +71,14 @@ impl Banks {
             tape.pass("clip.scale", clip::Scale { len, most }, &inputs, &[scale]);
             inputs.push(scale);
         }
-        match optimizer {
-            Optimizer::Sgd => {
+        match options.optimizer {
+            Optimizer::Sgd { momentum, nesterov } => {
                 let op = sgd::Update { len, momentum, nesterov, weight_decay, clipped };
                 tape.pass("sgd.update", op, &inputs, &outputs);
             }
-            Optimizer::Adam | Optimizer::AdamW => {
-                let decoupled = optimizer == Optimizer::AdamW;
+            Optimizer::Adam(Moments { beta1, beta2, epsilon })
+            | Optimizer::AdamW(Moments { beta1, beta2, epsilon }) => {
+                let decoupled = matches!(options.optimizer, Optimizer::AdamW(_));
                 let op = adam::Update { len, beta1, beta2, epsilon, weight_decay, decoupled, clipped };
                 tape.pass("adam.update", op, &inputs, &outputs);
             }

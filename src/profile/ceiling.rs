@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, fold};
+use crate::machine::Device;
 use crate::ops::Step;
 use crate::storage::{Region, StorageId};
 use crate::wgsl;
@@ -91,6 +92,14 @@ impl Ceiling {
 }
 
 impl Ceilings {
+    /// What a device reaches at best; nothing for the CPU.
+    pub async fn of(device: &Device) -> Result<Option<Ceilings>> {
+        match device.gpu() {
+            Some(gpu) => Ceilings::measure(gpu).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Measures both, in about a second.
     pub async fn measure(gpu: &Gpu) -> Result<Ceilings> {
         // Enough invocations to fill the largest GPU, and few enough to be short on a CPU.

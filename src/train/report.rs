@@ -1,6 +1,6 @@
 //! What a run says of itself: events for the observer, and how it ended.
 
-use crate::checkpoint::Checkpoint;
+use super::Checkpoint;
 use crate::evaluate::Evaluation;
 use crate::machine::Device;
 use crate::network::Weights;

@@ -11,138 +11,8 @@
 //!   `peak_at T - 1`, along another down to `end_factor eta` at the last step; momentum stays as it is
 //! - a warm-up multiplies the first rates by `(t + 1) / W` (Goyal et al. 2017)
 
-use crate::error::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::options::{OptionError, Schedule, Span};
 use std::f64::consts::PI;
-use std::fmt;
-use std::str::FromStr;
-
-/// How the learning rate changes over a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schedule {
-    /// Not at all.
-    #[default]
-    Constant,
-    /// By the same factor after every so many epochs.
-    Step {
-        /// Epochs between two drops.
-        size: usize,
-        /// What the rate is multiplied by.
-        gamma: f64,
-    },
-    /// Down along half a cosine.
-    Cosine {
-        /// The last rate, as a share of the first.
-        end_factor: f64,
-    },
-    /// Up, and down further.
-    OneCycle {
-        /// Share of the steps that lie before the highest rate.
-        peak_at: f64,
-        /// The first rate, as a share of the highest.
-        start_factor: f64,
-        /// The last rate, likewise.
-        end_factor: f64,
-    },
-}
-
-impl Schedule {
-    /// Its name, as `--schedule` takes it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Schedule::Constant => "constant",
-            Schedule::Step { .. } => "step",
-            Schedule::Cosine { .. } => "cosine",
-            Schedule::OneCycle { .. } => "one-cycle",
-        }
-    }
-
-    /// Whether the rates depend on how many epochs there are, so that a run cannot be made longer.
-    pub fn has_an_end(&self) -> bool {
-        matches!(self, Schedule::Cosine { .. } | Schedule::OneCycle { .. })
-    }
-
-    /// Every value inside its range; the message names the option.
-    pub(super) fn validate(&self) -> Result<()> {
-        let expect = |fine: bool, what: &str, got: f64| {
-            if fine { Ok(()) } else { Err(Error::Usage(format!("{what}, got {got}"))) }
-        };
-        match *self {
-            Schedule::Constant => Ok(()),
-            Schedule::Step { size, gamma } => {
-                expect(size >= 1, "--step-size must be at least 1", size as f64)?;
-                expect(gamma > 0.0 && gamma <= 1.0, "--gamma must be above 0 and at most 1", gamma)
-            }
-            Schedule::Cosine { end_factor } => {
-                expect((0.0..=1.0).contains(&end_factor), "--end-factor must be from 0 to 1", end_factor)
-            }
-            Schedule::OneCycle { peak_at, start_factor, end_factor } => {
-                expect(peak_at > 0.0 && peak_at < 1.0, "--peak-at must be above 0 and below 1", peak_at)?;
-                let starts = start_factor > 0.0 && start_factor <= 1.0;
-                expect(starts, "--start-factor must be above 0 and at most 1", start_factor)?;
-                expect((0.0..=1.0).contains(&end_factor), "--end-factor must be from 0 to 1", end_factor)
-            }
-        }
-    }
-}
-
-/// A part of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Span {
-    /// A number of steps: `500`, `500steps`.
-    Steps(usize),
-    /// A number of epochs: `2epochs`.
-    Epochs(usize),
-}
-
-impl Span {
-    /// In steps, of which an epoch has so many.
-    fn steps(self, epoch_steps: usize) -> usize {
-        match self {
-            Span::Steps(steps) => steps,
-            Span::Epochs(epochs) => epochs.saturating_mul(epoch_steps),
-        }
-    }
-}
-
-impl FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Span, String> {
-        let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-        let number = digits.parse().ok().filter(|number| *number > 0);
-        match (number, &text[digits.len()..]) {
-            (Some(steps), "" | "step" | "steps") => Ok(Span::Steps(steps)),
-            (Some(epochs), "epoch" | "epochs") => Ok(Span::Epochs(epochs)),
-            _ => Err("expected a number of steps or of epochs, at least 1: 500, 500steps, 2epochs".into()),
-        }
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Span::Steps(steps) => write!(f, "{steps}steps"),
-            Span::Epochs(epochs) => write!(f, "{epochs}epochs"),
-        }
-    }
-}
-
-impl From<Span> for String {
-    fn from(span: Span) -> String {
-        span.to_string()
-    }
-}
-
-impl TryFrom<String> for Span {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Span, String> {
-        text.parse()
-    }
-}
 
 /// A schedule laid over the steps of a run.
 #[derive(Clone, Copy, Debug)]
@@ -164,13 +34,15 @@ impl Rates {
         warmup: Option<Span>,
         epoch_steps: usize,
         epochs: usize,
-    ) -> Result<Rates> {
+    ) -> Result<Rates, OptionError> {
         let total = epochs.saturating_mul(epoch_steps);
         let steps = warmup.map_or(0, |span| span.steps(epoch_steps));
         match warmup {
-            Some(span) if steps >= total => Err(Error::Usage(format!(
-                "--warmup must be shorter than the run, of {total} steps, got {span}; give fewer steps or more --epochs"
-            ))),
+            Some(span) if steps >= total => {
+                let problem =
+                    format!("must be shorter than the run, of {total} steps, got {span}; give fewer steps or more ");
+                Err(OptionError::new("warmup", problem).field("epochs"))
+            }
             _ => Ok(Rates { learning_rate, schedule, warmup: steps, epoch_steps, total }),
         }
     }
@@ -292,23 +164,7 @@ mod tests {
         close(&rates(Schedule::Cosine { end_factor: 0.0 }, Some(Span::Steps(4))), behind);
         for span in [Span::Steps(20), Span::Epochs(4), Span::Epochs(usize::MAX)] {
             let error = Rates::new(0.1, Schedule::Constant, Some(span), 5, 4).unwrap_err().to_string();
-            assert!(error.contains("--warmup must be shorter than the run, of 20 steps, got"), "{error}");
-        }
-    }
-
-    #[test]
-    fn spans_are_steps_or_epochs() {
-        for (text, expected) in [
-            ("500", Span::Steps(500)),
-            ("1step", Span::Steps(1)),
-            ("2epochs", Span::Epochs(2)),
-            ("1epoch", Span::Epochs(1)),
-        ] {
-            assert_eq!(text.parse(), Ok(expected));
-            assert_eq!(expected.to_string().parse(), Ok(expected));
-        }
-        for wrong in ["", "0", "0epochs", "-1", "epochs", "1.5epochs", "10min", "5stepss"] {
-            assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+            assert!(error.contains("warmup must be shorter than the run, of 20 steps, got"), "{error}");
         }
     }
 }

@@ -4,9 +4,10 @@ use super::expected::{Finding, compare};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::machine::{Device, DeviceChoice, Machine, Section};
-use crate::network::{CompileOptions, Network, Optimizer};
+use crate::network::{CompileOptions, Network};
+use crate::ops::Step;
 use crate::ops::augment::Augment;
-use crate::ops::{Step, adam};
+use crate::options::{Moments, Optimizer, StepOptions};
 
 /// A little of everything: two convolutions, two kinds of pool, two dropouts, three activations.
 pub const NETWORK: &str = r#"
@@ -137,7 +138,14 @@ pub(super) fn tasks() -> [Task; 2] {
             name: "ten steps",
             network: "a small network",
             text: NETWORK,
-            options: CompileOptions { momentum: 0.9, nesterov: true, weight_decay: 1e-3, ..options.clone() },
+            options: CompileOptions {
+                step: StepOptions {
+                    optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true },
+                    weight_decay: 1e-3,
+                    ..StepOptions::default()
+                },
+                ..options.clone()
+            },
             learning_rate: 0.1,
             // Both sides sum in f32 in orders of their own, so a gradient, below 1, is off by some 4 u. Ten steps of rate
             // 0.1 with momentum 0.9 add their gradients with factors that sum to 4.1, which makes 2e-6. A wrong factor
@@ -150,13 +158,15 @@ pub(super) fn tasks() -> [Task; 2] {
             network: "a small network with norms",
             text: WITH_NORMS,
             options: CompileOptions {
-                optimizer: Optimizer::AdamW,
-                epsilon: 5e-2,
-                weight_decay: 1e-2,
-                clip_norm: Some(1.0),
-                ema: Some(0.8),
-                label_smoothing: 0.1,
-                augment: Some(Augment::DIGITS),
+                step: StepOptions {
+                    optimizer: Optimizer::AdamW(Moments { epsilon: 5e-2, ..Moments::default() }),
+                    weight_decay: 1e-2,
+                    loss: None,
+                    clip_norm: Some(1.0),
+                    ema: Some(0.8),
+                    label_smoothing: 0.1,
+                    augment: Some(Augment::DIGITS),
+                },
                 ..options
             },
             learning_rate: 0.05,
@@ -178,10 +188,7 @@ impl Task {
         steps.extend(epoch(steps.len()));
         for (slot, step) in steps.iter_mut().enumerate() {
             step.slot = slot as u32;
-            if self.options.optimizer != Optimizer::Sgd {
-                let [first, second] = adam::corrections(self.options.beta1, self.options.beta2, slot);
-                (step.first_correction, step.second_correction) = (first, second);
-            }
+            [step.first_correction, step.second_correction] = self.options.step.optimizer.corrections(slot);
         }
         steps
     }

@@ -3,11 +3,12 @@
 
 use shadegrad::gpu::Recording;
 use shadegrad::machine::recording;
-use shadegrad::network::{CompileOptions, Compiled, Network, Optimizer, PRESETS};
+use shadegrad::network::{CompileOptions, Compiled, Network, PRESETS};
 use shadegrad::ops::augment::Augment;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::ops::{KernelConfig, KernelForm, OperandSource};
 use shadegrad::profile::{copy, multiply_add};
+use shadegrad::train::{Optimizer, StepOptions};
 use shadegrad::tune::candidates_from;
 use shadegrad::verify::{self, functions::functions};
 
@@ -114,26 +115,27 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
     networks.push(Network::from_toml("rare", RARE).unwrap());
     networks.push(Network::from_toml("deep", &deep()).unwrap());
     for network in &networks {
-        let (sgd, adam, adamw) = (Optimizer::Sgd, Optimizer::Adam, Optimizer::AdamW);
-        let mut variants = vec![(100, sgd, 0.9, Cost::CrossEntropy), (3, sgd, 0.0, Cost::Quadratic)];
+        let (sgd, adam, adamw) = (Optimizer::sgd(0.0), Optimizer::adam(), Optimizer::adamw());
+        let mut variants = vec![(100, Optimizer::sgd(0.9), Cost::CrossEntropy), (3, sgd, Cost::Quadratic)];
         if network.name == "deep" {
-            variants.extend([(5, adam, 0.0, Cost::CrossEntropy), (5, adamw, 0.0, Cost::CrossEntropy)]);
+            variants.extend([(5, adam, Cost::CrossEntropy), (5, adamw, Cost::CrossEntropy)]);
         }
-        for (batch, optimizer, momentum, cost) in variants {
+        for (batch, optimizer, cost) in variants {
             let options = CompileOptions {
                 batch,
-                optimizer,
                 train_images: 60_000,
                 test_images: 10_000,
                 predict: true,
-                momentum,
-                cost: Some(cost),
-                augment: (cost == Cost::Quadratic).then_some(Augment::DIGITS),
-                ema: (optimizer == Optimizer::Adam || batch > 5 && network.name == "deep").then_some(0.99),
-                clip_norm: (batch > 5 && network.name == "deep" || optimizer == Optimizer::AdamW).then_some(1.0),
-                label_smoothing: if cost == Cost::CrossEntropy && batch == 5 { 0.1 } else { 0.0 },
                 slots: 600,
-                ..CompileOptions::default()
+                step: StepOptions {
+                    optimizer,
+                    weight_decay: 0.0,
+                    loss: Some(cost),
+                    augment: (cost == Cost::Quadratic).then_some(Augment::DIGITS),
+                    ema: (optimizer == adam || batch > 5 && network.name == "deep").then_some(0.99),
+                    clip_norm: (batch > 5 && network.name == "deep" || optimizer == adamw).then_some(1.0),
+                    label_smoothing: if cost == Cost::CrossEntropy && batch == 5 { 0.1 } else { 0.0 },
+                },
             };
             let compiled = network.compile(&options).unwrap();
             for (how, config) in config() {

@@ -144,7 +144,7 @@ fn measure(row: &Row, options: &Options, stop: &AtomicBool) -> Result<Option<Mea
     let mut child = Command::new(program)
         .args(["bench", "one", "--model", &row.model, "--device", &row.target.choice])
         .args(["--seconds", &options.seconds.to_string(), "--batch", &options.batch.to_string()])
-        .args(["--tune", &options.tune.to_string(), "--end-with-input"])
+        .args(["--tune", &options.tune.tune.to_string(), "--end-with-input"])
         // Nothing is written into it. It is closed when this process ends, and the measurement ends with it.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut trainer = Trainer::new(&device, &network, &data, train_options, None)?;
     let processors = Processors::read();
     let profile = pollster::block_on(trainer.profile())?;
-    let ceilings = ceilings(&device)?;
+    let ceilings = pollster::block_on(Ceilings::of(&device))?;
     let others = processors.and_then(|before| before.others_since());
     let title = format!("training step of {}, batches of {}, on {}", network.name, options.batch, device.description);
     if options.json {
@@ -77,9 +77,4 @@ fn draw(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings, quiet:
         outln!("the roofline is in {}", path.display())?;
     }
     Ok(())
-}
-
-/// What the device reaches at best; nothing for the CPU.
-pub fn ceilings(device: &shadegrad::machine::Device) -> Result<Option<Ceilings>> {
-    device.gpu().map(|gpu| pollster::block_on(Ceilings::measure(gpu))).transpose()
 }

@@ -9,9 +9,6 @@ mod one;
 mod report;
 mod system;
 
-pub use kernels::ceilings;
-
-use super::train::recipe_options;
 use clap::{Args, Subcommand};
 use rand::Rng;
 use shadegrad::data::{DataPair, Dataset};
@@ -57,7 +54,7 @@ fn train_options(network: &Network, batch: usize) -> Result<TrainOptions> {
         schedule: Schedule::Constant,
         warmup: None,
         patience: None,
-        ..recipe_options(&network.recipe)?
+        ..network.recipe.complete()?
     })
 }
 

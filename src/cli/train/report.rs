@@ -1,115 +1,133 @@
-//! What a run says while it trains: the lines of `metrics.jsonl`, a bar, and the last words.
+//! What a run says on the terminal: its start, a bar, a line an epoch, and the last words.
 
-use super::Options;
+use crate::cli::cpu_hint;
 use crate::cli::output::{confusion_table, errln, grouped, outln, percent};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use crate::cli::progress::Bar;
+use crate::cli::stop_on_ctrl_c;
+use crate::cli::tune::TuningBar;
 use shadegrad::Result;
-use shadegrad::evaluate::Evaluation;
+use shadegrad::data::{DataPair, remarks};
+use shadegrad::machine::Device;
+use shadegrad::network::Network;
+use shadegrad::run::{Run, RunEnd, RunEvent};
 use shadegrad::text::one_line;
-use shadegrad::train::{EpochReport, Progress, Recovery, StepsReport};
-use std::io::IsTerminal;
-use std::path::Path;
+use shadegrad::train::{EpochReport, Lowest, Recipe, Recovery, StepsReport};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-#[derive(Serialize)]
-struct StepLine {
-    kind: &'static str,
-    step: usize,
-    epoch: usize,
-    loss: f64,
-}
-
-/// A line for every N-th step.
-pub fn step_lines(report: &StepsReport<'_>, every: usize) -> Vec<String> {
-    let numbered = report.losses.iter().enumerate().map(|(index, loss)| (report.first_step + index, *loss));
-    numbered
-        .filter(|(step, _)| step.is_multiple_of(every))
-        .map(|(step, loss)| json(&StepLine { kind: "step", step, epoch: report.epoch, loss }))
-        .collect()
-}
-
-#[derive(Serialize)]
-struct EpochLine<'a> {
-    kind: &'static str,
-    #[serde(flatten)]
-    report: &'a EpochReport,
-}
-
-/// The line of an epoch.
-pub fn epoch_line(report: &EpochReport) -> String {
-    json(&EpochLine { kind: "epoch", report })
-}
-
-/// The line of a profile.
-pub fn profile_line(profile: serde_json::Value) -> String {
-    json(&ProfileLine { kind: "profile", profile })
-}
-
-#[derive(Serialize)]
-struct ProfileLine {
-    kind: &'static str,
-    #[serde(flatten)]
-    profile: serde_json::Value,
-}
-
-fn json(line: &impl Serialize) -> String {
-    match serde_json::to_string(line) {
-        Ok(text) => text,
-        Err(error) => unreachable!("numbers and words: {error}"),
-    }
-}
-
-/// What the user sees meanwhile: a bar within the epoch on a terminal, a line an epoch anywhere.
+/// Hears what a run does.
 pub struct Reporter {
     json: bool,
     quiet: bool,
+    /// What stands before the bar where another command trains, which is then all that is to be seen.
+    title: Option<String>,
+    /// What of the options is from the network's file.
+    pub recipe: Recipe,
     epochs: usize,
     /// The one that the bar shows.
     epoch: usize,
-    bar: Option<ProgressBar>,
+    bar: Bar,
+    tuning: TuningBar,
+    /// Set by Ctrl-C, from the first step on.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Reporter {
-    pub fn new(options: &Options, epochs: usize) -> Reporter {
-        let wanted = (!options.silent() || options.title.is_some()) && std::io::stderr().is_terminal();
+    pub fn new(quiet: bool, json: bool) -> Reporter {
+        Reporter {
+            json,
+            quiet,
+            title: None,
+            recipe: Recipe::default(),
+            epochs: 0,
+            epoch: 0,
+            bar: Bar::default(),
+            tuning: TuningBar::new(quiet || json),
+            stop: None,
+        }
+    }
+
+    /// One that shows a bar behind a title and nothing else.
+    pub fn with_title(title: &str) -> Reporter {
+        Reporter { title: Some(title.to_string()), ..Reporter::new(true, false) }
+    }
+
+    pub fn hear(&mut self, event: &RunEvent<'_>) -> Result<ControlFlow<()>> {
+        match *event {
+            RunEvent::Opened(device) => self.opened(device),
+            RunEvent::Loaded { network, data } => self.loaded(network, data),
+            RunEvent::Note(text) => self.note(&format!("note: {text}")),
+            RunEvent::Warning(text) => {
+                if !self.quiet {
+                    self.say(&format!("warning: {text}"));
+                }
+            }
+            RunEvent::CpuSpeed { cpu, shaders } => self.note(&cpu_hint::words(cpu, shaders)),
+            RunEvent::Tuning(event) => self.tuning.hear(event),
+            RunEvent::Resumed { step, checkpoint } => {
+                self.note(&format!("resumed after step {step}, from {}", checkpoint.display()));
+            }
+            RunEvent::Started { options, .. } => self.started(options.epochs),
+            RunEvent::Steps(report) => self.steps(report),
+            RunEvent::Metric(line) => {
+                if self.json && !self.quiet {
+                    outln!("{line}")?;
+                }
+            }
+            RunEvent::Epoch(report) => self.epoch(report)?,
+            RunEvent::Recovered(recovery) => self.recovered(recovery),
+            _ => {}
+        }
+        let stops = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+        Ok(if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn is_silent(&self) -> bool {
+        self.quiet || self.json
+    }
+
+    fn opened(&self, device: &Device) {
+        self.note(&format!("device: {}", device.description));
+        if let Some(notice) = &device.notice {
+            self.note(&format!("note: {notice}"));
+        }
+    }
+
+    fn loaded(&self, network: &Network, data: &DataPair) {
+        let grouped = |count: usize| grouped(count as u64);
+        let (training, validation) = (grouped(data.train.len()), grouped(data.test.len()));
+        self.note(&format!("data: {}, {training} training and {validation} validation images", data.source));
+        self.note(&format!("network: {}, {} parameters", network.name, grouped(network.parameter_count())));
+        if !self.recipe.is_empty() {
+            let Recipe { origin, .. } = &self.recipe;
+            self.note(&format!("training: {} (of {origin}; options on the command line win)", self.recipe));
+        }
+    }
+
+    /// From here on Ctrl-C ends the run between two steps.
+    fn started(&mut self, epochs: usize) {
+        self.stop = Some(stop_on_ctrl_c());
+        self.epochs = epochs;
         // A bar is drawn past what keeps control characters from the terminal, and takes braces for fields.
         let plain = |title: &String| format!("{}  ", one_line(title).replace('{', "{{").replace('}', "}}"));
-        let title = options.title.as_ref().map_or_else(String::new, plain);
-        let style = title + "epoch {prefix} {bar:28} {pos}/{len} steps  {msg}  {eta} left";
-        let bar = wanted.then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) = ProgressStyle::with_template(&style) {
-                bar.set_style(style.progress_chars("━╸ "));
-            }
-            bar
-        });
-        Reporter { json: options.json, quiet: options.quiet, epochs, epoch: 0, bar }
+        let title = self.title.as_ref().map_or_else(String::new, plain);
+        let template = title + "epoch {prefix} {bar:28} {pos}/{len} steps  {msg}  {eta} left";
+        self.bar = Bar::new(&template, !self.is_silent() || self.title.is_some());
     }
 
-    /// A line of `metrics.jsonl`, for `--json`.
-    pub fn json_line(&self, line: &str) -> Result<()> {
-        if self.json && !self.quiet {
-            outln!("{line}")?;
-        }
-        Ok(())
-    }
-
-    /// Moves the bar.
-    pub fn steps(&mut self, report: &StepsReport<'_>) {
-        let Some(bar) = &self.bar else { return };
+    fn steps(&mut self, report: &StepsReport<'_>) {
         if report.epoch != self.epoch {
             self.epoch = report.epoch;
-            bar.reset();
-            bar.set_length(report.steps as u64);
-            bar.set_prefix(format!("{}/{}", report.epoch, self.epochs));
+            self.bar.begin(report.steps as u64, || format!("{}/{}", report.epoch, self.epochs));
         }
-        bar.set_position(report.done as u64);
-        bar.set_message(format!("loss {:.4}  {:.0} images/s", report.epoch_loss, report.images_per_second));
+        self.bar.show(report.done as u64, || {
+            format!("loss {:.4}  {:.0} images/s", report.epoch_loss, report.images_per_second)
+        });
     }
 
-    /// The line of an epoch, for people.
-    pub fn epoch(&mut self, report: &EpochReport) -> Result<()> {
-        if self.quiet || self.json {
+    fn epoch(&self, report: &EpochReport) -> Result<()> {
+        if self.is_silent() {
             return Ok(());
         }
         let line = format!(
@@ -122,62 +140,68 @@ impl Reporter {
             percent(report.val_accuracy),
             report.images_per_second
         );
-        match &self.bar {
-            Some(bar) => bar.suspend(|| outln!("{line}")),
-            None => outln!("{line}"),
-        }
+        self.bar.aside(|| outln!("{line}"))
     }
 
-    /// A device that was lost.
-    pub fn recovery(&self, recovery: &Recovery<'_>) {
+    fn recovered(&self, recovery: &Recovery<'_>) {
         let Recovery { problem, times, step, most_steps, device } = recovery;
-        let warning = format!(
+        self.say(&format!(
             "warning: {problem}\nopened {} anew ({times} of 3); going on from step {step}, with at most {most_steps} steps \
              a submit",
             device.description
-        );
-        self.say(&warning);
+        ));
     }
 
     /// A line that is not needed.
-    pub fn note(&self, line: &str) {
-        if !self.quiet && !self.json {
+    fn note(&self, line: &str) {
+        if !self.is_silent() {
             self.say(line);
         }
     }
 
     fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| errln!("{line}")),
-            None => errln!("{line}"),
-        }
+        self.bar.aside(|| errln!("{line}"));
     }
 
     /// Takes the bar away.
     pub fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.bar.clear();
+        self.tuning.clear();
     }
-}
 
-/// What has been reached, and what could be done with it.
-pub fn conclude(builtin: bool, evaluation: &Evaluation, progress: &Progress, run: &Path) -> Result<()> {
-    let path = run.display();
-    outln!("\n{}", confusion_table(evaluation))?;
-    outln!(
-        "reached {} of {} validation images after {} steps",
-        percent(evaluation.accuracy()),
-        grouped(evaluation.images()),
-        grouped(progress.step as u64)
-    )?;
-    outln!("the run is in {path}\n\nwhat to try next:")?;
-    outln!("  shadegrad predict {path} assets/digits/seven.png")?;
-    outln!("  shadegrad evaluate {path}")?;
-    if builtin {
+    /// What has been reached, and what could be done with it. `is_first` is true of a run that was told no data.
+    pub fn conclude(&self, run: &Run, is_first: bool) -> Result<()> {
+        if self.is_silent() {
+            return Ok(());
+        }
+        let Run { folder, progress, evaluation, .. } = run;
+        if let RunEnd::StoppedEarly(Lowest { epoch, val_loss }) = run.end {
+            let after = progress.epochs;
+            outln!("stopped after epoch {after}: the validation loss was lowest in epoch {epoch}, {val_loss:.4}")?;
+        }
+        if let Some((profile, ceilings)) = &run.profile {
+            outln!("\n{}", profile.table(ceilings.as_ref()))?;
+        }
+        let Some(evaluation) = evaluation else { return Ok(()) };
+        let path = folder.display();
+        outln!("\n{}", confusion_table(evaluation))?;
         outln!(
-            "  shadegrad data fetch mnist && shadegrad train --data data/mnist --epochs 15   (the paper's settings)"
+            "reached {} of {} validation images after {} steps",
+            percent(evaluation.accuracy()),
+            grouped(evaluation.images()),
+            grouped(progress.step as u64)
         )?;
+        outln!("the run is in {path}\n\nwhat to try next:")?;
+        outln!("  shadegrad predict {path} assets/digits/seven.png")?;
+        outln!("  shadegrad evaluate {path}")?;
+        if is_first {
+            outln!(
+                "  shadegrad data fetch mnist && shadegrad train --data data/mnist --epochs 15   (the paper's settings)"
+            )?;
+        }
+        if let Some(remark) = remarks::one_answer(&evaluation.confusion) {
+            errln!("note: {remark}");
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -24,7 +24,6 @@ mod gpu;
 pub(crate) use cases::{drawn, edge_cases};
 
 use super::{Op, Step};
-use crate::error::{Error, Result};
 use crate::text::brief;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -32,7 +31,7 @@ use std::str::FromStr;
 
 /// How far images are distorted; each number is the most to either side, and is drawn evenly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(into = "String", try_from = "String")]
 pub struct Augment {
     /// Pixels, in both directions.
     pub shift: f64,
@@ -66,13 +65,11 @@ impl Augment {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`], which names the first that is not.
-    pub fn validate(&self) -> Result<()> {
+    /// A message that names the first that is not.
+    pub fn validate(&self) -> Result<(), String> {
         match self.parts().into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
             None => Ok(()),
-            Some((name, value, most)) => {
-                Err(Error::Usage(format!("--augment: {name} must be from 0 to {most}, got {value}")))
-            }
+            Some((name, value, most)) => Err(format!("{name} must be from 0 to {most}, got {value}")),
         }
     }
 }
@@ -82,7 +79,23 @@ impl fmt::Display for Augment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = self.parts().into_iter().filter(|(_, value, _)| *value != 0.0);
         let parts: Vec<_> = parts.map(|(name, value, _)| format!("{name}={value}")).collect();
+        // Images that are drawn through a map which leaves them as they are.
+        f.write_str(if parts.is_empty() { "shift=0" } else { "" })?;
         f.write_str(&parts.join(","))
+    }
+}
+
+impl From<Augment> for String {
+    fn from(augment: Augment) -> String {
+        augment.to_string()
+    }
+}
+
+impl TryFrom<String> for Augment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Augment, String> {
+        text.parse()
     }
 }
 
@@ -116,7 +129,7 @@ impl FromStr for Augment {
                 _ => return Err(format!("{wanted}; got `{}`", brief(part))),
             } = value;
         }
-        augment.validate().map_err(|error| error.to_string())?;
+        augment.validate()?;
         Ok(augment)
     }
 }

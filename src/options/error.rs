@@ -1,0 +1,70 @@
+//! What is wrong with an option, said in a way that every front end can put into its own words.
+
+use std::fmt;
+
+/// What is wrong with a training option.
+///
+/// [`Display`](fmt::Display) calls options by their fields: `label_smoothing must be at least 0 and below 1, got 2`. A front
+/// end that calls them otherwise says so by [`OptionError::with_names`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionError {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// The field of an option.
+    Field(&'static str),
+}
+
+impl OptionError {
+    /// A message that begins with the name of a field: `epochs` and `must be at least 1, got 0`.
+    pub fn new(field: &'static str, problem: impl fmt::Display) -> OptionError {
+        OptionError { parts: vec![Part::Field(field)] }.and(format!(" {problem}"))
+    }
+
+    /// The same message with more text.
+    pub(crate) fn and(mut self, text: impl fmt::Display) -> OptionError {
+        self.parts.push(Part::Text(text.to_string()));
+        self
+    }
+
+    /// The same message with the name of another field.
+    pub(crate) fn field(mut self, field: &'static str) -> OptionError {
+        self.parts.push(Part::Field(field));
+        self
+    }
+
+    /// The field that the message is about.
+    pub fn option(&self) -> &'static str {
+        self.parts.iter().find_map(|part| if let Part::Field(field) = part { Some(*field) } else { None }).unwrap_or("")
+    }
+
+    /// The message, with options called by these names in place of their fields: `|field| format!("--{field}")`.
+    pub fn with_names(&self, name: impl Fn(&str) -> String) -> String {
+        let text = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Field(field) => name(field),
+        };
+        self.parts.iter().map(text).collect()
+    }
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.with_names(str::to_string))
+    }
+}
+
+impl std::error::Error for OptionError {}
+
+/// Fails unless `is_fine`: `field expected, got value`, where `expected` begins with a verb.
+pub(super) fn check(
+    is_fine: bool,
+    field: &'static str,
+    expected: &str,
+    value: &dyn fmt::Display,
+) -> Result<(), OptionError> {
+    if is_fine { Ok(()) } else { Err(OptionError::new(field, format_args!("{expected}, got {value}"))) }
+}

@@ -1,0 +1,184 @@
+//! How to train: every option once.
+//!
+//! Each file holds a group of options, with their names, help texts, defaults and ranges. A [`Recipe`] is what a network's
+//! file or a command line gives of them, [`TrainOptions`] is all that a training needs, and [`StepOptions`] is the part that
+//! a training step is compiled for. A new option is a field of its group's recipe, its place in [`Recipe::complete`], and
+//! what reads it.
+
+mod error;
+mod optimizer;
+mod recipe;
+mod regularization;
+mod schedule;
+mod value;
+
+pub use error::OptionError;
+pub use optimizer::{Moments, Optimizer, OptimizerKind, OptimizerRecipe};
+pub use recipe::{BatchRecipe, LengthRecipe, Recipe};
+pub use regularization::RegularizationRecipe;
+pub use schedule::{Schedule, ScheduleKind, ScheduleRecipe};
+pub use value::{Interval, OrNone, Span};
+
+use crate::network::LARGEST_BATCH;
+use crate::ops::augment::Augment;
+use crate::ops::softmax::Cost;
+use error::check;
+use serde::{Deserialize, Serialize};
+
+/// How to train a network.
+///
+/// ```
+/// use shadegrad::train::{Optimizer, StepOptions, TrainOptions};
+///
+/// let step = StepOptions { optimizer: Optimizer::adamw(), weight_decay: 0.01, ..StepOptions::default() };
+/// let options = TrainOptions { epochs: 20, learning_rate: 0.001, step, ..TrainOptions::default() };
+/// assert!(options.validate().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// eta of equations 4 and 5; with a schedule the highest of its rates.
+    pub learning_rate: f32,
+    /// How the learning rate changes.
+    #[serde(flatten)]
+    pub schedule: Schedule,
+    /// How long the learning rate rises before the schedule begins.
+    #[serde(default)]
+    pub warmup: Option<Span>,
+    /// Ends the run when the validation loss has not fallen for so many epochs.
+    #[serde(default)]
+    pub patience: Option<usize>,
+    /// Decides the initial weights, the data order, dropout and augmentation.
+    pub seed: u64,
+    /// Whether each epoch draws the images in a new order.
+    pub shuffle: bool,
+    /// Ends the run after so many steps.
+    pub max_steps: Option<usize>,
+    /// Reads every loss back at once, step by step.
+    pub every_step: bool,
+    /// When checkpoints are made within an epoch; the end of an epoch makes one anyway.
+    pub checkpoint_every: Option<Interval>,
+    /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
+    pub find_nan: bool,
+    /// What a training step computes.
+    #[serde(flatten)]
+    pub step: StepOptions,
+}
+
+/// What a training step computes: the part of the options that decides its passes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepOptions {
+    /// How gradients change weights.
+    #[serde(flatten)]
+    pub optimizer: Optimizer,
+    /// Pull of the weights towards zero: in the gradient, with AdamW beside it.
+    pub weight_decay: f32,
+    /// The loss that is minimised; the network's own if not given.
+    pub loss: Option<Cost>,
+    /// How training images are distorted, if they are.
+    #[serde(default)]
+    pub augment: Option<Augment>,
+    /// Share of each target that is spread over all classes; validation knows nothing of it.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// Largest norm of the gradient of all weights together; if not given, gradients are taken as they are.
+    #[serde(default)]
+    pub clip_norm: Option<f32>,
+    /// Share of the weights' moving average that a step keeps; if given, the average is what is evaluated and written.
+    #[serde(default)]
+    pub ema: Option<f32>,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        let step = StepOptions::default();
+        TrainOptions {
+            epochs: 5,
+            batch_size: 100,
+            learning_rate: step.optimizer.usual_learning_rate(),
+            schedule: Schedule::Constant,
+            warmup: None,
+            patience: None,
+            seed: 1,
+            shuffle: true,
+            max_steps: None,
+            every_step: false,
+            checkpoint_every: None,
+            find_nan: false,
+            step,
+        }
+    }
+}
+
+impl Default for StepOptions {
+    fn default() -> Self {
+        StepOptions {
+            optimizer: Optimizer::default(),
+            weight_decay: 0.0,
+            loss: None,
+            augment: None,
+            label_smoothing: 0.0,
+            clip_norm: None,
+            ema: None,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// Fails unless every value lies in its range and fits the others; the message names the field.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        let rate = self.learning_rate;
+        check(self.epochs >= 1, "epochs", "must be at least 1", &self.epochs)?;
+        let fits = (1..=LARGEST_BATCH).contains(&self.batch_size);
+        check(fits, "batch_size", "must be from 1 to 65536", &self.batch_size)?;
+        check(rate > 0.0 && rate <= 1000.0, "learning_rate", "must be above 0 and at most 1000", &rate)?;
+        check(self.patience != Some(0), "patience", "must be at least 1", &0)?;
+        check(self.max_steps != Some(0), "max_steps", "must be at least 1", &0)?;
+        let never = [Some(Interval::Steps(0)), Some(Interval::Minutes(0))].contains(&self.checkpoint_every);
+        check(!never, "checkpoint_every", "must be at least 1", &0)?;
+        let none = [Some(Span::Steps(0)), Some(Span::Epochs(0))].contains(&self.warmup);
+        check(!none, "warmup", "must be at least 1", &0)?;
+        if matches!(self.schedule, Schedule::OneCycle { .. }) && self.warmup.is_some() {
+            let problem = OptionError::new("warmup", "cannot be used with ").field("schedule");
+            return Err(problem.and(" one-cycle, which rises by itself; give ").field("peak_at"));
+        }
+        self.schedule.validate()?;
+        self.step.validate()
+    }
+
+    /// These options with the recipe of others: what belongs to one run only stays as it is.
+    pub fn with_recipe(&self, recipe: TrainOptions) -> TrainOptions {
+        let TrainOptions { seed, shuffle, max_steps, every_step, checkpoint_every, find_nan, ref step, .. } = *self;
+        let step = StepOptions { loss: step.loss, ..recipe.step };
+        TrainOptions { seed, shuffle, max_steps, every_step, checkpoint_every, find_nan, step, ..recipe }
+    }
+
+    /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits. A schedule
+    /// that has an end lies elsewhere in a run of another length.
+    pub fn same_way(&self, other: &TrainOptions) -> bool {
+        let TrainOptions { max_steps, patience, every_step, checkpoint_every, find_nan, .. } = *other;
+        let epochs = if self.schedule.has_an_end() { self.epochs } else { other.epochs };
+        TrainOptions { epochs, max_steps, patience, every_step, checkpoint_every, find_nan, ..self.clone() } == *other
+    }
+}
+
+impl StepOptions {
+    /// Fails unless every value lies in its range; the message names the field.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        self.optimizer.validate()?;
+        let decay = self.weight_decay;
+        check((0.0..=1.0).contains(&decay), "weight_decay", "must be from 0 to 1", &decay)?;
+        if let Some(Err(problem)) = self.augment.map(|augment| augment.validate()) {
+            return Err(OptionError::new("augment", format_args!("is out of range: {problem}")));
+        }
+        let smoothing = self.label_smoothing;
+        check((0.0..1.0).contains(&smoothing), "label_smoothing", "must be at least 0 and below 1", &smoothing)?;
+        let norm = self.clip_norm.unwrap_or(1.0);
+        check((1e-6..=1e6).contains(&norm), "clip_norm", "must be from 0.000001 to 1000000", &norm)?;
+        let ema = self.ema.unwrap_or(0.5);
+        check(ema > 0.0 && ema < 1.0, "ema", "must be above 0 and below 1", &ema)
+    }
+}

@@ -1,0 +1,327 @@
+//! A recipe: the training options that are given somewhere, in a network's file or on a command line. What nobody gives
+//! has a default, which [`Recipe::complete`] fills in.
+
+use super::error::OptionError;
+use super::optimizer::OptimizerRecipe;
+use super::regularization::RegularizationRecipe;
+use super::schedule::ScheduleRecipe;
+use super::value::OrNone;
+use super::{StepOptions, TrainOptions};
+use crate::error::{Error, Result};
+use crate::ops::config;
+use crate::text::brief;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use toml::{Table, Value};
+
+/// Training options, each of which may be given or not.
+///
+/// Every field is an option of `shadegrad train` (`learning_rate` is `--learning-rate`) and a key of `[training]` in a
+/// network's file. What belongs to one run only (seed, data, device) is not among them, nor is the loss, which is a part of
+/// the network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[serde(default)]
+pub struct Recipe {
+    /// The file or preset that it was read from, for errors.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(skip)]
+    pub origin: String,
+    /// How long the network is trained.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    pub length: LengthRecipe,
+    /// How many images a step takes.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    pub batch: BatchRecipe,
+    /// How gradients change weights.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    pub optimizer: OptimizerRecipe,
+    /// How the learning rate changes.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    pub schedule: ScheduleRecipe,
+    /// What keeps the network from learning its training images by heart.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    pub regularization: RegularizationRecipe,
+}
+
+/// How long a network is trained. A run that goes on may be given a new length.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Training"))]
+#[serde(default)]
+pub struct LengthRecipe {
+    /// Passes over the training set [default: 5]
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub epochs: Option<usize>,
+    /// End when the validation loss has not fallen for so many epochs [default: none]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS|none"))]
+    pub patience: Option<OrNone<usize>>,
+}
+
+/// How many images a training step takes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Training"))]
+#[serde(default)]
+pub struct BatchRecipe {
+    /// Images a step [default: 100]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "IMAGES"))]
+    pub batch_size: Option<usize>,
+}
+
+impl Recipe {
+    /// The keys of `[training]`, in the order of the fields.
+    pub fn keys() -> Vec<&'static str> {
+        [
+            config::keys::<LengthRecipe>(),
+            config::keys::<BatchRecipe>(),
+            config::keys::<OptimizerRecipe>(),
+            config::keys::<ScheduleRecipe>(),
+            config::keys::<RegularizationRecipe>(),
+        ]
+        .concat()
+    }
+
+    /// The options of a table; `origin` says in errors where it is from.
+    ///
+    /// # Errors
+    ///
+    /// A message that names the key that is unknown, or whose value is of another kind. Whether values lie in their
+    /// ranges and go together is for [`Recipe::complete`].
+    pub(crate) fn read(origin: &str, table: Table) -> Result<Recipe, String> {
+        let known = Recipe::keys();
+        if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!("unknown key `{}`; known keys: {}", brief(key), known.join(", ")));
+        }
+        for key in known {
+            // One at a time, so that an error can name the key.
+            let Some(value) = table.get(key) else { continue };
+            let alone: Table = [(key.to_string(), value.clone())].into_iter().collect();
+            alone.try_into::<Recipe>().map_err(|error| format!("{key}: {}", problem(value, error.message())))?;
+        }
+        // Networks that say nothing are equal, wherever they are from.
+        let origin = if table.is_empty() { String::new() } else { origin.to_string() };
+        let recipe: Recipe = table.try_into().map_err(|error: toml::de::Error| error.message().to_string())?;
+        Ok(Recipe { origin, ..recipe })
+    }
+
+    /// Whether nothing is given.
+    pub fn is_empty(&self) -> bool {
+        self.given().is_empty()
+    }
+
+    /// This recipe, and what it leaves open as `below` has it.
+    ///
+    /// An optimizer or a schedule stands for all that belongs to it: a recipe that names one takes nothing of the group
+    /// from below, where it was made for another.
+    pub fn over(&self, below: &Recipe) -> Recipe {
+        let mut all = below.left_by(self).given();
+        all.extend(self.given());
+        Recipe::of(all)
+    }
+
+    /// What is left of this recipe beneath another one: see [`Recipe::over`].
+    pub fn left_by(&self, above: &Recipe) -> Recipe {
+        let mut left = self.clone();
+        if above.optimizer.optimizer.is_some() {
+            left.optimizer = OptimizerRecipe::default();
+        }
+        if above.schedule.schedule.is_some() {
+            left.schedule = ScheduleRecipe::default();
+        }
+        let mut given = left.given();
+        let replaced = above.given();
+        given.retain(|key, _| !replaced.contains_key(key));
+        Recipe { origin: self.origin.clone(), ..Recipe::of(given) }
+    }
+
+    /// What is given, by its keys.
+    fn given(&self) -> serde_json::Map<String, serde_json::Value> {
+        // By way of text, which writes an `f32` as short as it can be.
+        match serde_json::to_string(self).and_then(|text| serde_json::from_str(&text)) {
+            Ok(serde_json::Value::Object(mut all)) => {
+                all.retain(|_, value| !value.is_null());
+                all
+            }
+            other => unreachable!("a recipe is numbers and words by name: {other:?}"),
+        }
+    }
+
+    fn of(given: serde_json::Map<String, serde_json::Value>) -> Recipe {
+        match serde_json::from_value(serde_json::Value::Object(given)) {
+            Ok(recipe) => recipe,
+            Err(error) => unreachable!("it was made of recipes: {error}"),
+        }
+    }
+
+    /// Everything that a training needs, with defaults for what is not given; a run's own options (seed, steps,
+    /// checkpoints) have theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] where a value lies outside its range, or two do not go together. For a recipe that was read from
+    /// a network's file it is [`Error::Network`], which names the file.
+    ///
+    /// ```
+    /// use shadegrad::network::Network;
+    ///
+    /// let options = Network::open("best")?.recipe.complete()?;
+    /// assert_eq!(options.epochs, 40);
+    /// # Ok::<(), shadegrad::Error>(())
+    /// ```
+    pub fn complete(&self) -> Result<TrainOptions> {
+        self.options().map_err(|error| match self.origin.as_str() {
+            "" => Error::Option(error),
+            origin => Error::Network(format!("{origin}: [training]: {error}")),
+        })
+    }
+
+    /// [`Recipe::over`] and [`Recipe::complete`] in one: the recipe of a network's file, and what somebody has given on top
+    /// of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Network`] where the file's recipe is wrong by itself; otherwise [`Error::Option`], which also says what
+    /// the file has given.
+    pub fn complete_over(&self, below: &Recipe) -> Result<TrainOptions> {
+        below.complete()?;
+        self.over(below).options().map_err(|error| {
+            let left = below.left_by(self);
+            // What is wrong may be that it does not fit the file.
+            let with = if left.is_empty() { String::new() } else { format!(" (with {left}, of {})", below.origin) };
+            Error::Option(error.and(with))
+        })
+    }
+
+    /// [`Recipe::complete`] for a recipe of several origins: errors do not say where the option was given.
+    pub(crate) fn options(&self) -> Result<TrainOptions, OptionError> {
+        let usual = TrainOptions::default();
+        let Recipe { length, batch, optimizer: given, schedule, regularization, .. } = self;
+        let optimizer = given.complete()?;
+        let options = TrainOptions {
+            epochs: length.epochs.unwrap_or(usual.epochs),
+            patience: length.patience.and_then(|patience| patience.0),
+            batch_size: batch.batch_size.unwrap_or(usual.batch_size),
+            learning_rate: given.learning_rate.unwrap_or(optimizer.usual_learning_rate()),
+            schedule: schedule.complete()?,
+            warmup: schedule.warmup.and_then(|warmup| warmup.0),
+            step: StepOptions {
+                optimizer,
+                weight_decay: given.weight_decay.unwrap_or(usual.step.weight_decay),
+                label_smoothing: regularization.label_smoothing.unwrap_or(usual.step.label_smoothing),
+                augment: regularization.augment.and_then(|augment| augment.0),
+                clip_norm: regularization.clip_norm.and_then(|norm| norm.0),
+                ema: regularization.ema.and_then(|decay| decay.0),
+                loss: usual.step.loss,
+            },
+            ..usual
+        };
+        options.validate()?;
+        Ok(options)
+    }
+}
+
+/// What is wrong with the kind of a value, with expected and got; `said` is what serde says of it.
+fn problem(value: &Value, said: &str) -> String {
+    let got = config::shown(value);
+    let is_plain = value.is_str() || value.is_integer() || value.is_float() || value.is_bool();
+    match said.rsplit_once("expected ").map(|(_, expected)| expected) {
+        _ if !is_plain => format!("expected a text, a number, true or false, got {got}"),
+        Some("usize") => format!("expected a whole number, not negative, got {got}"),
+        Some("f32" | "f64") => format!("expected a number, got {got}"),
+        Some("a boolean") => format!("expected true or false, got {got}"),
+        _ => said.to_string(),
+    }
+}
+
+impl From<&TrainOptions> for Recipe {
+    /// The recipe that gives these options, all of them.
+    fn from(options: &TrainOptions) -> Recipe {
+        // Both have the same keys; what belongs to one run only is none of a recipe's.
+        match serde_json::to_value(options) {
+            Ok(serde_json::Value::Object(mut all)) => {
+                all.retain(|key, value| !value.is_null() && Recipe::keys().contains(&key.as_str()));
+                Recipe::of(all)
+            }
+            other => unreachable!("options are numbers and words by name: {other:?}"),
+        }
+    }
+}
+
+impl Recipe {
+    /// What is given: keys, and values as an option takes them, in the order of the fields.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let given = self.given();
+        Recipe::keys().into_iter().filter_map(move |key| {
+            let value = given.get(key)?;
+            Some((key, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        })
+    }
+}
+
+impl fmt::Display for Recipe {
+    /// `epochs 40, optimizer adamw, learning rate 0.002`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<_> = self.texts().map(|(key, value)| format!("{} {value}", key.replace('_', " "))).collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Network, PRESETS};
+
+    fn recipe(text: &str) -> Recipe {
+        Recipe::read("test.toml", text.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn presets_can_be_trained_by_their_recipes() {
+        for preset in PRESETS {
+            Network::open(preset.name).unwrap().recipe.complete().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_recipe_lies_over_another() {
+        let below = recipe("epochs = 40\noptimizer = 'sgd'\nmomentum = 0.5\nwarmup = '2epochs'\nema = 0.99");
+        let above = recipe("epochs = 3\nlearning_rate = 0.1\nema = 'none'");
+        let options = above.over(&below).complete().unwrap();
+        assert_eq!((options.epochs, options.learning_rate, options.step.ema), (3, 0.1, None));
+        assert_eq!(
+            (options.step.optimizer, options.warmup),
+            (super::super::Optimizer::sgd(0.5), "2epochs".parse().ok())
+        );
+        assert_eq!(below.left_by(&above).to_string(), "optimizer sgd, momentum 0.5, warmup 2epochs");
+        // What belongs to an optimizer goes with it.
+        assert_eq!(below.left_by(&recipe("optimizer = 'adam'")).to_string(), "epochs 40, warmup 2epochs, ema 0.99");
+        assert_eq!(recipe("").over(&below).to_string(), below.to_string());
+    }
+
+    #[test]
+    fn options_are_those_of_the_recipe_that_they_give() {
+        let texts = [
+            "",
+            "epochs = 7\npatience = 3\nbatch_size = 33\noptimizer = 'adamw'\nbeta1 = 0.8\nepsilon = 1e-6\nweight_decay = 0.01",
+            "nesterov = true\nmomentum = 0.3\nschedule = 'step'\nstep_size = 2\ngamma = 0.3\nwarmup = 20",
+            "schedule = 'one-cycle'\npeak_at = 0.2\nlabel_smoothing = 0.1\naugment = 'shift=2,elastic=0.3'\nclip_norm = 0.1",
+            "schedule = 'cosine'\nend_factor = 0.1\nema = 0.999\naugment = 'digits'\nlearning_rate = 0.007",
+        ];
+        for text in texts {
+            let options = recipe(text).complete().unwrap();
+            assert_eq!(Recipe::from(&options).complete().unwrap(), options, "{text}");
+            let text = toml::to_string(&options).unwrap();
+            assert_eq!(toml::from_str::<TrainOptions>(&text).unwrap(), options, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let error = recipe("momentum = 2").complete().unwrap_err().to_string();
+        assert_eq!(error, "test.toml: [training]: momentum must be at least 0 and below 1, got 2");
+    }
+}

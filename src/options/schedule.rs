@@ -1,0 +1,147 @@
+//! How the learning rate changes over a run.
+
+use super::error::{OptionError, check};
+use super::value::{OrNone, Span};
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate changes over a run. The formulas stand at [`crate::train::Rates`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "schedule", rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It stays as it is.
+    #[default]
+    Constant,
+    /// It is multiplied by the same factor after every so many epochs.
+    Step {
+        /// Epochs between two drops.
+        #[serde(rename = "step_size")]
+        size: usize,
+        /// The factor.
+        gamma: f64,
+    },
+    /// It falls along half a cosine.
+    Cosine {
+        /// The last rate, as a share of the first.
+        end_factor: f64,
+    },
+    /// It rises, and falls further than it has risen.
+    OneCycle {
+        /// Share of the steps that lie before the highest rate.
+        peak_at: f64,
+        /// The first rate, as a share of the highest.
+        start_factor: f64,
+        /// The last rate, as a share of the highest.
+        end_factor: f64,
+    },
+}
+
+impl Schedule {
+    /// Its name in options and files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Schedule::Constant => "constant",
+            Schedule::Step { .. } => "step",
+            Schedule::Cosine { .. } => "cosine",
+            Schedule::OneCycle { .. } => "one-cycle",
+        }
+    }
+
+    /// Whether the rates depend on how many epochs there are, so that a run cannot be made longer.
+    pub fn has_an_end(&self) -> bool {
+        matches!(self, Schedule::Cosine { .. } | Schedule::OneCycle { .. })
+    }
+
+    pub(super) fn validate(&self) -> Result<(), OptionError> {
+        match self {
+            Schedule::Constant => Ok(()),
+            Schedule::Step { size, gamma } => {
+                check(*size >= 1, "step_size", "must be at least 1", size)?;
+                check(*gamma > 0.0 && *gamma <= 1.0, "gamma", "must be above 0 and at most 1", gamma)
+            }
+            Schedule::Cosine { end_factor } => {
+                check((0.0..=1.0).contains(end_factor), "end_factor", "must be from 0 to 1", end_factor)
+            }
+            Schedule::OneCycle { peak_at, start_factor, end_factor } => {
+                check(*peak_at > 0.0 && *peak_at < 1.0, "peak_at", "must be above 0 and below 1", peak_at)?;
+                let starts = *start_factor > 0.0 && *start_factor <= 1.0;
+                check(starts, "start_factor", "must be above 0 and at most 1", start_factor)?;
+                check((0.0..=1.0).contains(end_factor), "end_factor", "must be from 0 to 1", end_factor)
+            }
+        }
+    }
+}
+
+/// The kinds of schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// The same rate for every step
+    Constant,
+    /// In drops
+    Step,
+    /// Down along half a cosine
+    Cosine,
+    /// Up, and down further
+    OneCycle,
+}
+
+/// The learning-rate schedule's part of a [`Recipe`](super::Recipe).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Learning-rate schedule"))]
+#[serde(default)]
+pub struct ScheduleRecipe {
+    /// How the learning rate changes from step to step: in drops; down along half a cosine; or up and down in one cycle
+    /// [default: constant]
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub schedule: Option<ScheduleKind>,
+    /// Of `step`: epochs from one drop to the next [default: 10]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS"))]
+    pub step_size: Option<usize>,
+    /// Of `step`: what a drop multiplies the learning rate by [default: 0.1]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR"))]
+    pub gamma: Option<f64>,
+    /// Of `one-cycle`: share of the steps that lie before the highest rate, which is the learning rate [default: 0.3]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
+    pub peak_at: Option<f64>,
+    /// Of `one-cycle`: first rate, as a share of the learning rate [default: 0.04]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
+    pub start_factor: Option<f64>,
+    /// Of `cosine` and `one-cycle`: last rate, as a share of the learning rate [default: 0 and 0.000004]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
+    pub end_factor: Option<f64>,
+    /// Let the learning rate rise over so many steps (500) or epochs (2epochs) before the schedule begins [default: none]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "STEPS|EPOCHS|none"))]
+    pub warmup: Option<OrNone<Span>>,
+}
+
+impl ScheduleRecipe {
+    /// The schedule that is asked for; an option of another one is refused.
+    pub(super) fn complete(&self) -> Result<Schedule, OptionError> {
+        use ScheduleKind::{Constant, Cosine, OneCycle, Step};
+        let kind = self.schedule.unwrap_or(Constant);
+        let belongs = |field: &'static str, given: bool, kinds: &[ScheduleKind], names: &str| {
+            if !given || kinds.contains(&kind) {
+                return Ok(());
+            }
+            let belongs = OptionError::new(field, "belongs to ").field("schedule");
+            Err(belongs.and(format_args!(" {names}; give both or neither")))
+        };
+        belongs("step_size", self.step_size.is_some(), &[Step], "step")?;
+        belongs("gamma", self.gamma.is_some(), &[Step], "step")?;
+        belongs("peak_at", self.peak_at.is_some(), &[OneCycle], "one-cycle")?;
+        belongs("start_factor", self.start_factor.is_some(), &[OneCycle], "one-cycle")?;
+        belongs("end_factor", self.end_factor.is_some(), &[Cosine, OneCycle], "cosine or one-cycle")?;
+        Ok(match kind {
+            Constant => Schedule::Constant,
+            Step => Schedule::Step { size: self.step_size.unwrap_or(10), gamma: self.gamma.unwrap_or(0.1) },
+            Cosine => Schedule::Cosine { end_factor: self.end_factor.unwrap_or(0.0) },
+            // PyTorch's defaults.
+            OneCycle => Schedule::OneCycle {
+                peak_at: self.peak_at.unwrap_or(0.3),
+                start_factor: self.start_factor.unwrap_or(0.04),
+                end_factor: self.end_factor.unwrap_or(4e-6),
+            },
+        })
+    }
+}

@@ -1,0 +1,359 @@
+//! The folder of a run: `run.toml`, `tune.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`, `checkpoints/`.
+
+use super::{Record, metrics};
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, confusion};
+use crate::files::{
+    Links, check_own_file, is_own_temporary, open_own_file, read_own_file, read_own_text_if_there, replace_own_file,
+};
+use crate::lock::Lock;
+use crate::network::{Network, Weights};
+use crate::train::{Checkpoint, Checkpoints, EpochReport, Progress, Restored};
+use crate::tune::KernelChoices;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The name of the weights' file in a run folder.
+const MODEL_FILE: &str = "model.safetensors";
+
+/// The name of the file with the choice of kernels.
+pub(super) const TUNE_FILE: &str = "tune.toml";
+
+pub(super) const RECORD_FILE: &str = "run.toml";
+const METRICS_FILE: &str = "metrics.jsonl";
+const CONFUSION_FILE: &str = "confusion.csv";
+
+const CHECKPOINTS: &str = "checkpoints";
+
+/// Held while somebody trains; the system lets go of it when the program ends, however it ends.
+const LOCK_FILE: &str = ".lock";
+
+/// A run folder being written.
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: File,
+    checkpoints: Checkpoints,
+    lock: Lock,
+}
+
+impl RunFolder {
+    /// Refuses a folder that is there already, before any work is done for it.
+    pub fn check_free(out: Option<&Path>) -> Result<()> {
+        match out {
+            // What cannot be looked for cannot be made either: the system says why then.
+            Some(path) if path.exists() => Err(taken(path)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a new folder: `out`, or `runs/<model>-<date>-<n>` with the first free n. A folder that is there already is
+    /// never written into.
+    pub fn create(out: Option<&Path>, model: &str) -> Result<RunFolder> {
+        let path = match out {
+            Some(path) => {
+                if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                    fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+                }
+                fs::create_dir(path).map_err(|source| match source.kind() {
+                    ErrorKind::AlreadyExists => taken(path),
+                    _ => Error::io("create", path)(source),
+                })?;
+                path.to_path_buf()
+            }
+            None => free_folder(Path::new("runs"), model)?,
+        };
+        RunFolder::open(path.clone()).inspect_err(|_| {
+            // Nobody is helped by a run folder with nothing in it.
+            for name in [METRICS_FILE, LOCK_FILE] {
+                let _ = fs::remove_file(path.join(name));
+            }
+            let _ = fs::remove_dir(path);
+        })
+    }
+
+    /// Removes a run that has failed before its first checkpoint: there is nothing in it to go on from.
+    pub fn abandon(self) {
+        let path = self.path.clone();
+        drop(self);
+        // The error that it failed with is told; where the folder cannot be removed, it stays.
+        let _ = discard(&path);
+    }
+
+    /// The folder of a run that is to go on, by its name or that of one of its checkpoints, and the checkpoint. Nothing
+    /// of it changes before [`RunFolder::cut_back`].
+    pub fn resume(run: &Path) -> Result<(RunFolder, Restored)> {
+        let of_checkpoint = fs::metadata(run).map_err(Error::io("read", run))?.is_file();
+        let no_run = |path: &Path| {
+            let problem = "expected a run folder, or a checkpoint in the folder of its run: there is no run.toml";
+            Error::file(path, problem)
+        };
+        let path = if of_checkpoint { run.ancestors().nth(2).ok_or_else(|| no_run(run))? } else { run };
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let record = path.join(RECORD_FILE);
+        check_own_file(&record, Links::Refuse)?;
+        if !is_there(&record)? {
+            return Err(no_run(path));
+        }
+        let mut folder = RunFolder::open(path.to_path_buf())?;
+        let restored = if of_checkpoint { folder.checkpoints.load(run)? } else { folder.checkpoints.last()? };
+        Ok((folder, restored))
+    }
+
+    fn open(path: PathBuf) -> Result<RunFolder> {
+        check_files(&path)?;
+        let lock = lock(&path, "another process is training this run")?;
+        let append = File::options().create(true).append(true).clone();
+        let metrics = open_own_file(&path.join(METRICS_FILE), &append, Links::Refuse)?;
+        let checkpoints = Checkpoints::new(path.join(CHECKPOINTS));
+        Ok(RunFolder { path, metrics, checkpoints, lock })
+    }
+
+    /// What the user should know of its lock: that the file system has none.
+    pub(super) fn lock_warning(&self) -> Option<String> {
+        lock_warning(&self.path, &self.lock)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `run.toml`
+    pub(super) fn write_record(&self, record: &Record) -> Result<()> {
+        let path = self.path.join(RECORD_FILE);
+        let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
+        replace_own_file(&path, |file| file.write_all(text.as_bytes()))
+    }
+
+    /// `tune.toml`: which kernels the run was done with.
+    pub fn write_choices(&self, choices: &KernelChoices) -> Result<()> {
+        let path = self.path.join(TUNE_FILE);
+        let text = toml::to_string(choices).map_err(|error| Error::file(&path, error.to_string()))?;
+        replace_own_file(&path, |file| file.write_all(text.as_bytes()))
+    }
+
+    /// A line of `metrics.jsonl`.
+    pub fn write_metric(&mut self, line: &str) -> Result<()> {
+        let line = format!("{line}\n");
+        self.metrics.write_all(line.as_bytes()).map_err(Error::io("write", self.path.join(METRICS_FILE)))
+    }
+
+    /// Removes from `metrics.jsonl` what a run that goes on from here will write again, and what writes that were cut
+    /// short have left. A file that is damaged is first kept under another name; then what is wrong with it is returned.
+    pub fn cut_back(&mut self, to: &Progress) -> Result<Option<String>> {
+        let path = self.path.join(METRICS_FILE);
+        let text = read_metrics(&path)?;
+        let kept = metrics::until(&text, to);
+        let mut damage = metrics::damage(&text, to);
+        if let Some(damage) = &mut damage {
+            let aside = self.set_aside(METRICS_FILE, &text)?;
+            *damage = format!(
+                "{}: {damage}; the file as it was is kept as {}, and the run goes on with the lines that are whole",
+                path.display(),
+                aside.display()
+            );
+        }
+        if text.starts_with(&kept) {
+            self.metrics.set_len(kept.len() as u64).map_err(Error::io("cut", &path))?;
+        } else {
+            let written = self.metrics.set_len(0).and_then(|()| self.metrics.write_all(&kept));
+            written.and_then(|()| self.metrics.sync_all()).map_err(Error::io("write", &path))?;
+        }
+        for folder in [&self.path, &self.path.join(CHECKPOINTS)] {
+            for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
+                let path = entry.map_err(Error::io("read", folder))?.path();
+                if is_own_temporary(&path) {
+                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                }
+            }
+        }
+        Ok(damage)
+    }
+
+    /// Writes the content of a damaged file to `<name>.damaged`, or where there is one already to `<name>.damaged-2` and so on,
+    /// and returns its path.
+    fn set_aside(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
+        let mut number = 1;
+        loop {
+            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+            let path = self.path.join(format!("{name}.damaged{suffix}"));
+            match File::options().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                opened => {
+                    let written = opened.and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
+                    return written.map(|()| path.clone()).map_err(Error::io("write", path));
+                }
+            }
+        }
+    }
+
+    /// `model.safetensors`; the file of the former epoch stays until this one is whole.
+    pub fn write_weights(&self, network: &Network, weights: &Weights) -> Result<()> {
+        weights.check_room()?;
+        replace_own_file(&self.path.join(MODEL_FILE), |file| file.write_all(&weights.to_bytes(network)))
+    }
+
+    /// A file in `checkpoints/`, behind everything that it lets the run forget.
+    pub fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.metrics.sync_all().map_err(Error::io("write", self.path.join(METRICS_FILE)))?;
+        self.checkpoints.save(checkpoint)
+    }
+
+    /// `confusion.csv`
+    pub fn write_confusion(&self, evaluation: &Evaluation) -> Result<()> {
+        let text = confusion::to_csv(&evaluation.confusion);
+        replace_own_file(&self.path.join(CONFUSION_FILE), |file| file.write_all(text.as_bytes()))
+    }
+
+    /// An error of the run, and how the run can go on all the same, as far as what it would go on from is there.
+    pub fn explain(&self, error: Error) -> Error {
+        let (run, weights) = (self.path.display(), self.path.join(MODEL_FILE));
+        if let Error::NotFinite(problem) = error {
+            let good = match Weights::open(&weights) {
+                Ok(_) => format!("the last good weights are in {}", weights.display()),
+                Err(problem) => format!("there are no good weights to go back to: {problem}"),
+            };
+            return Error::NotFinite(format!("{problem}\n{good}"));
+        }
+        let remedy = match self.checkpoints.check_last() {
+            Ok(()) => format!("the last checkpoint is good: shadegrad train --resume {run}"),
+            Err(problem) => format!("there is no checkpoint to go on from: {problem}"),
+        };
+        match error {
+            Error::Memory(problem) => Error::Memory(format!("{problem}\n{remedy}")),
+            Error::Device(problem) => Error::Device(format!("{problem}\n{remedy}")),
+            Error::DeviceLost(problem) => Error::DeviceLost(format!("{problem}\n{remedy}")),
+            error => Error::Run(format!("{error}\n{remedy}")),
+        }
+    }
+}
+
+/// Fails where a file of a run is anything but a regular file in its folder. A run that comes from somebody else may hold
+/// links to files of the user's, which going on with it would cut and overwrite.
+///
+/// Whoever can exchange the files while the run goes on gains nothing by it: each is looked at again when it is written,
+/// and then opened without following links, or replaced by another file.
+fn check_files(run: &Path) -> Result<()> {
+    for name in [LOCK_FILE, RECORD_FILE, TUNE_FILE, METRICS_FILE, MODEL_FILE, CONFUSION_FILE] {
+        check_own_file(&run.join(name), Links::Refuse)?;
+    }
+    Checkpoints::new(run.join(CHECKPOINTS)).check()
+}
+
+/// Keeps others out of a folder as long as it is not dropped; fails with `busy` where somebody else is in it. Where the file
+/// system has no locks nobody is kept out, and [`Lock::missing`] says why.
+pub(crate) fn lock(folder: &Path, busy: &str) -> Result<Lock> {
+    Lock::take(&folder.join(LOCK_FILE), Links::Refuse)?.ok_or_else(|| Error::file(folder, busy))
+}
+
+/// That nobody is kept out of a folder, and why.
+pub(crate) fn lock_warning(folder: &Path, lock: &Lock) -> Option<String> {
+    lock.missing().map(|missing| {
+        format!(
+            "the file system of {} has no locks ({missing}): take care that no other process trains there",
+            folder.display()
+        )
+    })
+}
+
+/// Whether there is a `run.toml`.
+pub fn has_record(run: &Path) -> Result<bool> {
+    is_there(&run.join(RECORD_FILE))
+}
+
+/// Whether there is a file of this name. That it cannot be looked for is an error.
+fn is_there(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
+}
+
+/// The bytes of `metrics.jsonl`, of which the last line may have been cut short.
+fn read_metrics(path: &Path) -> Result<Vec<u8>> {
+    /// Bytes: a line for each of some forty million steps.
+    const MOST: u64 = 4 << 30;
+    read_own_file(path, MOST, Links::Follow)
+}
+
+/// The epochs of `metrics.jsonl`.
+pub fn read_epochs(run: &Path) -> Result<Vec<EpochReport>> {
+    let path = run.join(METRICS_FILE);
+    let text = read_metrics(&path)?;
+    metrics::epochs(&text).map_err(|problem| Error::file(&path, problem))
+}
+
+/// `confusion.csv`, if the run has come so far.
+pub fn read_confusion(run: &Path) -> Result<Option<Vec<Vec<u64>>>> {
+    let path = run.join(CONFUSION_FILE);
+    let Some(text) = read_own_text_if_there(&path, Links::Follow)? else { return Ok(None) };
+    confusion::from_csv(&text).map(Some).map_err(|problem| Error::file(&path, problem))
+}
+
+/// Whether the run has come to its first checkpoint. Without one there is nothing to go on from, and nothing to lose.
+pub fn has_begun(run: &Path) -> Result<bool> {
+    let folder = run.join(CHECKPOINTS);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        read => read.and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(Error::io("read", &folder))?,
+    };
+    Ok(entries.iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == "safetensors")))
+}
+
+/// Removes the folder of a run that was cut off before its first checkpoint. Nothing happens to one that somebody is
+/// training, or that holds what no run writes.
+pub(crate) fn discard(run: &Path) -> Result<()> {
+    drop(lock(run, "another process is training this run")?);
+    for entry in fs::read_dir(run).map_err(Error::io("read", run))? {
+        let path = entry.map_err(Error::io("read", run))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let ours = [LOCK_FILE, RECORD_FILE, TUNE_FILE, METRICS_FILE, MODEL_FILE, CHECKPOINTS];
+        if has_begun(run)? || !(ours.contains(&name) || is_own_temporary(&path)) {
+            return Err(Error::file(run, format!("expected a run folder, found {name} in it; move it away")));
+        }
+    }
+    fs::remove_dir_all(run).map_err(Error::io("remove", run))
+}
+
+fn taken(path: &Path) -> Error {
+    let problem = "there is something of this name already; runs are never overwritten, --resume continues one";
+    Error::file(path, problem)
+}
+
+fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
+    fs::create_dir_all(runs).map_err(Error::io("create", runs))?;
+    let date = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
+    let mut number = 1;
+    loop {
+        let path = runs.join(format!("{model}-{date}-{number}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(Error::io("create", &path)(error)),
+        }
+    }
+}
+
+/// Network and weights of a run folder, or of a weights file.
+pub fn open_model(path: &Path) -> Result<(Network, Weights)> {
+    Weights::open(&model_file(path)?)
+}
+
+/// The same with the network named, which a file of PyTorch does not hold.
+pub fn open_model_as(path: &Path, model: &str) -> Result<(Network, Weights)> {
+    let network = Network::open(model)?;
+    let weights = Weights::open_as(&model_file(path)?, &network)?;
+    Ok((network, weights))
+}
+
+/// The weights of a run folder, or the file itself.
+fn model_file(path: &Path) -> Result<PathBuf> {
+    if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let file = path.join(MODEL_FILE);
+    check_own_file(&file, Links::Follow)?;
+    Ok(file)
+}

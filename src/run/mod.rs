@@ -1,0 +1,214 @@
+//! A run: training with everything that belongs to it beside the steps.
+//!
+//! A run has a folder of its own, with a record of what was run (`run.toml`), what it reached (`metrics.jsonl`,
+//! `confusion.csv`), the kernels that it was done with (`tune.toml`), its weights and its checkpoints. It goes on from its
+//! last checkpoint after whatever has ended it, and reaches the bits that it would have reached anyway. Whoever shows it
+//! to people observes it ([`RunEvent`]); nothing is printed here.
+//!
+//! To train without a folder use [`crate::train::Trainer`].
+
+mod folder;
+pub mod metrics;
+mod observer;
+mod options;
+mod record;
+mod session;
+mod tuning;
+mod validation;
+
+pub use folder::{RunFolder, has_begun, has_record, open_model, open_model_as, read_confusion, read_epochs};
+pub use observer::{RunEvent, RunObserver};
+pub use options::{RunChanges, RunOptions};
+pub use record::{Command, Record};
+pub use tuning::{Tuning, TuningEvent, tune_all};
+pub use validation::Validation;
+
+pub(crate) use folder::{discard, lock, lock_warning};
+
+use crate::data::form::Form;
+use crate::data::scale::Scale;
+use crate::data::{DataPair, Source, remarks};
+use crate::error::{Error, Result};
+use crate::evaluate::Evaluation;
+use crate::machine::Device;
+use crate::network::{Network, Weights};
+use crate::profile::{Ceilings, Profile};
+use crate::train::{Checkpoint, Lowest, OptionError, Progress, Trainer};
+use observer::Reporter;
+use session::Session;
+use std::path::{Path, PathBuf};
+
+/// A run that has ended, or can go on.
+#[derive(Debug)]
+pub struct Run {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Why it has ended.
+    pub end: RunEnd,
+    /// How far it has come.
+    pub progress: Progress,
+    /// The last evaluation. None only of a run that was interrupted before its first.
+    pub evaluation: Option<Evaluation>,
+    /// What each dispatch of a step costs, if that was asked for, and on a GPU what the device can do at best.
+    pub profile: Option<(Profile, Option<Ceilings>)>,
+}
+
+/// Why a run has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RunEnd {
+    /// All epochs or steps are done.
+    Finished,
+    /// The validation loss has not fallen for as many epochs as patience allows since this one.
+    StoppedEarly(Lowest),
+    /// The observer has ended it. It can go on.
+    Interrupted,
+}
+
+impl Run {
+    /// Trains a network in a new folder.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with options, network, data or device is found before the folder is made; a run that fails
+    /// later says how it can go on.
+    pub async fn start(mut options: RunOptions, observer: &mut RunObserver<'_>) -> Result<Run> {
+        options.check()?;
+        options.training.every_step = options.log_every == 1;
+        let mut reporter = Reporter::new(observer);
+        let Material { network, initial, data, full_scale } = Material::load(&options)?;
+        let opened = Device::open(&options.device).await?;
+        reporter.tell(RunEvent::Opened(&opened))?;
+        reporter.tell(RunEvent::Loaded { network: &network, data: &data })?;
+        for remark in remarks::remarks(&data, full_scale) {
+            reporter.note(&remark)?;
+        }
+        let cpu_speed = session::cpu_speed(&options, &opened, &network, &data);
+        if let Some(cpu) = cpu_speed {
+            reporter.tell(RunEvent::CpuSpeed { cpu, shaders: None })?;
+        }
+        let compiled = options.training.compile(&network, &data)?;
+        let (device, untried) = options.tuning.begin(&opened, &compiled, &mut reporter).await?;
+        let mut trainer = Trainer::new(&device, &network, &data, options.training.clone(), initial.as_ref())?;
+        let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
+        if let Err(error) = begin(&mut folder, &options, &mut trainer, &data).await {
+            folder.abandon();
+            return Err(error);
+        }
+        if let Some(warning) = folder.lock_warning() {
+            reporter.warn(&warning)?;
+        }
+        let session = Session { folder, log_every: options.log_every, profile: options.profile, cpu_speed, untried };
+        session.train(trainer, &mut reporter).await
+    }
+
+    /// Goes on with the run of a folder, or from one of its checkpoints, to the very bits that it would have reached
+    /// without the interruption, if the device and its kernels are those of the checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] where the data are not those that the run was trained on, [`Error::File`] for a folder that
+    /// is none of a run, and [`Error::Option`] for a change that does not fit what is done already.
+    pub async fn resume(run: &Path, changes: RunChanges, observer: &mut RunObserver<'_>) -> Result<Run> {
+        let mut reporter = Reporter::new(observer);
+        let (mut folder, restored) = RunFolder::resume(run)?;
+        if let Some(warning) = folder.lock_warning() {
+            reporter.warn(&warning)?;
+        }
+        let mut record = Record::read(folder.path())?;
+        let mut checkpoint = restored.checkpoint;
+        let same = record.check_same_run(&checkpoint.network, &checkpoint.options);
+        same.map_err(|problem| Error::file(&restored.path, problem))?;
+        let log_every = changes.log_every.unwrap_or(record.command.log_every);
+        changes.apply(&mut checkpoint, log_every)?;
+        let source = changes.data.clone().map_or_else(|| record.source(), Ok)?;
+        let mut data = record.command.validation.divide(source.load()?, checkpoint.options.seed)?;
+        Scale::By(checkpoint.network.picture_form().full_scale).apply(&mut data);
+        let opened = Device::open(changes.device.as_ref().unwrap_or(&record.command.device)).await?;
+        reporter.tell(RunEvent::Opened(&opened))?;
+        reporter.tell(RunEvent::Loaded { network: &checkpoint.network, data: &data })?;
+        let device = with_kernels_of(&checkpoint, &changes.tuning, opened, &data, &mut reporter).await?;
+        let (step, training) = (checkpoint.state.progress.step, checkpoint.options.clone());
+        let trainer = Trainer::resume(&device, checkpoint, &data)?;
+        if !trainer.is_finished() {
+            if let Some(damage) = folder.cut_back(trainer.progress())? {
+                reporter.warn(&damage)?;
+            }
+            record.resume(step, &training, &device);
+            folder.write_record(&record)?;
+        }
+        reporter.tell(RunEvent::Resumed { step, checkpoint: &restored.path })?;
+        // A run keeps its kernels, and what the CPU would do was said when it began.
+        let session = Session { folder, log_every, profile: changes.profile, cpu_speed: None, untried: None };
+        session.train(trainer, &mut reporter).await
+    }
+}
+
+/// What a new run needs of files.
+struct Material {
+    network: Network,
+    initial: Option<Weights>,
+    data: DataPair,
+    /// The byte that pixels were divided by.
+    full_scale: u8,
+}
+
+impl Material {
+    fn load(options: &RunOptions) -> Result<Material> {
+        RunFolder::check_free(options.out.as_deref())?;
+        let mut network = options.network.clone();
+        let initial = options.init.as_ref().map(|path| Weights::load(path, &network)).transpose()?;
+        let mut data = options.validation.divide(options.data.load()?, options.training.seed)?;
+        remarks::check(&data)?;
+        let full_scale = options.scale.apply(&mut data);
+        network.form = Some(Form::measure(&data.train, full_scale, options.data.is_emnist()));
+        Ok(Material { network, initial, data, full_scale })
+    }
+}
+
+/// Writes everything that a run has before its first step.
+async fn begin(folder: &mut RunFolder, options: &RunOptions, trainer: &mut Trainer<'_>, data: &DataPair) -> Result<()> {
+    let checkpoint = trainer.checkpoint().await?;
+    folder.write_record(&Record::new(options, trainer, data, &checkpoint.data)?)?;
+    if trainer.device().gpu().is_some() {
+        folder.write_choices(trainer.device().choices())?;
+    }
+    folder.write_weights(trainer.network(), checkpoint.state.model())?;
+    folder.write_checkpoint(&checkpoint)
+}
+
+/// The device with the kernels of the checkpoint. On another one, with those of its own tuning; then equal bits are not
+/// promised.
+async fn with_kernels_of(
+    checkpoint: &Checkpoint,
+    tuning: &Tuning,
+    device: Device,
+    data: &DataPair,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<Device> {
+    if matches!(tuning, Tuning::File(_)) {
+        let problem = OptionError::new("tune", "FILE cannot be used with ").field("resume");
+        return Err(Error::Option(problem.and(": a run keeps the kernels that it was begun with")));
+    }
+    let (now, this) = (device.identity(), env!("CARGO_PKG_VERSION"));
+    let (before, program) = (crate::text::brief(&checkpoint.device), crate::text::brief(&checkpoint.program));
+    if program != this {
+        reporter.warn(&format!(
+            "the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
+        ))?;
+    }
+    if checkpoint.device == now {
+        return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
+    }
+    reporter
+        .warn(&format!("the checkpoint was made on {before}, this is {now}: the weights may differ in some bits"))?;
+    let compiled = checkpoint.options.compile(&checkpoint.network, data)?;
+    tuning.apply(&device, &compiled, &mut |event| reporter.tuning(event)).await
+}
+
+/// Where the data of a run is, as people name it.
+pub(crate) fn data_name(source: &Source) -> String {
+    match source {
+        Source::Builtin { .. } => "builtin".to_string(),
+        Source::Folder(folder) => folder.display().to_string(),
+    }
+}

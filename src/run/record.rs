@@ -1,0 +1,343 @@
+//! `run.toml`: what was run, for people, and what `--resume` needs to find the same data and device again.
+
+use super::folder::{RECORD_FILE, RunFolder};
+use super::{RunOptions, Tuning, Validation};
+use crate::data::{DataPair, Source, form::Form, scale::Scale};
+use crate::error::{Error, Result};
+use crate::files::{Links, read_own_text};
+use crate::machine::{Device, DeviceChoice};
+use crate::network::{Network, safe_name};
+use crate::ops::softmax::Cost;
+use crate::text::{brief, toml_problem};
+use crate::train::{Lowest, TrainOptions, Trainer};
+use crate::version;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt::Display;
+use std::path::Path;
+
+/// What `run.toml` holds.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of shadegrad that began it.
+    pub shadegrad: String,
+    wgpu: String,
+    /// Where it is not wgpu's.
+    naga: Option<String>,
+    /// Date and time, with the offset from UTC.
+    pub started: String,
+    model: String,
+    /// Where the data was from, for people.
+    pub data: String,
+    /// Of both sets; older versions did not write it.
+    pub checksum: Option<String>,
+    /// Images that it is trained on.
+    pub train_images: usize,
+    /// Images that its epochs are evaluated on.
+    pub validation_images: usize,
+    validation: String,
+    device: String,
+    adapter: Option<AdapterRecord>,
+    init: Option<String>,
+    /// What `--resume` does again.
+    pub command: Command,
+    /// As the run began.
+    #[serde(deserialize_with = "options_of_any_format")]
+    pub options: TrainOptions,
+    network: toml::Table,
+    /// How the training images look, and what `predict` makes of pictures; older versions did not write it.
+    form: Option<Form>,
+    /// Where patience ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped_early: Option<Stop>,
+    /// Each time that it was resumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resumed: Vec<Resumption>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct AdapterRecord {
+    name: String,
+    kind: String,
+    backend: String,
+    driver: String,
+}
+
+/// Options as they were given, or what stood for them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Command {
+    /// A folder or `builtin`.
+    pub data: String,
+    /// `test` or a share.
+    pub validation: Validation,
+    /// What it was to be trained on.
+    #[serde(with = "as_text")]
+    pub device: DeviceChoice,
+    /// What pixels are divided by: a byte or `max`.
+    #[serde(default, with = "as_text")]
+    pub scale: Scale,
+    /// Steps between two lines of `metrics.jsonl`.
+    pub log_every: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Stop {
+    after_epoch: usize,
+    lowest_val_loss: f64,
+    in_epoch: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Resumption {
+    at: String,
+    from_step: usize,
+    epochs: usize,
+    device: String,
+}
+
+impl Record {
+    /// The record of a run that is about to begin.
+    pub(super) fn new(options: &RunOptions, trainer: &Trainer<'_>, data: &DataPair, checksum: &str) -> Result<Record> {
+        let validation = match options.validation {
+            Validation::Test => "test set".to_string(),
+            Validation::HeldOut(_) => "held out of the training set".to_string(),
+        };
+        let (device, network) = (trainer.device(), trainer.network());
+        Ok(Record {
+            shadegrad: env!("CARGO_PKG_VERSION").to_string(),
+            wgpu: version::wgpu().to_string(),
+            naga: (version::naga() != version::wgpu()).then(|| version::naga().to_string()),
+            started: now(),
+            model: options.model.clone(),
+            data: data.source.clone(),
+            checksum: Some(checksum.to_string()),
+            train_images: data.train.len(),
+            validation_images: data.test.len(),
+            validation,
+            device: device.description.clone(),
+            adapter: device.gpu().map(|gpu| AdapterRecord {
+                name: gpu.info.name.clone(),
+                kind: gpu.type_name().to_string(),
+                backend: gpu.info.backend.to_string(),
+                driver: gpu.driver(),
+            }),
+            init: options.init.as_ref().map(|path| path.display().to_string()),
+            command: Command {
+                data: options.data_name.clone().unwrap_or_else(|| options.data.to_string()),
+                validation: options.validation,
+                device: options.device.clone(),
+                scale: options.scale,
+                log_every: options.log_every,
+            },
+            options: trainer.options().clone(),
+            network: table(network)?,
+            form: network.form.clone(),
+            stopped_early: None,
+            resumed: Vec::new(),
+        })
+    }
+
+    /// The record of a run in its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where there is none, or one that no run has written.
+    pub fn read(run: &Path) -> Result<Record> {
+        let path = run.join(RECORD_FILE);
+        let text = read_own_text(&path, Links::Follow)?;
+        toml::from_str(&text)
+            .map_err(|error| Error::file(&path, format!("not the record of a run: {}", toml_problem(&error))))
+    }
+
+    /// A new run with the options of this one: the same network, data, device and seed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where the data is not there any more, [`Error::Network`] where the record's network is none.
+    pub fn run_options(&self) -> Result<RunOptions> {
+        let text = toml::to_string(&self.network()).map_err(|error| Error::Network(error.to_string()))?;
+        let Command { validation, device, scale, log_every, .. } = self.command.clone();
+        Ok(RunOptions {
+            model: self.model.clone(),
+            network: Network::from_toml("run.toml", &text)?,
+            training: self.options.clone(),
+            data: self.source()?,
+            data_name: None,
+            validation,
+            scale,
+            device,
+            tuning: Tuning::default(),
+            out: None,
+            init: self.init.as_ref().map(Into::into),
+            log_every,
+            profile: false,
+            compare_with_cpu: false,
+        })
+    }
+
+    /// The network. Names were once free: one that is none any more is read as [`Network::open`] would call it.
+    fn network(&self) -> toml::Table {
+        let mut network = self.network.clone();
+        if let Some(toml::Value::String(name)) = network.get_mut("name") {
+            *name = safe_name(name);
+        }
+        network
+    }
+
+    /// Fails unless a checkpoint's network and options are those of this run.
+    pub(super) fn check_same_run(&self, network: &Network, options: &TrainOptions) -> Result<(), String> {
+        if table(network).ok() != Some(self.network()) {
+            let own = self.network();
+            let own = own.get("name").and_then(|name| name.as_str()).unwrap_or("another network");
+            return Err(format!("a checkpoint of the network `{}`, the run trains `{own}`", network.name));
+        }
+        if !options.same_way(&self.options) {
+            return Err("a checkpoint of a run with other options, as its header and run.toml say".to_string());
+        }
+        Ok(())
+    }
+
+    /// What of the run is not as options ask for, each as "option: what is there, what was asked for". Nothing, if it is
+    /// the run that they would begin; how far it goes does not count.
+    pub(crate) fn differences(&self, options: &RunOptions) -> Result<Vec<String>> {
+        let asked = &options.training;
+        let mut found = Vec::new();
+        let mut compare = |what: &str, there: &dyn Display, asked: &dyn Display| {
+            let (there, asked) = (there.to_string(), asked.to_string());
+            if there != asked {
+                found.push(format!("{what}: {} there, {} here", brief(&there), brief(&asked)));
+            }
+        };
+        compare("model", &self.model, &options.model);
+        compare("validation", &self.command.validation, &options.validation);
+        compare("scale", &self.command.scale, &options.scale);
+        let (there, here) = (&self.options, asked);
+        compare("batch_size", &there.batch_size, &here.batch_size);
+        compare("learning_rate", &there.learning_rate, &here.learning_rate);
+        compare("momentum", &there.step.optimizer.momentum(), &here.step.optimizer.momentum());
+        compare("schedule", &there.schedule.name(), &here.schedule.name());
+        // A schedule that has an end is laid over them; else they may grow.
+        if there.schedule.has_an_end() && here.schedule.has_an_end() {
+            compare("epochs", &there.epochs, &here.epochs);
+        }
+        compare("loss", &cost(there), &cost(here));
+        compare("seed", &there.seed, &here.seed);
+        // It decides where a run ends, and only of one that it has ended does that matter.
+        if self.stopped_early.is_some() {
+            let epochs =
+                |options: &TrainOptions| options.patience.map_or("none".to_string(), |epochs| epochs.to_string());
+            compare("patience", &epochs(there), &epochs(here));
+        }
+        if found.is_empty() && (self.init.is_some() || self.options.max_steps.is_some()) {
+            found.push("init or max_steps: given there, not here".to_string());
+        }
+        if found.is_empty() && table(&options.network)? != self.network() {
+            found.push(format!("the network `{}` has other layers there", options.model));
+        }
+        if found.is_empty() && !asked.same_way(&self.options) {
+            found.push("other options there, as its run.toml says".to_string());
+        }
+        Ok(found)
+    }
+
+    /// Where the data of the run is. Fails where it is no more.
+    pub fn source(&self) -> Result<Source> {
+        let place = &self.command.data;
+        let (source, _) = Source::resolve(Some(place), None);
+        if source.is_there() {
+            return Ok(source);
+        }
+        let problem = "the data that the run is trained on is not there any more; say where it is now";
+        Err(Error::file(place, problem))
+    }
+
+    /// Whether epochs were judged by images that were held out, or else by the test set.
+    pub fn is_held_out(&self) -> bool {
+        matches!(self.command.validation, Validation::HeldOut(_))
+    }
+
+    /// The epoch after which patience ended it.
+    pub fn stopped_after(&self) -> Option<usize> {
+        self.stopped_early.as_ref().map(|stop| stop.after_epoch)
+    }
+
+    /// All devices that it was run on, in turn.
+    pub fn devices(&self) -> Vec<&str> {
+        let mut devices = vec![self.device.as_str()];
+        devices.extend(self.resumed.iter().map(|resumption| resumption.device.as_str()));
+        devices.dedup();
+        devices
+    }
+
+    /// Adds that the run goes on.
+    pub(super) fn resume(&mut self, from_step: usize, options: &TrainOptions, device: &Device) {
+        let (epochs, device) = (options.epochs, device.description.clone());
+        self.stopped_early = None;
+        self.resumed.push(Resumption { at: now(), from_step, epochs, device });
+    }
+}
+
+/// The loss in words.
+fn cost(options: &TrainOptions) -> &'static str {
+    match options.step.loss {
+        None => "that of the network",
+        Some(Cost::CrossEntropy) => "cross-entropy",
+        Some(Cost::Quadratic) => "quadratic",
+    }
+}
+
+impl RunFolder {
+    /// Adds to `run.toml` that patience has ended the run.
+    pub(super) fn record_early_stop(&self, after_epoch: usize, lowest: Lowest) -> Result<()> {
+        let mut record = Record::read(self.path())?;
+        let Lowest { epoch: in_epoch, val_loss: lowest_val_loss } = lowest;
+        record.stopped_early = Some(Stop { after_epoch, lowest_val_loss, in_epoch });
+        self.write_record(&record)
+    }
+}
+
+/// Training options as any version of this program has written them: the schedule was once a table of its own, and so were
+/// the amounts of augmentation.
+fn options_of_any_format<'de, D: Deserializer<'de>>(from: D) -> Result<TrainOptions, D::Error> {
+    let mut table = toml::Table::deserialize(from)?;
+    match table.remove("schedule") {
+        Some(toml::Value::Table(schedule)) => {
+            let (name, values) = schedule.into_iter().next().unwrap_or(("constant".into(), toml::Table::new().into()));
+            table.insert("schedule".into(), name.into());
+            for (key, value) in values.as_table().into_iter().flatten() {
+                let key = if key == "size" { "step_size" } else { key };
+                table.insert(key.into(), value.clone());
+            }
+        }
+        other => {
+            table.insert("schedule".into(), other.unwrap_or_else(|| "constant".into()));
+        }
+    }
+    if let Some(toml::Value::Table(amounts)) = table.get("augment") {
+        let amounts: Vec<_> = amounts.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        table.insert("augment".into(), amounts.join(",").into());
+    }
+    table.try_into().map_err(serde::de::Error::custom)
+}
+
+fn now() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+fn table(network: &Network) -> Result<toml::Table> {
+    network.to_toml().parse().map_err(|error| Error::Network(format!("network `{}`: {error}", network.name)))
+}
+
+/// Values as options write them.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    pub fn serialize<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}

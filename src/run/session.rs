@@ -1,0 +1,157 @@
+//! The training of a run, with its files.
+
+use super::observer::Reporter;
+use super::tuning::{Remark, Untried};
+use super::{Run, RunEnd, RunEvent, RunFolder, RunOptions, metrics};
+use crate::cpu_speed::cpu_speed as measure_cpu_speed;
+use crate::data::DataPair;
+use crate::error::Result;
+use crate::evaluate::Evaluation;
+use crate::machine::Device;
+use crate::network::Network;
+use crate::profile::{Ceilings, Profile};
+use crate::train::{EpochReport, Event, Trainer};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+/// What goes on in a run beside the steps.
+pub(super) struct Session<'a> {
+    pub folder: RunFolder,
+    /// Steps between two lines of `metrics.jsonl`.
+    pub log_every: usize,
+    /// Whether a step is profiled at the end.
+    pub profile: bool,
+    /// Images per second of the CPU engine, to be compared with those of the first epoch.
+    pub cpu_speed: Option<f64>,
+    /// Kernels that there was no time to try before the first step.
+    pub untried: Option<Untried<'a>>,
+}
+
+impl Session<'_> {
+    /// Trains to the end, or until the observer wants it.
+    pub async fn train(mut self, mut trainer: Trainer<'_>, reporter: &mut Reporter<'_, '_>) -> Result<Run> {
+        let (network, options) = (trainer.network().clone(), trainer.options().clone());
+        reporter.tell(RunEvent::Started { folder: self.folder.path(), options: &options })?;
+        let evaluation = self.epochs(&mut trainer, &network, reporter).await;
+        let evaluation = evaluation.map_err(|error| self.folder.explain(error))?;
+        if let Some(evaluation) = &evaluation {
+            self.folder.write_confusion(evaluation).map_err(|error| self.folder.explain(error))?;
+        }
+        let mut end = RunEnd::Finished;
+        let mut profile = None;
+        if trainer.is_finished() {
+            if let Some(lowest) = trainer.stopped_early() {
+                end = RunEnd::StoppedEarly(lowest);
+                self.folder.record_early_stop(trainer.progress().epochs, lowest)?;
+            }
+            if self.profile {
+                profile = Some(self.profile(&mut trainer, reporter).await?);
+            }
+        } else {
+            end = RunEnd::Interrupted;
+            let checkpoint = trainer.checkpoint().await?;
+            self.folder.write_weights(&network, checkpoint.state.model())?;
+            self.folder.write_checkpoint(&checkpoint)?;
+        }
+        let folder = self.folder.path().to_path_buf();
+        Ok(Run { folder, end, progress: trainer.progress().clone(), evaluation, profile })
+    }
+
+    /// Trains epoch by epoch, and looks after the rest between two of them. Gives the last evaluation.
+    async fn epochs(
+        &mut self,
+        trainer: &mut Trainer<'_>,
+        network: &Network,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Option<Evaluation>> {
+        let mut evaluation = None;
+        while !reporter.wants_end {
+            let mut done: Option<EpochReport> = None;
+            let pauses = self.cpu_speed.is_some() || self.untried.is_some();
+            let outcome = trainer
+                .run(&mut |event| {
+                    self.hear(&event, network, reporter)?;
+                    if let Event::Epoch(report, _) = event {
+                        done = Some(report.clone());
+                    }
+                    let pauses = pauses && done.is_some();
+                    Ok(if pauses { ControlFlow::Break(()) } else { reporter.flow() })
+                })
+                .await?;
+            evaluation = outcome.evaluation.or(evaluation);
+            let goes_on = !trainer.is_finished() && !reporter.wants_end;
+            if let Some(report) = done.filter(|_| pauses) {
+                self.between_epochs(&report, goes_on, reporter).await?;
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(evaluation)
+    }
+
+    /// Writes what has happened to the files, and tells the observer.
+    fn hear(&mut self, event: &Event<'_>, network: &Network, reporter: &mut Reporter<'_, '_>) -> Result<()> {
+        match event {
+            Event::Steps(report) => {
+                for line in metrics::step_lines(report, self.log_every) {
+                    self.folder.write_metric(&line)?;
+                    reporter.tell(RunEvent::Metric(&line))?;
+                }
+                reporter.tell(RunEvent::Steps(report))
+            }
+            Event::Epoch(report, weights) => {
+                let line = metrics::epoch_line(report);
+                self.folder.write_metric(&line)?;
+                self.folder.write_weights(network, weights)?;
+                reporter.tell(RunEvent::Metric(&line))?;
+                reporter.tell(RunEvent::Epoch(report))
+            }
+            Event::Checkpoint(checkpoint) => self.folder.write_checkpoint(checkpoint),
+            Event::Recovery(recovery) => reporter.tell(RunEvent::Recovered(recovery)),
+        }
+    }
+
+    /// Compares with the CPU, once, and tries kernels if the training goes on.
+    async fn between_epochs(
+        &mut self,
+        epoch: &EpochReport,
+        goes_on: bool,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<()> {
+        if let Some(cpu) = self.cpu_speed.take() {
+            reporter.tell(RunEvent::CpuSpeed { cpu, shaders: Some(epoch.images_per_second) })?;
+        }
+        if let Some(untried) = self.untried.as_mut().filter(|_| goes_on) {
+            for remark in untried.go_on(Duration::from_secs_f64(epoch.seconds)).await {
+                match remark {
+                    Remark::Note(text) => reporter.note(&text)?,
+                    Remark::Warning(text) => reporter.warn(&text)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the dispatches of a step cost, as a line of `metrics.jsonl` too.
+    async fn profile(
+        &mut self,
+        trainer: &mut Trainer<'_>,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<(Profile, Option<Ceilings>)> {
+        let profile = trainer.profile().await?;
+        let ceilings = Ceilings::of(trainer.device()).await?;
+        let line = metrics::profile_line(profile.json(ceilings.as_ref()));
+        self.folder.write_metric(&line)?;
+        reporter.tell(RunEvent::Metric(&line))?;
+        Ok((profile, ceilings))
+    }
+}
+
+/// Images per second of the CPU engine, where the shaders run on a software driver; nothing on a real GPU, and nothing where
+/// it could not be measured.
+pub(super) fn cpu_speed(options: &RunOptions, device: &Device, network: &Network, data: &DataPair) -> Option<f64> {
+    device.gpu().filter(|gpu| options.compare_with_cpu && gpu.is_software())?;
+    let speed = measure_cpu_speed(network, &options.training, data).ok()??;
+    Some(speed.images_per_second)
+}

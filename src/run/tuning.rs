@@ -1,0 +1,365 @@
+//! Which kernels a run is done with, and trying what was never tried: before its first step, and between two epochs.
+
+use super::observer::Reporter;
+use crate::error::Result;
+use crate::files::{Links, check_own_file};
+use crate::gpu::Gpu;
+use crate::machine::Device;
+use crate::network::Compiled;
+use crate::run::folder::TUNE_FILE;
+use crate::tune::{Cache, Effort, KernelChoices, Progress, Tuner};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// How long a run may be kept waiting, before its first step and between two epochs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Share of the time of training that may go into tuning between epochs.
+const SHARE: f64 = 0.1;
+
+/// Which kernels are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tuning {
+    /// The best guess for the device.
+    Off,
+    /// What was found to be fastest here, after at most five seconds of trying what was never tried.
+    #[default]
+    Cached,
+    /// Everything is tried anew.
+    Full,
+    /// Those of the `tune.toml` of another run, or of its folder: for equal bits.
+    File(PathBuf),
+}
+
+impl FromStr for Tuning {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "" => return Err("give off, cached, full, or the tune.toml of a run".into()),
+            "off" => Tuning::Off,
+            "cached" => Tuning::Cached,
+            "full" => Tuning::Full,
+            file => Tuning::File(file.into()),
+        })
+    }
+}
+
+impl fmt::Display for Tuning {
+    /// As it is parsed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tuning::Off => f.write_str("off"),
+            Tuning::Cached => f.write_str("cached"),
+            Tuning::Full => f.write_str("full"),
+            Tuning::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// What happens while kernels are tried.
+#[derive(Clone, Copy)]
+pub enum TuningEvent<'a> {
+    /// A candidate is tried.
+    Tried(Progress<'a>),
+    /// No more are tried.
+    Done,
+    /// A kernel is wrong on this device, or what was found cannot be kept.
+    Warning(&'a str),
+}
+
+/// Who hears of it.
+type Tell<'t> = dyn FnMut(TuningEvent<'_>) + 't;
+
+impl Tuning {
+    /// The device with the kernels of its choice for a network.
+    ///
+    /// # Errors
+    ///
+    /// Those of the device, and of the file that was named.
+    pub async fn apply(&self, device: &Device, compiled: &Compiled, tell: &mut Tell<'_>) -> Result<Device> {
+        Ok(self.choose(device, compiled, Hurry::No, tell).await?.0)
+    }
+
+    /// The same, with what there was no time for: if the network has been met before, all that is not known yet.
+    pub(super) async fn begin<'a>(
+        &self,
+        device: &'a Device,
+        compiled: &'a Compiled,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<(Device, Option<Untried<'a>>)> {
+        self.choose(device, compiled, Hurry::Yes, &mut |event| reporter.tuning(event)).await
+    }
+
+    async fn choose<'a>(
+        &self,
+        device: &'a Device,
+        compiled: &'a Compiled,
+        hurry: Hurry,
+        tell: &mut Tell<'_>,
+    ) -> Result<(Device, Option<Untried<'a>>)> {
+        let effort = match self {
+            Tuning::Off => return Ok((device.clone(), None)),
+            Tuning::Cached => Effort::Within(PATIENCE),
+            Tuning::Full => Effort::Full,
+            Tuning::File(path) => {
+                let of_run = path.is_dir().then(|| path.join(TUNE_FILE));
+                of_run.as_deref().map_or(Ok(()), |file| check_own_file(file, Links::Follow))?;
+                let path = of_run.as_ref().unwrap_or(path);
+                return Ok((device.with_choices(KernelChoices::read(path)?)?, None));
+            }
+        };
+        let Some(gpu) = device.gpu() else { return Ok((device.clone(), None)) };
+        let (tuner, cache) = try_kernels(gpu, compiled, open_cache(gpu), (effort, hurry), tell).await?;
+        let choices = tuner.choices()?;
+        let device = device.with_choices(choices.clone())?;
+        let untried = (tuner.left() > 0).then(|| Untried::new(gpu, tuner, cache, choices));
+        Ok((device, untried))
+    }
+}
+
+/// Tries every kernel of a network anew, and keeps what was found.
+///
+/// # Errors
+///
+/// Those of the device.
+pub async fn tune_all<'a>(gpu: &Gpu, compiled: &'a Compiled, tell: &mut Tell<'_>) -> Result<Tuner<'a>> {
+    Ok(try_kernels(gpu, compiled, open_cache(gpu), (Effort::Full, Hurry::No), tell).await?.0)
+}
+
+/// Whether somebody waits who would rather begin with what is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hurry {
+    Yes,
+    No,
+}
+
+fn open_cache(gpu: &Gpu) -> Cache {
+    Cache::open(Cache::folder().as_deref(), gpu)
+}
+
+/// Tries kernels. A cache that cannot be written is no reason to stop.
+async fn try_kernels<'a>(
+    gpu: &Gpu,
+    compiled: &'a Compiled,
+    mut cache: Cache,
+    (effort, hurry): (Effort, Hurry),
+    tell: &mut Tell<'_>,
+) -> Result<(Tuner<'a>, Cache)> {
+    let mut tuner = Tuner::new(gpu, compiled, &cache)?;
+    let waits = hurry == Hurry::Yes && effort != Effort::Full && tuner.has_met_all();
+    let effort = if waits { Effort::Within(Duration::ZERO) } else { effort };
+    let wrong = tuner.go_on(gpu, effort, &mut |progress| tell(TuningEvent::Tried(progress))).await;
+    tell(TuningEvent::Done);
+    for wrong in wrong? {
+        tell(TuningEvent::Warning(&wrong.to_string()));
+    }
+    tuner.remember(&mut cache);
+    if let Err(error) = cache.save() {
+        tell(TuningEvent::Warning(&format!("what was tuned is not kept: {error}")));
+    }
+    Ok((tuner, cache))
+}
+
+/// What there is to say after trying kernels between two epochs.
+#[derive(Debug, PartialEq)]
+pub(super) enum Remark {
+    /// All have been tried.
+    Note(String),
+    /// Something is wrong.
+    Warning(String),
+}
+
+/// What there was no time for before the first step. It is tried between epochs and kept for the next run; this one stays
+/// with the kernels that it began with, which its `tune.toml` names.
+pub(super) struct Untried<'a> {
+    gpu: &'a Gpu,
+    tuner: Tuner<'a>,
+    cache: Cache,
+    /// Those of this run.
+    choices: KernelChoices,
+    trained: Duration,
+    spent: Duration,
+    is_over: bool,
+}
+
+impl<'a> Untried<'a> {
+    fn new(gpu: &'a Gpu, tuner: Tuner<'a>, cache: Cache, choices: KernelChoices) -> Untried<'a> {
+        Untried { gpu, tuner, cache, choices, trained: Duration::ZERO, spent: Duration::ZERO, is_over: false }
+    }
+
+    /// Goes on after an epoch that took so long, if enough of the time is left for another candidate. Nothing that goes
+    /// wrong here ends the run: it is said, and nothing more is tried.
+    pub(super) async fn go_on(&mut self, epoch: Duration) -> Vec<Remark> {
+        self.trained += epoch;
+        let limit = self.trained.mul_f64(SHARE).saturating_sub(self.spent).min(PATIENCE);
+        if self.is_over || !self.tuner.can_go_on(limit) {
+            return Vec::new();
+        }
+        let start = Instant::now();
+        let done = self.try_within(limit).await;
+        self.spent += start.elapsed();
+        self.is_over = done.is_err() || self.tuner.left() == 0;
+        match done {
+            Err(error) => vec![Remark::Warning(format!("nothing more is tuned in this run: {error}"))],
+            Ok(wrong) => {
+                let conclusion = self.is_over.then(|| Remark::Note(self.conclusion()));
+                wrong.into_iter().map(Remark::Warning).chain(conclusion).collect()
+            }
+        }
+    }
+
+    /// On a device of its own: a fault of this one would end the training. What it holds is freed with it. Says which
+    /// kernels were wrong.
+    async fn try_within(&mut self, limit: Duration) -> Result<Vec<String>> {
+        let gpu = self.gpu.open_again().await?;
+        let wrong = self.tuner.go_on(&gpu, Effort::Within(limit), &mut |_| ()).await;
+        self.tuner.remember(&mut self.cache);
+        self.cache.save()?;
+        Ok(wrong?.iter().map(ToString::to_string).collect())
+    }
+
+    fn conclusion(&self) -> String {
+        let what = match self.tuner.gain_over(&self.choices).map(|gain| (100.0 * gain).round()) {
+            Some(percent) if percent >= 1.0 => {
+                format!("in the next run of this network the matrix passes take {percent} % less time")
+            }
+            Some(_) => "this run has the fastest kernels that were tried".to_string(),
+            None => "the next run of this network begins with what was found".to_string(),
+        };
+        format!("tuning is complete: {what}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{CompileOptions, Network};
+    use std::path::Path;
+
+    const NETWORK: &str = "input = [14, 14, 8]\nlayers = [{ type = 'conv2d', filters = 16, kernel = 3 },\n\
+                           { type = 'conv2d', filters = 16, kernel = 3 }, { type = 'flatten' }, { type = 'dense', units = 4 }]";
+
+    fn compiled() -> Compiled {
+        let options = CompileOptions { batch: 32, train_images: 64, slots: 2, ..CompileOptions::default() };
+        Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
+    }
+
+    fn device() -> Device {
+        let asked = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
+        pollster::block_on(Device::open(&asked.parse().unwrap())).unwrap()
+    }
+
+    /// As after a start that had no time to try anything.
+    fn untried<'a>(gpu: &'a Gpu, compiled: &'a Compiled, folder: &Path) -> Untried<'a> {
+        let cache = Cache::open(Some(folder), gpu);
+        let tuner = Tuner::new(gpu, compiled, &cache).unwrap();
+        let choices = tuner.choices().unwrap();
+        Untried::new(gpu, tuner, cache, choices)
+    }
+
+    #[test]
+    fn a_network_that_was_met_before_begins_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let gpu = device.gpu().unwrap();
+        let left = |hurry: Hurry| {
+            let cache = Cache::open(Some(folder.path()), gpu);
+            let known = Tuner::new(gpu, &compiled, &cache).unwrap();
+            let (before, met) = (known.left(), known.has_met_all());
+            // Enough for one candidate.
+            let effort = (Effort::Within(Duration::from_millis(1)), hurry);
+            (before, met, pollster::block_on(try_kernels(gpu, &compiled, cache, effort, &mut |_| ())).unwrap().0.left())
+        };
+        // One of each pass, whoever waits, as they come first.
+        let passes = Tuner::new(gpu, &compiled, &Cache::open(None, gpu)).unwrap().passes();
+        for _ in 0..passes {
+            let (before, met, after) = left(Hurry::Yes);
+            assert!(!met && after == before - 1);
+        }
+        let (before, met, after) = left(Hurry::Yes);
+        assert!(met && before > 0 && after == before, "{before} left, then {after}");
+        assert_eq!(left(Hurry::No).2, before - 1);
+    }
+
+    #[test]
+    fn the_rest_is_tried_between_epochs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let gpu = device.gpu().unwrap();
+        let mut rest = untried(gpu, &compiled, folder.path());
+        let all = rest.tuner.left();
+        let mut said = Vec::new();
+        // No time for anything; then for as much as a user may be kept waiting, however long the epoch was.
+        said.extend(pollster::block_on(rest.go_on(Duration::ZERO)));
+        assert_eq!((rest.tuner.left(), rest.spent), (all, Duration::ZERO));
+        let mut pauses = 0;
+        while !rest.is_over {
+            let before = rest.tuner.left();
+            said.extend(pollster::block_on(rest.go_on(Duration::from_secs(10_000))));
+            assert!(rest.tuner.left() < before && pauses < all, "{} left", rest.tuner.left());
+            pauses += 1;
+            // What was found is there at once, for whoever starts next.
+            let known = Tuner::new(gpu, &compiled, &Cache::open(Some(folder.path()), gpu)).unwrap();
+            assert_eq!(known.left(), rest.tuner.left());
+        }
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(matches!(&said[0], Remark::Note(text) if text.starts_with("tuning is complete: ")), "{said:?}");
+        let spent = rest.spent;
+        assert_eq!(pollster::block_on(rest.go_on(Duration::from_secs(10_000))), []);
+        assert_eq!(rest.spent, spent);
+    }
+
+    #[test]
+    fn a_tenth_of_the_time_is_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let mut rest = untried(device.gpu().unwrap(), &compiled, folder.path());
+        let all = rest.tuner.left();
+        // How long one takes is not known yet: one is tried, and is paid for by the epochs after it.
+        assert_eq!(pollster::block_on(rest.go_on(Duration::from_millis(10))), []);
+        assert_eq!(rest.tuner.left(), all - 1);
+        assert_eq!(pollster::block_on(rest.go_on(rest.spent)), []);
+        assert_eq!(pollster::block_on(rest.go_on(rest.spent)), []);
+        assert_eq!(rest.tuner.left(), all - 1);
+        pollster::block_on(rest.go_on(rest.spent * 1000));
+        assert!(rest.tuner.left() < all - 1);
+    }
+
+    #[test]
+    fn what_goes_wrong_is_said_and_ends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "in the way").unwrap();
+        let (device, compiled) = (device(), compiled());
+        let mut rest = untried(device.gpu().unwrap(), &compiled, &file);
+        let mut said = Vec::new();
+        for _ in 0..2 {
+            said.extend(pollster::block_on(rest.go_on(Duration::from_millis(10))));
+        }
+        assert!(rest.is_over && said.len() == 1, "{said:?}");
+        let Remark::Warning(text) = &said[0] else { panic!("{said:?}") };
+        assert!(text.starts_with("nothing more is tuned in this run: ") && text.contains("file"), "{text}");
+    }
+
+    #[test]
+    fn the_last_line_claims_what_was_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, compiled) = (device(), compiled());
+        let gpu = device.gpu().unwrap();
+        let mut rest = untried(gpu, &compiled, folder.path());
+        assert!(rest.conclusion().ends_with("begins with what was found"), "nothing was measured");
+        pollster::block_on(rest.tuner.go_on(gpu, Effort::Within(PATIENCE * 100), &mut |_| ())).unwrap();
+        rest.choices = rest.tuner.choices().unwrap();
+        assert!(rest.conclusion().ends_with("this run has the fastest kernels that were tried"));
+        // Of one pass the slowest.
+        let tuned = rest.tuner.tuned().swap_remove(0);
+        let slowest = tuned.entry.tried.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        rest.choices.passes.insert(tuned.label, slowest.0);
+        let gain = 100.0 * rest.tuner.gain_over(&rest.choices).unwrap();
+        if gain >= 1.0 {
+            assert!(rest.conclusion().ends_with(&format!("take {gain:.0} % less time")), "{}", rest.conclusion());
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The pictures of a report, each as SVG and PNG in `figures/`.
+
+use super::curves::{Case, Combined, Curve, Mark};
+use super::heat::HeatMap;
+use super::paper::MEASURES;
+use super::plan::Subject;
+use super::report::Entry;
+use super::runs::Run;
+use crate::files::{check_own_folder, replace_own_file};
+use crate::picture::{self, Drawing};
+use crate::table::grouped;
+use crate::train::EpochReport;
+use crate::{Error, Result};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Pixels of a PNG for one of the SVG, each way.
+const PNG_SCALE: u32 = 2;
+
+/// A picture that is written, as text that a page can take in.
+pub struct Figure {
+    pub svg: String,
+    pub caption: String,
+}
+
+/// The pictures of a report.
+pub struct Drawn {
+    /// Accuracy against epoch, of each network that has a run.
+    pub curves: Vec<Figure>,
+    /// The same of all in one.
+    pub combined: Figure,
+    pub confusions: Vec<Figure>,
+}
+
+impl Drawn {
+    /// Writes them into `figures/`.
+    pub fn new(out: &Path, entries: &[&Entry]) -> Result<Drawn> {
+        let figures = Figures::new(out)?;
+        let there: Vec<&Entry> = entries.iter().copied().filter(|entry| !entry.runs.is_empty()).collect();
+        let each = |draw: fn(&Figures, &Entry) -> Result<Figure>| -> Result<Vec<_>> {
+            there.iter().map(|entry| draw(&figures, entry)).collect()
+        };
+        let (curves, confusions) = (each(Figures::network)?, each(Figures::confusion)?);
+        Ok(Drawn { curves, combined: figures.combined(&there)?, confusions })
+    }
+}
+
+/// `figures/` of a study.
+struct Figures(PathBuf);
+
+impl Figures {
+    /// Makes the folder.
+    fn new(out: &Path) -> Result<Figures> {
+        let folder = out.join("figures");
+        check_own_folder(&folder)?;
+        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        Ok(Figures(folder))
+    }
+
+    /// Accuracies of a network over its epochs, with what is printed of it, if anything is.
+    fn network(&self, Entry { subject, runs, .. }: &Entry) -> Result<Figure> {
+        let title = format!("{}, n = {}", subject.title, runs.len());
+        let training = curve("training", runs, |epoch| epoch.train_accuracy);
+        let validation = curve("validation", runs, |epoch| epoch.val_accuracy);
+        let marks = marks(subject);
+        let hollow = if marks.is_empty() { "" } else { "; hollow: what the paper prints" };
+        let caption = format!(
+            "{}: {}. Lines: mean over the seeds; bands: from the lowest to the highest seed{hollow}.",
+            subject.title, subject.about
+        );
+        let drawing = Case { title, training, validation, marks };
+        self.write(&subject.key, &drawing, caption)
+    }
+
+    /// Validation accuracy of all.
+    fn combined(&self, entries: &[&Entry]) -> Result<Figure> {
+        let curves = entries.iter().map(|entry| curve(&entry.subject.title, &entry.runs, |epoch| epoch.val_accuracy));
+        let drawing = Combined { title: "Validation accuracy".to_string(), curves: curves.collect() };
+        self.write("combined", &drawing, "Mean validation accuracy over the seeds, all networks.".to_string())
+    }
+
+    /// The confusion matrix of the last epoch, summed over the seeds.
+    fn confusion(&self, Entry { subject, runs, .. }: &Entry) -> Result<Figure> {
+        let mut sum: Vec<Vec<u64>> = Vec::new();
+        for (index, run) in runs.iter().enumerate() {
+            let classes = run.confusion.len();
+            if index == 0 {
+                sum = vec![vec![0; classes]; classes];
+            } else if classes != sum.len() {
+                let problem = format!("a confusion matrix of {classes} classes, others have {}", sum.len());
+                return Err(Error::file(&run.folder, problem));
+            }
+            for (total, count) in sum.iter_mut().flatten().zip(run.confusion.iter().flatten()) {
+                *total += count;
+            }
+        }
+        let wrong: u64 = sum
+            .iter()
+            .enumerate()
+            .flat_map(|(label, row)| {
+                row.iter().enumerate().filter(move |(class, _)| *class != label).map(|(_, count)| *count)
+            })
+            .sum();
+        let images: u64 = sum.iter().flatten().sum();
+        let title = format!("{}, n = {}", subject.title, runs.len());
+        let caption = format!(
+            "{}: {} wrong of {} answers, summed over the seeds.",
+            subject.title,
+            grouped(wrong),
+            grouped(images)
+        );
+        self.write(&format!("confusion-{}", subject.key), &HeatMap { title, counts: sum }, caption)
+    }
+
+    fn write(&self, name: &str, drawing: &impl Drawing, caption: String) -> Result<Figure> {
+        let path = |ending: &str| self.0.join(format!("{name}.{ending}"));
+        let failed = |error: String| Error::file(path("svg"), format!("cannot be drawn: {error}"));
+        let svg = picture::svg(drawing).map_err(failed)?;
+        let png = picture::png(drawing, PNG_SCALE).map_err(failed)?;
+        replace_own_file(&path("svg"), |file| file.write_all(svg.as_bytes()))?;
+        replace_own_file(&path("png"), |file| file.write_all(&png))?;
+        Ok(Figure { svg, caption })
+    }
+}
+
+fn curve(label: &str, runs: &[Run], of: fn(&EpochReport) -> f64) -> Curve {
+    let values = |run: &Run| run.epochs.iter().map(|epoch| of(epoch) * 100.0).collect();
+    Curve::new(label, &runs.iter().map(values).collect::<Vec<_>>())
+}
+
+/// What is printed of a network and can be believed. The accuracy at the end stands at the paper's last epoch.
+fn marks(subject: &Subject) -> Vec<Mark> {
+    let accuracies = MEASURES.iter().zip(&subject.printed).filter(|(measure, _)| measure.is_accuracy);
+    let believed = accuracies.filter_map(|(measure, printed)| Some((measure, printed.filter(|it| it.is_credible)?)));
+    believed
+        .map(|(measure, printed)| Mark {
+            epoch: printed.epoch.unwrap_or(super::paper::EPOCHS),
+            percent: printed.value,
+            is_training: measure.key.ends_with("train"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::{DESCENT, plan};
+
+    #[test]
+    fn all_accuracies_but_the_slip_have_a_mark() {
+        for subject in plan::cases(&[1, 2, 3, 4, 5, 6], 15, DESCENT).unwrap() {
+            let marks = marks(&subject);
+            let expected = if subject.key == "case4" { 4 } else { 5 };
+            assert_eq!(marks.len(), expected, "{}", subject.key);
+            assert_eq!(marks.iter().filter(|mark| mark.is_training).count(), 2);
+        }
+    }
+}

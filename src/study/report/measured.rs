@@ -1,0 +1,84 @@
+//! What networks have reached: mean and standard deviation over seeds, a row a network.
+
+use super::Judge;
+use crate::study::page;
+use crate::study::paper::MEASURES;
+use crate::study::table::{Cell, Row};
+use crate::text;
+
+/// The names of the columns; the loss is of what judged.
+pub fn names(judge: Judge) -> [&'static str; MEASURES.len()] {
+    let mut names = std::array::from_fn(|column| MEASURES[column].name);
+    if judge.is_held_out {
+        names[MEASURES.len() - 1] = "validation loss";
+    }
+    names
+}
+
+/// What a reader of the table must know.
+pub fn legend(judge: Judge) -> String {
+    let judged = match judge.is_held_out {
+        true => "Validation is by images held out of the training set, other ones for each seed.",
+        false => "The test set is the validation set: its maximum over the epochs was found by looking at it.",
+    };
+    format!(
+        "Accuracies in %: mean ± standard deviation over n seeds, in brackets the epoch, or the first and the last over the \
+         seeds. Training accuracy is that of the images as they pass by in the epoch, with dropout and distortions. {judged}"
+    )
+}
+
+pub fn markdown(rows: &[Row], judge: Judge) -> String {
+    let names = names(judge).map(|name| format!(" {name} |")).concat();
+    let mut table = format!("| | n |{names}\n|---|---|{}\n", "---|".repeat(MEASURES.len()));
+    for row in rows {
+        let cells: String = row.cells.iter().map(|cell| format!(" {} |", cell.ours())).collect();
+        table += &format!("| **{}** | {} |{cells}\n", text::markdown(&row.title), row.n);
+    }
+    table
+}
+
+pub fn html(rows: &[Row], judge: Judge) -> String {
+    let head = [["", "n"].as_slice(), &names(judge)].concat();
+    let row = |row: &Row| {
+        let cells: Vec<String> = std::iter::once(row.n.to_string()).chain(row.cells.iter().map(Cell::ours)).collect();
+        page::row(&row.title, &cells, None)
+    };
+    page::table("What they reached", &head, &rows.iter().map(row).collect::<String>())
+}
+
+/// `table.csv`: a line for each network and column; accuracies in %.
+pub fn csv(rows: &[Row], judge: Judge) -> String {
+    let mut table = String::from("model,measure,n,mean,sd,epochs\n");
+    let or_nothing = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+    for row in rows {
+        for (cell, measure) in row.cells.iter().zip(&MEASURES) {
+            let epochs: Vec<String> = cell.epochs.iter().map(usize::to_string).collect();
+            let key = if measure.is_accuracy || !judge.is_held_out { measure.key } else { "val_loss" };
+            let fields = [
+                text::csv(&row.key),
+                key.to_string(),
+                row.n.to_string(),
+                or_nothing(cell.sample.map(|sample| sample.mean)),
+                or_nothing(cell.sample.and_then(|sample| sample.sd)),
+                epochs.join(" "),
+            ];
+            table += &(fields.join(",") + "\n");
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loss_is_named_by_what_judged() {
+        let judge = |is_held_out| Judge { images: 10, is_held_out };
+        assert_eq!((names(judge(false))[5], names(judge(true))[5]), ("test loss", "validation loss"));
+        let rows = [Row::new("a", "a", &[], [None; MEASURES.len()])];
+        assert!(csv(&rows, judge(false)).ends_with("a,test_loss,0,,,\n"));
+        let text = csv(&rows, judge(true)) + &markdown(&rows, judge(true)) + &legend(judge(true));
+        assert!(text.contains("a,val_loss,0,,,\n") && !text.contains("test"), "{text}");
+    }
+}

@@ -1,0 +1,158 @@
+//! The report of networks that were trained by their own recipes: `table.md`, `table.csv`, `cost.csv`, `figures/` and
+//! `report.html`.
+
+use super::cost::{self, Cost};
+use super::{Entry, Frame, Judge, measured, missing, missing_markdown, runs, today};
+use crate::network::Network;
+use crate::study::figures::Drawn;
+use crate::study::models::recipe_in_words;
+use crate::study::page;
+use crate::study::runs::Run;
+use crate::study::table::Row;
+use crate::table::{Align, Table, grouped};
+use crate::text;
+use crate::text::counted;
+use crate::{Result, version};
+
+/// What such a report tells of.
+pub struct Report<'a> {
+    pub frame: Frame<'a>,
+    pub models: Vec<Entry>,
+    /// That make the first run of each alone.
+    pub commands: Vec<String>,
+}
+
+/// What is worked out of the runs.
+struct Found<'r> {
+    first: &'r Run,
+    judge: Judge,
+    rows: Vec<Row>,
+    costs: Vec<Cost>,
+    /// In words.
+    recipes: Vec<String>,
+}
+
+impl Report<'_> {
+    /// Writes all of it, and returns the most important. Files of an older report are replaced.
+    pub fn write(&self) -> Result<String> {
+        let entries: Vec<&Entry> = self.models.iter().collect();
+        let first = self.frame.first(&entries)?;
+        let recipe =
+            |entry: &Entry| Ok(recipe_in_words(&Network::open(&entry.subject.model)?.recipe, entry.subject.epochs));
+        let found = Found {
+            first,
+            judge: Judge::of(first),
+            rows: self.models.iter().map(|entry| entry.subject.row(&entry.runs)).collect(),
+            costs: self.models.iter().map(Cost::of).collect::<Result<_>>()?,
+            recipes: self.models.iter().map(recipe).collect::<Result<_>>()?,
+        };
+        self.frame.save("table.csv", &measured::csv(&found.rows, found.judge))?;
+        self.frame.save("cost.csv", &cost::csv(&found.costs))?;
+        self.frame.save("table.md", &self.markdown(&entries, &found))?;
+        let drawn = Drawn::new(self.frame.out, &entries)?;
+        self.frame.save("report.html", &self.html(&entries, &found, &drawn)?)?;
+        Ok(in_short(&found))
+    }
+
+    /// "best and fast, 3 seeds each"
+    fn title(&self) -> String {
+        let names: Vec<&str> = self.models.iter().map(|entry| entry.subject.title.as_str()).collect();
+        let seeds = self.models.first().map_or(0, |entry| entry.runs.len() + entry.missing.len());
+        let seeds = counted(seeds, "seed");
+        match names.split_last() {
+            Some((last, [])) => format!("{last}, {seeds}"),
+            Some((last, others)) => format!("{} and {last}, {seeds} each", others.join(", ")),
+            None => seeds,
+        }
+    }
+
+    fn markdown(&self, entries: &[&Entry], found: &Found<'_>) -> String {
+        let Found { first, judge, rows, costs, recipes } = found;
+        let mut page = format!(
+            "# {}\n\n{}, {} training images; judged by {}; shadegrad {}, {}. {}\n\n",
+            text::markdown(&self.title()),
+            text::markdown(&first.record.data),
+            grouped(first.record.train_images as u64),
+            judge.words(),
+            env!("CARGO_PKG_VERSION"),
+            today(),
+            text::markdown_code(&self.frame.command, false)
+        );
+        page += &format!("{}\n{}\n", measured::markdown(rows, *judge), measured::legend(*judge));
+        page += &format!("\n## Cost\n\n{}\n{}\n\n## Recipes\n\n", cost::markdown(costs), cost::LEGEND);
+        for (entry, recipe) in entries.iter().zip(recipes) {
+            page += &format!("- {}: {}.\n", text::markdown(&entry.subject.title), text::markdown(recipe));
+        }
+        page + &missing_markdown(entries)
+    }
+
+    fn html(&self, entries: &[&Entry], found: &Found<'_>, drawn: &Drawn) -> Result<String> {
+        let title = self.title();
+        let mut body = format!(
+            "<h1>{}</h1>\n<p class=\"soft\">Networks trained by their own recipes, by shadegrad {}.</p>\n",
+            page::escape(&title),
+            env!("CARGO_PKG_VERSION")
+        );
+        body += &missing(entries);
+        body += &page::section("Settings", &self.settings(found));
+        let reached = measured::html(&found.rows, found.judge) + &page::paragraph(&measured::legend(found.judge));
+        body += &page::section("What they reached", &reached);
+        let row = |cost: &Cost| page::row(&cost.title, &cost.cells(), Some(&cost.device()));
+        let costs: String = found.costs.iter().map(row).collect();
+        let costs = page::table("What they cost", &cost::HEAD, &costs) + &page::paragraph(cost::LEGEND);
+        body += &page::section("What they cost", &costs);
+        body += &page::section("Recipes", &self.recipes(found));
+        body += &page::section("Accuracy against epoch", &page::grid(&drawn.curves));
+        if entries.len() > 1 {
+            let combined = format!("<div class=\"single\">\n{}</div>\n", page::figure(&drawn.combined));
+            body += &page::section("All networks", &combined);
+        }
+        let confusions = found.judge.about_confusion() + &page::grid(&drawn.confusions);
+        body += &page::section("Confusion", &confusions);
+        body += &page::section("The worst digits", &self.frame.worst(&self.models)?);
+        body += &page::section("Runs", &runs(entries));
+        Ok(page::page(&title, &body))
+    }
+
+    fn settings(&self, found: &Found<'_>) -> String {
+        let record = &found.first.record;
+        let judged = match found.judge.is_held_out {
+            true => "which each seed draws anew; the test set had no part in it",
+            false => "after every epoch",
+        };
+        page::facts(&[
+            ("Data", page::escape(format!("{}: {} training images", record.data, grouped(record.train_images as u64)))),
+            ("Judged by", format!("{}, {judged}", found.judge.words())),
+            ("Versions", format!("shadegrad {}, wgpu {}", env!("CARGO_PKG_VERSION"), version::wgpu())),
+            ("Written", today()),
+            ("Command", page::command(&self.frame.command)),
+        ])
+    }
+
+    /// How each network was trained, and how to do it again.
+    fn recipes(&self, found: &Found<'_>) -> String {
+        let mut content = String::new();
+        for ((entry, recipe), command) in self.models.iter().zip(&found.recipes).zip(&self.commands) {
+            content += &format!("<h3>{}</h3>\n", page::escape(&entry.subject.title));
+            content += &page::facts(&[
+                ("Network", page::escape(&entry.subject.about)),
+                ("Recipe", page::escape(recipe)),
+                ("One run alone", page::command(command)),
+            ]);
+        }
+        content
+    }
+}
+
+/// Final accuracy and loss of every network, and what they took.
+fn in_short(found: &Found<'_>) -> String {
+    use Align::{Left, Right};
+    let [.., accuracy, loss] = measured::names(found.judge);
+    let heading = ["", "n", accuracy, loss, "training time", "images/s"];
+    let mut table = Table::new(heading, [Left, Right, Right, Right, Right, Right]);
+    for (row, cost) in found.rows.iter().zip(&found.costs) {
+        let [.., accuracy, loss] = &row.cells;
+        table.row([row.title.clone(), row.n.to_string(), accuracy.ours(), loss.ours(), cost.time(), cost.speed()]);
+    }
+    table.render()
+}

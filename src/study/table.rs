@@ -1,0 +1,226 @@
+//! Table I with ours beside the paper's: mean and standard deviation over seeds, and how far that is from what it prints.
+
+use super::paper::{MEASURES, Printed};
+use super::runs::Run;
+use super::statistics::Sample;
+use crate::text::{csv as csv_field, markdown as markdown_text};
+use crate::train::EpochReport;
+
+/// Where there is no number.
+pub const NONE: &str = "–";
+
+/// A row: a network, and what its finished runs come to.
+pub struct Row {
+    /// `case1`
+    pub key: String,
+    /// For people.
+    pub title: String,
+    /// Finished runs.
+    pub n: usize,
+    /// By [`MEASURES`].
+    pub cells: [Cell; MEASURES.len()],
+}
+
+/// A column of a row.
+pub struct Cell {
+    /// Accuracies in %.
+    pub sample: Option<Sample>,
+    /// Of each run, where the column has any.
+    pub epochs: Vec<usize>,
+    pub printed: Option<Printed>,
+    is_accuracy: bool,
+}
+
+/// A column of a run.
+struct Reading {
+    value: f64,
+    epoch: Option<usize>,
+}
+
+impl Row {
+    /// Of runs that are finished, which may be none.
+    pub fn new(key: &str, title: &str, runs: &[Run], printed: [Option<Printed>; MEASURES.len()]) -> Row {
+        let readings: Vec<_> = runs.iter().map(|run| read(&run.epochs)).collect();
+        let cells = std::array::from_fn(|column| {
+            let of_column = || readings.iter().map(|reading| &reading[column]);
+            let values: Vec<f64> = of_column().map(|reading| reading.value).collect();
+            Cell {
+                sample: Sample::of(&values),
+                epochs: of_column().filter_map(|reading| reading.epoch).collect(),
+                printed: printed[column],
+                is_accuracy: MEASURES[column].is_accuracy,
+            }
+        });
+        Row { key: key.to_string(), title: title.to_string(), n: runs.len(), cells }
+    }
+}
+
+/// The columns of a run that has an epoch. Where an extreme is reached twice, the first epoch counts.
+fn read(epochs: &[EpochReport]) -> [Reading; MEASURES.len()] {
+    let extreme = |of: fn(&EpochReport) -> f64, is_better: fn(f64, f64) -> bool| {
+        let best = epochs.iter().reduce(|best, epoch| if is_better(of(epoch), of(best)) { epoch } else { best });
+        let (value, epoch) = best.map_or((f64::NAN, None), |best| (of(best) * 100.0, Some(best.epoch)));
+        Reading { value, epoch }
+    };
+    let last = |of: fn(&EpochReport) -> f64| Reading { value: epochs.last().map_or(f64::NAN, of), epoch: None };
+    [
+        extreme(|epoch| epoch.train_accuracy, |a, b| a < b),
+        extreme(|epoch| epoch.val_accuracy, |a, b| a < b),
+        extreme(|epoch| epoch.train_accuracy, |a, b| a > b),
+        extreme(|epoch| epoch.val_accuracy, |a, b| a > b),
+        last(|epoch| epoch.val_accuracy * 100.0),
+        last(|epoch| epoch.val_loss),
+    ]
+}
+
+impl Cell {
+    /// "99.21 ± 0.05 (12–15)": mean, standard deviation, and the epochs from the first to the last of any seed.
+    pub fn ours(&self) -> String {
+        let Some(sample) = self.sample else { return NONE.to_string() };
+        let spread = sample.sd.map_or_else(String::new, |sd| format!(" ± {}", self.number(sd)));
+        let epochs = match (self.epochs.iter().min(), self.epochs.iter().max()) {
+            (Some(first), Some(last)) if first == last => format!(" ({first})"),
+            (Some(first), Some(last)) => format!(" ({first}–{last})"),
+            _ => String::new(),
+        };
+        format!("{}{spread}{epochs}", self.number(sample.mean))
+    }
+
+    /// As it is printed, with the mark of its note.
+    pub fn paper(&self) -> String {
+        let Some(Printed { value, epoch, mark, .. }) = self.printed else { return NONE.to_string() };
+        let epoch = epoch.map_or_else(String::new, |epoch| format!(" ({epoch})"));
+        // The paper gives losses with six digits.
+        let number = if self.is_accuracy { self.number(value) } else { format!("{value:.6}") };
+        format!("{number}{mark}{epoch}")
+    }
+
+    /// "+1.3 sd", ours above the paper.
+    pub fn difference(&self) -> String {
+        let text =
+            |by: f64| if by.abs() < 0.05 { "0.0 sd".to_string() } else { format!("{by:+.1} sd").replace('-', "−") };
+        self.deviations().map_or_else(|| NONE.to_string(), text)
+    }
+
+    /// The same as a number.
+    pub fn deviations(&self) -> Option<f64> {
+        let printed = self.printed.filter(|printed| printed.is_credible)?;
+        self.sample?.difference(printed.value)
+    }
+
+    fn number(&self, value: f64) -> String {
+        if self.is_accuracy { format!("{value:.2}") } else { format!("{value:.4}") }
+    }
+}
+
+/// Rows in Markdown, three lines each: ours, whose we compare with, and the difference.
+pub fn markdown(rows: &[Row], whose: &str) -> String {
+    let mut text = String::from("| | |");
+    text.extend(MEASURES.iter().map(|measure| format!(" {} |", measure.name)));
+    text += &format!("\n|---|---|{}\n", "---|".repeat(MEASURES.len()));
+    for row in rows {
+        let mut line = |first: &str, second: &str, cell: fn(&Cell) -> String| {
+            let cells: String = row.cells.iter().map(|of| format!(" {} |", cell(of))).collect();
+            text += &format!("| {first} | {second} |{cells}\n");
+        };
+        line(&format!("**{}**", markdown_text(&row.title)), &format!("ours, n = {}", row.n), Cell::ours);
+        line("", whose, Cell::paper);
+        line("", "difference", Cell::difference);
+    }
+    text
+}
+
+/// What a reader of the table must know.
+pub const LEGEND: &str = "Accuracies in %. Ours: mean ± standard deviation over n seeds, in brackets the epoch, or the first \
+     and the last over the seeds. Difference: ours above the paper, in these standard deviations (sd); – where there is no \
+     spread to measure by. Training accuracy is that of the images as they pass by in the epoch, with dropout. The test set \
+     is the validation set, as in the paper.";
+
+/// `table1.csv`: a line for each row and column; accuracies in %.
+pub fn csv(rows: &[Row]) -> String {
+    let mut text = String::from("case,measure,n,mean,sd,epochs,paper,paper_epoch,difference_in_sd\n");
+    let or_nothing = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+    for row in rows {
+        for (cell, measure) in row.cells.iter().zip(&MEASURES) {
+            let epochs: Vec<String> = cell.epochs.iter().map(usize::to_string).collect();
+            let printed_epoch = cell.printed.and_then(|printed| printed.epoch);
+            let fields = [
+                csv_field(&row.key),
+                measure.key.to_string(),
+                row.n.to_string(),
+                or_nothing(cell.sample.map(|sample| sample.mean)),
+                or_nothing(cell.sample.and_then(|sample| sample.sd)),
+                epochs.join(" "),
+                or_nothing(cell.printed.map(|printed| printed.value)),
+                printed_epoch.map_or_else(String::new, |epoch| epoch.to_string()),
+                or_nothing(cell.deviations()),
+            ];
+            text += &fields.join(",");
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::paper::CASES;
+
+    fn epoch(epoch: usize, train_accuracy: f64, val_accuracy: f64, val_loss: f64) -> EpochReport {
+        let (step, train_loss, seconds, images_per_second) = (epoch, 1.0, 1.0, 1.0);
+        EpochReport { epoch, step, train_loss, train_accuracy, val_loss, val_accuracy, seconds, images_per_second }
+    }
+
+    #[test]
+    fn extremes_are_found_with_their_first_epochs() {
+        let epochs = [epoch(1, 0.5, 0.75, 0.4), epoch(2, 0.75, 0.25, 0.3), epoch(3, 0.75, 0.75, 0.2)];
+        let found = read(&epochs).map(|reading| (reading.value, reading.epoch));
+        let expected = [(50.0, Some(1)), (25.0, Some(2)), (75.0, Some(2)), (75.0, Some(1)), (75.0, None), (0.2, None)];
+        assert_eq!(found, expected);
+    }
+
+    /// A cell of case 4 with these values in %.
+    fn cell(column: usize, values: &[f64], epochs: &[usize]) -> Cell {
+        let printed = Some(CASES[3].printed[column]);
+        let is_accuracy = MEASURES[column].is_accuracy;
+        Cell { sample: Sample::of(values), epochs: epochs.to_vec(), printed, is_accuracy }
+    }
+
+    #[test]
+    fn cells_say_mean_spread_epochs_and_difference() {
+        let texts = |cell: &Cell| [cell.ours(), cell.paper(), cell.difference()];
+        let found = texts(&cell(4, &[99.0, 99.2], &[]));
+        assert_eq!(found, ["99.10 ± 0.14", "99.20", "−0.7 sd"]);
+        let found = texts(&cell(5, &[0.03, 0.05], &[]));
+        assert_eq!(found, ["0.0400 ± 0.0141", "0.032287", "+0.5 sd"]);
+        let found = texts(&cell(1, &[97.0, 98.0], &[1, 2]));
+        assert_eq!(found, ["97.50 ± 0.71 (1–2)", "97.79 (1)", "−0.4 sd"]);
+        // The slip has no difference, and neither has a single run.
+        let found = texts(&cell(3, &[99.1, 99.3], &[13, 13]));
+        assert_eq!(found, ["99.20 ± 0.14 (13)", "99.92† (13)", NONE]);
+        assert_eq!(cell(4, &[99.0, 99.39], &[]).difference(), "0.0 sd");
+        assert_eq!(texts(&cell(4, &[99.0], &[])), ["99.00", "99.20", NONE]);
+        assert_eq!(texts(&cell(4, &[], &[])), [NONE, "99.20", NONE]);
+    }
+
+    #[test]
+    fn both_tables_have_a_place_for_everything() {
+        let rows = [Row {
+            key: "case4".into(),
+            title: "case 4".into(),
+            n: 2,
+            cells: std::array::from_fn(|column| cell(column, &[98.0, 99.0], &[3, 4])),
+        }];
+        let csv = csv(&rows);
+        let fields: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+        assert_eq!(fields.len(), 7);
+        assert!(fields.iter().all(|line| line.len() == fields[0].len()), "{csv}");
+        assert_eq!(fields[4][..6], ["case4", "max_val", "2", "98.5", "0.7071067811865476", "3 4"]);
+        assert_eq!(fields[4][6..], ["99.92", "13", ""]);
+
+        let text = markdown(&rows, "paper");
+        assert_eq!(text.lines().count(), 5, "{text}");
+        assert!(text.lines().all(|line| line.matches('|').count() == 9), "{text}");
+    }
+}

@@ -1,0 +1,198 @@
+//! Checkpoints: a run in one file, from which it goes on as if it had never stopped.
+//!
+//! A checkpoint is a safetensors file with the weights, what the optimizer keeps beside them, and in its header the network
+//! and everything else that the next step depends on. `evaluate` and `predict` take it for a weights file, and so does
+//! PyTorch. The header also holds a checksum of the whole file: one that was cut short, or has a bit flipped, is refused.
+//! [`Checkpoints`] keeps those of a run.
+
+mod folder;
+
+pub use folder::{Checkpoints, Restored};
+
+use super::{Progress, State, TrainOptions};
+use crate::error::{Error, Result};
+use crate::files::replace_file;
+use crate::memory;
+use crate::network::tensors::{self, Parsed, SEAL, TensorFile};
+use crate::network::{Network, OptimizerState, Weights, weights};
+use crate::text::brief;
+use crate::tune::KernelChoices;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+/// Of the format below, and of what it implies: how the order of the images and dropout are drawn.
+const VERSION: u32 = 2;
+
+/// The key of the header's metadata under which a [`Header`] stands.
+const CHECKPOINT: &str = "shadegrad.checkpoint";
+
+/// Everything that a run needs to go on, except for its data.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The version of shadegrad that made it. Another may compute the same to other bits.
+    pub program: String,
+    /// What is trained.
+    pub network: Network,
+    /// How.
+    pub options: TrainOptions,
+    /// The checksum of the data, [`crate::data::DataPair::checksum`].
+    pub data: String,
+    /// The device, [`crate::machine::Device::identity`]. Another may compute the same to other bits.
+    pub device: String,
+    /// The kernels that the run is pinned to, on devices that have kernels.
+    pub choices: Option<KernelChoices>,
+    /// How far it has come.
+    pub state: State,
+}
+
+/// Everything but the tensors and the network, as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    version: u32,
+    program: String,
+    options: TrainOptions,
+    data: String,
+    device: String,
+    choices: Option<KernelChoices>,
+    progress: Progress,
+}
+
+/// What can be read of a header of any version.
+#[derive(Deserialize)]
+struct AnyHeader {
+    version: u32,
+    program: String,
+}
+
+impl Checkpoint {
+    /// Whether no evaluation of the run so far was better than that of these weights.
+    pub fn is_best(&self) -> bool {
+        let Progress { best, step, .. } = &self.state.progress;
+        best.is_some_and(|best| best.step == *step)
+    }
+
+    /// The same run in another state.
+    pub(crate) fn with_state(&self, state: State) -> Checkpoint {
+        let Checkpoint { program, network, options, data, device, choices, state: _ } = self;
+        Checkpoint {
+            program: program.clone(),
+            network: network.clone(),
+            options: options.clone(),
+            data: data.clone(),
+            device: device.clone(),
+            choices: choices.clone(),
+            state,
+        }
+    }
+
+    /// Fails where there is not enough memory for [`Checkpoint::to_bytes`].
+    fn check_room(&self) -> Result<()> {
+        let State { weights, optimizer_states, .. } = &self.state;
+        let values = optimizer_states.iter().map(|(_, values)| values).chain([weights]);
+        // What is put together, and the file that is made of it.
+        memory::check_room(2 * values.map(Weights::bytes).sum::<u64>(), "a checkpoint")
+    }
+
+    /// Writes a file. One of that name stays whole until the new one is complete and on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be written, [`Error::Memory`] when there is not enough memory to put it together.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        self.check_room()?;
+        let bytes = self.to_bytes();
+        replace_file(path, |file| file.write_all(&bytes))
+    }
+
+    /// Reads a file that [`Checkpoint::save`] has written.
+    pub fn load(path: &Path) -> Result<Checkpoint> {
+        Checkpoint::from_bytes(&weights::read(path)?, path)
+    }
+
+    /// Whether a file that [`Checkpoint::save`] has written is whole.
+    pub(crate) fn check(path: &Path) -> Result<()> {
+        let bytes = weights::read(path)?;
+        let checked = tensors::parse(&bytes).and_then(|file| header(&file).map(|_| ()));
+        checked.map_err(|problem| Error::file(path, problem))
+    }
+
+    /// The same from a file's bytes; `origin` says in errors where they are from.
+    pub fn from_bytes(bytes: &[u8], origin: &Path) -> Result<Checkpoint> {
+        let said = |problem| Error::file(origin, problem);
+        let file = tensors::parse(bytes).map_err(said)?;
+        let header = header(&file).map_err(said)?;
+        let network = weights::network_of(origin, &file)?;
+        let network = network.ok_or_else(|| said("expected the network in the header, got none".into()))?;
+        Checkpoint::assemble(header, network, &file).map_err(said)
+    }
+
+    /// The file's bytes: the same for the same checkpoint.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Checkpoint { network, state, .. } = self;
+        let header = Header {
+            version: VERSION,
+            program: self.program.clone(),
+            options: self.options.clone(),
+            data: self.data.clone(),
+            device: self.device.clone(),
+            choices: self.choices.clone(),
+            progress: state.progress.clone(),
+        };
+        let mut file = TensorFile::new(network);
+        match serde_json::to_string(&header) {
+            Ok(text) => file.note(CHECKPOINT, text),
+            Err(error) => unreachable!("numbers and words: {error}"),
+        }
+        // Who takes the file for one of weights gets those that were evaluated.
+        file.push(network, state.model());
+        for (optimizer_state, values) in &state.optimizer_states {
+            match optimizer_state {
+                OptimizerState::Average => file.push_trained(network, &state.weights),
+                _ => file.push_optimizer_state(*optimizer_state, network, values),
+            }
+        }
+        file.into_sealed_bytes()
+    }
+
+    fn assemble(header: Header, network: Network, file: &Parsed<'_>) -> Result<Checkpoint, String> {
+        let Header { program, options, data, device, choices, progress, .. } = header;
+        options.validate().map_err(|error| error.to_string())?;
+        for (label, config) in choices.iter().flat_map(|choices| choices.all()) {
+            config.validate().map_err(|problem| format!("{label}: {problem}"))?;
+        }
+        let weights = file.weights(&network)?;
+        // What is copied below.
+        memory::check_room(2 * weights.bytes(), "a checkpoint").map_err(|error| error.to_string())?;
+        let needed = if progress.step > 0 { OptimizerState::needed(&options.step) } else { Vec::new() };
+        let trained = if needed.contains(&OptimizerState::Average) { file.trained(&network)? } else { weights.clone() };
+        let read = |optimizer_state| match optimizer_state {
+            OptimizerState::Average => Ok((optimizer_state, weights.clone())),
+            _ => Ok((optimizer_state, file.optimizer_state(optimizer_state, &network)?)),
+        };
+        let optimizer_states = needed.into_iter().map(read).collect::<Result<_, String>>()?;
+        let weights = trained;
+        let state = State { weights, optimizer_states, progress };
+        Ok(Checkpoint { program, network, options, data, device, choices, state })
+    }
+}
+
+/// The header of a file that is whole.
+fn header(file: &Parsed<'_>) -> Result<Header, String> {
+    let (Some(text), Some(_)) = (file.note(CHECKPOINT), file.note(SEAL)) else {
+        return Err("not a checkpoint: weights alone cannot be resumed; start a run from them instead".into());
+    };
+    let problem = |error: serde_json::Error| format!("not a checkpoint that can be read: {error}");
+    let AnyHeader { version, program } = serde_json::from_str(text).map_err(problem)?;
+    if version != VERSION {
+        return Err(format!(
+            "a checkpoint of shadegrad {}, in format {version}; this program reads format {VERSION}",
+            brief(&program)
+        ));
+    }
+    serde_json::from_str(text).map_err(problem)
+}
+
+#[cfg(test)]
+mod tests;

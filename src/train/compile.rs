@@ -1,0 +1,68 @@
+//! Training options laid over a network and its data: what is compiled, and the learning rate of each step.
+
+use super::schedule::Rates;
+use crate::data::DataPair;
+use crate::error::{Error, Result};
+use crate::network::{CompileOptions, Compiled, LARGEST_BATCH, Network, NetworkLayer};
+use crate::options::TrainOptions;
+
+/// Whether batches of this size leave one image for the last.
+fn leaves_one(images: usize, batch: usize) -> bool {
+    images.checked_rem(batch) == Some(1)
+}
+
+impl TrainOptions {
+    /// Images a step: no more than there are.
+    pub(super) fn batch(&self, data: &DataPair) -> usize {
+        self.batch_size.min(data.train.len().max(data.test.len()))
+    }
+
+    /// The learning rate of each step.
+    pub(crate) fn rates(&self, data: &DataPair) -> Result<Rates> {
+        let images = data.train.len();
+        let epoch_steps = images.div_ceil(self.batch_size.min(images).max(1));
+        Ok(Rates::new(self.learning_rate, self.schedule, self.warmup, epoch_steps, self.epochs)?)
+    }
+
+    /// The network as [`Trainer::new`](super::Trainer::new) will run it: what there is to tune.
+    pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
+        self.validate()?;
+        network.check_fit(&data.train)?;
+        network.check_fit(&data.test)?;
+        self.rates(data)?;
+        let images = data.train.len();
+        self.check_statistics(network, images)?;
+        let batch = self.batch(data);
+        let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
+        let test_images = data.test.len();
+        let step = self.compile_options();
+        network.compile(&CompileOptions { batch, train_images: images, test_images, slots, ..step })
+    }
+
+    /// Refuses a step that takes the variance of a single value: that is 0, and so is the gradient of all before it.
+    fn check_statistics(&self, network: &Network, images: usize) -> Result<()> {
+        let is_single = |at: &&NetworkLayer| at.layer.batch_statistics(at.input) == Some(1);
+        let Some(layer) = network.layers.iter().find(is_single) else { return Ok(()) };
+        let batch = self.batch_size.min(images);
+        let is_last_reached = self.max_steps.is_none_or(|most| most >= images.div_ceil(batch.max(1)));
+        if batch != 1 && !(is_last_reached && leaves_one(images, batch)) {
+            return Ok(());
+        }
+        let which = if batch == 1 { "each step" } else { "the last step of an epoch" };
+        let larger = (batch + 1..=LARGEST_BATCH.min(images)).find(|batch| !leaves_one(images, *batch));
+        let other = larger.or_else(|| (2..batch).rev().find(|batch| !leaves_one(images, *batch)));
+        let remedy =
+            other.map_or("there must be more training images".into(), |batch| format!("take a batch size of {batch}"));
+        Err(Error::Usage(format!(
+            "{} `{}` wants at least 2 images a step, for the variance of each channel, and {which} has 1 ({images} \
+             training images in batches of {batch}); {remedy}",
+            layer.layer.kind(),
+            layer.name
+        )))
+    }
+
+    /// What a step of so many images is compiled for; no section as yet.
+    pub fn compile_options(&self) -> CompileOptions {
+        CompileOptions { batch: self.batch_size, step: self.step, ..CompileOptions::default() }
+    }
+}
