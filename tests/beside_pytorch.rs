@@ -48,16 +48,13 @@ fn a_network_that_is_not_named_or_named_wrongly_is_refused() {
         place.refuses(1, &format!("evaluate {of} --data data"), says);
         place.refuses(1, &format!("predict {of} missing.png"), says);
     };
-    refuses(
-        "torch.safetensors",
-        &["torch.safetensors: the file does not say which network", "name the network with --model"],
-    );
+    refuses("torch.safetensors", &["torch.safetensors: the file does not say which network", "; name the network"]);
     refuses("torch.safetensors --model mlp", &["torch.safetensors: not weights of `mlp`"]);
     refuses("torch.safetensors --model none", &["no network `none`: expected a preset"]);
     // The same shapes, and another meaning.
     refuses(
         "run --model other.toml",
-        &["model.safetensors: the file holds a network, `tiny`, that differs", "leave out --model"],
+        &["model.safetensors: the file holds a network, `tiny`, that differs", "name no other"],
     );
 }
 

@@ -150,8 +150,8 @@ fn what_decides_the_bits_cannot_be_changed() {
     }
     for (option, says) in [
         ("--tune whole", "--tune FILE cannot be used with --resume"),
-        ("--epochs 3", "--epochs: expected at least 4, which the run has done, got 3"),
-        ("--max-steps 59", "--max-steps: expected at least 60, which the run has done, got 59"),
+        ("--epochs 3", "--epochs must be at least 4, which the run has done, got 3"),
+        ("--max-steps 59", "--max-steps must be at least 60, which the run has done, got 59"),
         ("--log-every 0", "--log-every must be at least 1"),
         ("--data builtin", "built-in digits, seed 1 are not the data that the run was trained on"),
         ("--device nosuch", "no device `nosuch`"),
@@ -177,7 +177,11 @@ fn a_run_is_prolonged_moved_and_told_of() {
     // Data and run may lie elsewhere; the number of epochs may grow.
     fs::rename(place.path("data"), place.path("moved")).unwrap();
     fs::rename(place.path("run"), place.path("elsewhere")).unwrap();
-    place.refuses(1, "train --resume elsewhere --epochs 4", &["/data", "say with --data DIR where it is"]);
+    place.refuses(
+        1,
+        "train --resume elsewhere --epochs 4",
+        &["--data DIR must say where the data of the run is now", "/data is not there any more"],
+    );
     let said = place.stdout("train --resume elsewhere/ --epochs 4 --data moved");
     assert!(said.contains("epoch  3/4") && said.contains("epoch  4/4") && !said.contains("epoch  2/"), "{said}");
     assert_whole(&place, "elsewhere", "two epochs and two more");

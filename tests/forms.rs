@@ -289,7 +289,7 @@ fn a_run_whose_data_has_moved_says_so_and_goes_on() {
     fs::rename(place.path("data"), place.path("elsewhere")).unwrap();
     let data = place.path("data").canonicalize().unwrap_or_else(|_| place.path("data"));
     let name = data.file_name().unwrap().to_str().unwrap();
-    let says = [name, "the data that the run is trained on is not there any more; say with --data DIR where it is now"];
+    let says = ["--data DIR must say where the data of the run is now: ", name, "is not there any more"];
     place.refuses(1, "train --resume cut --max-steps 100", &says);
     let output = place.run("train --resume cut --max-steps 100");
     assert!(!String::from_utf8(output.stderr).unwrap().contains("fetch"));

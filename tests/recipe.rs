@@ -115,7 +115,7 @@ fn what_is_taken_is_said() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         stderr.lines().find(|line| line.starts_with("training: ")).map(str::to_string)
     };
-    let line = "training: epochs 1, optimizer adam, learning-rate 0.002, augment digits (of best.toml; options on the \
+    let line = "training: epochs 1, optimizer adam, learning rate 0.002, augment digits (of best.toml; options on the \
                 command line win)";
     assert_eq!(said("--model best.toml").as_deref(), Some(line));
     let line = "training: augment digits (of best.toml; options on the command line win)";
@@ -124,7 +124,7 @@ fn what_is_taken_is_said() {
         assert_eq!(said(silent), None, "{silent}");
     }
     let summary = place.stdout("summary best.toml");
-    let line = "Training, unless told otherwise: epochs 1, optimizer adam, learning-rate 0.002, augment digits\n";
+    let line = "Training, unless told otherwise: epochs 1, optimizer adam, learning rate 0.002, augment digits\n";
     assert!(summary.ends_with(line), "{summary}");
     assert!(!place.stdout("summary tiny.toml").contains("Training, "));
 }
@@ -162,7 +162,11 @@ fn recipes_that_cannot_be_are_named() {
     };
     let train = "train --data data --out run --model";
     let all = ["summary", "plan", train];
-    refuses("[training]\nepoch = 3\n", &all, "[training]: unknown key `epoch`; known keys: epochs, batch_size, optim");
+    refuses(
+        "[training]\nepoch = 3\n",
+        &all,
+        "[training]: unknown key `epoch`; known keys: epochs, patience, batch_size, opt",
+    );
     refuses("[training]\nlearning-rate = 3\n", &all, "[training]: unknown key `learning-rate`; known keys: ");
     refuses("[training]\nseed = 3\n", &all, "[training]: unknown key `seed`");
     let plain = "expected a text, a number, true or false, got";
@@ -174,8 +178,8 @@ fn recipes_that_cannot_be_are_named() {
         ("epochs = -3", "epochs: expected a whole number, not negative, got -3"),
         ("epochs = 0", "epochs must be at least 1, got 0"),
         ("epochs = true", "epochs: expected a whole number, not negative, got true"),
-        ("optimizer = 'lion'", "optimizer: expected sgd or adam or adamw, got \"lion\""),
-        ("optimizer = ''", "optimizer: expected sgd or adam or adamw, got \"\""),
+        ("optimizer = 'lion'", "optimizer: unknown variant `lion`, expected one of `sgd`, `adam`, `adamw`"),
+        ("optimizer = ''", "optimizer: unknown variant ``, expected one of `sgd`, `adam`, `adamw`"),
         ("nesterov = 1", "nesterov: expected true or false, got 1"),
         ("learning_rate = 'fast'", "learning_rate: expected a number, got \"fast\""),
         ("learning_rate = nan", "learning_rate must be above 0 and at most 1000, got NaN"),
@@ -227,4 +231,33 @@ fn a_run_that_goes_on_does_not_ask_the_file() {
         Checkpoint::from_bytes(&read(&path), &place.path(&path)).unwrap().options.patience
     };
     assert_eq!((patience("whole"), patience("cut")), (Some(2), None));
+}
+
+/// The record of a run holds everything that it was trained by.
+#[test]
+fn a_run_is_begun_like_another() {
+    let place = place("epochs = 2\noptimizer = 'adam'\nlearning_rate = 0.002\naugment = 'shift=2'\n");
+    let train = "train --device cpu --quiet";
+    place.stdout(&format!("{train} --data data --model best.toml --seed 7 --validation 20 --scale 200 --out first"));
+    // The file is not asked again.
+    fs::remove_file(place.path("best.toml")).unwrap();
+    place.stdout(&format!("{train} --like first --out again"));
+    let read = |name: &str| fs::read(place.path(name)).unwrap();
+    assert!(read("first/model.safetensors") == read("again/model.safetensors"));
+    let record = |run: &str| fs::read_to_string(place.path(run).join("run.toml")).unwrap().parse::<Table>().unwrap();
+    let (first, again) = (record("first"), record("again"));
+    for part in ["model", "checksum", "command", "options", "network", "form"] {
+        assert_eq!(first[part], again[part], "{part}");
+    }
+    // Options that are given win, as over a network's file.
+    place.stdout(&format!("{train} --like first --epochs 1 --optimizer sgd --augment none --seed 8 --out other"));
+    let mut expected = options(&self::place("epochs = 1\n"), "--model best.toml --seed 8");
+    let other = record("other");
+    let Value::Table(mut got) = other["options"].clone() else { panic!("{other}") };
+    assert!(got.remove("max_steps").is_none() && expected.remove("max_steps").is_some());
+    assert_eq!(got, expected);
+    assert_eq!(other["command"], first["command"]);
+    place.refuses(2, "train --like first --model case1", &["cannot be used with", "--model"]);
+    place.refuses(2, "train --like first --resume first", &["cannot be used with", "--resume"]);
+    place.refuses(1, "train --like nothing", &["nothing/run.toml"]);
 }

@@ -62,7 +62,7 @@ impl Weights {
         let said = |problem| Error::file(origin, problem);
         let file = tensors::parse(bytes).map_err(said)?;
         let network = network_of(origin, &file)?.ok_or_else(|| {
-            said("the file does not say which network it has the weights of; name the network with --model".into())
+            said("the file does not say which network it has the weights of; name the network".into())
         })?;
         let weights = file.weights(&network).map_err(said)?;
         Ok((network, weights))
@@ -82,7 +82,7 @@ impl Weights {
             let named = Network { name: own.name.clone(), ..network.clone() };
             if named.to_toml() != own.to_toml() {
                 return Err(said(format!(
-                    "the file holds a network, `{}`, that differs from `{}` of --model; leave out --model",
+                    "the file holds a network, `{}`, that differs from `{}`; name no other",
                     own.name, network.name
                 )));
             }

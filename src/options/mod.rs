@@ -5,6 +5,22 @@
 //! a training step is compiled for. A new option is a field of its group's recipe, its place in [`Recipe::complete`], and
 //! what reads it.
 
+/// Lists the options of a group, so that recipes can be laid over each other: `or` takes from another recipe what this one
+/// does not give, `without` drops what another one gives. A field that is not listed does not compile.
+macro_rules! options_of {
+    ($group:ident: $($field:ident),*) => {
+        impl $group {
+            pub(super) fn or(&self, below: &$group) -> $group {
+                $group { $($field: self.$field.or(below.$field)),* }
+            }
+
+            pub(super) fn without(&self, above: &$group) -> $group {
+                $group { $($field: if above.$field.is_some() { None } else { self.$field }),* }
+            }
+        }
+    };
+}
+
 mod error;
 mod optimizer;
 mod recipe;

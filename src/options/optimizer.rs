@@ -158,6 +158,8 @@ pub struct OptimizerRecipe {
     pub weight_decay: Option<f32>,
 }
 
+options_of!(OptimizerRecipe: optimizer, learning_rate, momentum, nesterov, beta1, beta2, epsilon, weight_decay);
+
 impl OptimizerRecipe {
     /// The optimizer that is asked for; an option of another one is refused.
     pub(super) fn complete(&self) -> Result<Optimizer, OptionError> {

@@ -72,6 +72,9 @@ pub struct BatchRecipe {
     pub batch_size: Option<usize>,
 }
 
+options_of!(LengthRecipe: epochs, patience);
+options_of!(BatchRecipe: batch_size);
+
 impl Recipe {
     /// The keys of `[training]`, in the order of the fields.
     pub fn keys() -> Vec<&'static str> {
@@ -110,7 +113,7 @@ impl Recipe {
 
     /// Whether nothing is given.
     pub fn is_empty(&self) -> bool {
-        self.given().is_empty()
+        *self == Recipe { origin: self.origin.clone(), ..Recipe::default() }
     }
 
     /// This recipe, and what it leaves open as `below` has it.
@@ -118,27 +121,32 @@ impl Recipe {
     /// An optimizer or a schedule stands for all that belongs to it: a recipe that names one takes nothing of the group
     /// from below, where it was made for another.
     pub fn over(&self, below: &Recipe) -> Recipe {
-        let mut all = below.left_by(self).given();
-        all.extend(self.given());
-        Recipe::of(all)
+        let left = below.left_by(self);
+        Recipe {
+            origin: String::new(),
+            length: self.length.or(&left.length),
+            batch: self.batch.or(&left.batch),
+            optimizer: self.optimizer.or(&left.optimizer),
+            schedule: self.schedule.or(&left.schedule),
+            regularization: self.regularization.or(&left.regularization),
+        }
     }
 
     /// What is left of this recipe beneath another one: see [`Recipe::over`].
     pub fn left_by(&self, above: &Recipe) -> Recipe {
-        let mut left = self.clone();
-        if above.optimizer.optimizer.is_some() {
-            left.optimizer = OptimizerRecipe::default();
+        let is_other_optimizer = above.optimizer.optimizer.is_some();
+        let is_other_schedule = above.schedule.schedule.is_some();
+        Recipe {
+            origin: self.origin.clone(),
+            length: self.length.without(&above.length),
+            batch: self.batch.without(&above.batch),
+            optimizer: if is_other_optimizer { Default::default() } else { self.optimizer.without(&above.optimizer) },
+            schedule: if is_other_schedule { Default::default() } else { self.schedule.without(&above.schedule) },
+            regularization: self.regularization.without(&above.regularization),
         }
-        if above.schedule.schedule.is_some() {
-            left.schedule = ScheduleRecipe::default();
-        }
-        let mut given = left.given();
-        let replaced = above.given();
-        given.retain(|key, _| !replaced.contains_key(key));
-        Recipe { origin: self.origin.clone(), ..Recipe::of(given) }
     }
 
-    /// What is given, by its keys.
+    /// What is given, by its keys; a number that is none is left out.
     fn given(&self) -> serde_json::Map<String, serde_json::Value> {
         // By way of text, which writes an `f32` as short as it can be.
         match serde_json::to_string(self).and_then(|text| serde_json::from_str(&text)) {
@@ -316,6 +324,35 @@ mod tests {
             assert_eq!(Recipe::from(&options).complete().unwrap(), options, "{text}");
             let text = toml::to_string(&options).unwrap();
             assert_eq!(toml::from_str::<TrainOptions>(&text).unwrap(), options, "{text}");
+        }
+    }
+
+    /// A help text says what stands for an option that is not given.
+    #[cfg(feature = "cli")]
+    #[test]
+    fn help_tells_the_defaults() {
+        use clap::Args;
+        let command = Recipe::augment_args(clap::Command::new("train"));
+        let help = |key: &str| {
+            let argument = command.get_arguments().find(|argument| argument.get_id() == key);
+            let argument = argument.unwrap_or_else(|| panic!("{key} is no option"));
+            assert_eq!(argument.get_long(), Some(key.replace('_', "-").as_str()));
+            argument.get_help().map(ToString::to_string).unwrap_or_default()
+        };
+        for key in Recipe::keys().into_iter().filter(|key| *key != "nesterov") {
+            assert!(help(key).contains("[default: "), "{key}: {}", help(key));
+        }
+        let kinds = ["", "optimizer = 'adam'", "optimizer = 'adamw'", "schedule = 'step'", "schedule = 'cosine'"];
+        for kind in kinds.into_iter().chain(["schedule = 'one-cycle'"]) {
+            let complete = Recipe::from(&recipe(kind).complete().unwrap());
+            for (key, value) in complete.texts().filter(|(key, value)| !kind.contains(key) && value != "false") {
+                // As a number is usually written.
+                let value = value.parse::<f64>().map_or(value.clone(), |number| number.to_string());
+                assert!(help(key).contains(&value), "{key}: {value} is not in `{}`", help(key));
+            }
+        }
+        for key in ["patience", "warmup", "augment", "clip_norm", "ema"] {
+            assert!(help(key).ends_with("[default: none]"), "{key}: {}", help(key));
         }
     }
 

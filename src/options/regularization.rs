@@ -24,3 +24,5 @@ pub struct RegularizationRecipe {
     #[cfg_attr(feature = "cli", arg(long, value_name = "DECAY|none"))]
     pub ema: Option<OrNone<f32>>,
 }
+
+options_of!(RegularizationRecipe: label_smoothing, augment, clip_norm, ema);

@@ -115,6 +115,8 @@ pub struct ScheduleRecipe {
     pub warmup: Option<OrNone<Span>>,
 }
 
+options_of!(ScheduleRecipe: schedule, step_size, gamma, peak_at, start_factor, end_factor, warmup);
+
 impl ScheduleRecipe {
     /// The schedule that is asked for; an option of another one is refused.
     pub(super) fn complete(&self) -> Result<Schedule, OptionError> {

@@ -9,7 +9,7 @@ use crate::machine::{Device, DeviceChoice};
 use crate::network::{Network, safe_name};
 use crate::ops::softmax::Cost;
 use crate::text::{brief, toml_problem};
-use crate::train::{Lowest, TrainOptions, Trainer};
+use crate::train::{Lowest, OptionError, TrainOptions, Trainer};
 use crate::version;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::Display;
@@ -246,8 +246,8 @@ impl Record {
         if source.is_there() {
             return Ok(source);
         }
-        let problem = "the data that the run is trained on is not there any more; say where it is now";
-        Err(Error::file(place, problem))
+        let problem = format!("DIR must say where the data of the run is now: {} is not there any more", brief(place));
+        Err(Error::Option(OptionError::new("data", problem)))
     }
 
     /// Whether epochs were judged by images that were held out, or else by the test set.
@@ -339,5 +339,47 @@ mod as_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::augment::Augment;
+    use crate::train::{Optimizer, Schedule, StepOptions};
+
+    /// What runs of earlier versions have in their `run.toml`.
+    #[test]
+    fn options_of_earlier_formats_are_read() {
+        #[derive(Deserialize)]
+        struct Old {
+            #[serde(deserialize_with = "options_of_any_format")]
+            options: TrainOptions,
+        }
+        let text = "[options]\nepochs = 15\nbatch_size = 100\nlearning_rate = 0.1\nmomentum = 0.5\nnesterov = false\n\
+                    weight_decay = 0.0\nlabel_smoothing = 0.0\nseed = 1\nshuffle = true\nevery_step = false\n\
+                    find_nan = false\noptimizer = \"sgd\"\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 0.00000001\n";
+        let read = |rest: &str| toml::from_str::<Old>(&format!("{text}{rest}")).unwrap().options;
+        let plain = TrainOptions {
+            epochs: 15,
+            learning_rate: 0.1,
+            step: StepOptions { optimizer: Optimizer::sgd(0.5), ..StepOptions::default() },
+            ..TrainOptions::default()
+        };
+        assert_eq!(read("schedule = \"constant\""), plain);
+        assert_eq!(read(""), plain);
+        let cosine = Schedule::Cosine { end_factor: 0.25 };
+        assert_eq!(
+            read("[options.schedule.cosine]\nend_factor = 0.25"),
+            TrainOptions { schedule: cosine, ..plain.clone() }
+        );
+        let step = Schedule::Step { size: 3, gamma: 0.5 };
+        assert_eq!(
+            read("[options.schedule.step]\nsize = 3\ngamma = 0.5"),
+            TrainOptions { schedule: step, ..plain.clone() }
+        );
+        let augment = Some(Augment { shift: 1.5, elastic: 2.0, ..Augment::default() });
+        let amounts = "[options.augment]\nshift = 1.5\nrotation = 0.0\nscale = 0.0\nshear = 0.0\nelastic = 2.0";
+        assert_eq!(read(amounts).step.augment, augment);
     }
 }

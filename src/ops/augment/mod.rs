@@ -77,6 +77,9 @@ impl Augment {
 impl fmt::Display for Augment {
     /// `shift=1.5,rotation=10`, as it is parsed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Augment::DIGITS {
+            return f.write_str("digits");
+        }
         let parts = self.parts().into_iter().filter(|(_, value, _)| *value != 0.0);
         let parts: Vec<_> = parts.map(|(name, value, _)| format!("{name}={value}")).collect();
         // Images that are drawn through a map which leaves them as they are.

@@ -109,7 +109,7 @@ fn forged(from: &str, to: &str) -> Vec<u8> {
 fn other_versions_and_nonsense_are_named() {
     Checkpoint::from_bytes(&forged("\\\"version\\\":2", "\\\"version\\\":2"), Path::new("same")).unwrap();
     let newer = refusal(&forged("\\\"version\\\":2", "\\\"version\\\":3,\\\"news\\\":0"));
-    assert_eq!(newer, "some/file: a checkpoint of shadegrad 0.1.0, in format 2; this program reads format 1");
+    assert_eq!(newer, "some/file: a checkpoint of shadegrad 0.1.0, in format 3; this program reads format 2");
     for (from, to, says) in [
         ("\\\"version\\\":2", "\\\"version\\\":2,\\\"news\\\":0", "unknown field `news`"),
         ("\\\"momentum\\\":0.9", "\\\"momentum\\\":9.0", "momentum must be at least 0 and below 1, got 9"),
