@@ -86,6 +86,18 @@ pub enum ScheduleKind {
     OneCycle,
 }
 
+impl ScheduleKind {
+    /// What becomes of the learning rate, with the schedule's own defaults: `falling to 0 along half a cosine`.
+    pub fn words(self) -> &'static str {
+        match self {
+            ScheduleKind::Constant => "constant",
+            ScheduleKind::Step => "falling to a tenth every ten epochs",
+            ScheduleKind::Cosine => "falling to 0 along half a cosine",
+            ScheduleKind::OneCycle => "rising and falling in one cycle",
+        }
+    }
+}
+
 /// The learning-rate schedule's part of a [`Recipe`](super::Recipe).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Learning-rate schedule"))]

@@ -210,18 +210,13 @@ impl Choice {
     fn story_of(&self, model: &str, data: &str) -> String {
         format!(
             "Learning rate {} and momentum {} were chosen by the accuracy of {model} on {} images held out of the training set \
-             of {data}, after {} from seed {}, at {}. The test set had no part in it.",
+             of {data}, after {} from seed {}, with rates that were {}. The test set had no part in it.",
             self.learning_rate,
             self.momentum,
             self.held_out,
             counted(self.epochs, "epoch"),
             self.seed,
-            match self.schedule {
-                ScheduleKind::Constant => "constant rates",
-                ScheduleKind::Step => "rates that fall in steps",
-                ScheduleKind::Cosine => "rates that fall along half a cosine",
-                ScheduleKind::OneCycle => "rates that rise and fall in one cycle",
-            }
+            self.schedule.words()
         )
     }
 

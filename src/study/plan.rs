@@ -56,10 +56,8 @@ impl Descent {
     /// In the words of a report: `learning rate 0.1, falling to 0 along half a cosine, momentum 0.5`.
     pub(super) fn words(self) -> String {
         let falls = match self.schedule {
-            ScheduleKind::Constant => "",
-            ScheduleKind::Step => ", falling to a tenth every ten epochs",
-            ScheduleKind::Cosine => ", falling to 0 along half a cosine",
-            ScheduleKind::OneCycle => ", rising and falling in one cycle",
+            ScheduleKind::Constant => String::new(),
+            schedule => format!(", {}", schedule.words()),
         };
         format!("learning rate {}{falls}, momentum {}", self.learning_rate, self.momentum)
     }
