@@ -19,6 +19,11 @@ pub enum Schedule {
         /// The factor.
         gamma: f64,
     },
+    /// It falls by the same factor every epoch, a little with each step.
+    Exponential {
+        /// The factor of a whole epoch.
+        gamma: f64,
+    },
     /// It falls along half a cosine.
     Cosine {
         /// The last rate, as a share of the first.
@@ -41,6 +46,7 @@ impl Schedule {
         match self {
             Schedule::Constant => "constant",
             Schedule::Step { .. } => "step",
+            Schedule::Exponential { .. } => "exponential",
             Schedule::Cosine { .. } => "cosine",
             Schedule::OneCycle { .. } => "one-cycle",
         }
@@ -56,6 +62,9 @@ impl Schedule {
             Schedule::Constant => Ok(()),
             Schedule::Step { size, gamma } => {
                 check(*size >= 1, "step_size", "must be at least 1", size)?;
+                check(*gamma > 0.0 && *gamma <= 1.0, "gamma", "must be above 0 and at most 1", gamma)
+            }
+            Schedule::Exponential { gamma } => {
                 check(*gamma > 0.0 && *gamma <= 1.0, "gamma", "must be above 0 and at most 1", gamma)
             }
             Schedule::Cosine { end_factor } => {
@@ -80,6 +89,8 @@ pub enum ScheduleKind {
     Constant,
     /// In drops
     Step,
+    /// Down by the same factor every epoch
+    Exponential,
     /// Down along half a cosine
     Cosine,
     /// Up, and down further
@@ -92,6 +103,7 @@ impl ScheduleKind {
         match self {
             ScheduleKind::Constant => "constant",
             ScheduleKind::Step => "falling to a tenth every ten epochs",
+            ScheduleKind::Exponential => "falling by a tenth every epoch",
             ScheduleKind::Cosine => "falling to 0 along half a cosine",
             ScheduleKind::OneCycle => "rising and falling in one cycle",
         }
@@ -103,14 +115,14 @@ impl ScheduleKind {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Learning-rate schedule"))]
 #[serde(default)]
 pub struct ScheduleRecipe {
-    /// How the learning rate changes from step to step: in drops; down along half a cosine; or up and down in one cycle
-    /// [default: constant]
+    /// How the learning rate changes from step to step: in drops; a little with each step; down along half a cosine; or
+    /// up and down in one cycle [default: constant]
     #[cfg_attr(feature = "cli", arg(long))]
     pub schedule: Option<ScheduleKind>,
     /// Of `step`: epochs from one drop to the next [default: 10]
     #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS"))]
     pub step_size: Option<usize>,
-    /// Of `step`: what a drop multiplies the learning rate by [default: 0.1]
+    /// Of `step` and `exponential`: what a drop, or an epoch, multiplies the learning rate by [default: 0.1 and 0.9]
     #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR"))]
     pub gamma: Option<f64>,
     /// Of `one-cycle`: share of the steps that lie before the highest rate, which is the learning rate [default: 0.3]
@@ -132,7 +144,7 @@ options_of!(ScheduleRecipe: schedule, step_size, gamma, peak_at, start_factor, e
 impl ScheduleRecipe {
     /// The schedule that is asked for; an option of another one is refused.
     pub(super) fn complete(&self) -> Result<Schedule, OptionError> {
-        use ScheduleKind::{Constant, Cosine, OneCycle, Step};
+        use ScheduleKind::{Constant, Cosine, Exponential, OneCycle, Step};
         let kind = self.schedule.unwrap_or(Constant);
         let belongs = |field: &'static str, given: bool, kinds: &[ScheduleKind], names: &str| {
             if !given || kinds.contains(&kind) {
@@ -142,13 +154,14 @@ impl ScheduleRecipe {
             Err(belongs.and(format_args!(" {names}; give both or neither")))
         };
         belongs("step_size", self.step_size.is_some(), &[Step], "step")?;
-        belongs("gamma", self.gamma.is_some(), &[Step], "step")?;
+        belongs("gamma", self.gamma.is_some(), &[Step, Exponential], "step or exponential")?;
         belongs("peak_at", self.peak_at.is_some(), &[OneCycle], "one-cycle")?;
         belongs("start_factor", self.start_factor.is_some(), &[OneCycle], "one-cycle")?;
         belongs("end_factor", self.end_factor.is_some(), &[Cosine, OneCycle], "cosine or one-cycle")?;
         Ok(match kind {
             Constant => Schedule::Constant,
             Step => Schedule::Step { size: self.step_size.unwrap_or(10), gamma: self.gamma.unwrap_or(0.1) },
+            Exponential => Schedule::Exponential { gamma: self.gamma.unwrap_or(0.9) },
             Cosine => Schedule::Cosine { end_factor: self.end_factor.unwrap_or(0.0) },
             // PyTorch's defaults.
             OneCycle => Schedule::OneCycle {

@@ -5,6 +5,7 @@
 //!
 //! - constant: `eta`
 //! - step: `eta gamma^k`, where `k` counts the whole periods of `size` epochs before `t`
+//! - exponential: `eta gamma^(t / E)`, with `E` the steps of an epoch
 //! - cosine (Loshchilov and Hutter 2017, equation 5, without restarts): from eta down to `end_factor eta` along half a
 //!   cosine, `(t - W) / (T - W)` of it at step `t`
 //! - one-cycle (Smith and Topin 2018, in PyTorch's form): along half a cosine from `start_factor eta` up to eta at step
@@ -66,6 +67,7 @@ impl Rates {
                 let drops = step / self.epoch_steps.saturating_mul(size).max(1);
                 gamma.powi(drops.min(i32::MAX as usize) as i32)
             }
+            Schedule::Exponential { gamma } => gamma.powf(step as f64 / self.epoch_steps.max(1) as f64),
             Schedule::Cosine { end_factor } => {
                 let (first, steps) = (self.warmup as f64, (self.total - self.warmup) as f64);
                 cosine(1.0, end_factor, (t - first).max(0.0) / steps)
@@ -119,6 +121,13 @@ mod tests {
         let by_hand = [1.0, 1.0, 0.5, 0.5];
         close(&rates(Schedule::Step { size: 2, gamma: 0.5 }, None), |t| by_hand[t as usize / 5]);
         close(&rates(Schedule::Step { size: 1, gamma: 0.1 }, None), |t| [1.0, 0.1, 0.01, 0.001][t as usize / 5]);
+    }
+
+    #[test]
+    fn an_exponential_falls_by_its_factor_every_epoch() {
+        let rates = rates(Schedule::Exponential { gamma: 0.5 }, None);
+        close(&rates, |t| 0.5f64.powf(t / 5.0));
+        assert_eq!((rates[0], rates[5], rates[10]), (0.1, 0.05, 0.025));
     }
 
     #[test]
