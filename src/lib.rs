@@ -75,6 +75,8 @@
 #![warn(missing_docs)]
 
 pub mod checkpoint;
+pub mod clock;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cpu_speed;
 pub mod data;
 pub mod error;
@@ -90,6 +92,7 @@ pub mod machine;
 pub mod memory;
 pub mod network;
 pub mod ops;
+#[cfg(feature = "report")]
 pub mod picture;
 pub mod plan;
 pub mod profile;

@@ -22,6 +22,7 @@ pub use schedule::{Rates, Schedule, Span};
 pub use state::{Best, EpochSums, Lowest, Progress, State};
 
 use crate::checkpoint::Checkpoint;
+use crate::clock::Instant;
 use crate::data::{DataPair, form::Form, order::Order};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluator;
@@ -31,7 +32,7 @@ use crate::network::{Network, ScoreTensors, Weights};
 use crate::ops::Step;
 use crate::profile::Profile;
 use std::ops::{ControlFlow, Range};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a run of steps should take: long enough to hide the submit, short enough to show progress and to stay far below
 /// the two seconds after which some systems reset a GPU.

@@ -1,5 +1,7 @@
 //! The program as a user meets it: what it prints and writes, and what it says when something is wrong.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 

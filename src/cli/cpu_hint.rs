@@ -16,7 +16,7 @@ impl CpuHint {
     /// Measures or recalls it; nothing on a real GPU, and nothing where it could not be had.
     pub fn find(device: &Device, network: &Network, options: &TrainOptions, data: &DataPair) -> Option<CpuHint> {
         device.gpu().filter(|gpu| gpu.is_software())?;
-        let speed = cpu_speed(network, options, data).ok()??;
+        let speed = cpu_speed(super::cache::folder().as_deref(), network, options, data).ok()??;
         Some(CpuHint { images_per_second: speed.images_per_second })
     }
 

@@ -336,7 +336,7 @@ fn taken(path: &Path) -> Error {
 
 fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
     fs::create_dir_all(runs).map_err(Error::io("create", runs))?;
-    let date = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
+    let date = shadegrad::clock::today();
     let mut number = 1;
     loop {
         let path = runs.join(format!("{model}-{date}-{number}"));

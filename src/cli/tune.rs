@@ -128,7 +128,7 @@ enum Rushed {
 }
 
 fn open_cache(gpu: &Gpu) -> Cache {
-    Cache::open(Cache::folder().as_deref(), gpu)
+    Cache::open(super::cache::folder().as_deref(), gpu)
 }
 
 /// Tunes. A cache that cannot be written is no reason to stop.

@@ -262,7 +262,7 @@ pub fn stop_early(folder: &RunFolder, trainer: &Trainer<'_>, lowest: Lowest, sil
 }
 
 fn now() -> String {
-    jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    shadegrad::clock::now_text()
 }
 
 fn table(network: &Network) -> Result<toml::Table> {
