@@ -6,7 +6,7 @@
 use crate::data::{DataPair, Dataset, hex};
 use crate::error::Result;
 use crate::fast::Instructions;
-use crate::kept::{self, Kept};
+use crate::kept::Kept;
 use crate::machine::Device;
 use crate::network::Network;
 use crate::train::{Event, Schedule, StepsReport, TrainOptions, Trainer};
@@ -49,15 +49,14 @@ struct Entry {
     images_per_second: f64,
 }
 
-/// The speed of training as [`crate::train::Trainer`] would with `options`: from the cache folder, or else measured in
-/// about a third of a second, and kept there. Nothing where a step takes too long to try.
-pub fn cpu_speed(network: &Network, options: &TrainOptions, data: &DataPair) -> Result<Option<CpuSpeed>> {
-    cpu_speed_in(kept::folder().as_deref(), network, options, data)
-}
-
-/// The same with another folder; without one nothing is kept.
-pub fn cpu_speed_in(
-    folder: Option<&Path>,
+/// The speed of training as [`crate::train::Trainer`] would with `options`: from the cache folder `cache`, or else measured
+/// in about a third of a second, and kept there; without a folder nothing is kept. `None` where a step takes too long to try.
+///
+/// # Errors
+///
+/// Those of [`Trainer::run`].
+pub fn cpu_speed(
+    cache: Option<&Path>,
     network: &Network,
     options: &TrainOptions,
     data: &DataPair,
@@ -65,7 +64,7 @@ pub fn cpu_speed_in(
     let device = Device::cpu(None, Instructions::best(), None)?;
     let batch = options.batch_size.min(data.train.len());
     let cpu = format!("{}, {}", processor(), device.description);
-    let mut kept = Kept::open(folder.map(|folder| folder.join("cpu-speed.json")), |entry: &Entry| {
+    let mut kept = Kept::open(cache.map(|folder| folder.join("cpu-speed.json")), |entry: &Entry| {
         entry.images_per_second.is_finite() && entry.images_per_second > 0.0
     });
     let step = TrainOptions { batch_size: batch, ..options.clone() }.compile_options();

@@ -13,6 +13,7 @@ pub use own::{
     replace_own_file,
 };
 pub use whole::is_own_temporary;
+#[cfg(feature = "fetch")]
 pub(crate) use whole::put_in_place;
 
 use crate::error::{Error, Result};

@@ -1,4 +1,5 @@
-//! What was found on this machine and is worth keeping: a JSON file of named entries in the user's cache folder.
+//! What was found on this machine and is worth keeping: a JSON file of named entries in a cache folder,
+//! which the program that uses this library chooses.
 //!
 //! A cache may be lost at any time: a file that cannot be read, or holds something impossible, is set aside in silence
 //! and written anew.
@@ -14,14 +15,6 @@ use std::time::Duration;
 
 /// How long another process may take to change a file. It takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// `$SHADEGRAD_CACHE`, else `shadegrad` in the system's folder for caches.
-pub(crate) fn folder() -> Option<PathBuf> {
-    match std::env::var_os("SHADEGRAD_CACHE") {
-        Some(folder) if !folder.is_empty() => Some(folder.into()),
-        _ => dirs::cache_dir().map(|folder| folder.join("shadegrad")),
-    }
-}
 
 /// Keeps other processes from changing a file in the user's cache folder until this is dropped, so that nothing of what they
 /// write is lost. The folder is made if need be.

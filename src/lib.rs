@@ -74,6 +74,8 @@
 
 #![warn(missing_docs)]
 
+pub mod clock;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cpu_speed;
 pub mod data;
 pub mod error;
@@ -90,13 +92,16 @@ pub mod memory;
 pub mod network;
 pub mod ops;
 mod options;
+#[cfg(feature = "report")]
 pub mod picture;
 pub mod plan;
 pub mod profile;
 pub mod reference;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod run;
 pub mod shape;
 pub mod storage;
+#[cfg(feature = "report")]
 pub mod study;
 pub mod table;
 pub mod text;

@@ -69,6 +69,7 @@ impl Lock {
     }
 
     /// The same lock, whose file is removed at the end: for folders where nothing should be left.
+    #[cfg(any(test, feature = "fetch"))]
     pub(crate) fn removed_at_the_end(mut self) -> Lock {
         self.is_removed = true;
         self

@@ -25,6 +25,7 @@ pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
 pub use schedule::Rates;
 pub use state::{Best, EpochSums, Lowest, Progress, State};
 
+use crate::clock::Instant;
 use crate::data::{DataPair, form::Form, order::Order};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluator;
@@ -34,7 +35,7 @@ use crate::network::{Network, ScoreTensors, Weights};
 use crate::ops::Step;
 use crate::profile::Profile;
 use std::ops::{ControlFlow, Range};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a run of steps should take: long enough to hide the submit, short enough to show progress and to stay far below
 /// the two seconds after which some systems reset a GPU.

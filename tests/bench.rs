@@ -1,5 +1,7 @@
 //! `shadegrad bench` and `train --profile`, as a user meets them. Nothing here waits for a figure to be large or small.
 
+#![cfg(feature = "cli")]
+
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;

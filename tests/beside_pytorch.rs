@@ -1,5 +1,7 @@
 //! Where shadegrad and PyTorch meet: files that PyTorch has saved, and steps that PyTorch refuses too.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 #[path = "common/spots.rs"]

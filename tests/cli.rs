@@ -1,5 +1,7 @@
 //! The program as a user meets it: what it prints and writes, and what it says when something is wrong.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 
@@ -319,10 +321,25 @@ fn networks_and_plans_are_printed() {
 #[test]
 fn data_is_shown_and_exported() {
     let place = Place::new();
-    place.stdout("data show --data data --count 6 --columns 3 --out sheet.png");
+    let show = "data show --data data --count 6 --columns 3 --out";
+    assert!(place.stdout(&format!("{show} sheet.png")).ends_with(": 6 samples in sheet.png\n"));
     let sheet = image::open(place.path("sheet.png")).unwrap();
     assert!(sheet.width() >= 3 * 28 && sheet.height() >= 2 * 28);
-    place.stdout("data export --data data --to copy");
+    let again = place.stdout(&format!("{show} sheet.png"));
+    assert!(again.ends_with(": 6 samples in sheet.png, in place of the file that was there\n"), "{again}");
+    place.stdout(&format!("{show} sheet.jpg"));
+    assert!(fs::read(place.path("sheet.jpg")).unwrap().starts_with(b"\xff\xd8\xff"), "no JPEG");
+    place.refuses(1, &format!("{show} sheet.gif"), &["sheet.gif: expected a picture's name that ends in .png, .jpg"]);
+    let exported = place.stdout("data export --data data --to copy");
+    assert!(exported.ends_with("300 training and 60 test images in copy\n"), "{exported}");
+    let again = place.stdout("data export --data data --to copy");
+    assert!(again.ends_with(" in copy, in place of 4 files that were there\n"), "{again}");
+    place.refuses(
+        1,
+        "data export --data data --to data",
+        &["data/train-images-idx3-ubyte: would be read in place of data/train-images-idx3-ubyte.gz; move it away"],
+    );
+    assert!(!place.path("data/train-images-idx3-ubyte.gz").exists());
     let read = |folder: &str| shadegrad::data::idx::read_folder(&place.path(folder)).unwrap();
     let ((train, test), (train_copy, test_copy)) = (read("data"), read("copy"));
     for (set, copy) in [(train, train_copy), (test, test_copy)] {

@@ -1,6 +1,6 @@
 //! What `--device cpu` does here: measured once, remembered by what it depends on. No figure is expected large or small.
 
-use shadegrad::cpu_speed::{CpuSpeed, cpu_speed_in};
+use shadegrad::cpu_speed::{CpuSpeed, cpu_speed};
 use shadegrad::data::{DataPair, Dataset, builtin};
 use shadegrad::network::Network;
 use shadegrad::train::TrainOptions;
@@ -20,8 +20,7 @@ fn data() -> DataPair {
 fn speed(folder: Option<&Path>, network: &str, batch_size: usize) -> CpuSpeed {
     let network = Network::from_toml("small", network).unwrap();
     let options = TrainOptions { batch_size, ..TrainOptions::default() };
-    let speed =
-        cpu_speed_in(folder, &network, &options, &data()).unwrap().expect("a step of this takes no half second");
+    let speed = cpu_speed(folder, &network, &options, &data()).unwrap().expect("a step of this takes no half second");
     assert!(speed.images_per_second.is_finite() && speed.images_per_second > 0.0, "{speed:?}");
     speed
 }

@@ -3,6 +3,8 @@
 //!
 //! `SHADEGRAD_TEST_KILLS` sets how often a run is killed: 20 for the record, 4 otherwise.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 

@@ -2,6 +2,8 @@
 //!
 //! Downloads come from a tiny HTTP server on the loopback interface that misbehaves on request.
 
+#![cfg(all(feature = "fetch", feature = "images"))]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,6 @@
 //! What others have named or put there: outputs that are no files, runs that come from elsewhere, and strings that a
 //! terminal or a report would take for its own.
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 
 #[path = "common/place.rs"]

@@ -1,5 +1,7 @@
 //! Data that does not look like MNIST's: what a run remarks on, what it keeps of it, and what `predict` makes of pictures.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 

@@ -2,6 +2,8 @@
 //!
 //! What must hold of each parser is in `fuzz/targets.rs`, which fuzzing shares.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 #[path = "../fuzz/targets.rs"]

@@ -1,5 +1,6 @@
 //! What a run has done is not lost: by the end of a session, limits of the system, file systems without locks, damage, or
 //! folders that are gone.
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 
 #[path = "common/place.rs"]

@@ -1,6 +1,8 @@
 //! Pictures as cameras, scanners and drawing programs write them: however the digit is coded, it is the same digit. Files
 //! that end early and files that want much memory.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 

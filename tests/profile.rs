@@ -9,7 +9,7 @@ use shadegrad::gpu::{Clock, Command, Memory, Program, Recording};
 use shadegrad::machine::{Device, recording};
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{KernelConfig, Step};
-use shadegrad::profile::{Ceiling, Ceilings, Profile, Row, TimedBy, copy, multiply_add, roofline};
+use shadegrad::profile::{Ceiling, Ceilings, Profile, Row, TimedBy, copy, multiply_add};
 use shadegrad::train::{Event, StepOptions, TrainOptions, Trainer};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -222,8 +222,11 @@ fn the_table_says_what_was_measured() {
     assert_eq!(profile.json(None)["rows"][0]["flops_share"], serde_json::Value::Null);
 }
 
+#[cfg(feature = "report")]
 #[test]
 fn a_roofline_is_drawn_in_both_forms() {
+    use shadegrad::profile::roofline;
+
     let (profile, ceilings) = made_up();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

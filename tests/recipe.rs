@@ -1,5 +1,7 @@
 //! `[training]` in a network's file: what `train` takes of it, and what it does not.
 
+#![cfg(feature = "cli")]
+
 #[path = "common/place.rs"]
 mod place;
 

@@ -1,6 +1,8 @@
 //! `shadegrad study`: its trainings are those of `train`, it goes on where it was ended, and what its report says is
 //! what the runs have written.
 
+#![cfg(feature = "cli")]
+
 #[path = "study/models.rs"]
 mod models;
 #[path = "common/place.rs"]

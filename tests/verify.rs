@@ -1,5 +1,7 @@
 //! The verifier: it passes what is right, sees what is wrong, says how to see it again, and the tuner listens to it.
 
+#![cfg(feature = "cli")]
+
 mod common;
 
 use common::gpu;

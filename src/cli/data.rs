@@ -6,7 +6,6 @@ use crate::cli::progress::Bar;
 use clap::{Args, Subcommand, ValueEnum};
 use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
 use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
-use shadegrad::files::check_place;
 use shadegrad::ops::Step;
 use shadegrad::ops::augment::{Augment, LARGEST_SIDE};
 use shadegrad::{Error, Result};
@@ -21,7 +20,7 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Draw samples with their labels into a PNG
+    /// Draw samples with their labels into a PNG or JPEG
     Show(ShowOptions),
     /// Write a data set as the four files of the MNIST format, gzipped
     Export(ExportOptions),
@@ -48,8 +47,8 @@ struct ShowOptions {
     /// Distort them as `train --augment` does
     #[arg(long, value_name = "AMOUNTS")]
     augment: Option<Augment>,
-    /// The picture
-    #[arg(long, value_name = "FILE.png", default_value = "samples.png")]
+    /// The picture: a PNG, or a JPEG if the name ends in .jpg
+    #[arg(long, value_name = "FILE", default_value = "samples.png")]
     out: PathBuf,
 }
 
@@ -87,7 +86,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 fn show(options: &ShowOptions) -> Result<()> {
-    check_place(&options.out)?;
+    sheet::check_path(&options.out)?;
     let data = options.data.load(false)?;
     let set = if options.test { &data.test } else { &data.train };
     if options.first >= set.len() {
@@ -101,9 +100,19 @@ fn show(options: &ShowOptions) -> Result<()> {
             sheet::contact_sheet(&set, &(0..set.len()).collect::<Vec<_>>(), options.columns)?
         }
     };
+    let replaced = replaced([&options.out]);
     sheet::save(&picture, &options.out)?;
-    outln!("{} of {}: {} samples in {}", set.name, data.source, indices.len(), options.out.display())?;
+    outln!("{} of {}: {} samples in {}{replaced}", set.name, data.source, indices.len(), options.out.display())?;
     Ok(())
+}
+
+/// What is said of the regular files that are about to be replaced: nothing where there are none.
+fn replaced<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
+    match paths.into_iter().filter(|path| path.is_file()).count() {
+        0 => String::new(),
+        1 => ", in place of the file that was there".to_string(),
+        count => format!(", in place of {count} files that were there"),
+    }
 }
 
 /// These samples as a first step would have them.
@@ -125,9 +134,10 @@ fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Data
 
 fn export(options: &ExportOptions) -> Result<()> {
     let data = options.data.load(false)?;
+    let replaced = replaced(&idx::files_of(&options.to));
     idx::write_folder(&options.to, &data.train, &data.test)?;
     outln!(
-        "{}: {} training and {} test images in {}",
+        "{}: {} training and {} test images in {}{replaced}",
         data.source,
         grouped(data.train.len() as u64),
         grouped(data.test.len() as u64),

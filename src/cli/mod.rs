@@ -1,6 +1,7 @@
 //! One file a command; options become plain structs before anything happens.
 
 mod bench;
+mod cache;
 mod cpu_hint;
 mod data;
 mod devices;

@@ -2,7 +2,7 @@
 //! networks that carry a recipe, and a report on them.
 
 use super::train::Reporter;
-use super::{DataOption, DeviceOption, INTERRUPTED, model_help, stop_on_ctrl_c};
+use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help, stop_on_ctrl_c};
 use crate::cli::output::{counted, errln, out, outln, percent};
 use clap::Args;
 use shadegrad::data::{DataPair, Source};
@@ -282,7 +282,8 @@ impl Options {
             }
             models => Subjects::models(models, self.epochs, validation)?,
         };
-        let common = Common::new(source, self.device.device.clone());
+        let mut common = Common::new(source, self.device.device.clone());
+        common.cache = cache::folder();
         Ok(Study { subjects, seeds: self.seeds, out: self.out.clone(), common })
     }
 

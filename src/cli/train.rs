@@ -3,7 +3,7 @@
 mod report;
 
 use super::tune::TuneOption;
-use super::{DataOption, DeviceOption, INTERRUPTED, model_help};
+use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help};
 use crate::cli::output::errln;
 use clap::{Args, ValueEnum};
 pub use report::Reporter;
@@ -159,6 +159,7 @@ impl Options {
         options.device = self.device.device.clone().unwrap_or(options.device);
         options.tuning = self.tune.tune.clone();
         options.profile = self.profile;
+        options.cache = cache::folder();
         options.compare_with_cpu = !self.is_silent();
         options.check()?;
         Ok(options)
@@ -202,6 +203,7 @@ impl Options {
             device: self.device.device.clone(),
             tuning: self.tune.tune.clone(),
             profile: self.profile,
+            cache: cache::folder(),
         }
     }
 }

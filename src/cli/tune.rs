@@ -1,6 +1,6 @@
 //! `shadegrad tune`, and the `--tune` of other commands.
 
-use super::{BatchOption, DeviceOption};
+use super::{BatchOption, DeviceOption, cache};
 use crate::cli::output::{errln, out, outln};
 use crate::cli::progress::Bar;
 use clap::Args;
@@ -33,7 +33,7 @@ impl TuneOption {
     /// The device with the kernels of its choice for this network.
     pub fn apply(&self, device: &Device, compiled: &Compiled, silent: bool) -> Result<Device> {
         let mut bar = TuningBar::new(silent);
-        pollster::block_on(self.tune.apply(device, compiled, &mut |event| bar.hear(event)))
+        pollster::block_on(self.tune.apply(device, compiled, cache::folder().as_deref(), &mut |event| bar.hear(event)))
     }
 }
 
@@ -98,7 +98,7 @@ pub fn command(options: &Options) -> Result<ExitCode> {
         ));
     };
     let mut bar = TuningBar::new(false);
-    let tuner = pollster::block_on(tune_all(gpu, &compiled, &mut |event| bar.hear(event)))?;
+    let tuner = pollster::block_on(tune_all(gpu, &compiled, cache::folder().as_deref(), &mut |event| bar.hear(event)))?;
     let tuned = tuner.tuned();
     if tuned.is_empty() {
         outln!("{}: no pass is large enough for a choice to matter", network.name)?;

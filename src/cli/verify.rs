@@ -7,7 +7,6 @@ use clap::Args;
 use shadegrad::files::check_place;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::Network;
-use shadegrad::tune::Cache;
 use shadegrad::verify::{self, Extent, Only, Report, injected_table};
 use shadegrad::{Error, Result};
 use std::hash::{BuildHasher, RandomState};
@@ -72,7 +71,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         seed,
         command: command(options, seed),
         repeat: repeat(options),
-        cache: Cache::folder(),
+        cache: super::cache::folder(),
         tamper: None,
     };
     pollster::block_on(Device::require_driver(&choice, ", or check the CPU by --device cpu"))?;

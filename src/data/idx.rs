@@ -150,18 +150,33 @@ pub fn write_labels(path: &Path, labels: &[u8]) -> Result<()> {
     }
 }
 
-/// Writes both sets as the four packed files that [`read_folder`] reads, making the folder if need be.
+/// The four files that [`write_folder`] writes to a folder.
+pub fn files_of(folder: &Path) -> [PathBuf; 4] {
+    NAMES.map(|name| folder.join(format!("{name}.gz")))
+}
+
+/// Writes both sets as the four packed files that [`read_folder`] reads, making the folder if need be. Files of these names
+/// ([`files_of`]) are replaced.
 ///
 /// # Errors
 ///
-/// As for [`write_images`].
+/// Those of [`write_images`], and [`Error::File`] when there is a file of another spelling that would be read in place of
+/// one of the four.
 pub fn write_folder(folder: &Path, train: &Dataset, test: &Dataset) -> Result<()> {
+    let paths = files_of(folder);
+    for (name, path) in NAMES.iter().zip(&paths) {
+        if let Some(other) = present(folder, name)?.filter(|other| other != path) {
+            let problem =
+                format!("would be read in place of {}; move it away, or write to another folder", path.display());
+            return Err(Error::file(other, problem));
+        }
+    }
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    let path = |name: &str| folder.join(format!("{name}.gz"));
-    write_images(&path(NAMES[0]), &train.images, train.image_shape)?;
-    write_labels(&path(NAMES[1]), &train.labels)?;
-    write_images(&path(NAMES[2]), &test.images, test.image_shape)?;
-    write_labels(&path(NAMES[3]), &test.labels)
+    let [train_images, train_labels, test_images, test_labels] = paths;
+    write_images(&train_images, &train.images, train.image_shape)?;
+    write_labels(&train_labels, &train.labels)?;
+    write_images(&test_images, &test.images, test.image_shape)?;
+    write_labels(&test_labels, &test.labels)
 }
 
 /// The four files, in the order images, labels of training, then of test. They keep their names when images have

@@ -5,13 +5,16 @@
 //! [`DataPair`] of training and test set. Bytes stay bytes here; the network scales them.
 
 pub mod builtin;
+#[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod form;
 pub mod idx;
 pub mod order;
+#[cfg(feature = "images")]
 pub mod prepare;
 pub mod remarks;
 pub mod scale;
+#[cfg(feature = "images")]
 pub mod sheet;
 mod unpack;
 

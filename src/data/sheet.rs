@@ -5,12 +5,13 @@
 use std::io::Write;
 use std::path::Path;
 
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 
 use super::Dataset;
 use crate::error::{Error, Result};
-use crate::files::replace_file;
+use crate::files::{check_place, replace_file};
 
 /// Samples are enlarged by the largest whole factor that keeps them within this many pixels.
 const SAMPLE_SIDE: usize = 84;
@@ -102,14 +103,57 @@ fn sheet(
     Ok(sheet)
 }
 
-/// Writes a sheet as PNG: whole, or not at all.
+/// The file formats of sheets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Png,
+    Jpeg,
+}
+
+impl Format {
+    /// What the ending of a file's name asks for. Names without one, such as `/dev/stdout`, are given a PNG.
+    fn of(path: &Path) -> Result<Format> {
+        let Some(ending) = path.extension() else { return Ok(Format::Png) };
+        match ending.to_string_lossy().to_lowercase().as_str() {
+            "png" => Ok(Format::Png),
+            "jpg" | "jpeg" => Ok(Format::Jpeg),
+            _ => Err(Error::file(path, "expected a picture's name that ends in .png, .jpg or .jpeg")),
+        }
+    }
+}
+
+/// Refuses what [`save`] could not write, before long work is done for it.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be written.
+/// [`Error::File`] when the name ends in something else than `.png`, `.jpg` and `.jpeg`, is that of a folder, or would lie
+/// in none; [`Error::Io`] when no file can be made there.
+pub fn check_path(path: &Path) -> Result<()> {
+    Format::of(path)?;
+    check_place(path)
+}
+
+/// Writes a sheet to a file, whole or not at all: as JPEG where the name ends in `.jpg` or `.jpeg`, else as PNG.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be written, [`Error::File`] when its name asks for another format.
 pub fn save(sheet: &RgbImage, path: &Path) -> Result<()> {
-    let bytes = png(sheet).map_err(Error::io("write", path))?;
+    let packed = match Format::of(path)? {
+        Format::Png => png(sheet),
+        Format::Jpeg => jpeg(sheet),
+    };
+    let bytes = packed.map_err(Error::io("write", path))?;
     replace_file(path, |file| file.write_all(&bytes))
+}
+
+/// A sheet as the bytes of a JPEG.
+fn jpeg(sheet: &RgbImage) -> std::io::Result<Vec<u8>> {
+    /// Of 100: pixels of samples keep their edges, and are within a few values of what was drawn.
+    const QUALITY: u8 = 95;
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY).encode_image(sheet).map_err(std::io::Error::other)?;
+    Ok(bytes)
 }
 
 /// A sheet as the bytes of a PNG.
@@ -287,6 +331,16 @@ mod tests {
         save(&sheet, &path).unwrap();
         assert_eq!(image::open(&path).unwrap().to_rgb8(), sheet);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let jpeg = dir.path().join("sheet.JPG");
+        save(&sheet, &jpeg).unwrap();
+        assert!(std::fs::read(&jpeg).unwrap().starts_with(b"\xff\xd8\xff"), "no JPEG");
+        let read = image::open(&jpeg).unwrap().to_rgb8();
+        assert_eq!(read.dimensions(), sheet.dimensions());
+        let off = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b));
+        let mean = read.iter().zip(sheet.iter()).map(off).sum::<f64>() / sheet.len() as f64;
+        assert!(mean < 4.0, "pixels differ by {mean} in the mean");
+        let gif = check_path(&dir.path().join("sheet.gif")).unwrap_err().to_string();
+        assert!(gif.ends_with("expected a picture's name that ends in .png, .jpg or .jpeg"), "{gif}");
         let nowhere = save(&sheet, &dir.path().join("missing/sheet.png")).unwrap_err().to_string();
         assert!(nowhere.starts_with("cannot write "), "{nowhere}");
     }

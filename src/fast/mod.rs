@@ -13,6 +13,7 @@ pub(crate) mod outer;
 pub(crate) mod product;
 pub(crate) mod sums;
 mod team;
+mod threads;
 
 pub(crate) use team::vectorized;
 pub use team::{Instructions, Team};

@@ -1,4 +1,5 @@
 use super::buffer::Buffer;
+use super::threads::Threads;
 use crate::error::{Error, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -80,7 +81,7 @@ impl<T, F: FnOnce() -> T> pulp::WithSimd for Loops<F> {
 /// Every pass divides its work so that no sum depends on how many threads there are: results have the same bits for any
 /// number of them.
 pub struct Team {
-    pool: rayon::ThreadPool,
+    threads: Threads,
     pub(crate) instructions: Instructions,
     /// One a thread.
     own: Vec<Mutex<Buffer>>,
@@ -98,16 +99,9 @@ impl Team {
         if let Some(threads) = threads.filter(|threads| !(1..=Team::MOST_THREADS).contains(threads)) {
             return Err(Error::Usage(format!("expected from 1 to {} threads, got {threads}", Team::MOST_THREADS)));
         }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.unwrap_or(0))
-            .thread_name(|index| format!("shadegrad {index}"))
-            .build()
-            .map_err(|error| Error::Device(format!("cannot start threads: {error}")))?;
-        // Threads reserve address space when they first allocate. From here on that is taken, and what is said to be left
-        // over stays so.
-        pool.broadcast(|_| std::hint::black_box(vec![0_u8; 1]));
-        let own = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
-        Ok(Team { pool, instructions, own, shared: Mutex::default(), turn: Mutex::default() })
+        let threads = Threads::start(threads)?;
+        let own = (0..threads.count()).map(|_| Mutex::default()).collect();
+        Ok(Team { threads, instructions, own, shared: Mutex::default(), turn: Mutex::default() })
     }
 
     /// Number of threads.
@@ -127,7 +121,7 @@ impl Team {
     /// holds.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pool.install(work)
+        self.threads.run(work)
     }
 
     /// The calling thread's memory. Nothing parallel may begin while it is held: this thread might be given more of it.

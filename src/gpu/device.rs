@@ -335,10 +335,8 @@ impl Gpu {
             bind_group_layouts: &groups,
             immediate_size: 0,
         });
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module.naga)),
-        };
+        let source = source(spec, module.naga)?;
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source };
         // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; guarding loops
         // costs real GPUs dearly. Vulkan drivers check the bounds of buffers and images themselves (wgpu always asks for
         // `robustBufferAccess`), and an index into a local array comes from a loop over that array: clamping it as well
@@ -383,14 +381,14 @@ impl Gpu {
 
     /// Waits until everything submitted so far is done.
     pub async fn finish(&self, during: &str) -> Result<()> {
-        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        let (sender, receiver) = futures_channel::oneshot::channel();
         self.queue.on_submitted_work_done(move || {
             let _ = sender.send(());
         });
         self.drive(during)?;
         // A lost device calls nobody back.
         self.check(during)?;
-        receiver.receive().await;
+        let _ = receiver.await;
         self.check(during)
     }
 
@@ -403,16 +401,16 @@ impl Gpu {
         encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
         self.queue.submit([encoder.finish()]);
         self.check(&during)?;
-        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        let (sender, receiver) = futures_channel::oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
             let _ = sender.send(mapped);
         });
         self.drive(&during)?;
         self.check(&during)?;
-        let mapped = receiver.receive().await;
+        let mapped = receiver.await;
         self.check(&during)?;
         match mapped {
-            Some(Ok(())) => {}
+            Ok(Ok(())) => {}
             _ => return Err(Error::Device(format!("{during}: the buffer could not be mapped"))),
         }
         let view = staging.get_mapped_range(..).map_err(|error| Error::Device(format!("{during}: {error}")))?;
@@ -423,6 +421,18 @@ impl Gpu {
     fn drive(&self, during: &str) -> Result<()> {
         if cfg!(target_arch = "wasm32") { Ok(()) } else { fault::wait(&self.device, during) }
     }
+}
+
+/// What the driver is given: here the module that `naga` has read.
+#[cfg(not(target_arch = "wasm32"))]
+fn source(_: &KernelSpec, module: naga::Module) -> Result<wgpu::ShaderSource<'static>> {
+    Ok(wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)))
+}
+
+/// What the driver is given: a browser compiles the WGSL itself.
+#[cfg(target_arch = "wasm32")]
+fn source(spec: &KernelSpec, _: naga::Module) -> Result<wgpu::ShaderSource<'static>> {
+    Ok(wgpu::ShaderSource::Wgsl(spec.text()?.into()))
 }
 
 fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {

@@ -9,6 +9,7 @@ mod environment;
 mod fault;
 mod mirror;
 mod named;
+#[cfg(not(target_arch = "wasm32"))]
 mod objects;
 mod program;
 mod recording;
@@ -20,6 +21,7 @@ pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters
 pub use environment::driver_environment;
 pub use fault::is_polling;
 pub use mirror::Mirrors;
+#[cfg(not(target_arch = "wasm32"))]
 pub use objects::{Count, Objects};
 pub use program::{Memory, Program};
 pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, fold};

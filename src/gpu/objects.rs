@@ -1,4 +1,5 @@
-//! How many objects wgpu holds, by its own count: what shows that a step creates none.
+//! How many objects wgpu holds, by its own count: what shows that a step creates none. A browser does not
+//! count them.
 
 use super::device::Gpu;
 
@@ -32,7 +33,6 @@ impl Objects {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Gpu {
     /// The counts as they are now; nothing where another implementation of WebGPU keeps them.
     pub fn objects(&self) -> Option<Objects> {

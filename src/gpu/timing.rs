@@ -7,8 +7,9 @@
 use super::device::Gpu;
 use super::program::{Memory, Prepared, Program};
 use super::recording::Command;
+use crate::clock::Instant;
 use crate::error::Result;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What commands are timed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! [`Machine::profile`]: a section of the network under a clock, command by command.
 
 use super::{Backend, Machine, Section, run_reference};
+use crate::clock::Instant;
 use crate::error::Result;
 use crate::gpu::{Clock, Command, Dispatch};
 use crate::ops::Step;
 use crate::plan::{Pass, Plan, TensorId};
 use crate::profile::{Profile, Row, TimedBy};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long whole steps run before and while they are timed.
 const WARM_UP: Duration = Duration::from_millis(200);

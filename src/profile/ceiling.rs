@@ -1,5 +1,6 @@
 //! The device's own ceilings, measured by two kernels that do one thing each: `shaders/ceiling/`.
 
+use crate::clock::Instant;
 use crate::error::Result;
 use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, fold};
 use crate::machine::Device;
@@ -7,7 +8,7 @@ use crate::ops::Step;
 use crate::storage::{Region, StorageId};
 use crate::wgsl;
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a device reaches at best.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

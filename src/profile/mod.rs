@@ -4,6 +4,7 @@
 //! compared with [`Ceilings`], which two kernels measure on the same device.
 
 mod ceiling;
+#[cfg(feature = "report")]
 pub mod roofline;
 
 pub use ceiling::{Ceiling, Ceilings, copy, multiply_add};

@@ -243,12 +243,12 @@ fn check_files(run: &Path) -> Result<()> {
 
 /// Keeps others out of a folder as long as it is not dropped; fails with `busy` where somebody else is in it. Where the file
 /// system has no locks nobody is kept out, and [`Lock::missing`] says why.
-pub(crate) fn lock(folder: &Path, busy: &str) -> Result<Lock> {
+pub fn lock(folder: &Path, busy: &str) -> Result<Lock> {
     Lock::take(&folder.join(LOCK_FILE), Links::Refuse)?.ok_or_else(|| Error::file(folder, busy))
 }
 
 /// That nobody is kept out of a folder, and why.
-pub(crate) fn lock_warning(folder: &Path, lock: &Lock) -> Option<String> {
+pub fn lock_warning(folder: &Path, lock: &Lock) -> Option<String> {
     lock.missing().map(|missing| {
         format!(
             "the file system of {} has no locks ({missing}): take care that no other process trains there",
@@ -304,7 +304,7 @@ pub fn has_begun(run: &Path) -> Result<bool> {
 
 /// Removes the folder of a run that was cut off before its first checkpoint. Nothing happens to one that somebody is
 /// training, or that holds what no run writes.
-pub(crate) fn discard(run: &Path) -> Result<()> {
+pub fn discard(run: &Path) -> Result<()> {
     drop(lock(run, "another process is training this run")?);
     for entry in fs::read_dir(run).map_err(Error::io("read", run))? {
         let path = entry.map_err(Error::io("read", run))?.path();
@@ -324,7 +324,7 @@ fn taken(path: &Path) -> Error {
 
 fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
     fs::create_dir_all(runs).map_err(Error::io("create", runs))?;
-    let date = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
+    let date = crate::clock::today();
     let mut number = 1;
     loop {
         let path = runs.join(format!("{model}-{date}-{number}"));

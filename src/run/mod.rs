@@ -16,18 +16,19 @@ mod session;
 mod tuning;
 mod validation;
 
-pub use folder::{RunFolder, has_begun, has_record, open_model, open_model_as, read_confusion, read_epochs};
+pub use folder::{
+    RunFolder, discard, has_begun, has_record, lock, lock_warning, open_model, open_model_as, read_confusion,
+    read_epochs,
+};
 pub use observer::{RunEvent, RunObserver};
 pub use options::{RunChanges, RunOptions};
 pub use record::{Command, Record};
 pub use tuning::{Tuning, TuningEvent, tune_all};
 pub use validation::Validation;
 
-pub(crate) use folder::{discard, lock, lock_warning};
-
 use crate::data::form::Form;
 use crate::data::scale::Scale;
-use crate::data::{DataPair, Source, remarks};
+use crate::data::{DataPair, remarks};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::machine::Device;
@@ -87,7 +88,8 @@ impl Run {
             reporter.tell(RunEvent::CpuSpeed { cpu, shaders: None })?;
         }
         let compiled = options.training.compile(&network, &data)?;
-        let (device, untried) = options.tuning.begin(&opened, &compiled, &mut reporter).await?;
+        let (device, untried) =
+            options.tuning.begin(&opened, &compiled, options.cache.as_deref(), &mut reporter).await?;
         let mut trainer = Trainer::new(&device, &network, &data, options.training.clone(), initial.as_ref())?;
         let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
         if let Err(error) = begin(&mut folder, &options, &mut trainer, &data).await {
@@ -126,7 +128,7 @@ impl Run {
         let opened = Device::open(changes.device.as_ref().unwrap_or(&record.command.device)).await?;
         reporter.tell(RunEvent::Opened(&opened))?;
         reporter.tell(RunEvent::Loaded { network: &checkpoint.network, data: &data })?;
-        let device = with_kernels_of(&checkpoint, &changes.tuning, opened, &data, &mut reporter).await?;
+        let device = with_kernels_of(&checkpoint, &changes, opened, &data, &mut reporter).await?;
         let (step, training) = (checkpoint.state.progress.step, checkpoint.options.clone());
         let trainer = Trainer::resume(&device, checkpoint, &data)?;
         if !trainer.is_finished() {
@@ -180,11 +182,12 @@ async fn begin(folder: &mut RunFolder, options: &RunOptions, trainer: &mut Train
 /// promised.
 async fn with_kernels_of(
     checkpoint: &Checkpoint,
-    tuning: &Tuning,
+    changes: &RunChanges,
     device: Device,
     data: &DataPair,
     reporter: &mut Reporter<'_, '_>,
 ) -> Result<Device> {
+    let RunChanges { tuning, cache, .. } = changes;
     if matches!(tuning, Tuning::File(_)) {
         let problem = OptionError::new("tune", "FILE cannot be used with ").field("resume");
         return Err(Error::Option(problem.and(": a run keeps the kernels that it was begun with")));
@@ -202,13 +205,5 @@ async fn with_kernels_of(
     reporter
         .warn(&format!("the checkpoint was made on {before}, this is {now}: the weights may differ in some bits"))?;
     let compiled = checkpoint.options.compile(&checkpoint.network, data)?;
-    tuning.apply(&device, &compiled, &mut |event| reporter.tuning(event)).await
-}
-
-/// Where the data of a run is, as people name it.
-pub(crate) fn data_name(source: &Source) -> String {
-    match source {
-        Source::Builtin { .. } => "builtin".to_string(),
-        Source::Folder(folder) => folder.display().to_string(),
-    }
+    tuning.apply(&device, &compiled, cache.as_deref(), &mut |event| reporter.tuning(event)).await
 }

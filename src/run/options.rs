@@ -40,6 +40,8 @@ pub struct RunOptions {
     pub profile: bool,
     /// Whether the CPU engine is measured where the shaders run on a software driver.
     pub compare_with_cpu: bool,
+    /// The folder in which the fastest kernels and the speed of the CPU are kept for other runs; if not given, they are not.
+    pub cache: Option<PathBuf>,
 }
 
 impl RunOptions {
@@ -68,6 +70,7 @@ impl RunOptions {
             log_every: RunOptions::LOG_EVERY,
             profile: false,
             compare_with_cpu: false,
+            cache: None,
         })
     }
 
@@ -108,6 +111,8 @@ pub struct RunChanges {
     pub tuning: Tuning,
     /// Whether the dispatches of a step are timed at the end.
     pub profile: bool,
+    /// The folder in which the fastest kernels are kept.
+    pub cache: Option<PathBuf>,
 }
 
 impl RunChanges {

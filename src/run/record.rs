@@ -2,6 +2,7 @@
 
 use super::folder::{RECORD_FILE, RunFolder};
 use super::{RunOptions, Tuning, Validation};
+use crate::clock;
 use crate::data::{DataPair, Source, form::Form, scale::Scale};
 use crate::error::{Error, Result};
 use crate::files::{Links, read_own_text};
@@ -106,7 +107,7 @@ impl Record {
             shadegrad: env!("CARGO_PKG_VERSION").to_string(),
             wgpu: version::wgpu().to_string(),
             naga: (version::naga() != version::wgpu()).then(|| version::naga().to_string()),
-            started: now(),
+            started: clock::now_text(),
             model: options.model.clone(),
             data: data.source.clone(),
             checksum: Some(checksum.to_string()),
@@ -171,6 +172,7 @@ impl Record {
             log_every,
             profile: false,
             compare_with_cpu: false,
+            cache: None,
         })
     }
 
@@ -198,7 +200,7 @@ impl Record {
 
     /// What of the run is not as options ask for, each as "option: what is there, what was asked for". Nothing, if it is
     /// the run that they would begin; how far it goes does not count.
-    pub(crate) fn differences(&self, options: &RunOptions) -> Result<Vec<String>> {
+    pub fn differences(&self, options: &RunOptions) -> Result<Vec<String>> {
         let asked = &options.training;
         let mut found = Vec::new();
         let mut compare = |what: &str, there: &dyn Display, asked: &dyn Display| {
@@ -272,7 +274,7 @@ impl Record {
     pub(super) fn resume(&mut self, from_step: usize, options: &TrainOptions, device: &Device) {
         let (epochs, device) = (options.epochs, device.description.clone());
         self.stopped_early = None;
-        self.resumed.push(Resumption { at: now(), from_step, epochs, device });
+        self.resumed.push(Resumption { at: clock::now_text(), from_step, epochs, device });
     }
 }
 
@@ -317,10 +319,6 @@ fn options_of_any_format<'de, D: Deserializer<'de>>(from: D) -> Result<TrainOpti
         table.insert("augment".into(), amounts.join(",").into());
     }
     table.try_into().map_err(serde::de::Error::custom)
-}
-
-fn now() -> String {
-    jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 fn table(network: &Network) -> Result<toml::Table> {

@@ -152,6 +152,6 @@ impl Session<'_> {
 /// it could not be measured.
 pub(super) fn cpu_speed(options: &RunOptions, device: &Device, network: &Network, data: &DataPair) -> Option<f64> {
     device.gpu().filter(|gpu| options.compare_with_cpu && gpu.is_software())?;
-    let speed = measure_cpu_speed(network, &options.training, data).ok()??;
+    let speed = measure_cpu_speed(options.cache.as_deref(), network, &options.training, data).ok()??;
     Some(speed.images_per_second)
 }

@@ -1,6 +1,7 @@
 //! Which kernels a run is done with, and trying what was never tried: before its first step, and between two epochs.
 
 use super::observer::Reporter;
+use crate::clock::Instant;
 use crate::error::Result;
 use crate::files::{Links, check_own_file};
 use crate::gpu::Gpu;
@@ -9,9 +10,9 @@ use crate::network::Compiled;
 use crate::run::folder::TUNE_FILE;
 use crate::tune::{Cache, Effort, KernelChoices, Progress, Tuner};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a run may be kept waiting, before its first step and between two epochs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,13 +74,20 @@ pub enum TuningEvent<'a> {
 type Tell<'t> = dyn FnMut(TuningEvent<'_>) + 't;
 
 impl Tuning {
-    /// The device with the kernels of its choice for a network.
+    /// The device with the kernels of its choice for a network. What is found out is kept in the folder `cache`, if there is
+    /// one.
     ///
     /// # Errors
     ///
     /// Those of the device, and of the file that was named.
-    pub async fn apply(&self, device: &Device, compiled: &Compiled, tell: &mut Tell<'_>) -> Result<Device> {
-        Ok(self.choose(device, compiled, Hurry::No, tell).await?.0)
+    pub async fn apply(
+        &self,
+        device: &Device,
+        compiled: &Compiled,
+        cache: Option<&Path>,
+        tell: &mut Tell<'_>,
+    ) -> Result<Device> {
+        Ok(self.choose(device, compiled, (cache, Hurry::No), tell).await?.0)
     }
 
     /// The same, with what there was no time for: if the network has been met before, all that is not known yet.
@@ -87,16 +95,17 @@ impl Tuning {
         &self,
         device: &'a Device,
         compiled: &'a Compiled,
+        cache: Option<&Path>,
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<(Device, Option<Untried<'a>>)> {
-        self.choose(device, compiled, Hurry::Yes, &mut |event| reporter.tuning(event)).await
+        self.choose(device, compiled, (cache, Hurry::Yes), &mut |event| reporter.tuning(event)).await
     }
 
     async fn choose<'a>(
         &self,
         device: &'a Device,
         compiled: &'a Compiled,
-        hurry: Hurry,
+        (cache, hurry): (Option<&Path>, Hurry),
         tell: &mut Tell<'_>,
     ) -> Result<(Device, Option<Untried<'a>>)> {
         let effort = match self {
@@ -111,7 +120,7 @@ impl Tuning {
             }
         };
         let Some(gpu) = device.gpu() else { return Ok((device.clone(), None)) };
-        let (tuner, cache) = try_kernels(gpu, compiled, open_cache(gpu), (effort, hurry), tell).await?;
+        let (tuner, cache) = try_kernels(gpu, compiled, Cache::open(cache, gpu), (effort, hurry), tell).await?;
         let choices = tuner.choices()?;
         let device = device.with_choices(choices.clone())?;
         let untried = (tuner.left() > 0).then(|| Untried::new(gpu, tuner, cache, choices));
@@ -119,13 +128,18 @@ impl Tuning {
     }
 }
 
-/// Tries every kernel of a network anew, and keeps what was found.
+/// Tries every kernel of a network anew, and keeps what was found in the folder `cache`, if there is one.
 ///
 /// # Errors
 ///
 /// Those of the device.
-pub async fn tune_all<'a>(gpu: &Gpu, compiled: &'a Compiled, tell: &mut Tell<'_>) -> Result<Tuner<'a>> {
-    Ok(try_kernels(gpu, compiled, open_cache(gpu), (Effort::Full, Hurry::No), tell).await?.0)
+pub async fn tune_all<'a>(
+    gpu: &Gpu,
+    compiled: &'a Compiled,
+    cache: Option<&Path>,
+    tell: &mut Tell<'_>,
+) -> Result<Tuner<'a>> {
+    Ok(try_kernels(gpu, compiled, Cache::open(cache, gpu), (Effort::Full, Hurry::No), tell).await?.0)
 }
 
 /// Whether somebody waits who would rather begin with what is known.
@@ -133,10 +147,6 @@ pub async fn tune_all<'a>(gpu: &Gpu, compiled: &'a Compiled, tell: &mut Tell<'_>
 enum Hurry {
     Yes,
     No,
-}
-
-fn open_cache(gpu: &Gpu) -> Cache {
-    Cache::open(Cache::folder().as_deref(), gpu)
 }
 
 /// Tries kernels. A cache that cannot be written is no reason to stop.
@@ -236,7 +246,6 @@ impl<'a> Untried<'a> {
 mod tests {
     use super::*;
     use crate::network::{CompileOptions, Network};
-    use std::path::Path;
 
     const NETWORK: &str = "input = [14, 14, 8]\nlayers = [{ type = 'conv2d', filters = 16, kernel = 3 },\n\
                            { type = 'conv2d', filters = 16, kernel = 3 }, { type = 'flatten' }, { type = 'dense', units = 4 }]";

@@ -3,7 +3,7 @@
 
 use super::StudyEvent;
 use super::plan::{Descent, Subject};
-use super::runs::{Common, Job, State};
+use super::runs::{Common, Job, State, data_name};
 use super::work::{StudyObserver, examine};
 use crate::data::Share;
 use crate::error::{Error, Result};
@@ -130,7 +130,7 @@ pub(super) async fn choose(
     };
     let choice = Choice {
         model: like.options.model.clone(),
-        data: crate::run::data_name(&common.source),
+        data: data_name(&common.source),
         held_out,
         epochs: like.epochs(),
         seed: like.seed(),

@@ -16,6 +16,8 @@ pub struct Common {
     pub source: Source,
     /// What they are trained on; if not given, the best there is, or for a run that goes on the device it was begun on.
     pub device: Option<DeviceChoice>,
+    /// The folder in which the fastest kernels are kept, if they are.
+    pub cache: Option<PathBuf>,
     /// Checksums of the data as each seed has it, if it was read.
     checksums: BTreeMap<u64, String>,
 }
@@ -99,6 +101,7 @@ impl Job {
                     epochs: Some(self.epochs()),
                     data: Some(common.source.clone()),
                     device: common.device.clone(),
+                    cache: common.cache.clone(),
                     ..RunChanges::default()
                 };
                 return run::Run::resume(&self.folder, changes, observer).await;
@@ -137,7 +140,7 @@ impl Job {
         if let (Some(there), Some(here)) = (&record.checksum, common.checksums.get(&self.seed()))
             && there != here
         {
-            let problem = format!("a run on other data: {} then, now {}", record.data, run::data_name(&common.source));
+            let problem = format!("a run on other data: {} then, now {}", record.data, data_name(&common.source));
             return Err(Error::file(folder, problem));
         }
         let epochs = run::read_epochs(folder)?;
@@ -173,7 +176,7 @@ fn accuracy(confusion: &[Vec<u64>]) -> f64 {
 impl Common {
     /// Of data that is not read yet.
     pub fn new(source: Source, device: Option<DeviceChoice>) -> Common {
-        Common { source, device, checksums: BTreeMap::new() }
+        Common { source, device, cache: None, checksums: BTreeMap::new() }
     }
 
     /// Reads the data, and remembers what each seed is to be trained on and judged by. Returns that of the first.
@@ -196,9 +199,18 @@ impl Common {
         Ok(RunOptions {
             data: self.source.clone(),
             // What a study makes may be published: there the data stays as it was given.
-            data_name: Some(run::data_name(&self.source)),
+            data_name: Some(data_name(&self.source)),
             device: self.device.clone().unwrap_or_default(),
+            cache: self.cache.clone(),
             ..RunOptions::new("case1")?
         })
+    }
+}
+
+/// Where images are from, as people name it.
+pub(super) fn data_name(source: &Source) -> String {
+    match source {
+        Source::Builtin { .. } => "builtin".to_string(),
+        Source::Folder(folder) => folder.display().to_string(),
     }
 }

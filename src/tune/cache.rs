@@ -96,11 +96,6 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$SHADEGRAD_CACHE`, else `shadegrad` in the system's folder for caches.
-    pub fn folder() -> Option<PathBuf> {
-        kept::folder()
-    }
-
     /// The cache of a device in a folder; empty where there is none, or a damaged one. Without a folder nothing is kept.
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Cache {
         let device = (&gpu.info.name, gpu.info.vendor, gpu.info.device, gpu.driver(), gpu.info.backend, gpu.lanes());

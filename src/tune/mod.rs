@@ -17,6 +17,7 @@ mod trial;
 pub use cache::{Cache, Entry};
 pub use trial::{Outputs, Trial, Verdict};
 
+use crate::clock::Instant;
 use crate::data::hex;
 use crate::error::{Error, Result};
 use crate::fast::{Instructions, Team};
@@ -35,7 +36,7 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A pass with fewer multiplications and additions is over before a choice could matter.
 const LEAST_FLOPS: u64 = 10_000_000;

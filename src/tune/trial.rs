@@ -1,5 +1,6 @@
 //! One pass by itself on the device, with every way to compute it.
 
+use crate::clock::Instant;
 use crate::error::Result;
 use crate::fast::{self, Team};
 use crate::gpu::{Gpu, Memory, Program, Recording};
@@ -9,7 +10,7 @@ use crate::plan::{Element, Pass, Plan, Region, Storage, StorageId};
 use crate::reference;
 use std::cell::OnceCell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What came of a candidate.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@ use super::functions::functions;
 use super::launch::{Launch, variants};
 use super::report::{DeviceRecord, Failure, Report, Row};
 use super::{Check, training};
+use crate::clock::{self, Instant};
 use crate::error::{Error, Result};
 use crate::fast::{Instructions, Team};
 use crate::gpu::Recording;
@@ -21,7 +22,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,7 +249,7 @@ pub async fn verify(options: &Options, observer: &mut dyn FnMut(Progress<'_>) ->
         shadegrad: env!("CARGO_PKG_VERSION"),
         wgpu: wgpu_version(),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        started: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        started: clock::now_text(),
         command: options.command.clone(),
         device,
         rows: book.sorted(),

@@ -150,6 +150,28 @@ fn anchor(seen: &[Seen], axis: usize, shape: [usize; 2]) -> Option<(Anchor, f64)
 }
 
 impl Character {
+    /// Simpler numbers where they are what was measured, more or less: one size for all characters, or MNIST's numbers,
+    /// where all are as large as 20 of 28 pixels in the direction that is tighter, in their own proportions, and their
+    /// centre of mass is in the middle.
+    fn or_simpler(self) -> Character {
+        if (0..2).all(|axis| self.least[axis] >= UNIFORM * self.most[axis]) {
+            return Character { least: self.most, size: self.most, ..self };
+        }
+        let mnist = Character { background: self.background, ink: self.ink, ..Character::mnist(self.image) };
+        let is_mnist = (0..2).all(|axis| {
+            let near = |ours: f32, theirs: f32| (ours - theirs).abs() <= (self.image[axis] as f32 / 56.0).max(0.51);
+            near(self.size[axis], mnist.size[axis])
+                && near(self.most[axis], mnist.most[axis])
+                && near(self.centre[axis], mnist.centre[axis])
+                && self.anchor[axis] == Anchor::Mass
+        });
+        let is_varied = (0..2).any(|axis| self.least[axis] < VARIED * self.most[axis]);
+        if is_mnist && is_varied && !self.transposed { mnist } else { self }
+    }
+}
+
+#[cfg(feature = "images")]
+impl Character {
     /// Whether an image of H x W bytes has this form already, so that nothing is to be done to it. Not where rows and
     /// columns are exchanged, which cannot be seen in one image.
     pub(crate) fn is_met_by(&self, image: &[u8]) -> bool {
@@ -181,25 +203,6 @@ impl Character {
             let fits = (0..2).any(|axis| size[axis] + 1.0 >= self.size[axis]);
             is_sized && is_placed && fits && f32::from(seen.strongest) >= contrast / 2.0
         })
-    }
-
-    /// Simpler numbers where they are what was measured, more or less: one size for all characters, or MNIST's numbers,
-    /// where all are as large as 20 of 28 pixels in the direction that is tighter, in their own proportions, and their
-    /// centre of mass is in the middle.
-    fn or_simpler(self) -> Character {
-        if (0..2).all(|axis| self.least[axis] >= UNIFORM * self.most[axis]) {
-            return Character { least: self.most, size: self.most, ..self };
-        }
-        let mnist = Character { background: self.background, ink: self.ink, ..Character::mnist(self.image) };
-        let is_mnist = (0..2).all(|axis| {
-            let near = |ours: f32, theirs: f32| (ours - theirs).abs() <= (self.image[axis] as f32 / 56.0).max(0.51);
-            near(self.size[axis], mnist.size[axis])
-                && near(self.most[axis], mnist.most[axis])
-                && near(self.centre[axis], mnist.centre[axis])
-                && self.anchor[axis] == Anchor::Mass
-        });
-        let is_varied = (0..2).any(|axis| self.least[axis] < VARIED * self.most[axis]);
-        if is_mnist && is_varied && !self.transposed { mnist } else { self }
     }
 }
 

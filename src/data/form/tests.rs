@@ -1,4 +1,6 @@
 use super::*;
+use image::Luma;
+use image::imageops;
 
 /// Random numbers below a bound.
 struct Draw(u64);

@@ -179,5 +179,5 @@ pub fn runs(entries: &[&Entry]) -> String {
 }
 
 pub fn today() -> String {
-    jiff::Zoned::now().strftime("%Y-%m-%d").to_string()
+    crate::clock::today()
 }
