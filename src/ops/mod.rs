@@ -14,8 +14,11 @@ pub(crate) mod config;
 pub mod conv2d;
 pub mod dense;
 pub mod dropout;
+mod epilogue;
 pub mod flatten;
 pub mod gather_batch;
+mod kernel_config;
+mod launch;
 mod layer;
 mod matrix;
 mod naive;
@@ -26,11 +29,13 @@ pub mod score;
 pub mod sgd;
 pub mod softmax;
 mod tape;
+mod turns;
 
 pub use activation::Activation;
 pub(crate) use config::LARGEST as LARGEST_SETTING;
+pub use kernel_config::{ChooseKernel, KernelConfig, KernelForm, OperandSource, Tile};
 pub use layer::{Flow, Layer, LayerKind, OPS, Parameter, Site, Start};
-pub use record::{ChooseKernel, KernelConfig, KernelForm, OperandSource, Recorder, Tile, record};
+pub use record::{Recorder, record};
 pub use tape::Tape;
 
 use crate::error::Result;
