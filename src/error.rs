@@ -5,6 +5,7 @@
 
 use crate::options::OptionError;
 use crate::text::one_line;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// The result of anything that can fail here.
@@ -73,6 +74,15 @@ pub enum Error {
 /// A path in a line of a message.
 fn shown(path: &Path) -> String {
     one_line(&path.to_string_lossy()).into_owned()
+}
+
+/// Checks a value: where it is not `fine`, the message is `{what}, got {got}`.
+///
+/// # Errors
+///
+/// The message, for the caller to say of which thing it is.
+pub fn expect(fine: bool, what: &str, got: &dyn Display) -> Result<(), String> {
+    if fine { Ok(()) } else { Err(format!("{what}, got {got}")) }
 }
 
 impl Error {

@@ -226,7 +226,7 @@ impl<F: Real> ReferenceBackend<F> {
         });
         let outputs = outputs(pass, &written, whole);
         let mut tensors = Tensors { step, inputs: inputs.collect(), outputs };
-        F::run(pass.op.as_reference(), &mut tensors);
+        F::run(pass.op.as_ref(), &mut tensors);
         for (storage, data) in taken {
             self.storages[storage.0] = data;
         }

@@ -220,7 +220,7 @@ fn launch(label: &str, config: &KernelConfig) -> Launch {
     let pass = compiled.train.iter().find(|pass| pass.label == label).unwrap();
     let mut recording = Recording::new();
     shadegrad::ops::record(&compiled.plan, pass, config, &mut recording).unwrap();
-    Launch::of(config, &recording)
+    Launch::of(&recording)
 }
 
 fn compiled() -> shadegrad::network::Compiled {

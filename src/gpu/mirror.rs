@@ -96,7 +96,7 @@ pub(super) fn rows(region: &Region) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::recording::{Cost, Dispatch};
+    use crate::gpu::recording::{Cost, Dispatch, Variant};
     use crate::gpu::shader::KernelSpec;
 
     fn region(storage: usize, len: usize) -> Region {
@@ -112,6 +112,7 @@ mod tests {
             writes: vec![("y", Operand::Buffer(writes))],
             groups: [1, 1],
             cost: Cost::default(),
+            variant: Variant::default(),
         }
     }
 

@@ -24,7 +24,7 @@ pub use mirror::Mirrors;
 #[cfg(not(target_arch = "wasm32"))]
 pub use objects::{Count, Objects};
 pub use program::{Memory, Program};
-pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, fold};
+pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, Variant, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};
 pub use timing::Clock;
 pub use translate::Language;

@@ -30,6 +30,17 @@ pub struct Cost {
     pub bytes: u64,
 }
 
+/// Which of the variants of its kernel a dispatch runs, as whoever chose it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variant {
+    /// Form, tile and operands of the loop nest that is joined to the kernel, where there is a choice of those.
+    pub engine: Option<String>,
+    /// Whether operands that other variants read from storages are read from textures.
+    pub textures: bool,
+    /// Whether memory is read and written in 64-bit words.
+    pub wide: bool,
+}
+
 /// One dispatch.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
@@ -45,6 +56,16 @@ pub struct Dispatch {
     pub groups: [u32; 2],
     /// Its work.
     pub cost: Cost,
+    /// Which variant of the kernel it is.
+    pub variant: Variant,
+}
+
+impl Dispatch {
+    fn does_the_same(&self, other: &Dispatch) -> bool {
+        let operands = |dispatch: &Dispatch| [dispatch.reads.clone(), dispatch.writes.clone()];
+        let is_same = self.groups == other.groups && operands(self) == operands(other);
+        is_same && self.kernel.does_the_same(&other.kernel)
+    }
 }
 
 /// One command of a program.
@@ -93,12 +114,34 @@ impl Recording {
         self.commands.push(Command::Dispatch(dispatch));
     }
 
+    /// Whether two recordings are the same commands, whatever their variants are called.
+    pub fn does_the_same(&self, other: &Recording) -> bool {
+        let same = |(one, other): (&Command, &Command)| match (one, other) {
+            (Command::Dispatch(one), Command::Dispatch(other)) => one.does_the_same(other),
+            (Command::Mirror { region: one, .. }, Command::Mirror { region: other, .. }) => one == other,
+            _ => false,
+        };
+        self.commands.len() == other.commands.len() && self.commands.iter().zip(&other.commands).all(same)
+    }
+
     /// The dispatches, without the copies.
     pub fn dispatches(&self) -> impl Iterator<Item = &Dispatch> {
         self.commands.iter().filter_map(|command| match command {
             Command::Dispatch(dispatch) => Some(dispatch),
             Command::Mirror { .. } => None,
         })
+    }
+
+    /// The variant in words, over all dispatches: `subgroup 64x32 (8x32 each), texture, 64 groups, 64-bit words`. Empty where
+    /// nothing was chosen.
+    pub fn variant(&self) -> String {
+        let any = |is: fn(&Dispatch) -> bool| self.dispatches().any(is);
+        // The words of an engine say what it reads from.
+        let engine = self.dispatches().find_map(|dispatch| dispatch.variant.engine.clone());
+        let textures = || any(|dispatch| dispatch.variant.textures).then(|| "texture".to_string());
+        let wide = any(|dispatch| dispatch.variant.wide).then(|| "64-bit words".to_string());
+        let folded = any(|dispatch| dispatch.groups[1] > 1).then(|| "folded grid".to_string());
+        [engine.or_else(textures), wide, folded].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Elements of scratch that the largest user needs.
@@ -114,4 +157,63 @@ pub fn fold(groups: usize, limit: u32) -> [u32; 2] {
     let limit = limit.max(1) as usize;
     let y = groups.div_ceil(limit).max(1);
     [groups.div_ceil(y).max(1) as u32, y as u32]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::StorageId;
+
+    fn recording(variant: Variant, groups: [u32; 2]) -> Recording {
+        let operand = ("x", Operand::Buffer(Region { storage: StorageId(0), offset: 0, len: 4 }));
+        let dispatch = Dispatch {
+            label: "pass".into(),
+            kernel: KernelSpec::new([]).set("M", 3_usize).set("N", 4_usize),
+            reads: vec![operand],
+            writes: Vec::new(),
+            groups,
+            cost: Cost::default(),
+            variant,
+        };
+        Recording { commands: vec![Command::Dispatch(dispatch)], fresh: Vec::new() }
+    }
+
+    #[test]
+    fn a_variant_has_a_name_by_what_was_chosen() {
+        let engine = || Some("register 64x16".to_string());
+        for (variant, groups, name) in [
+            (Variant::default(), [9, 1], ""),
+            (Variant { textures: true, ..Variant::default() }, [9, 1], "texture"),
+            (Variant { engine: engine(), textures: true, wide: false }, [9, 1], "register 64x16"),
+            (
+                Variant { engine: engine(), textures: false, wide: true },
+                [3, 3],
+                "register 64x16, 64-bit words, folded grid",
+            ),
+            (Variant { textures: true, wide: true, engine: None }, [3, 3], "texture, 64-bit words, folded grid"),
+        ] {
+            assert_eq!(recording(variant, groups).variant(), name);
+        }
+    }
+
+    #[test]
+    fn what_runs_is_compared_and_not_its_name() {
+        let one = recording(Variant::default(), [9, 1]);
+        let named = recording(Variant { wide: true, ..Variant::default() }, [9, 1]);
+        assert!(one.does_the_same(&named));
+        let differs = |change: fn(&mut Dispatch)| {
+            let mut other = one.clone();
+            let [Command::Dispatch(dispatch)] = &mut other.commands[..] else { panic!("one dispatch") };
+            change(dispatch);
+            !one.does_the_same(&other) && !other.does_the_same(&one)
+        };
+        assert!(!differs(|dispatch| dispatch.kernel.constants.reverse()));
+        assert!(differs(|dispatch| dispatch.groups = [3, 3]));
+        assert!(differs(|dispatch| dispatch.kernel.constants[0].1 = 4_usize.into()));
+        assert!(differs(|dispatch| dispatch.kernel.constants.truncate(1)));
+        assert!(differs(|dispatch| dispatch.reads[0].0 = "y"));
+        assert!(differs(|dispatch| dispatch.reads.clear()));
+        assert!(differs(|dispatch| dispatch.kernel.sources.push(crate::wgsl!("shared/linear.wgsl"))));
+        assert!(!one.does_the_same(&Recording::new()));
+    }
 }

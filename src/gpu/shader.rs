@@ -123,6 +123,12 @@ impl KernelSpec {
         key
     }
 
+    /// Whether two specifications are the same files and the same values, in whatever order these were set.
+    pub(crate) fn does_the_same(&self, other: &KernelSpec) -> bool {
+        let has = |constant: &(&str, Constant)| other.constants.contains(constant);
+        self.sources == other.sources && self.constants.len() == other.constants.len() && self.constants.iter().all(has)
+    }
+
     /// The whole text, constants replaced.
     pub fn text(&self) -> Result<String> {
         let mut found = vec![0; self.constants.len()];

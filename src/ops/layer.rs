@@ -1,16 +1,17 @@
 //! A layer of a network: its settings, what it makes of shapes, its parameters, and how it records its passes.
 //!
 //! Layers form a chain. Each records its own forward and backward passes on a [`Tape`]; the network walks the list
-//! there and back. [`OPS`] is the one table of kinds: network files, their error messages and help all read it.
+//! there and back. The table of their kinds is [`OPS`], in `mod.rs`.
 //!
 //! The contract of the backward walk: the gradient `dy` that reaches a layer is already the one before the activation
 //! that made `y`. Whoever produces `dx` therefore multiplies it by the derivative of the activation that made `x`, which
 //! is [`Flow::producer`] (equation 8 is split between two layers this way).
 
 use super::config::{keys, read};
-use super::{Activation, Tape, activation, batch_norm, conv2d, dense, dropout, flatten, pool2d};
+use super::{Activation, OPS, Tape, pool2d};
 use crate::plan::TensorId;
 use crate::shape::Shape;
+use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -179,8 +180,11 @@ pub struct LayerKind {
     /// The settings that it knows.
     pub keys: fn() -> &'static [&'static str],
     /// A layer from its settings; the message of an error names the key, says expected and got.
-    pub read: fn(toml::Table) -> Result<Arc<dyn Layer>, String>,
+    pub read: ReadLayer,
 }
+
+/// Reads a layer from its settings.
+pub(super) type ReadLayer = fn(toml::Table) -> Result<Arc<dyn Layer>, String>;
 
 impl LayerKind {
     /// The kind of this name.
@@ -188,57 +192,27 @@ impl LayerKind {
         OPS.iter().find(|kind| kind.name == name)
     }
 
-    const fn pool(name: &'static str, read: fn(toml::Table) -> Result<Arc<dyn Layer>, String>) -> LayerKind {
+    /// A kind whose settings are the fields of `L`.
+    pub(super) const fn of<L: Layer + DeserializeOwned + 'static>(name: &'static str, stem: &'static str) -> LayerKind {
+        LayerKind { name, stem, takes_activation: false, keys: keys::<L>, read: read_layer::<L> }
+    }
+
+    /// One of the kinds of pools.
+    pub(super) const fn pool(name: &'static str, read: ReadLayer) -> LayerKind {
         LayerKind { name, stem: "pool", takes_activation: false, keys: keys::<pool2d::Settings>, read }
     }
 
-    const fn activation(name: &'static str, read: fn(toml::Table) -> Result<Arc<dyn Layer>, String>) -> LayerKind {
+    /// A kind that has no settings.
+    pub(super) const fn plain(name: &'static str, read: ReadLayer) -> LayerKind {
         LayerKind { name, stem: name, takes_activation: false, keys: || &[], read }
+    }
+
+    /// The same, with `activation` among its settings.
+    pub(super) const fn with_activation(self) -> LayerKind {
+        LayerKind { takes_activation: true, ..self }
     }
 }
 
-/// Every kind of layer.
-pub const OPS: &[LayerKind] = &[
-    LayerKind {
-        name: "conv2d",
-        stem: "conv",
-        takes_activation: true,
-        keys: keys::<conv2d::Conv2d>,
-        read: |table| Ok(Arc::new(read::<conv2d::Conv2d>(table)?)),
-    },
-    LayerKind::pool("max_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::Max, table)),
-    LayerKind::pool("min_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::Min, table)),
-    LayerKind::pool("average_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::Average, table)),
-    LayerKind::pool("l2_pool2d", |table| pool2d::Pool2d::read(pool2d::Kind::L2, table)),
-    LayerKind {
-        name: "dense",
-        stem: "dense",
-        takes_activation: true,
-        keys: keys::<dense::Dense>,
-        read: |table| Ok(Arc::new(read::<dense::Dense>(table)?)),
-    },
-    LayerKind {
-        name: "batch_norm",
-        stem: "norm",
-        takes_activation: true,
-        keys: keys::<batch_norm::BatchNorm>,
-        read: |table| Ok(Arc::new(read::<batch_norm::BatchNorm>(table)?)),
-    },
-    LayerKind::activation("relu", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Relu)))),
-    LayerKind::activation("sigmoid", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Sigmoid)))),
-    LayerKind::activation("tanh", |_| Ok(Arc::new(activation::ActivationLayer(Activation::Tanh)))),
-    LayerKind {
-        name: "dropout",
-        stem: "dropout",
-        takes_activation: false,
-        keys: keys::<dropout::Dropout>,
-        read: |table| Ok(Arc::new(read::<dropout::Dropout>(table)?)),
-    },
-    LayerKind {
-        name: "flatten",
-        stem: "flatten",
-        takes_activation: false,
-        keys: || &[],
-        read: |_| Ok(Arc::new(flatten::Flatten)),
-    },
-];
+fn read_layer<L: Layer + DeserializeOwned + 'static>(table: toml::Table) -> Result<Arc<dyn Layer>, String> {
+    Ok(Arc::new(read::<L>(table)?))
+}

@@ -18,17 +18,21 @@
 //! at a time (0.9), the taps as three statements on one sum (0.65: every intermediate is spilled). Dense products have no
 //! windows to share; 4x32 is as fast for them as 8x32, and compiles in half the time.
 
-use super::{Activation, KernelForm, Recorder, Tile, operand};
-use crate::gpu::{KernelSpec, Operand};
+use super::epilogue::{Epilogue, Sums};
+use super::launch::KernelLaunch;
+use super::turns::MOST_TURNS;
+use super::{KernelForm, Recorder, Tile};
 use crate::wgsl;
 use std::ops::RangeInclusive;
 
 /// Terms of a sum below which splitting is not worth a second pass.
 const LEAST_CHUNK: usize = 64;
 
-/// Most terms a single invocation adds. llvmpipe ends loops silently when an invocation has gone round 65,535 times in
-/// all of its loops together; an engine loop may go round some 70 times for four terms.
+/// Most terms a single invocation adds.
 const MOST_TERMS: usize = 3072;
+
+// An engine's loops may take some 70 turns for four terms.
+const _: () = assert!(MOST_TERMS / 4 * 70 <= MOST_TURNS);
 
 /// Elements of partial sums that are worth a device's memory: 32 MiB.
 const MOST_PARTIAL: usize = 8 << 20;
@@ -36,21 +40,8 @@ const MOST_PARTIAL: usize = 8 << 20;
 /// Rows of a staged tile that leave room for the columns in workgroup memory.
 const MOST_STAGED_ROWS: usize = 256;
 
-/// What becomes of a finished sum.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Epilogue {
-    /// It is stored.
-    Nothing,
-    /// f(sum + b)
-    Bias(Activation),
-    /// sum * f'(x)
-    Producer(Activation),
-}
-
-/// One matrix product.
+/// One matrix product; its address map is the file that the launch begins with.
 pub(super) struct Product {
-    /// The address map, its constants set.
-    pub map: KernelSpec,
     /// Rows of the product.
     pub m: usize,
     /// Columns, a multiple of 4.
@@ -107,125 +98,93 @@ impl Slide {
     }
 }
 
-impl Epilogue {
-    /// Appends the files and operands to a kernel that calls `finish`.
-    pub(super) fn append(
-        self,
-        kernel: KernelSpec,
-        reads: &mut Vec<(&'static str, Operand)>,
-        to: &Recorder<'_>,
-    ) -> KernelSpec {
-        match self {
-            Epilogue::Nothing => kernel.with([wgsl!("shared/finish_nothing.wgsl")]),
-            Epilogue::Bias(activation) => {
-                reads.push(to.buffer("b"));
-                kernel.with([wgsl!("shared/finish_bias.wgsl"), activation.source()])
+impl KernelLaunch<'_, '_> {
+    /// Multiplies: joins an engine of the form in force to an address map whose constants are set.
+    pub(super) fn multiply(mut self, product: Product) {
+        let config = self.config();
+        self.variant.engine = Some(config.to_string());
+        let (form, tile) = (config.form, config.tile);
+        match (form, product.slide) {
+            (KernelForm::Sliding, Some(slide)) if slide.fits(product.k) => match slide.places {
+                Places::Rows => product.sliding_rows(slide, self),
+                Places::Terms => product.sliding_terms(slide, self),
+            },
+            (KernelForm::Sliding, _) => product.tiled(KernelForm::Subgroup, Tile::subgroup(tile.down, 4, 1), self),
+            (KernelForm::Subgroup, _) => product.tiled(form, tile, self),
+            (KernelForm::Staged, _) => product.tiled(form, tile.fitted(product.n / 4, MOST_STAGED_ROWS), self),
+            (KernelForm::Register | KernelForm::Naive, _) => {
+                product.tiled(KernelForm::Register, tile.fitted(product.n / 4, usize::MAX), self)
             }
-            Epilogue::Producer(activation) => {
-                let kernel = kernel.with([wgsl!("shared/finish_producer.wgsl"), activation.source()]);
-                operand::x(kernel, reads, to)
-            }
-        }
-    }
-}
-
-impl From<Activation> for Epilogue {
-    /// Of an input gradient: the activation that made the input.
-    fn from(producer: Activation) -> Self {
-        match producer {
-            Activation::Identity => Epilogue::Nothing,
-            other => Epilogue::Producer(other),
         }
     }
 }
 
 impl Product {
-    pub(super) fn record(self, to: &mut Recorder<'_>) {
-        let (form, tile) = (to.config.form, to.config.tile);
-        match (form, self.slide) {
-            (KernelForm::Sliding, Some(slide)) if slide.fits(self.k) => match slide.places {
-                Places::Rows => self.sliding_rows(slide, to),
-                Places::Terms => self.sliding_terms(slide, to),
-            },
-            (KernelForm::Sliding, _) => self.tiled(KernelForm::Subgroup, Tile::subgroup(tile.down, 4, 1), to),
-            (KernelForm::Subgroup, _) => self.tiled(form, tile, to),
-            (KernelForm::Staged, _) => self.tiled(form, tile.fitted(self.n / 4, MOST_STAGED_ROWS), to),
-            (KernelForm::Register | KernelForm::Naive, _) => {
-                self.tiled(KernelForm::Register, tile.fitted(self.n / 4, usize::MAX), to)
-            }
-        }
-    }
-
     /// Tiles of any rows by any columns.
-    fn tiled(&self, form: KernelForm, tile: Tile, to: &mut Recorder<'_>) {
+    fn tiled(&self, form: KernelForm, tile: Tile, launch: KernelLaunch<'_, '_>) {
         let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
         let down = self.m.div_ceil(tile.rows * tile.down);
         let depth = if form == KernelForm::Staged { stage_depth(tile) } else { 4 };
-        let (split, chunk) = self.split(self.k, across * down, to.config.busy_groups, depth);
-        let kernel = self.map.clone().set("TILE_ROWS", tile.rows).set("CHUNK", chunk);
-        let kernel = kernel.set_all([("K", self.k), ("SPLIT", split), ("TILES_DOWN", down)]);
+        let (split, chunk) = self.split(self.k, across * down, launch.config().busy_groups, depth);
         let workgroup = [("TILE_COLUMNS4", tile.columns4), ("ACROSS", tile.across), ("DOWN", tile.down)];
-        let kernel = match form {
+        let launch = match form {
             KernelForm::Staged => {
-                kernel.with([wgsl!("shared/matrix_staged.wgsl")]).set("DEPTH", depth).set_all(workgroup)
+                launch.with(wgsl!("shared/matrix_staged.wgsl")).set("DEPTH", depth).set_all(workgroup)
             }
-            KernelForm::Subgroup => kernel
-                .with([wgsl!("shared/matrix_subgroup.wgsl"), wgsl!("shared/left_rows.wgsl")])
-                .with([wgsl!("shared/right_lanes.wgsl")])
+            KernelForm::Subgroup => launch
+                .with(wgsl!("shared/matrix_subgroup.wgsl"))
+                .with(wgsl!("shared/left_rows.wgsl"))
+                .with(wgsl!("shared/right_lanes.wgsl"))
                 .set_all([("LANES", tile.down), ("BROAD4", 8), ("TILE_COLUMNS32", tile.columns4 / 8)]),
-            KernelForm::Register | KernelForm::Sliding | KernelForm::Naive => {
-                kernel.with([wgsl!("shared/matrix_register.wgsl"), wgsl!("shared/left_rows.wgsl")]).set_all(workgroup)
-            }
+            KernelForm::Register | KernelForm::Sliding | KernelForm::Naive => launch
+                .with(wgsl!("shared/matrix_register.wgsl"))
+                .with(wgsl!("shared/left_rows.wgsl"))
+                .set_all(workgroup),
         };
-        self.dispatch(kernel, [down, across], split, to);
+        let sizes = [("TILE_ROWS", tile.rows), ("CHUNK", chunk), ("SPLIT", split), ("TILES_DOWN", down)];
+        self.in_tiles([down, across], split, launch.set_all(sizes));
     }
 
     /// Neighbouring places are rows of a tile.
-    fn sliding_rows(&self, slide: Slide, to: &mut Recorder<'_>) {
-        let tile = to.config.tile;
+    fn sliding_rows(&self, slide: Slide, launch: KernelLaunch<'_, '_>) {
+        let tile = launch.config().tile;
         // As many tiles in a run as their rows demand, and no more rows than they need.
         let tiles = slide.run.div_ceil(tile.rows);
         let rows = slide.run.div_ceil(tiles);
         let down = (self.m / slide.run * tiles).div_ceil(tile.down);
-        let kernel = self.map.clone().with([wgsl!("shared/matrix_sliding.wgsl")]).set("K", self.k);
-        let kernel = slide.lanes(kernel, tile).set("TILE_ROWS", rows);
         let across = (self.n / 4).div_ceil(tile.columns4);
-        self.dispatch(kernel, [down, across], 1, to);
+        let launch = slide.lanes(tile, launch.with(wgsl!("shared/matrix_sliding.wgsl"))).set("TILE_ROWS", rows);
+        self.in_tiles([down, across], 1, launch);
     }
 
     /// Neighbouring places are terms of a sum, taken in fours.
-    fn sliding_terms(&self, slide: Slide, to: &mut Recorder<'_>) {
-        let tile = to.config.tile;
+    fn sliding_terms(&self, slide: Slide, launch: KernelLaunch<'_, '_>) {
+        let tile = launch.config().tile;
         let across = (self.n / 4).div_ceil(tile.columns4);
         let down = (self.m / (4 * slide.taps)).div_ceil(tile.down);
         let fours = self.k / slide.run * slide.run.div_ceil(4);
-        let (split, chunk) = self.split(4 * fours, across * down, to.config.busy_groups, 4);
-        let kernel = self.map.clone().with([wgsl!("shared/matrix_sliding_sum.wgsl")]).set("K", self.k);
-        let kernel = slide.lanes(kernel, tile).set_all([("SPLIT", split), ("CHUNK", chunk / 4), ("TILES_DOWN", down)]);
-        self.dispatch(kernel, [down, across], split, to);
+        let (split, chunk) = self.split(4 * fours, across * down, launch.config().busy_groups, 4);
+        let launch = slide.lanes(tile, launch.with(wgsl!("shared/matrix_sliding_sum.wgsl")));
+        let sizes = [("SPLIT", split), ("CHUNK", chunk / 4), ("TILES_DOWN", down)];
+        self.in_tiles([down, across], split, launch.set_all(sizes));
     }
 
-    /// Adds operands and epilogue to an engine, and records it for `down` by `across` workgroups and each of `split` parts
-    /// of the sum.
-    fn dispatch(&self, engine: KernelSpec, [down, across]: [usize; 2], split: usize, to: &mut Recorder<'_>) {
-        let mut reads = Vec::new();
-        let kernel = engine.with([wgsl!("shared/left.wgsl"), wgsl!("shared/linear.wgsl")]).set_all([
-            ("M", self.m),
-            ("N4", self.n / 4),
-            ("TILES_ACROSS", across),
-        ]);
-        let kernel = operand::left(self.left, kernel, &mut reads, to);
-        let kernel = operand::right(self.right, kernel, &mut reads, to);
+    /// Adds operands and epilogue to an engine, and runs it for `down` by `across` workgroups and each of `split` parts of
+    /// the sum.
+    fn in_tiles(&self, [down, across]: [usize; 2], split: usize, engine: KernelLaunch<'_, '_>) {
         let groups = across * down * split;
+        let launch = engine
+            .with(wgsl!("shared/left.wgsl"))
+            .with(wgsl!("shared/linear.wgsl"))
+            .set_all([("M", self.m), ("N4", self.n / 4), ("K", self.k), ("TILES_ACROSS", across)])
+            .left(self.left)
+            .right(self.right);
         if split == 1 {
-            let kernel = self.epilogue.append(kernel, &mut reads, to);
-            let product = ("product", Operand::Buffer(to.region(self.product)));
-            to.dispatch("", groups, kernel, reads, vec![product]);
+            launch.finish(Sums::Four, self.epilogue).writes_as("product", self.product).groups(groups);
         } else {
-            let partial = Operand::Scratch(split * self.m * self.n);
-            let kernel = Epilogue::Nothing.append(kernel, &mut reads, to);
-            to.dispatch("", groups, kernel, reads, vec![("product", partial)]);
-            reduce(to, partial, split, self.n, self.product, self.epilogue);
+            let partial = split * self.m * self.n;
+            let launch = launch.finish(Sums::Four, Epilogue::Nothing).writes_scratch("product", partial);
+            launch.groups(groups).add_parts(split, partial, self.n, self.product, self.epilogue);
         }
     }
 
@@ -241,9 +200,9 @@ impl Product {
 }
 
 impl Slide {
-    /// The constants that both sliding engines have.
-    fn lanes(&self, kernel: KernelSpec, tile: Tile) -> KernelSpec {
-        kernel.with([wgsl!("shared/right_lanes.wgsl")]).set_all([
+    /// What both sliding engines share: the file that deals out the right operand, and constants.
+    fn lanes<'r, 'a>(&self, tile: Tile, launch: KernelLaunch<'r, 'a>) -> KernelLaunch<'r, 'a> {
+        launch.with(wgsl!("shared/right_lanes.wgsl")).set_all([
             ("RUN", self.run),
             ("TAPS", self.taps),
             ("TAP4", self.tap4),
@@ -261,35 +220,29 @@ fn stage_depth(tile: Tile) -> usize {
     [16, 8].into_iter().find(|depth| depth * term <= WORKGROUP_MEMORY).unwrap_or(4)
 }
 
-/// Adds `parts` partial results of a product with `columns` columns.
-pub(super) fn reduce(
-    to: &mut Recorder<'_>,
-    partial: Operand,
-    parts: usize,
-    columns: usize,
-    product: &'static str,
-    epilogue: Epilogue,
-) {
-    let mut reads = vec![("partial", partial)];
-    let kernel = KernelSpec::new([wgsl!("shared/matrix_reduce.wgsl")]).set("PARTS", parts).set("COLUMNS4", columns / 4);
-    let kernel = epilogue.append(kernel, &mut reads, to);
-    let region = to.region(product);
-    to.for_each_part("reduce", region.len / 4, kernel, reads, vec![("product", Operand::Buffer(region))]);
-}
+impl Recorder<'_> {
+    /// Adds `parts` partial results, `partial` elements of scratch in all, of a product with `columns` columns.
+    fn add_parts(&mut self, parts: usize, partial: usize, columns: usize, product: &'static str, epilogue: Epilogue) {
+        let vectors = self.region(product).len / 4;
+        self.kernel(wgsl!("shared/matrix_reduce.wgsl"))
+            .part("reduce")
+            .set_all([("PARTS", parts), ("COLUMNS4", columns / 4)])
+            .reads_scratch("partial", partial)
+            .finish(Sums::Four, epilogue)
+            .writes_as("product", product)
+            .for_each(vectors);
+    }
 
-/// `db[n] = sum over rows of dy[row,n]`, with `columns` a multiple of 4.
-pub(super) fn record_column_sums(to: &mut Recorder<'_>, rows: usize, columns: usize) {
-    // As many terms in each part as there are parts, so that neither pass is long.
-    let chunk = rows.isqrt().clamp(1, MOST_TERMS);
-    let parts = rows.div_ceil(chunk);
-    let partial = Operand::Scratch(parts * columns);
-    let kernel = KernelSpec::new([wgsl!("shared/column_sums.wgsl")]).set_all([
-        ("ROWS", rows),
-        ("COLUMNS4", columns / 4),
-        ("CHUNK", chunk),
-    ]);
-    let mut reads = Vec::new();
-    let kernel = operand::left("dy", kernel, &mut reads, to);
-    to.for_each(parts * columns / 4, kernel, reads, vec![("partial", partial)]);
-    reduce(to, partial, parts, columns, "db", Epilogue::Nothing);
+    /// `db[n] = sum over rows of dy[row,n]`, with `columns` a multiple of 4.
+    pub(super) fn column_sums(&mut self, rows: usize, columns: usize) {
+        // As many terms in each part as there are parts, so that neither pass is long.
+        let chunk = rows.isqrt().clamp(1, MOST_TERMS);
+        let parts = rows.div_ceil(chunk);
+        self.kernel(wgsl!("shared/column_sums.wgsl"))
+            .set_all([("ROWS", rows), ("COLUMNS4", columns / 4), ("CHUNK", chunk)])
+            .left("dy")
+            .writes_scratch("partial", parts * columns)
+            .for_each(parts * columns / 4)
+            .add_parts(parts, parts * columns, columns, "db", Epilogue::Nothing);
+    }
 }

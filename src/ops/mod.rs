@@ -3,6 +3,8 @@
 //!
 //! An [`Op`] is one pass with its shapes, the entry of a [`crate::plan::Plan`]. A room has one for each of its passes. A
 //! [`Layer`] (`layer.rs`) is what networks are made of; it records the passes on a [`Tape`].
+//!
+//! This file is the table of rooms and of layers. A new room is added here, and nowhere else in the library.
 
 pub mod activation;
 pub mod adam;
@@ -10,228 +12,88 @@ pub mod augment;
 pub mod average;
 pub mod batch_norm;
 pub mod clip;
-pub(crate) mod config;
 pub mod conv2d;
 pub mod dense;
 pub mod dropout;
 pub mod flatten;
 pub mod gather_batch;
-mod layer;
-mod matrix;
-mod naive;
-mod operand;
 pub mod pool2d;
-mod record;
 pub mod score;
 pub mod sgd;
 pub mod softmax;
+
+mod cases;
+pub(crate) mod config;
+mod epilogue;
+mod kernel_config;
+mod launch;
+mod layer;
+mod matrix;
+mod naive;
+mod op;
+mod operand;
+mod record;
+mod step;
 mod tape;
+mod turns;
 
 pub use activation::Activation;
+pub use cases::{drawn, drawn_at, edge_cases};
 pub(crate) use config::LARGEST as LARGEST_SETTING;
-pub use layer::{Flow, Layer, LayerKind, OPS, Parameter, Site, Start};
-pub use record::{ChooseKernel, KernelConfig, KernelForm, OperandSource, Recorder, Tile, record};
+pub use kernel_config::{ChooseKernel, KernelConfig, KernelForm, OperandSource, Tile};
+pub use layer::{Flow, Layer, LayerKind, Parameter, Site, Start};
+use op::with_producer;
+pub use op::{Compute, Op, Record, Reference};
+pub use record::{Recorder, record};
+pub use step::Step;
 pub use tape::Tape;
 
-use crate::error::Result;
-use crate::fast::Fast;
-use crate::reference::{Real, Tensors};
-use crate::verify::{Verify, draw::Draw};
-use std::fmt::Debug;
+use crate::verify::draw::Draw;
+use activation::ActivationLayer;
+use pool2d::Pool2d;
+use std::sync::Arc;
 
-/// What changes from step to step: `struct Step` in `shaders/shared/step.wgsl`, which is compared with this one when a
-/// kernel is created.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Step {
-    /// Low half of the run's seed.
-    pub seed_low: u32,
-    /// High half of it.
-    pub seed_high: u32,
-    /// Number of the step, from 0, over the whole run: what dropout and augmentation draw by.
-    pub step: u32,
-    /// Position in the data order of the batch's first image.
-    pub first: u32,
-    /// Images in the batch; rows behind them are padding, whose gradient is zero.
-    pub count: u32,
-    /// Where the step's loss and correct count go.
-    pub slot: u32,
-    /// eta of equations 4 and 5.
-    pub learning_rate: f32,
-    /// c1 of [`adam`]; 1 elsewhere.
-    pub first_correction: f32,
-    /// c2 of it.
-    pub second_correction: f32,
-    /// Makes 48 bytes with the next two: some devices want a multiple of 16.
-    pub reserved: u32,
-    /// See `reserved`.
-    pub reserved_2: u32,
-    /// See `reserved`.
-    pub reserved_3: u32,
+/// A room, with what it is verified on.
+struct Room {
+    name: &'static str,
+    /// How often it draws a shape beside the others: windows, whose shapes differ in most ways, most often.
+    share: usize,
+    /// Its passes at shapes that kernels are likely to get wrong, the most telling first.
+    edge_cases: fn() -> Vec<Box<dyn Op>>,
+    /// Its passes at a random shape.
+    drawn: fn(&mut Draw) -> Vec<Box<dyn Op>>,
 }
 
-impl Step {
-    /// Name, offset and type of each member.
-    pub const FIELDS: &'static [crate::gpu::Field] = &[
-        ("seed_low", std::mem::offset_of!(Step, seed_low), "u32"),
-        ("seed_high", std::mem::offset_of!(Step, seed_high), "u32"),
-        ("step", std::mem::offset_of!(Step, step), "u32"),
-        ("first", std::mem::offset_of!(Step, first), "u32"),
-        ("count", std::mem::offset_of!(Step, count), "u32"),
-        ("slot", std::mem::offset_of!(Step, slot), "u32"),
-        ("learning_rate", std::mem::offset_of!(Step, learning_rate), "f32"),
-        ("first_correction", std::mem::offset_of!(Step, first_correction), "f32"),
-        ("second_correction", std::mem::offset_of!(Step, second_correction), "f32"),
-        ("reserved", std::mem::offset_of!(Step, reserved), "u32"),
-        ("reserved_2", std::mem::offset_of!(Step, reserved_2), "u32"),
-        ("reserved_3", std::mem::offset_of!(Step, reserved_3), "u32"),
-    ];
-}
-
-impl Step {
-    /// The steps of an epoch over `images` images: a step for each batch, of which the last may be smaller. `done` steps
-    /// lie before it.
-    pub fn epoch(images: usize, batch: usize, done: usize, seed: u64, learning_rate: f32) -> Vec<Step> {
-        let firsts = (0..images).step_by(batch.max(1)).enumerate();
-        let step = |(slot, first): (usize, usize)| Step {
-            seed_low: seed as u32,
-            seed_high: (seed >> 32) as u32,
-            step: (done + slot) as u32,
-            first: first as u32,
-            count: batch.min(images - first) as u32,
-            slot: slot as u32,
-            learning_rate,
-            first_correction: 1.0,
-            second_correction: 1.0,
-            ..Step::default()
-        };
-        firsts.map(step).collect()
-    }
-}
-
-/// One pass of an operation, with its shapes.
-pub trait Op: Debug + Send + Sync + Record + Reference + Fast + Verify {
-    /// `conv2d.backward_weight`
-    fn name(&self) -> &'static str;
-    /// Names, as the formulas have them, and lengths of what is read.
-    fn inputs(&self) -> Vec<(&'static str, usize)>;
-    /// Names and lengths of what is written. May be read as well, if the formula says so (`sgd`).
-    fn outputs(&self) -> Vec<(&'static str, usize)>;
-    /// Multiplications and additions, where they are worth counting.
-    fn flops(&self) -> u64 {
-        0
-    }
-    /// Operands of which the pass touches a part only, or which it both reads and writes: name, and how many elements
-    /// are read or written. All others are touched once, as a whole.
-    fn touched(&self) -> Vec<(&'static str, usize)> {
-        Vec::new()
-    }
-}
-
-/// How an operation is launched: `gpu.rs`.
-pub trait Record {
-    /// Appends its dispatches.
-    fn record(&self, to: &mut Recorder<'_>) -> Result<()>;
-}
-
-/// What an operation computes: `cpu.rs`, one implementation for all number types.
-pub trait Compute {
-    /// Reads the inputs, writes the outputs.
-    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>);
-}
-
-/// [`Compute`] without its type parameter, so that a plan can hold any operation.
-pub trait Reference {
-    /// In `f32`.
-    fn run_f32(&self, tensors: &mut Tensors<'_, f32>);
-    /// In `f64`.
-    fn run_f64(&self, tensors: &mut Tensors<'_, f64>);
-    /// Itself.
-    fn as_reference(&self) -> &dyn Reference;
-}
-
-impl<T: Compute> Reference for T {
-    fn run_f32(&self, tensors: &mut Tensors<'_, f32>) {
-        self.compute(tensors);
-    }
-    fn run_f64(&self, tensors: &mut Tensors<'_, f64>) {
-        self.compute(tensors);
-    }
-    fn as_reference(&self) -> &dyn Reference {
-        self
-    }
-}
-
-/// Every pass at shapes that kernels are likely to get wrong; of each pass the most telling first. A room's share is in its
-/// `cases.rs`.
-pub fn edge_cases() -> Vec<Box<dyn Op>> {
-    let rooms = [
-        conv2d::edge_cases(),
-        dense::edge_cases(),
-        pool2d::edge_cases(),
-        activation::edge_cases(),
-        batch_norm::edge_cases(),
-        dropout::edge_cases(),
-        softmax::edge_cases(),
-        score::edge_cases(),
-        gather_batch::edge_cases(),
-        augment::edge_cases(),
-        sgd::edge_cases(),
-        adam::edge_cases(),
-        clip::edge_cases(),
-        average::edge_cases(),
-    ];
-    rooms.into_iter().flatten().collect()
-}
-
-/// Draws the passes of one room at a shape.
-type DrawPasses = fn(&mut Draw) -> Vec<Box<dyn Op>>;
-
-/// What is drawn for each room, and how often beside the others: windows, whose shapes differ in most ways, most often.
-const DRAWN: [(&str, usize, DrawPasses); 14] = [
-    ("conv2d", 5, conv2d::drawn),
-    ("dense", 2, dense::drawn),
-    ("pool2d", 4, pool2d::drawn),
-    ("activation", 1, activation::drawn),
-    ("batch_norm", 2, batch_norm::drawn),
-    ("dropout", 1, dropout::drawn),
-    ("softmax", 1, softmax::drawn),
-    ("score", 1, score::drawn),
-    ("gather_batch", 1, gather_batch::drawn),
-    ("augment", 1, augment::drawn),
-    ("sgd", 1, sgd::drawn),
-    ("adam", 1, adam::drawn),
-    ("clip", 1, clip::drawn),
-    ("average", 1, average::drawn),
+/// Every room that has passes.
+const ROOMS: &[Room] = &[
+    Room { name: "conv2d", share: 5, edge_cases: conv2d::edge_cases, drawn: conv2d::drawn },
+    Room { name: "dense", share: 2, edge_cases: dense::edge_cases, drawn: dense::drawn },
+    Room { name: "pool2d", share: 4, edge_cases: pool2d::edge_cases, drawn: pool2d::drawn },
+    Room { name: "activation", share: 1, edge_cases: activation::edge_cases, drawn: activation::drawn },
+    Room { name: "batch_norm", share: 2, edge_cases: batch_norm::edge_cases, drawn: batch_norm::drawn },
+    Room { name: "dropout", share: 1, edge_cases: dropout::edge_cases, drawn: dropout::drawn },
+    Room { name: "softmax", share: 1, edge_cases: softmax::edge_cases, drawn: softmax::drawn },
+    Room { name: "score", share: 1, edge_cases: score::edge_cases, drawn: score::drawn },
+    Room { name: "gather_batch", share: 1, edge_cases: gather_batch::edge_cases, drawn: gather_batch::drawn },
+    Room { name: "augment", share: 1, edge_cases: augment::edge_cases, drawn: augment::drawn },
+    Room { name: "sgd", share: 1, edge_cases: sgd::edge_cases, drawn: sgd::drawn },
+    Room { name: "adam", share: 1, edge_cases: adam::edge_cases, drawn: adam::drawn },
+    Room { name: "clip", share: 1, edge_cases: clip::edge_cases, drawn: clip::drawn },
+    Room { name: "average", share: 1, edge_cases: average::edge_cases, drawn: average::drawn },
 ];
 
-/// Passes at shapes drawn at random by a seed, about `count` of them, each with its number among those of its room: the
-/// same seed and number make the same pass, however many are drawn. See [`crate::verify::draw`].
-pub fn drawn(seed: u64, count: usize) -> impl Iterator<Item = (usize, Box<dyn Op>)> {
-    let of_room = move |number: usize, room: &str, draw_passes: DrawPasses| {
-        draw_passes(&mut Draw::new(seed, room, number)).into_iter().map(move |op| (number, op))
-    };
-    // In one round every room draws as often as its share says.
-    let a_round: usize = DRAWN.into_iter().map(|(room, share, passes)| share * of_room(0, room, passes).count()).sum();
-    let rounds = count.div_ceil(a_round);
-    DRAWN.into_iter().flat_map(move |(room, share, passes)| {
-        (0..rounds * share).flat_map(move |number| of_room(number, room, passes))
-    })
-}
-
-/// Those of number `number` of every room.
-pub fn drawn_at(seed: u64, number: usize) -> impl Iterator<Item = Box<dyn Op>> {
-    DRAWN.into_iter().flat_map(move |(room, _, draw_passes)| draw_passes(&mut Draw::new(seed, room, number)))
-}
-
-/// The inputs of a backward pass that multiplies by f'(x): `x` is among them unless f is the identity.
-fn with_producer(
-    producer: Activation,
-    len: usize,
-    mut inputs: Vec<(&'static str, usize)>,
-) -> Vec<(&'static str, usize)> {
-    if producer != Activation::Identity {
-        inputs.push(("x", len));
-    }
-    inputs
-}
+/// Every kind of layer. Network files, their error messages and help read it.
+pub const OPS: &[LayerKind] = &[
+    LayerKind::of::<conv2d::Conv2d>("conv2d", "conv").with_activation(),
+    LayerKind::pool("max_pool2d", |settings| Pool2d::read(pool2d::Kind::Max, settings)),
+    LayerKind::pool("min_pool2d", |settings| Pool2d::read(pool2d::Kind::Min, settings)),
+    LayerKind::pool("average_pool2d", |settings| Pool2d::read(pool2d::Kind::Average, settings)),
+    LayerKind::pool("l2_pool2d", |settings| Pool2d::read(pool2d::Kind::L2, settings)),
+    LayerKind::of::<dense::Dense>("dense", "dense").with_activation(),
+    LayerKind::of::<batch_norm::BatchNorm>("batch_norm", "norm").with_activation(),
+    LayerKind::plain("relu", |_| Ok(Arc::new(ActivationLayer(Activation::Relu)))),
+    LayerKind::plain("sigmoid", |_| Ok(Arc::new(ActivationLayer(Activation::Sigmoid)))),
+    LayerKind::plain("tanh", |_| Ok(Arc::new(ActivationLayer(Activation::Tanh)))),
+    LayerKind::of::<dropout::Dropout>("dropout", "dropout"),
+    LayerKind::plain("flatten", |_| Ok(Arc::new(flatten::Flatten))),
+];

@@ -1,62 +1,79 @@
-//! What a kernel reads and writes through: its first operands lie in storages or, on drivers where that is faster, in
+//! What a kernel reads and writes through: the operands of products lie in storages or, on drivers where that is faster, in
 //! texture mirrors of them; elementwise kernels take four floats at once or, likewise, eight.
 
-use super::{OperandSource, Recorder};
-use crate::gpu::{KernelSpec, Operand, Source};
+use super::OperandSource;
+use super::launch::KernelLaunch;
+use crate::gpu::{Operand, Source};
 use crate::wgsl;
 
-type Reads = Vec<(&'static str, Operand)>;
-
-/// Appends the file that defines `load_left`, for the tensor `name`.
-pub(super) fn left(name: &str, kernel: KernelSpec, reads: &mut Reads, to: &Recorder<'_>) -> KernelSpec {
-    let files = [wgsl!("shared/left_buffer.wgsl"), wgsl!("shared/left_texture.wgsl")];
-    append("left", files, name, kernel, reads, to)
-}
-
-/// Appends the file that defines `load_right`, for the tensor `name`.
-pub(super) fn right(name: &str, kernel: KernelSpec, reads: &mut Reads, to: &Recorder<'_>) -> KernelSpec {
-    let files = [wgsl!("shared/right_buffer.wgsl"), wgsl!("shared/right_texture.wgsl")];
-    append("right", files, name, kernel, reads, to)
-}
-
-/// Appends the file that defines `load_x`, for the `x` of an epilogue. Where it is read from a mirror, the forward pass of
-/// the same layer has filled that already.
-pub(super) fn x(kernel: KernelSpec, reads: &mut Reads, to: &Recorder<'_>) -> KernelSpec {
-    append("x", [wgsl!("shared/x_buffer.wgsl"), wgsl!("shared/x_texture.wgsl")], "x", kernel, reads, to)
-}
-
-fn append(
-    binding: &'static str,
-    [buffer, texture]: [&'static Source; 2],
-    name: &str,
-    kernel: KernelSpec,
-    reads: &mut Reads,
-    to: &Recorder<'_>,
-) -> KernelSpec {
-    let region = to.region(name);
-    let (operand, file) = match to.config.operands {
-        OperandSource::Buffer => (Operand::Buffer(region), buffer),
-        OperandSource::Texture => (Operand::Mirror(region), texture),
-    };
-    reads.push((binding, operand));
-    kernel.with([file])
-}
-
-/// Appends the file that says what an update takes of a gradient.
-pub(super) fn gradient(clipped: bool, kernel: KernelSpec, reads: &mut Reads, to: &Recorder<'_>) -> KernelSpec {
-    if !clipped {
-        return kernel.with([wgsl!("shared/gradient.wgsl")]);
+impl KernelLaunch<'_, '_> {
+    /// Reads a tensor as the left operand of a product: joins the file that defines `load_left`.
+    pub fn left(self, tensor: &str) -> Self {
+        let files = [wgsl!("shared/left_buffer.wgsl"), wgsl!("shared/left_texture.wgsl")];
+        self.operand("left", tensor, files).says_textures()
     }
-    reads.push(to.buffer("scale"));
-    kernel.with([wgsl!("shared/gradient_clipped.wgsl")])
-}
 
-/// Appends the file that says what the kernel loads and stores at once, and says how many floats that is. They divide
-/// `len`, or are four.
-pub(super) fn packs(kernel: KernelSpec, len: usize, to: &Recorder<'_>) -> (KernelSpec, usize) {
-    if to.config.wide && len.is_multiple_of(8) {
-        (kernel.with([wgsl!("shared/pack_wide.wgsl")]), 8)
-    } else {
-        (kernel.with([wgsl!("shared/pack.wgsl")]), 4)
+    /// Reads a tensor as the right operand of a product: joins the file that defines `load_right`.
+    pub fn right(self, tensor: &str) -> Self {
+        let files = [wgsl!("shared/right_buffer.wgsl"), wgsl!("shared/right_texture.wgsl")];
+        self.operand("right", tensor, files).says_textures()
+    }
+
+    /// Reads the `x` of an epilogue: joins the file that defines `load_x`. Where it is read from a mirror, the forward pass
+    /// of the same layer has filled that already; it makes no variant of the kernel.
+    pub(super) fn epilogue_x(self) -> Self {
+        self.operand("x", "x", [wgsl!("shared/x_buffer.wgsl"), wgsl!("shared/x_texture.wgsl")])
+    }
+
+    fn operand(mut self, binding: &'static str, tensor: &str, [buffer, texture]: [&'static Source; 2]) -> Self {
+        let region = self.to.region(tensor);
+        let (operand, file) = match self.config().operands {
+            OperandSource::Buffer => (Operand::Buffer(region), buffer),
+            OperandSource::Texture => (Operand::Mirror(region), texture),
+        };
+        self.reads.push((binding, operand));
+        self.with(file)
+    }
+
+    fn says_textures(mut self) -> Self {
+        self.variant.textures |= self.config().operands == OperandSource::Texture;
+        self
+    }
+
+    /// Reads `gradient`, and joins the file that says what an update takes of it: where it is `clipped`, as much as `scale`
+    /// says.
+    pub fn gradient(self, clipped: bool) -> Self {
+        if clipped {
+            self.reads("gradient").reads("scale").with(wgsl!("shared/gradient_clipped.wgsl"))
+        } else {
+            self.reads("gradient").with(wgsl!("shared/gradient.wgsl"))
+        }
+    }
+
+    /// Takes packs of four floats at once, or of eight where 64-bit words are wanted and `len` is a multiple: joins the file
+    /// that defines `Pack`.
+    pub fn packs(mut self, len: usize) -> Self {
+        if self.config().wide && len.is_multiple_of(8) {
+            self.variant.wide = true;
+            self.with(wgsl!("shared/pack_wide.wgsl")).at_once(8)
+        } else {
+            self.with(wgsl!("shared/pack.wgsl")).at_once(4)
+        }
+    }
+
+    /// Takes single floats where other variants take packs.
+    pub fn singles(self) -> Self {
+        self.with(wgsl!("shared/pack_single.wgsl")).at_once(1)
+    }
+
+    /// Says that an invocation takes so many elements at once, for [`KernelLaunch::for_each_pack`].
+    pub fn at_once(mut self, elements: usize) -> Self {
+        self.at_once = elements;
+        self
+    }
+
+    /// How many elements an invocation takes at once.
+    pub fn pack(&self) -> usize {
+        self.at_once
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Instant;
 use crate::error::Result;
-use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, fold};
+use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, Variant, fold};
 use crate::machine::Device;
 use crate::ops::Step;
 use crate::storage::{Region, StorageId};
@@ -61,7 +61,15 @@ fn ceiling(kernel: KernelSpec, invocations: usize, operands: [(&'static str, usi
     let operand = |index: usize| vec![(operands[index].0, Operand::Buffer(region(index)))];
     let cost = Cost { flops, bytes: 4 * (operands[0].1 + operands[1].1) as u64 };
     let mut recording = Recording::new();
-    recording.dispatch(Dispatch { label, kernel, reads: operand(0), writes: operand(1), groups, cost });
+    recording.dispatch(Dispatch {
+        label,
+        kernel,
+        reads: operand(0),
+        writes: operand(1),
+        groups,
+        cost,
+        variant: Variant::default(),
+    });
     let storages = operands.iter().map(|(name, len)| (name.to_string(), *len)).collect();
     Ceiling { recording, storages, input: region(0), output: region(1) }
 }

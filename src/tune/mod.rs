@@ -459,8 +459,7 @@ fn tunable<'a>(compiled: &'a Compiled, seed: &KernelConfig) -> Result<Vec<&'a Pa
     for pass in compiled.train.iter().filter(|pass| pass.op.flops() >= LEAST_FLOPS) {
         let mut recording = Recording::new();
         ops::record(&compiled.plan, pass, seed, &mut recording)?;
-        let engine = |path: &str| path.starts_with("shaders/shared/matrix_") && !path.ends_with("reduce.wgsl");
-        if recording.dispatches().any(|d| d.kernel.sources.iter().any(|source| engine(source.path))) {
+        if recording.dispatches().any(|dispatch| dispatch.variant.engine.is_some()) {
             found.push(pass);
         }
     }

@@ -16,7 +16,7 @@ fn refusal(known: &KnownBad, compiled: &Compiled, pass: &Pass, config: &KernelCo
     }
     let mut recording = Recording::new();
     ops::record(&compiled.plan, pass, config, &mut recording)?;
-    Ok(known.reason(&Launch::of(config, &recording)))
+    Ok(known.reason(&Launch::of(&recording)))
 }
 
 /// Those of the candidates for a pass that are not to be run, and why.

@@ -6,7 +6,9 @@
 
 use super::bounds::{TINY, U};
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, Source, fold};
+use crate::gpu::{
+    Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, Source, Variant, fold,
+};
 use crate::ops::Step;
 use crate::plan::{Element, Plan, TensorId};
 use crate::wgsl;
@@ -156,6 +158,7 @@ impl Function {
             writes: vec![operand("y", y)],
             groups,
             cost: Cost::default(),
+            variant: Variant::default(),
         });
         (plan, tensors, recording)
     }

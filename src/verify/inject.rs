@@ -7,7 +7,7 @@ use super::functions::Function;
 use super::launch::{mirrored, plain};
 use super::{Check, Finding, training};
 use crate::error::{Error, Result};
-use crate::gpu::{Command, Constant, Cost, Dispatch, Gpu, KernelSpec, Operand, Recording, Source};
+use crate::gpu::{Command, Constant, Cost, Dispatch, Gpu, KernelSpec, Operand, Recording, Source, Variant};
 use crate::machine::{Device, DeviceChoice};
 use crate::ops::{
     Activation, KernelConfig, KernelForm, Op, Tile, activation, adam, clip, conv2d, dense, dropout, pool2d, sgd,
@@ -179,7 +179,7 @@ pub fn recordings() -> Vec<Recording> {
 /// One invocation.
 fn single(kernel: KernelSpec, writes: Vec<(&'static str, Operand)>) -> Dispatch {
     let (label, cost) = ("verify.break".to_string(), Cost::default());
-    Dispatch { label, kernel, reads: Vec::new(), writes, groups: [1, 1], cost }
+    Dispatch { label, kernel, reads: Vec::new(), writes, groups: [1, 1], cost, variant: Variant::default() }
 }
 
 /// Where the largest element of an output is.

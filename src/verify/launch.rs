@@ -1,6 +1,7 @@
 //! The variants of a device, and what a pass becomes in each.
 
 use super::Extent;
+use crate::data::hex;
 use crate::gpu::{Gpu, KernelSpec, MAX_GROUPS, Recording};
 use crate::ops::{KernelConfig, KernelForm, OperandSource, Tile};
 use crate::tune::candidates;
@@ -14,34 +15,20 @@ pub struct Launch {
     pub kernel: String,
     /// Which of its variants: form, tile and operands of the matrix engine, what others load through.
     pub variant: String,
-    /// Of the texts of the shaders: an entry about one text says nothing of another.
+    /// Hash of the texts of the shaders: an entry about one text says nothing of another.
     pub sources: String,
 }
 
 impl Launch {
-    /// Of a recording, and the settings that it was made with.
-    pub fn of(config: &KernelConfig, recording: &Recording) -> Launch {
+    /// The launch of a pass, from its recording.
+    pub fn of(recording: &Recording) -> Launch {
         let kernels: Vec<&KernelSpec> = recording.dispatches().map(|dispatch| &dispatch.kernel).collect();
-        let has = |file: &str| kernels.iter().any(|kernel| kernel.sources.iter().any(|source| source.path == file));
-        let mut parts = Vec::new();
-        if ["register", "staged", "subgroup", "sliding", "sliding_sum"]
-            .iter()
-            .any(|form| has(&format!("shaders/shared/matrix_{form}.wgsl")))
-        {
-            parts.push(config.to_string());
-        } else {
-            let textures = has("shaders/shared/left_texture.wgsl") || has("shaders/shared/right_texture.wgsl");
-            parts.extend(textures.then(|| "texture".to_string()));
-        }
-        parts.extend(has("shaders/shared/pack_wide.wgsl").then(|| "64-bit words".to_string()));
-        parts.extend(recording.dispatches().any(|d| d.groups[1] > 1).then(|| "folded grid".to_string()));
         let mut hash = Sha256::new();
         for source in kernels.iter().flat_map(|kernel| &kernel.sources) {
             hash.update(source.text);
         }
-        let sources = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let kernel = kernels.first().map_or("nothing", |kernel| kernel.name()).to_string();
-        Launch { kernel, variant: parts.join(", "), sources }
+        Launch { kernel, variant: recording.variant(), sources: hex(&hash.finalize()[..8]) }
     }
 }
 

@@ -385,8 +385,8 @@ impl<'a> VerifySession<'a> {
     async fn verify(&mut self, item: &Item, book: &mut Results<'_>) -> Result<()> {
         let checks = item.op.checks();
         let Some(first) = checks.first() else { return Ok(()) };
-        for (variant, config, recording) in self.wanted(item, distinct(first, &self.variants)?, |(at, ..)| *at) {
-            let launch = Launch::of(&config, &recording);
+        for (variant, recording) in self.wanted(item, distinct(first, &self.variants)?, |(at, _)| *at) {
+            let launch = Launch::of(&recording);
             for check in &checks {
                 let Some(gpu) = self.device.gpu() else { continue };
                 let mut recording = recording.clone();
@@ -412,15 +412,12 @@ impl<'a> VerifySession<'a> {
 }
 
 /// The variants in which the pass becomes different dispatches, with these.
-fn distinct(check: &Check, variants: &[KernelConfig]) -> Result<Vec<(usize, KernelConfig, Recording)>> {
-    let mut seen = Vec::new();
-    let mut distinct = Vec::new();
+fn distinct(check: &Check, variants: &[KernelConfig]) -> Result<Vec<(usize, Recording)>> {
+    let mut distinct: Vec<(usize, Recording)> = Vec::new();
     for (variant, config) in variants.iter().enumerate() {
         let recording = check.case.recording(config)?;
-        let text = format!("{:?}", recording.commands);
-        if !seen.contains(&text) {
-            seen.push(text);
-            distinct.push((variant, *config, recording));
+        if !distinct.iter().any(|(_, known)| known.does_the_same(&recording)) {
+            distinct.push((variant, recording));
         }
     }
     Ok(distinct)

@@ -1,5 +1,5 @@
 use crate::common::{Asserts, Case, agrees, gpu, random};
-use shadegrad::gpu::{Cost, Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source};
+use shadegrad::gpu::{Cost, Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source, Variant};
 use shadegrad::ops::dropout::{Backward, Forward};
 use shadegrad::ops::{Activation, KernelConfig, Step};
 use shadegrad::plan::{Element, Plan, TensorId};
@@ -128,6 +128,7 @@ fn the_shader_gives_the_known_answers() {
         writes: vec![("words", operand(words_id))],
         groups: [1, 1],
         cost: Cost::default(),
+        variant: Variant::default(),
     });
     let storages: Vec<(String, usize)> = plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
     let memory = Memory::new(gpu(), &storages, &[&recording], size_of::<Step>()).unwrap();

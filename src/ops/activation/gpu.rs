@@ -1,6 +1,6 @@
 use super::{Activation, Backward, Forward};
 use crate::error::Result;
-use crate::gpu::{KernelSpec, Source};
+use crate::gpu::Source;
 use crate::ops::{Record, Recorder};
 use crate::wgsl;
 
@@ -18,16 +18,23 @@ impl Activation {
 
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        let kernel = KernelSpec::new([wgsl!("activation/forward.wgsl"), self.activation.source()]);
-        to.for_each(self.len.div_ceil(4), kernel, vec![to.buffer("x")], vec![to.buffer("y")]);
+        to.kernel(wgsl!("activation/forward.wgsl"))
+            .with(self.activation.source())
+            .reads("x")
+            .writes("y")
+            .for_each(self.len.div_ceil(4));
         Ok(())
     }
 }
 
 impl Record for Backward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        let kernel = KernelSpec::new([wgsl!("activation/backward.wgsl"), self.activation.source()]);
-        to.for_each(self.len.div_ceil(4), kernel, vec![to.buffer("y"), to.buffer("dy")], vec![to.buffer("dx")]);
+        to.kernel(wgsl!("activation/backward.wgsl"))
+            .with(self.activation.source())
+            .reads("y")
+            .reads("dy")
+            .writes("dx")
+            .for_each(self.len.div_ceil(4));
         Ok(())
     }
 }

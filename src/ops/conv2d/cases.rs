@@ -61,10 +61,7 @@ fn geometry((batch, shape, kernel, stride, padding, filters): Shape) -> Option<G
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, geometry) in Geometry::edge_cases().enumerate() {
-        let activation = ALL[i % 2];
-        ops.push(Box::new(Forward { geometry, activation }));
-        ops.push(Box::new(BackwardInput { geometry, producer: activation }));
-        ops.push(Box::new(BackwardWeight { geometry }));
+        ops.extend(passes(geometry, ALL[i % 2]));
     }
     for geometry in Geometry::edge_cases().take(3) {
         for activation in ALL {
@@ -98,8 +95,12 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
             break geometry;
         }
     };
-    let activation = draw.one_of(&ALL);
-    vec![
+    passes(geometry, draw.one_of(&ALL)).into()
+}
+
+/// All passes at a shape, with `activation` behind and before.
+fn passes(geometry: Geometry, activation: Activation) -> [Box<dyn Op>; 3] {
+    [
         Box::new(Forward { geometry, activation }),
         Box::new(BackwardInput { geometry, producer: activation }),
         Box::new(BackwardWeight { geometry }),

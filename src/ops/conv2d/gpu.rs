@@ -1,8 +1,10 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry, naive};
 use crate::error::Result;
-use crate::gpu::{KernelSpec, Operand, Source};
-use crate::ops::matrix::{self, Epilogue, Places, Product, Slide};
-use crate::ops::operand;
+use crate::gpu::Source;
+use crate::ops::epilogue::Epilogue;
+use crate::ops::launch::KernelLaunch;
+use crate::ops::matrix::{Places, Product, Slide};
+use crate::ops::turns::MOST_TURNS;
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
@@ -15,6 +17,8 @@ const BLOCK: usize = 4;
 /// Most blocks that an invocation sums. Loops within a block have the lengths of arrays for trips, which drivers unroll, so
 /// that each block is one of the turns that a driver gives.
 const MOST_BLOCKS: usize = 1024;
+
+const _: () = assert!(MOST_BLOCKS <= MOST_TURNS);
 
 /// The kernels of a shape, best first.
 enum Choice {
@@ -49,11 +53,12 @@ impl Geometry {
         reaches_over(0, window.out_height, window.height) || reaches_over(1, window.out_width, window.width)
     }
 
-    fn map(&self, map: KernelSpec) -> KernelSpec {
+    /// An address map of the matrix engine.
+    fn map<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         let unused = ["BATCH", "CHANNELS", "KERNEL_H"];
-        map.set_all(self.window.constants().into_iter().filter(|(name, _)| !unused.contains(name)))
-            .set("CHANNELS4", self.window.channels / 4)
-            .set("FILTERS4", self.filters / 4)
+        to.kernel(pass)
+            .set_all(self.window.constants().into_iter().filter(|(name, _)| !unused.contains(name)))
+            .set_all([("CHANNELS4", self.window.channels / 4), ("FILTERS4", self.filters / 4)])
     }
 
     /// How neighbouring places of a row of `run` share what they read, `channels` a tap; nothing unless their windows lie a
@@ -64,12 +69,12 @@ impl Geometry {
     }
 
     /// A direct kernel: `pixels.wgsl` behind its own file.
-    fn direct(&self, pass: &'static Source) -> KernelSpec {
-        KernelSpec::new([pass, wgsl!("conv2d/pixels.wgsl")])
+    fn direct<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+        to.kernel(pass)
+            .with(wgsl!("conv2d/pixels.wgsl"))
             .set_all(self.window.constants().into_iter().filter(|(name, _)| *name != "BATCH"))
-            .set("FILTERS4", self.filters / 4)
+            .set_all([("FILTERS4", self.filters / 4), ("PLACES", BLOCK)])
             .set("PADDED", self.padded())
-            .set("PLACES", BLOCK)
     }
 
     /// Blocks of neighbouring places, as direct kernels walk over them.
@@ -84,26 +89,27 @@ impl Record for Forward {
         match g.choice(to) {
             Choice::Naive => return naive::forward(self, to),
             Choice::Direct => {
-                let kernel = g.direct(wgsl!("conv2d/forward_direct.wgsl")).with([self.activation.source()]);
-                let mut reads = vec![to.buffer("b")];
-                let kernel = operand::left("x", kernel, &mut reads, to);
-                let kernel = operand::right("w", kernel, &mut reads, to);
-                let (kernel, pack) = operand::packs(kernel, g.filters, to);
-                let count = g.window.batch * g.window.out_height * g.filters / pack;
-                to.for_each(count, kernel, reads, vec![to.buffer("y")]);
+                g.direct(wgsl!("conv2d/forward_direct.wgsl"), to)
+                    .with(self.activation.source())
+                    .reads("b")
+                    .left("x")
+                    .right("w")
+                    .packs(g.filters)
+                    .writes("y")
+                    .for_each_pack(g.window.batch * g.window.out_height * g.filters);
             }
-            Choice::Matrix => Product {
-                map: g.map(KernelSpec::new([wgsl!("conv2d/forward.wgsl")])).set("PADDED", g.padded()),
-                m: g.window.places(),
-                n: g.filters,
-                k: g.window.area() * g.window.channels,
-                left: "x",
-                right: "w",
-                product: "y",
-                epilogue: Epilogue::Bias(self.activation),
-                slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
+            Choice::Matrix => {
+                g.map(wgsl!("conv2d/forward.wgsl"), to).set("PADDED", g.padded()).multiply(Product {
+                    m: g.window.places(),
+                    n: g.filters,
+                    k: g.window.area() * g.window.channels,
+                    left: "x",
+                    right: "w",
+                    product: "y",
+                    epilogue: Epilogue::Bias(self.activation),
+                    slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
+                });
             }
-            .record(to),
         }
         Ok(())
     }
@@ -114,8 +120,7 @@ impl Record for BackwardInput {
         let g = &self.geometry;
         match g.choice(to) {
             Choice::Naive | Choice::Direct => return naive::backward_input(self, to),
-            Choice::Matrix => Product {
-                map: g.map(KernelSpec::new([wgsl!("conv2d/backward_input.wgsl")])),
+            Choice::Matrix => g.map(wgsl!("conv2d/backward_input.wgsl"), to).multiply(Product {
                 m: g.window.batch * g.window.height * g.window.width,
                 n: g.window.channels,
                 k: g.window.area() * g.filters,
@@ -124,8 +129,7 @@ impl Record for BackwardInput {
                 product: "dx",
                 epilogue: self.producer.into(),
                 slide: g.slide(Places::Rows, g.window.width, g.filters),
-            }
-            .record(to),
+            }),
         }
         Ok(())
     }
@@ -140,22 +144,24 @@ impl Record for BackwardWeight {
                 // Not far from as many blocks in a part as there are parts, so that neither dispatch is long.
                 let chunk = (g.blocks().isqrt() / 2).clamp(1, MOST_BLOCKS);
                 let parts = g.blocks().div_ceil(chunk);
-                let mut reads = vec![to.buffer("dy")];
-                let kernel = g.direct(wgsl!("conv2d/backward_weight_direct.wgsl"));
-                let kernel = kernel.set_all([("BATCH", g.window.batch), ("CHUNK", chunk)]);
-                let kernel = operand::left("x", kernel, &mut reads, to);
-                let (kernel, pack) = operand::packs(kernel, g.filters, to);
                 let sums = g.weight_len() + g.filters;
-                let partial = ("partial", Operand::Scratch(parts * sums));
-                to.for_each(parts * g.filters / pack, kernel, reads, vec![partial]);
-
-                let reduce = KernelSpec::new([wgsl!("conv2d/backward_weight_direct_reduce.wgsl")]);
-                let reduce = reduce.set_all([("PARTS", parts), ("WEIGHTS4", g.weight_len() / 4)]);
-                to.for_each_part("reduce", sums / 4, reduce, vec![partial], vec![to.buffer("dw"), to.buffer("db")]);
+                g.direct(wgsl!("conv2d/backward_weight_direct.wgsl"), to)
+                    .set_all([("BATCH", g.window.batch), ("CHUNK", chunk)])
+                    .reads("dy")
+                    .left("x")
+                    .packs(g.filters)
+                    .writes_scratch("partial", parts * sums)
+                    .for_each_pack(parts * g.filters);
+                to.kernel(wgsl!("conv2d/backward_weight_direct_reduce.wgsl"))
+                    .part("reduce")
+                    .set_all([("PARTS", parts), ("WEIGHTS4", g.weight_len() / 4)])
+                    .reads_scratch("partial", parts * sums)
+                    .writes("dw")
+                    .writes("db")
+                    .for_each(sums / 4);
             }
             Choice::Matrix => {
-                Product {
-                    map: g.map(KernelSpec::new([wgsl!("conv2d/backward_weight.wgsl")])).set("PADDED", g.padded()),
+                g.map(wgsl!("conv2d/backward_weight.wgsl"), to).set("PADDED", g.padded()).multiply(Product {
                     m: g.window.area() * g.window.channels,
                     n: g.filters,
                     k: g.window.places(),
@@ -164,9 +170,8 @@ impl Record for BackwardWeight {
                     product: "dw",
                     epilogue: Epilogue::Nothing,
                     slide: g.slide(Places::Terms, g.window.out_width, g.window.channels),
-                }
-                .record(to);
-                to.part("bias", |to| matrix::record_column_sums(to, g.window.places(), g.filters));
+                });
+                to.part("bias", |to| to.column_sums(g.window.places(), g.filters));
             }
         }
         Ok(())

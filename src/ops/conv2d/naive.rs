@@ -2,67 +2,54 @@
 
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::error::Result;
-use crate::gpu::{KernelSpec, Source};
+use crate::gpu::Source;
 use crate::ops::Recorder;
-use crate::ops::matrix::Epilogue;
+use crate::ops::epilogue::Epilogue;
+use crate::ops::launch::KernelLaunch;
 use crate::ops::naive::Sum;
 use crate::wgsl;
 
-fn kernel(pass: &'static Source, geometry: &Geometry) -> KernelSpec {
-    KernelSpec::new([pass, wgsl!("shared/window.wgsl")])
-        .set_all(geometry.window.constants())
-        .set("FILTERS", geometry.filters)
+fn kernel<'r, 'a>(pass: &'static Source, g: &Geometry, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+    to.kernel(pass).with(wgsl!("shared/window.wgsl")).set_all(g.window.constants()).set("FILTERS", g.filters)
 }
 
 pub(super) fn forward(op: &Forward, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
-    Sum {
-        kernel: kernel(wgsl!("conv2d/forward_naive.wgsl"), g),
-        reads: vec![to.buffer("x"), to.buffer("w")],
+    let (rows, row_terms) = (g.window.area(), g.window.channels);
+    kernel(wgsl!("conv2d/forward_naive.wgsl"), g, to).reads("x").reads("w").sum(Sum {
         output: "y",
-        rows: g.window.area(),
-        row_terms: g.window.channels,
+        rows,
+        row_terms,
         epilogue: Epilogue::Bias(op.activation),
-    }
-    .record(to)
+    })
 }
 
 pub(super) fn backward_input(op: &BackwardInput, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
-    Sum {
-        kernel: kernel(wgsl!("conv2d/backward_input_naive.wgsl"), g),
-        reads: vec![to.buffer("dy"), to.buffer("w")],
+    let (rows, row_terms) = (g.window.area(), g.filters);
+    kernel(wgsl!("conv2d/backward_input_naive.wgsl"), g, to).reads("dy").reads("w").sum(Sum {
         output: "dx",
-        rows: g.window.area(),
-        row_terms: g.filters,
+        rows,
+        row_terms,
         epilogue: op.producer.into(),
-    }
-    .record(to)
+    })
 }
 
 pub(super) fn backward_weight(op: &BackwardWeight, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
-    Sum {
-        kernel: kernel(wgsl!("conv2d/backward_weight_naive.wgsl"), g),
-        reads: vec![to.buffer("x"), to.buffer("dy")],
+    let (rows, row_terms) = (g.window.batch * g.window.out_height, g.window.out_width);
+    kernel(wgsl!("conv2d/backward_weight_naive.wgsl"), g, to).reads("x").reads("dy").sum(Sum {
         output: "dw",
-        rows: g.window.batch * g.window.out_height,
-        row_terms: g.window.out_width,
+        rows,
+        row_terms,
         epilogue: Epilogue::Nothing,
-    }
-    .record(to)?;
+    })?;
     to.part("bias", |to| backward_bias(g, to))
 }
 
 fn backward_bias(g: &Geometry, to: &mut Recorder<'_>) -> Result<()> {
-    let kernel = KernelSpec::new([wgsl!("conv2d/backward_bias_naive.wgsl")]);
-    Sum {
-        kernel: kernel.set_all([("PLACES", g.window.places()), ("FILTERS", g.filters)]),
-        reads: vec![to.buffer("dy")],
-        output: "db",
-        rows: g.window.places(),
-        row_terms: 1,
-        epilogue: Epilogue::Nothing,
-    }
-    .record(to)
+    to.kernel(wgsl!("conv2d/backward_bias_naive.wgsl"))
+        .set_all([("PLACES", g.window.places()), ("FILTERS", g.filters)])
+        .reads("dy")
+        .sum(Sum { output: "db", rows: g.window.places(), row_terms: 1, epilogue: Epilogue::Nothing })
 }

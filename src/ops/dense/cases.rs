@@ -35,11 +35,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let geometry = |[batch, inputs, outputs]: [usize; 3]| Geometry { batch, inputs, outputs };
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, geometry) in Geometry::edge_cases().enumerate() {
-        let activation = ALL[i % 2];
-        ops.push(Box::new(Forward { geometry, activation }));
-        ops.push(Box::new(BackwardInput { geometry, producer: activation }));
-        ops.push(Box::new(BackwardWeight { geometry }));
-        ops.push(Box::new(BackwardBias { geometry }));
+        ops.extend(passes(geometry, ALL[i % 2]));
     }
     for geometry in Geometry::edge_cases().take(2) {
         for activation in ALL {
@@ -65,8 +61,12 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
             break geometry;
         }
     };
-    let activation = draw.one_of(&ALL);
-    vec![
+    passes(geometry, draw.one_of(&ALL)).into()
+}
+
+/// All passes at a shape, with `activation` behind and before.
+fn passes(geometry: Geometry, activation: Activation) -> [Box<dyn Op>; 4] {
+    [
         Box::new(Forward { geometry, activation }),
         Box::new(BackwardInput { geometry, producer: activation }),
         Box::new(BackwardWeight { geometry }),

@@ -1,8 +1,10 @@
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry, naive};
 use crate::error::Result;
-use crate::gpu::{KernelSpec, Source};
-use crate::ops::matrix::{self, Epilogue, Product};
-use crate::ops::naive::append;
+use crate::gpu::Source;
+use crate::ops::epilogue::{Epilogue, Sums};
+use crate::ops::launch::KernelLaunch;
+use crate::ops::matrix::Product;
+use crate::ops::turns::MOST_TURNS;
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
@@ -16,8 +18,11 @@ enum Choice {
     Naive,
 }
 
-/// Most terms of a sum that a narrow kernel adds: with up to five turns for each, below what a driver gives.
+/// Most terms of a sum that a narrow kernel adds.
 const MOST_TERMS: usize = 8192;
+
+// A term may cost five turns.
+const _: () = assert!(5 * MOST_TERMS <= MOST_TURNS);
 
 /// Rows of `y` that an invocation of the narrow forward pass computes.
 const NARROW_ROWS: usize = 4;
@@ -36,42 +41,43 @@ impl Geometry {
         }
     }
 
-    fn narrow(&self, pass: &'static Source) -> KernelSpec {
-        KernelSpec::new([pass]).set("INPUTS4", self.inputs / 4).set("OUTPUTS", self.outputs)
+    /// A kernel for any number of outputs.
+    fn narrow<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+        to.kernel(pass).set_all([("INPUTS4", self.inputs / 4), ("OUTPUTS", self.outputs)])
     }
 
-    fn map(&self, map: KernelSpec) -> KernelSpec {
-        map.set("INPUTS4", self.inputs / 4).set("OUTPUTS4", self.outputs / 4)
+    /// An address map of the matrix engine.
+    fn map<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+        to.kernel(pass).set_all([("INPUTS4", self.inputs / 4), ("OUTPUTS4", self.outputs / 4)])
     }
 }
 
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
+        let epilogue = Epilogue::Bias(self.activation);
         match g.choice(g.inputs, to) {
             Choice::Naive => return naive::forward(self, to),
             Choice::Narrow => {
-                let kernel = g.narrow(wgsl!("dense/forward_narrow.wgsl"));
-                let kernel = kernel.set("BATCH", g.batch).set("ROWS", NARROW_ROWS);
-                let mut reads = vec![to.buffer("x"), to.buffer("w")];
-                let kernel = append(Epilogue::Bias(self.activation), kernel, &mut reads, to);
-                to.for_each(g.batch.div_ceil(NARROW_ROWS) * g.outputs, kernel, reads, vec![to.buffer("y")]);
-                return Ok(());
+                g.narrow(wgsl!("dense/forward_narrow.wgsl"), to)
+                    .set_all([("BATCH", g.batch), ("ROWS", NARROW_ROWS)])
+                    .reads("x")
+                    .reads("w")
+                    .finish(Sums::Single, epilogue)
+                    .writes("y")
+                    .for_each(g.batch.div_ceil(NARROW_ROWS) * g.outputs);
             }
-            Choice::Matrix => {}
+            Choice::Matrix => g.map(wgsl!("dense/forward.wgsl"), to).multiply(Product {
+                m: g.batch,
+                n: g.outputs,
+                k: g.inputs,
+                left: "x",
+                right: "w",
+                product: "y",
+                epilogue,
+                slide: None,
+            }),
         }
-        Product {
-            map: g.map(KernelSpec::new([wgsl!("dense/forward.wgsl")])),
-            m: g.batch,
-            n: g.outputs,
-            k: g.inputs,
-            left: "x",
-            right: "w",
-            product: "y",
-            epilogue: Epilogue::Bias(self.activation),
-            slide: None,
-        }
-        .record(to);
         Ok(())
     }
 }
@@ -82,26 +88,24 @@ impl Record for BackwardInput {
         match g.choice(g.outputs, to) {
             Choice::Naive => return naive::backward_input(self, to),
             Choice::Narrow => {
-                let kernel = g.narrow(wgsl!("dense/backward_input_narrow.wgsl"));
-                let mut reads = vec![to.buffer("dy"), to.buffer("w")];
-                let kernel = Epilogue::from(self.producer).append(kernel, &mut reads, to);
-                to.for_each(g.batch * g.inputs / 4, kernel, reads, vec![to.buffer("dx")]);
-                return Ok(());
+                g.narrow(wgsl!("dense/backward_input_narrow.wgsl"), to)
+                    .reads("dy")
+                    .reads("w")
+                    .finish(Sums::Four, self.producer.into())
+                    .writes("dx")
+                    .for_each(g.batch * g.inputs / 4);
             }
-            Choice::Matrix => {}
+            Choice::Matrix => g.map(wgsl!("dense/backward_input.wgsl"), to).multiply(Product {
+                m: g.batch,
+                n: g.inputs,
+                k: g.outputs,
+                left: "dy",
+                right: "w",
+                product: "dx",
+                epilogue: self.producer.into(),
+                slide: None,
+            }),
         }
-        Product {
-            map: g.map(KernelSpec::new([wgsl!("dense/backward_input.wgsl")])),
-            m: g.batch,
-            n: g.inputs,
-            k: g.outputs,
-            left: "dy",
-            right: "w",
-            product: "dx",
-            epilogue: self.producer.into(),
-            slide: None,
-        }
-        .record(to);
         Ok(())
     }
 }
@@ -112,25 +116,24 @@ impl Record for BackwardWeight {
         match g.choice(g.batch, to) {
             Choice::Naive => return naive::backward_weight(self, to),
             Choice::Narrow => {
-                let kernel = g.narrow(wgsl!("dense/backward_weight_narrow.wgsl")).set("BATCH", g.batch);
-                let reads = vec![to.buffer("x"), to.buffer("dy")];
-                to.for_each(g.inputs / 4 * g.outputs, kernel, reads, vec![to.buffer("dw")]);
-                return Ok(());
+                g.narrow(wgsl!("dense/backward_weight_narrow.wgsl"), to)
+                    .set("BATCH", g.batch)
+                    .reads("x")
+                    .reads("dy")
+                    .writes("dw")
+                    .for_each(g.inputs / 4 * g.outputs);
             }
-            Choice::Matrix => {}
+            Choice::Matrix => g.map(wgsl!("dense/backward_weight.wgsl"), to).multiply(Product {
+                m: g.inputs,
+                n: g.outputs,
+                k: g.batch,
+                left: "x",
+                right: "dy",
+                product: "dw",
+                epilogue: Epilogue::Nothing,
+                slide: None,
+            }),
         }
-        Product {
-            map: g.map(KernelSpec::new([wgsl!("dense/backward_weight.wgsl")])),
-            m: g.inputs,
-            n: g.outputs,
-            k: g.batch,
-            left: "x",
-            right: "dy",
-            product: "dw",
-            epilogue: Epilogue::Nothing,
-            slide: None,
-        }
-        .record(to);
         Ok(())
     }
 }
@@ -140,7 +143,7 @@ impl Record for BackwardBias {
         let g = &self.geometry;
         match g.choice(g.batch, to) {
             Choice::Naive | Choice::Narrow => return naive::backward_bias(self, to),
-            Choice::Matrix => matrix::record_column_sums(to, g.batch, g.outputs),
+            Choice::Matrix => to.column_sums(g.batch, g.outputs),
         }
         Ok(())
     }

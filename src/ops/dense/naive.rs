@@ -2,64 +2,42 @@
 
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward};
 use crate::error::Result;
-use crate::gpu::KernelSpec;
 use crate::ops::Recorder;
-use crate::ops::matrix::Epilogue;
+use crate::ops::epilogue::Epilogue;
 use crate::ops::naive::Sum;
 use crate::wgsl;
 
 pub(super) fn forward(op: &Forward, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
-    let kernel = KernelSpec::new([wgsl!("dense/forward_naive.wgsl")]);
-    Sum {
-        kernel: kernel.set_all([("BATCH", g.batch), ("INPUTS", g.inputs), ("OUTPUTS", g.outputs)]),
-        reads: vec![to.buffer("x"), to.buffer("w")],
-        output: "y",
-        rows: g.inputs,
-        row_terms: 1,
-        epilogue: Epilogue::Bias(op.activation),
-    }
-    .record(to)
+    to.kernel(wgsl!("dense/forward_naive.wgsl"))
+        .set_all([("BATCH", g.batch), ("INPUTS", g.inputs), ("OUTPUTS", g.outputs)])
+        .reads("x")
+        .reads("w")
+        .sum(Sum { output: "y", rows: g.inputs, row_terms: 1, epilogue: Epilogue::Bias(op.activation) })
 }
 
 pub(super) fn backward_input(op: &BackwardInput, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
-    let kernel = KernelSpec::new([wgsl!("dense/backward_input_naive.wgsl")]);
-    Sum {
-        kernel: kernel.set_all([("BATCH", g.batch), ("INPUTS", g.inputs), ("OUTPUTS", g.outputs)]),
-        reads: vec![to.buffer("dy"), to.buffer("w")],
-        output: "dx",
-        rows: g.outputs,
-        row_terms: 1,
-        epilogue: op.producer.into(),
-    }
-    .record(to)
+    to.kernel(wgsl!("dense/backward_input_naive.wgsl"))
+        .set_all([("BATCH", g.batch), ("INPUTS", g.inputs), ("OUTPUTS", g.outputs)])
+        .reads("dy")
+        .reads("w")
+        .sum(Sum { output: "dx", rows: g.outputs, row_terms: 1, epilogue: op.producer.into() })
 }
 
 pub(super) fn backward_weight(op: &BackwardWeight, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
-    let kernel = KernelSpec::new([wgsl!("dense/backward_weight_naive.wgsl")]);
-    Sum {
-        kernel: kernel.set_all([("BATCH", g.batch), ("INPUTS", g.inputs), ("OUTPUTS", g.outputs)]),
-        reads: vec![to.buffer("x"), to.buffer("dy")],
-        output: "dw",
-        rows: g.batch,
-        row_terms: 1,
-        epilogue: Epilogue::Nothing,
-    }
-    .record(to)
+    to.kernel(wgsl!("dense/backward_weight_naive.wgsl"))
+        .set_all([("BATCH", g.batch), ("INPUTS", g.inputs), ("OUTPUTS", g.outputs)])
+        .reads("x")
+        .reads("dy")
+        .sum(Sum { output: "dw", rows: g.batch, row_terms: 1, epilogue: Epilogue::Nothing })
 }
 
 pub(super) fn backward_bias(op: &BackwardBias, to: &mut Recorder<'_>) -> Result<()> {
     let g = &op.geometry;
-    let kernel = KernelSpec::new([wgsl!("dense/backward_bias_naive.wgsl")]);
-    Sum {
-        kernel: kernel.set_all([("BATCH", g.batch), ("OUTPUTS", g.outputs)]),
-        reads: vec![to.buffer("dy")],
-        output: "db",
-        rows: g.batch,
-        row_terms: 1,
-        epilogue: Epilogue::Nothing,
-    }
-    .record(to)
+    to.kernel(wgsl!("dense/backward_bias_naive.wgsl"))
+        .set_all([("BATCH", g.batch), ("OUTPUTS", g.outputs)])
+        .reads("dy")
+        .sum(Sum { output: "db", rows: g.batch, row_terms: 1, epilogue: Epilogue::Nothing })
 }

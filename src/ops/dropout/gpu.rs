@@ -1,33 +1,45 @@
 use super::{Backward, Forward, scale, threshold};
 use crate::error::Result;
-use crate::gpu::{KernelSpec, Source};
-use crate::ops::{Activation, Record, Recorder, operand};
+use crate::ops::launch::KernelLaunch;
+use crate::ops::{Activation, Record, Recorder};
 use crate::wgsl;
 
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        let kernel = kernel(wgsl!("dropout/forward.wgsl"), self.rate, self.layer);
-        let (kernel, pack) = operand::packs(kernel, self.len, to);
-        to.for_each(self.len.div_ceil(pack), kernel, vec![to.buffer("x")], vec![to.buffer("y")]);
+        to.kernel(wgsl!("dropout/forward.wgsl"))
+            .drops(self.rate, self.layer)
+            .packs(self.len)
+            .reads("x")
+            .writes("y")
+            .for_each_pack(self.len);
         Ok(())
     }
 }
 
 impl Record for Backward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        let kernel = kernel(wgsl!("dropout/backward.wgsl"), self.rate, self.layer).with([self.producer.source()]);
-        let (kernel, pack) = operand::packs(kernel, self.len, to);
-        let dy = to.buffer("dy");
         // Without a producer there is no x, and nothing looks at it.
-        let x = if self.producer == Activation::Identity { ("x", dy.1) } else { to.buffer("x") };
-        to.for_each(self.len.div_ceil(pack), kernel, vec![x, dy], vec![to.buffer("dx")]);
+        let x = if self.producer == Activation::Identity { "dy" } else { "x" };
+        to.kernel(wgsl!("dropout/backward.wgsl"))
+            .drops(self.rate, self.layer)
+            .with(self.producer.source())
+            .packs(self.len)
+            .reads_as("x", x)
+            .reads("dy")
+            .writes("dx")
+            .for_each_pack(self.len);
         Ok(())
     }
 }
 
-fn kernel(pass: &'static Source, rate: f64, layer: u32) -> KernelSpec {
-    KernelSpec::new([pass, wgsl!("dropout/draw.wgsl"), wgsl!("shared/random.wgsl"), wgsl!("shared/step.wgsl")])
-        .set("LAYER", layer)
-        .set("THRESHOLD", threshold(rate))
-        .set("SCALE", scale(rate))
+impl KernelLaunch<'_, '_> {
+    /// Draws which elements are dropped, at a rate and for a layer.
+    fn drops(self, rate: f64, layer: u32) -> Self {
+        self.with(wgsl!("dropout/draw.wgsl"))
+            .with(wgsl!("shared/random.wgsl"))
+            .with(wgsl!("shared/step.wgsl"))
+            .set("LAYER", layer)
+            .set("THRESHOLD", threshold(rate))
+            .set("SCALE", scale(rate))
+    }
 }

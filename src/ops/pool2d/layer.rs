@@ -32,6 +32,7 @@ pub struct Settings {
 pub struct Stride(#[serde(with = "config::pair")] pub [usize; 2]);
 
 impl Pool2d {
+    /// A layer of a kind from its settings; the message of an error names the key.
     pub(crate) fn read(kind: Kind, table: toml::Table) -> Result<Arc<dyn Layer>, String> {
         Ok(Arc::new(Pool2d { kind, settings: config::read(table)? }))
     }

@@ -1,0 +1,71 @@
+//! What changes from step to step of a training.
+
+/// What changes from step to step: `struct Step` in `shaders/shared/step.wgsl`, which is compared with this one when a
+/// kernel is created.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Step {
+    /// Low half of the run's seed.
+    pub seed_low: u32,
+    /// High half of the run's seed.
+    pub seed_high: u32,
+    /// Number of the step, from 0, over the whole run: what dropout and augmentation draw by.
+    pub step: u32,
+    /// Position in the data order of the batch's first image.
+    pub first: u32,
+    /// Images in the batch; rows behind them are padding, whose gradient is zero.
+    pub count: u32,
+    /// Where the step's loss and correct count go.
+    pub slot: u32,
+    /// eta of equations 4 and 5.
+    pub learning_rate: f32,
+    /// c1 of [`adam`](super::adam); 1 elsewhere.
+    pub first_correction: f32,
+    /// c2 of [`adam`](super::adam); 1 elsewhere.
+    pub second_correction: f32,
+    /// Makes 48 bytes with the next two: some devices want a multiple of 16.
+    pub reserved: u32,
+    /// Makes 48 bytes, with [`Step::reserved`].
+    pub reserved_2: u32,
+    /// Makes 48 bytes, with [`Step::reserved`].
+    pub reserved_3: u32,
+}
+
+impl Step {
+    /// Name, offset and type of each member.
+    pub const FIELDS: &'static [crate::gpu::Field] = &[
+        ("seed_low", std::mem::offset_of!(Step, seed_low), "u32"),
+        ("seed_high", std::mem::offset_of!(Step, seed_high), "u32"),
+        ("step", std::mem::offset_of!(Step, step), "u32"),
+        ("first", std::mem::offset_of!(Step, first), "u32"),
+        ("count", std::mem::offset_of!(Step, count), "u32"),
+        ("slot", std::mem::offset_of!(Step, slot), "u32"),
+        ("learning_rate", std::mem::offset_of!(Step, learning_rate), "f32"),
+        ("first_correction", std::mem::offset_of!(Step, first_correction), "f32"),
+        ("second_correction", std::mem::offset_of!(Step, second_correction), "f32"),
+        ("reserved", std::mem::offset_of!(Step, reserved), "u32"),
+        ("reserved_2", std::mem::offset_of!(Step, reserved_2), "u32"),
+        ("reserved_3", std::mem::offset_of!(Step, reserved_3), "u32"),
+    ];
+}
+
+impl Step {
+    /// The steps of an epoch over `images` images: a step for each batch, of which the last may be smaller. `done` steps
+    /// lie before it.
+    pub fn epoch(images: usize, batch: usize, done: usize, seed: u64, learning_rate: f32) -> Vec<Step> {
+        let firsts = (0..images).step_by(batch.max(1)).enumerate();
+        let step = |(slot, first): (usize, usize)| Step {
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            step: (done + slot) as u32,
+            first: first as u32,
+            count: batch.min(images - first) as u32,
+            slot: slot as u32,
+            learning_rate,
+            first_correction: 1.0,
+            second_correction: 1.0,
+            ..Step::default()
+        };
+        firsts.map(step).collect()
+    }
+}
