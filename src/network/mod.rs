@@ -200,23 +200,23 @@ impl Network {
 
     /// Whether a data set can be what this network looks at; says expected and got.
     pub fn check_fit(&self, set: &Dataset) -> Result<()> {
-        if set.image_shape != self.input {
+        if set.shape() != self.input {
             let shape = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
             return Err(Error::Network(format!(
                 "network `{}` expects images of {}, the {} set has {}",
                 self.name,
                 shape(self.input),
-                set.name,
-                shape(set.image_shape)
+                set.name(),
+                shape(set.shape())
             )));
         }
-        if set.classes > self.classes() {
+        if set.classes() > self.classes() {
             return Err(Error::Network(format!(
                 "network `{}` tells {} classes apart, the {} set has {}",
                 self.name,
                 self.classes(),
-                set.name,
-                set.classes
+                set.name(),
+                set.classes()
             )));
         }
         Ok(())
