@@ -5,8 +5,8 @@
 //! buffers and its [`Mirrors`] their textures, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
 
 mod device;
-mod environment;
 mod fault;
+mod instance;
 mod mirror;
 mod named;
 mod objects;
@@ -17,7 +17,6 @@ mod timing;
 mod translate;
 
 pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
-pub use environment::driver_environment;
 pub use fault::is_polling;
 pub use mirror::Mirrors;
 pub use objects::{Count, Objects};
