@@ -423,7 +423,7 @@ fn networks_that_cannot_be_are_named() {
         ),
         ("kind", format!("[[layers]]\ntype = 'conv3d'\n{dense}"), "unknown type `conv3d`"),
         ("image", "[[layers]]\ntype = 'relu'\n".into(), "end with `flatten` and a `dense` layer"),
-        ("none", String::new(), "at least one [[layers]] table"),
+        ("none", String::new(), "at least one layer ([[layers]] in a file)"),
         ("toml", "[[layers\n".into(), "toml.toml"),
     ];
     for (name, layers, says) in cases {

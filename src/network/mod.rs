@@ -4,6 +4,7 @@
 //! (`initialize.rs`) or those of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that
 //! a step walks. `summary.rs` and `listing.rs` print it.
 
+mod builder;
 mod compile;
 mod file;
 mod initialize;
@@ -18,6 +19,7 @@ pub(crate) mod tensors;
 mod update;
 pub(crate) mod weights;
 
+pub use builder::{NetworkBuilder, NoLayer, RowsAndColumns, Slides};
 pub(crate) use compile::LARGEST_BATCH;
 pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
@@ -149,7 +151,7 @@ impl Network {
     /// `unflattened` is what the last layer makes as it was before any flatten.
     fn check_end(&self, unflattened: Shape) -> Result<()> {
         let Some(last) = self.layers.last() else {
-            return Err(Error::Network("expected at least one [[layers]] table, got none".into()));
+            return Err(Error::Network("expected at least one layer ([[layers]] in a file), got none".into()));
         };
         let place = format!("last layer ({} `{}`)", last.layer.kind(), last.name);
         match last.output {
