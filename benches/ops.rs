@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Bench, compile, config, gpu, prepare};
+use common::{Bench, compile, config, gpu};
 use criterion::{Criterion, Throughput, criterion_group};
 use shadegrad::gpu::Recording;
 use shadegrad::network::Network;
@@ -65,7 +65,6 @@ fn passes(criterion: &mut Criterion) {
 
 criterion_group!(benches, passes);
 fn main() {
-    prepare();
     benches();
     Criterion::default().configure_from_args().final_summary();
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, compile, config, gpu, prepare};
+use common::{Bench, compile, config, gpu};
 use criterion::{Criterion, Throughput, criterion_group};
 use shadegrad::machine::recording;
 use shadegrad::network::{Network, PRESETS};
@@ -32,7 +32,6 @@ fn steps(criterion: &mut Criterion) {
 
 criterion_group!(benches, steps);
 fn main() {
-    prepare();
     benches();
     Criterion::default().configure_from_args().final_summary();
 }

@@ -3,7 +3,7 @@
 //! Where the shaders run on a software driver anyway, the user should know what native code would give, and a figure of
 //! another machine says little about this one.
 
-use crate::data::{DataPair, Dataset, hex};
+use crate::data::{DataPair, hex};
 use crate::error::Result;
 use crate::fast::Instructions;
 use crate::kept::Kept;
@@ -85,7 +85,7 @@ pub fn cpu_speed(
 /// steps on different images, in submits of many steps, with their losses read back. The first steps, which meet fresh
 /// memory, are left out.
 fn measure(device: &Device, network: &Network, options: &TrainOptions, data: &DataPair) -> Result<Option<f64>> {
-    let few = DataPair { train: first(&data.train, IMAGES), test: first(&data.test, 1), source: String::new() };
+    let few = DataPair { train: data.train.first(IMAGES), test: data.test.first(1), source: String::new() };
     let mut trainer = Trainer::new(device, network, &few, steady(options), None)?;
     let start = Instant::now();
     let (mut tally, mut is_slow) = (Tally::default(), false);
@@ -141,14 +141,6 @@ impl Tally {
         self.seconds += took;
         self.last = (report.epoch, images, seconds);
     }
-}
-
-/// The first images of a set.
-fn first(set: &Dataset, count: usize) -> Dataset {
-    let count = count.min(set.len());
-    let size: usize = set.image_shape.iter().product();
-    let (images, labels) = (set.images[..count * size].to_vec(), set.labels[..count].to_vec());
-    Dataset { name: set.name.clone(), images, labels, ..*set }
 }
 
 /// What the system calls the CPU: Linux alone says it in a file.

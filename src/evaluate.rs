@@ -55,7 +55,7 @@ const STEPS_A_SUBMIT: usize = 8;
 
 impl Evaluator {
     pub(crate) fn new(set: &Dataset, classes: usize, batch: usize, scores: ScoreTensors) -> Evaluator {
-        Evaluator { labels: set.labels.clone(), classes, batch, scores }
+        Evaluator { labels: set.labels().to_vec(), classes, batch, scores }
     }
 
     /// `most` steps in one submit, or fewer.
@@ -89,7 +89,7 @@ pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set
         return Ok(evaluation);
     }
     let steps = Step::epoch(set.len(), evaluator.batch, 0, 0, 0.0);
-    let what = format!("the loss of `{}` on the {} set is {}", network.name, set.name, evaluation.loss);
+    let what = format!("the loss of `{}` on the {} set is {}", network.name, set.name(), evaluation.loss);
     Err(overflow(&mut machine, Section::Evaluate, &steps, what).await)
 }
 
@@ -118,7 +118,7 @@ pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: 
         machine.run(Section::Evaluate, &[step])?;
         let read = machine.read(logits, 0..step.count as usize * evaluator.classes).await?;
         if let Some(logit) = read.iter().find(|logit| !logit.is_finite()) {
-            let what = format!("a logit of `{}` on the {} set is {logit}", network.name, set.name);
+            let what = format!("a logit of `{}` on the {} set is {logit}", network.name, set.name());
             return Err(overflow(&mut machine, Section::Evaluate, &[step], what).await);
         }
         all.extend(read);

@@ -321,9 +321,9 @@ impl Machine {
 
     /// Puts a data set on the device, in its own order.
     pub fn load_set(&mut self, to: &DataTensors, set: &Dataset) {
-        self.write_bytes(to.images, &set.images);
+        self.write_bytes(to.images, set.images());
         for first in (0..set.len()).step_by(PIECE) {
-            let labels = &set.labels[first..set.len().min(first + PIECE)];
+            let labels = &set.labels()[first..set.len().min(first + PIECE)];
             let order: Vec<u32> = (first as u32..).take(labels.len()).collect();
             self.write_int_at(to.order, first, &order);
             let labels: Vec<u32> = labels.iter().map(|label| u32::from(*label)).collect();

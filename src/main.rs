@@ -9,10 +9,6 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    for (name, value) in shadegrad::gpu::driver_environment() {
-        // SAFETY: the first statement of `main`; no other thread runs yet.
-        unsafe { std::env::set_var(name, value) };
-    }
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if !shadegrad::gpu::is_polling() {

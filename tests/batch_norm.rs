@@ -107,7 +107,7 @@ fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
 
 /// Mean and unbiased variance of each channel of all images.
 fn moments(set: &Dataset) -> Vec<[f64; 2]> {
-    let channels = set.image_shape[2];
+    let channels = set.shape()[2];
     let of_channel = |c: usize| {
         let all = (0..set.len()).flat_map(|index| set.image(index).iter().skip(c).step_by(channels));
         let values: Vec<f64> = all.map(|byte| f64::from(*byte) / 255.0).collect();
@@ -164,7 +164,7 @@ fn an_image_alone_is_the_same_image() {
         let right = (0..data.test.len()).filter(|index| {
             let scores = pollster::block_on(predictor.predict(data.test.image(*index))).unwrap();
             let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
-            best == usize::from(data.test.labels[*index])
+            best == usize::from(data.test.labels()[*index])
         });
         let right = right.count() as f64 / data.test.len() as f64;
         assert_eq!(right, outcome.evaluation.unwrap().accuracy(), "{}", device.description);

@@ -343,7 +343,7 @@ fn data_is_shown_and_exported() {
     let read = |folder: &str| shadegrad::data::idx::read_folder(&place.path(folder)).unwrap();
     let ((train, test), (train_copy, test_copy)) = (read("data"), read("copy"));
     for (set, copy) in [(train, train_copy), (test, test_copy)] {
-        assert!(set.images == copy.images && set.labels == copy.labels, "{}", set.name);
+        assert!(set == copy, "{}", set.name());
     }
 }
 
@@ -440,7 +440,7 @@ fn networks_that_cannot_be_are_named() {
         ),
         ("kind", format!("[[layers]]\ntype = 'conv3d'\n{dense}"), "unknown type `conv3d`"),
         ("image", "[[layers]]\ntype = 'relu'\n".into(), "end with `flatten` and a `dense` layer"),
-        ("none", String::new(), "at least one [[layers]] table"),
+        ("none", String::new(), "at least one layer ([[layers]] in a file)"),
         ("toml", "[[layers\n".into(), "toml.toml"),
     ];
     for (name, layers, says) in cases {

@@ -12,7 +12,7 @@ const NETWORK: &str = "input = [28, 28, 1]\nlayers = [{ type = \"flatten\" }, { 
 fn data() -> DataPair {
     let set = |count: usize| {
         let (images, labels) = builtin::digits(count, 1);
-        Dataset { name: "digits".into(), images, labels, image_shape: [28, 28, 1], classes: 10 }
+        Dataset::new(images, labels, [28, 28, 1], 10).unwrap()
     };
     DataPair { train: set(30), test: set(5), source: "digits".into() }
 }

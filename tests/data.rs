@@ -44,7 +44,7 @@ const NAMES: [&str; 4] =
 
 fn set(name: &str, shape: [usize; 3], labels: &[u8], classes: usize) -> Dataset {
     let images = (0..labels.len() * shape.iter().product::<usize>()).map(|i| (i * 31 % 251) as u8).collect();
-    Dataset { name: name.into(), images, labels: labels.into(), image_shape: shape, classes }
+    Dataset::new(images, labels.into(), shape, classes).unwrap().named(name)
 }
 
 /// A folder with sets of 5 and 3 images of 4 x 3, and what is in it.
@@ -86,7 +86,7 @@ fn either_spelling_packed_or_not_whatever_the_name_says() {
     let (dir, train, _) = folder();
     let path = |name: &str| dir.path().join(name);
     // Plain bytes under the name .gz, packed bytes without it, and a dot for the dash.
-    idx::write_images(&path("plain"), &train.images, train.image_shape).unwrap();
+    idx::write_images(&path("plain"), train.images(), train.shape()).unwrap();
     fs::rename(path("plain"), path("train-images-idx3-ubyte.gz")).unwrap();
     fs::rename(path("train-labels-idx1-ubyte.gz"), path("train-labels-idx1-ubyte")).unwrap();
     fs::rename(path("t10k-images-idx3-ubyte.gz"), path("t10k-images.idx3-ubyte.gz")).unwrap();
@@ -116,13 +116,13 @@ fn sets_that_do_not_fit_together_are_refused() {
     idx::write_labels(&path(NAMES[1]), &[1, 2, 3]).unwrap();
     let said = refused(dir.path());
     assert!(said.contains(&format!("{}: has 3 labels for the 5 images in", path(NAMES[1]).display())), "{said}");
-    idx::write_labels(&path(NAMES[1]), &train.labels).unwrap();
+    idx::write_labels(&path(NAMES[1]), train.labels()).unwrap();
 
     idx::write_labels(&path(NAMES[3]), &[3, 4, 2]).unwrap();
     let said = refused(dir.path());
     let expected = "label 1 is 4, but training labels only go from 0 to 3";
     assert_eq!(said, format!("{}: {expected}", path(NAMES[3]).display()));
-    idx::write_labels(&path(NAMES[3]), &test.labels).unwrap();
+    idx::write_labels(&path(NAMES[3]), test.labels()).unwrap();
 
     idx::write_images(&path(NAMES[2]), &[0; 45], [5, 3, 1]).unwrap();
     let expected = "test images are 5 x 3 x 1, but training images 4 x 3 x 1";
@@ -135,7 +135,7 @@ fn there_are_at_least_two_classes() {
     let (train, test) = (set("train", [1, 1, 1], &[0, 0], 1), set("test", [1, 1, 1], &[1], 2));
     idx::write_folder(dir.path(), &train, &test).unwrap();
     let pair = load(dir.path()).unwrap();
-    assert_eq!((pair.train.classes, pair.test.classes), (2, 2));
+    assert_eq!((pair.train.classes(), pair.test.classes()), (2, 2));
 }
 
 #[test]
@@ -166,8 +166,8 @@ fn nonsense_is_not_written() {
 fn the_builtin_digits_are_two_different_sets() {
     let pair = Source::Builtin { seed: 7 }.load().unwrap();
     assert_eq!((pair.train.len(), pair.test.len()), (20_000, 4_000));
-    assert_eq!((pair.train.images.len(), pair.test.images.len()), (20_000 * 784, 4_000 * 784));
-    assert_eq!((pair.train.classes, pair.train.image_shape), (10, [28, 28, 1]));
+    assert_eq!((pair.train.images().len(), pair.test.images().len()), (20_000 * 784, 4_000 * 784));
+    assert_eq!((pair.train.classes(), pair.train.shape()), (10, [28, 28, 1]));
     // Of one seed, the images at equal places would be equal wherever their labels are.
     assert!((0..4_000).all(|i| pair.train.image(i) != pair.test.image(i)));
     assert_eq!(pair.source, "built-in digits, seed 7");

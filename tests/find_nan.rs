@@ -97,7 +97,9 @@ fn the_way_back_and_the_update_are_named_too() {
 fn a_slow_divergence_is_traced_to_its_step() {
     let (network, _) = linear();
     let mut data = data(100, 10);
-    data.train.labels.rotate_left(1);
+    let mut labels = data.train.labels().to_vec();
+    labels.rotate_left(1);
+    data.train = data.train.with_labels(labels).unwrap();
     for device in &devices() {
         let options = TrainOptions {
             epochs: 50,

@@ -29,7 +29,7 @@ fn filling(count: usize, seed: u64) -> Dataset {
     };
     let images = others.iter().flat_map(|index| stretched(&images[index * 784..][..784])).collect();
     let labels = others.iter().map(|index| labels[*index]).collect();
-    Dataset { name: "digits".into(), images, labels, image_shape: [14, 14, 1], classes: 10 }
+    Dataset::new(images, labels, [14, 14, 1], 10).unwrap()
 }
 
 fn write(place: &Place, folder: &str, train: &Dataset, test: &Dataset) {
@@ -57,7 +57,7 @@ fn answers(place: &Place, args: &str, set: &Dataset, times: u32) -> Vec<u64> {
 /// Writes the images of a set as PNG files, and gives their names. With `times` above 1 each pixel is written so often on each
 /// side, on a sheet of the value of most pixels with a margin.
 fn draw(place: &Place, set: &Dataset, times: u32) -> Vec<String> {
-    let [height, width, _] = set.image_shape.map(|size| size as u32);
+    let [height, width, _] = set.shape().map(|size| size as u32);
     let names: Vec<String> = (0..set.len()).map(|index| format!("{times}-{index}.png")).collect();
     for (index, name) in names.iter().enumerate() {
         let image = GrayImage::from_raw(width, height, set.image(index).to_vec()).unwrap();
@@ -78,7 +78,7 @@ fn draw(place: &Place, set: &Dataset, times: u32) -> Vec<String> {
 }
 
 fn right(answers: &[u64], set: &Dataset) -> usize {
-    answers.iter().zip(&set.labels).filter(|(answer, label)| **answer == u64::from(**label)).count()
+    answers.iter().zip(set.labels()).filter(|(answer, label)| **answer == u64::from(**label)).count()
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn pictures_get_the_form_of_the_training_images() {
         assert!(right + 3 >= expected, "{args}: {right}, and {expected} by evaluate");
     }
     // Larger pictures, and dark on light: scaling blurs them, and this network is a poor reader.
-    let paper = Dataset { images: test.images.iter().map(|byte| 255 - byte / 2).collect(), ..test.clone() };
+    let paper = test.clone().with_images(test.images().iter().map(|byte| 255 - byte / 2).collect()).unwrap();
     // One by one, because some of these blots are no character to be seen: a picture that is refused is not right.
     const FEW: usize = 40;
     for (set, times) in [(&test, 7), (&paper, 5)] {
@@ -101,7 +101,7 @@ fn pictures_get_the_form_of_the_training_images() {
         let is_right = |index: usize| {
             let output = place.run(&format!("predict run {} --json --device cpu", names[index]));
             let printed = String::from_utf8(output.stdout).unwrap();
-            output.status.success() && lines(&printed)[0]["prediction"] == u64::from(set.labels[index])
+            output.status.success() && lines(&printed)[0]["prediction"] == u64::from(set.labels()[index])
         };
         let right = (0..FEW).filter(|index| is_right(*index)).count();
         assert!(4 * right * 100 >= 3 * expected * FEW, "{right} of {FEW}, and {expected} of 100 by evaluate");
@@ -128,7 +128,7 @@ fn without_a_form_it_is_that_of_mnist() {
     let plain = shadegrad::network::Network { form: None, ..network };
     weights.save(&plain, &place.path("old.safetensors")).unwrap();
     let (images, labels) = builtin::digits(1, 9);
-    let set = Dataset { name: "digits".into(), images, labels, image_shape: [28, 28, 1], classes: 10 };
+    let set = Dataset::new(images, labels, [28, 28, 1], 10).unwrap();
     assert_eq!(answers(&place, "run", &set, 3), answers(&place, "old.safetensors", &set, 3));
     let said = String::from_utf8(place.run("predict old.safetensors 3-0.png").stderr).unwrap();
     let mnist = "ink 255 on 0, fitted to 20 x 20 of 28 x 28 pixels, centred by mass";
@@ -158,7 +158,10 @@ fn a_damaged_form_is_named() {
 #[test]
 fn a_small_range_is_remarked_on_and_can_be_scaled() {
     let (place, test) = prepared();
-    let weak = |set: &Dataset| Dataset { images: set.images.iter().map(|byte| byte / 16).collect(), ..set.clone() };
+    let weak = |set: &Dataset| {
+        let images = set.images().iter().map(|byte| byte / 16).collect();
+        set.clone().with_images(images).unwrap()
+    };
     write(&place, "weak", &weak(&filling(4000, 1)), &weak(&test));
     let notes = |args: &str| -> Vec<String> {
         let output = place.run(args);
@@ -211,22 +214,21 @@ fn odd_data_is_remarked_on_or_refused() {
         let output = place.run(&format!("{TRAIN} --data odd --max-steps 1 {options}"));
         String::from_utf8(output.stderr).unwrap()
     };
-    let black = Dataset { images: vec![0; train.images.len()], ..train.clone() };
+    let black = train.clone().with_images(vec![0; train.images().len()]).unwrap();
     write(&place, "black", &black, &test);
     let says = ["every pixel of the 100 training images is 0", "Multiply by 255 before writing them"];
     place.refuses(1, &format!("{TRAIN} --data black"), &says);
-    let one = said(&Dataset { labels: vec![9; 100], ..train.clone() }, "");
+    let one = said(&train.clone().with_labels(vec![9; 100]).unwrap(), "");
     assert!(one.contains("note: all 100 training images have the label 9: there is nothing to tell apart"), "{one}");
-    let from_one = Dataset { labels: train.labels.iter().map(|label| label + 1).collect(), ..train.clone() };
+    let labels = train.labels().iter().map(|label| label + 1).collect();
+    let from_one = Dataset::new(train.images().to_vec(), labels, train.shape(), 11).unwrap();
     let from_one = said(&from_one, "");
     let expected =
         "note: labels begin at 1: class 0 has no image, and the network needs 11 outputs for 10 classes; subtract";
     assert!(from_one.contains(expected), "{from_one}");
     assert!(from_one.contains("error: network `small` tells 10 classes apart, the train set has 11"), "{from_one}");
-    let without = Dataset {
-        labels: train.labels.iter().map(|label| if *label < 8 { label / 2 * 2 } else { *label }).collect(),
-        ..train.clone()
-    };
+    let labels = train.labels().iter().map(|label| if *label < 8 { label / 2 * 2 } else { *label }).collect();
+    let without = train.clone().with_labels(labels).unwrap();
     assert!(said(&without, "").contains("note: no training image has the label 1, 3, 5, 7: the network cannot learn"));
     assert!(!said(&train, "--quiet").contains("note: "));
 }

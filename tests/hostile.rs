@@ -136,13 +136,8 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
     let network = Network::from_toml("small", small).unwrap();
     let weights = network.initialize(3);
     let device = shadegrad::machine::Device::cpu(Some(1), shadegrad::fast::Instructions::best(), None).unwrap();
-    let set = shadegrad::data::Dataset {
-        name: "train".into(),
-        images: vec![7; 8 * 16],
-        labels: vec![0, 1, 0, 1, 0, 1, 0, 1],
-        image_shape: [4, 4, 1],
-        classes: 2,
-    };
+    let labels = vec![0, 1, 0, 1, 0, 1, 0, 1];
+    let set = shadegrad::data::Dataset::new(vec![7; 8 * 16], labels, [4, 4, 1], 2).unwrap().named("train");
     let data = shadegrad::data::DataPair { train: set.clone(), test: set, source: "grey".into() };
     let options = shadegrad::train::TrainOptions { epochs: 1, batch_size: 4, ..Default::default() };
     let mut trainer = shadegrad::train::Trainer::new(&device, &network, &data, options, None).unwrap();

@@ -85,13 +85,9 @@ fn devices() -> [Device; 3] {
 fn set(name: &str) -> Dataset {
     let [height, width, channels] = model().input;
     let noise = common::random(IMAGES * height * width * channels, 3);
-    Dataset {
-        name: name.into(),
-        images: noise.iter().map(|value| (value * 127.0 + 128.0) as u8).collect(),
-        labels: (0..IMAGES).map(|image| (image * 7 % 4) as u8).collect(),
-        image_shape: [height, width, channels],
-        classes: 4,
-    }
+    let images = noise.iter().map(|value| (value * 127.0 + 128.0) as u8).collect();
+    let labels = (0..IMAGES).map(|image| (image * 7 % 4) as u8).collect();
+    Dataset::new(images, labels, [height, width, channels], 4).unwrap().named(name)
 }
 
 fn compiled() -> Compiled {

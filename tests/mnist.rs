@@ -14,7 +14,7 @@ fn mnist() -> Option<DataPair> {
     let folder = std::env::var_os("SHADEGRAD_DATA").filter(|folder| Path::new(folder).is_dir())?;
     // What is in the folder must be readable: a damaged copy fails here.
     let data = Source::Folder(folder.into()).load().unwrap();
-    let is_mnist = (data.train.len(), data.test.len(), data.train.image_shape) == (60_000, 10_000, [28, 28, 1]);
+    let is_mnist = (data.train.len(), data.test.len(), data.train.shape()) == (60_000, 10_000, [28, 28, 1]);
     is_mnist.then_some(data)
 }
 

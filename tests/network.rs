@@ -159,7 +159,7 @@ fn errors_name_the_layer_and_say_expected_and_got() {
             &["padding 3 must be smaller than the kernel's 3"],
         ),
         (conv.clone(), &["last layer (relu `relu1`)", "one score for each class", "image of 6x6x4", "`flatten`"]),
-        (String::new(), &["net.toml: expected at least one [[layers]]"]),
+        (String::new(), &["net.toml: expected at least one layer ([[layers]] in a file), got none"]),
         (layer("flatten", ""), &["expected a layer that learns"]),
         (format!("{}{}", layer("flatten", ""), layer("dense", "units = 1")), &["at least 2 classes", "got 1"]),
         (

@@ -137,12 +137,10 @@ fn every_command_is_timed() {
 }
 
 fn pair() -> DataPair {
-    let set = |name: &str, images: usize| Dataset {
-        name: name.into(),
-        images: (0..images * 144).map(|i| (i * 7 % 251) as u8).collect(),
-        labels: (0..images).map(|i| (i * 3 % 4) as u8).collect(),
-        image_shape: [12, 12, 1],
-        classes: 4,
+    let set = |name: &str, images: usize| {
+        let pixels = (0..images * 144).map(|i| (i * 7 % 251) as u8).collect();
+        let labels = (0..images).map(|i| (i * 3 % 4) as u8).collect();
+        Dataset::new(pixels, labels, [12, 12, 1], 4).unwrap().named(name)
     };
     DataPair { train: set("train", 60), test: set("test", 20), source: "made up".into() }
 }

@@ -292,7 +292,9 @@ fn other_data_and_impossible_places_are_refused() {
         Ok(_) => panic!("taken"),
         Err(error) => error.to_string(),
     };
-    other.test.labels[29] ^= 1;
+    let mut labels = other.test.labels().to_vec();
+    labels[29] ^= 1;
+    other.test = other.test.with_labels(labels).unwrap();
     let message = refusal(&checkpoint, &other);
     assert!(message.starts_with("spots are not the data that the run was trained on"), "{message}");
     let mut moved = checkpoint.clone();

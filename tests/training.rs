@@ -133,7 +133,8 @@ fn a_network_overfits_one_batch() {
     for loss in [Cost::CrossEntropy, Cost::Quadratic] {
         let mut data = data(12, 4);
         // Labels that say nothing of the images, so they can only be learned by heart.
-        data.train.labels = (0..12).map(|i| (i * 7 % 12 / 3) as u8).collect();
+        let labels = (0..12).map(|i| (i * 7 % 12 / 3) as u8).collect();
+        data.train = data.train.with_labels(labels).unwrap();
         let text: Vec<&str> = MODEL.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
         let network = Network::from_toml("small", &text.join("[[layers]]").replace("sigmoid", "relu")).unwrap();
         let options = TrainOptions {
@@ -203,8 +204,8 @@ fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Ve
         machine.write(*id, &values);
     }
     let train = tensors.train.unwrap();
-    machine.write_bytes(train.images, &set.images);
-    machine.write_int(train.labels, &set.labels.iter().map(|label| u32::from(*label)).collect::<Vec<_>>());
+    machine.write_bytes(train.images, set.images());
+    machine.write_int(train.labels, &set.labels().iter().map(|label| u32::from(*label)).collect::<Vec<_>>());
     machine.write_int(train.order, &(0..images as u32).rev().collect::<Vec<_>>());
     let step = |first, count| Step { seed_low: 9, first, count, learning_rate: 0.0, ..Step::default() };
     // A full step first, so that the rows behind the partial one hold something.
@@ -281,7 +282,9 @@ fn a_loss_that_is_not_finite_ends_the_run() {
                 [[layers]]\ntype = 'dense'\nunits = 8\n[[layers]]\ntype = 'dense'\nunits = 4\n";
     let network = Network::from_toml("linear", text).unwrap();
     let mut data = data(100, 10);
-    data.train.labels.rotate_left(1);
+    let mut labels = data.train.labels().to_vec();
+    labels.rotate_left(1);
+    data.train = data.train.with_labels(labels).unwrap();
     for every_step in [true, false] {
         let options = TrainOptions { epochs: 20, learning_rate: 1000.0, every_step, ..options() };
         match try_train(gpu(), &network, &data, options) {
@@ -401,14 +404,20 @@ fn options_outside_their_range_are_refused() {
 #[test]
 fn data_that_does_not_fit_is_refused() {
     let mut wrong_shape = data(4, 4);
-    wrong_shape.test.image_shape = [9, 10, 2];
+    let test = wrong_shape.test;
+    wrong_shape.test =
+        Dataset::new(test.images().to_vec(), test.labels().to_vec(), [9, 10, 2], 4).unwrap().named("test");
     let mut wrong_classes = data(4, 4);
-    wrong_classes.train.classes = 5;
+    let train = wrong_classes.train;
+    wrong_classes.train =
+        Dataset::new(train.images().to_vec(), train.labels().to_vec(), train.shape(), 5).unwrap().named("train");
+    let mut nothing = data(4, 4);
+    nothing.train = nothing.train.take(0);
     let error = |data: &DataPair| match Trainer::new(gpu(), &model(), data, options(), None) {
         Ok(_) => panic!("taken"),
         Err(error) => error.to_string(),
     };
     assert_eq!(error(&wrong_shape), "network `small` expects images of 10x9x2, the test set has 9x10x2");
     assert_eq!(error(&wrong_classes), "network `small` tells 4 classes apart, the train set has 5");
-    assert!(error(&data(0, 4)).contains("must not be empty"));
+    assert!(error(&nothing).contains("must not be empty"));
 }

@@ -7,14 +7,6 @@ use shadegrad::plan::Element;
 use shadegrad::train::StepOptions;
 use std::time::{Duration, Instant};
 
-/// Sets what drivers read from the environment, as the program itself does; to be called first.
-pub fn prepare() {
-    for (name, value) in shadegrad::gpu::driver_environment() {
-        // SAFETY: no other thread runs yet.
-        unsafe { std::env::set_var(name, value) };
-    }
-}
-
 /// What `auto` takes, or `$SHADEGRAD_TEST_DEVICE`, a part of a name.
 pub fn gpu() -> Gpu {
     let choice = std::env::var("SHADEGRAD_TEST_DEVICE").map_or(AdapterChoice::Auto, AdapterChoice::Name);

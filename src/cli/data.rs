@@ -102,7 +102,7 @@ fn show(options: &ShowOptions) -> Result<()> {
     };
     let replaced = replaced([&options.out]);
     sheet::save(&picture, &options.out)?;
-    outln!("{} of {}: {} samples in {}{replaced}", set.name, data.source, indices.len(), options.out.display())?;
+    outln!("{} of {}: {} samples in {}{replaced}", set.name(), data.source, indices.len(), options.out.display())?;
     Ok(())
 }
 
@@ -117,19 +117,15 @@ fn replaced<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
 
 /// These samples as a first step would have them.
 fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Dataset> {
-    let [height, width, _] = set.image_shape;
+    let [height, width, _] = set.shape();
     if height.max(width) > LARGEST_SIDE {
         return Err(Error::Usage(format!("--augment takes images of at most {LARGEST_SIDE} pixels a side")));
     }
     let step = Step { seed_low: 1, ..Step::default() };
-    let image = |(row, index): (usize, &usize)| augment.image(set.image(*index), set.image_shape, &step, row);
-    Ok(Dataset {
-        images: indices.iter().enumerate().flat_map(image).collect(),
-        labels: indices.iter().map(|index| set.labels[*index]).collect(),
-        name: set.name.clone(),
-        image_shape: set.image_shape,
-        classes: set.classes,
-    })
+    let image = |(row, index): (usize, &usize)| augment.image(set.image(*index), set.shape(), &step, row);
+    let images = indices.iter().enumerate().flat_map(image).collect();
+    let labels = indices.iter().map(|index| set.labels()[*index]).collect();
+    Ok(Dataset::new(images, labels, set.shape(), set.classes())?.named(set.name()))
 }
 
 fn export(options: &ExportOptions) -> Result<()> {

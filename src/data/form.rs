@@ -89,7 +89,7 @@ impl Form {
     /// Rescales a set that is to be evaluated, and says where it looks so different from the training images that a
     /// network cannot be expected to read it.
     pub fn receive(&self, set: &mut Dataset) -> Option<String> {
-        self.rescale(&mut set.images);
+        self.rescale(set.images_mut());
         let (there, here) = (self.character.as_ref()?, Form::measure(set, self.full_scale, false).character?);
         let contrast = |character: &Character| f32::from(character.ink) - f32::from(character.background);
         let ratio = contrast(&here) / contrast(there);
@@ -98,7 +98,7 @@ impl Form {
         (!is_alike).then(|| {
             format!(
                 "the {} images are {}, but the network was trained on {}: bring their pixels to the same range",
-                set.name,
+                set.name(),
                 values(&here),
                 values(there)
             )

@@ -1,10 +1,12 @@
 //! Data sets: where they come from, how they are divided, and in what order they are seen.
 //!
-//! A [`Dataset`] is what a trainer uploads: all images in one run of bytes, and one label byte for each. A [`Source`]
-//! says where one comes from - a folder in the MNIST file format, or the built-in generator - and loads it as a
-//! [`DataPair`] of training and test set. Bytes stay bytes here; the network scales them.
+//! A [`Dataset`] is what a trainer uploads: all images in one run of bytes, and one label byte for each. It is made of arrays
+//! in memory ([`Dataset::new`], [`Dataset::from_f32`]), or a [`Source`] says where it comes from - a folder in the MNIST file
+//! format, or the built-in generator - and loads it. A [`DataPair`] is a training set with its test set. Bytes stay bytes
+//! here; the network scales them.
 
 pub mod builtin;
+mod dataset;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod form;
@@ -18,6 +20,8 @@ pub mod scale;
 pub mod sheet;
 mod unpack;
 
+pub use dataset::{Dataset, quantized};
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::ErrorKind;
@@ -26,96 +30,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::memory;
-use order::{Order, mix};
+use order::mix;
 use sha2::{Digest, Sha256};
-
-/// Images of one size, with their labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dataset {
-    /// What it is used for, for people: "train", "validation", "test".
-    pub name: String,
-    /// Pixels, N x H x W x C, from 0 (background) to 255 (ink).
-    pub images: Vec<u8>,
-    /// N labels, each below `classes`.
-    pub labels: Vec<u8>,
-    /// H, W, C.
-    pub image_shape: [usize; 3],
-    /// How many classes there are; labels are `0..classes`.
-    pub classes: usize,
-}
-
-impl Dataset {
-    /// Number of samples, N.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no sample at all.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// The pixels of one image, H x W x C.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such image, as indexing a slice does.
-    pub fn image(&self, index: usize) -> &[u8] {
-        let size = self.image_size();
-        &self.images[index * size..][..size]
-    }
-
-    /// The first `count` samples, or all when there are fewer.
-    pub fn take(mut self, count: usize) -> Dataset {
-        self.labels.truncate(count);
-        self.images.truncate(self.labels.len() * self.image_size());
-        self
-    }
-
-    /// Divides into a training set and a validation set of `count` samples.
-    ///
-    /// Held out are the last `count` samples of a permutation that depends on the length and the seed alone, so a
-    /// smaller validation set is always part of a larger one. Both sets keep the order of the whole.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Usage`] when either set would be empty, [`Error::Memory`] when there is no memory for both.
-    pub fn hold_out(&self, count: usize, seed: u64) -> Result<(Dataset, Dataset)> {
-        let len = self.len();
-        if count == 0 || count >= len {
-            let problem = format!("cannot hold out {count} of {len} samples: both parts need at least one");
-            return Err(Error::Usage(problem));
-        }
-        memory::check_room(self.bytes() + 8 * len as u64, "the divided data set")?;
-        let mut order = Order::shuffled(len as u32, mix(seed, HOLD_OUT)).epoch(0);
-        let (rest, held) = order.split_at_mut(len - count);
-        rest.sort_unstable();
-        held.sort_unstable();
-        Ok((self.select("train", rest), self.select("validation", held)))
-    }
-
-    fn select(&self, name: &str, indices: &[u32]) -> Dataset {
-        let mut images = Vec::with_capacity(indices.len() * self.image_size());
-        for &index in indices {
-            images.extend_from_slice(self.image(index as usize));
-        }
-        let labels = indices.iter().map(|&index| self.labels[index as usize]).collect();
-        Dataset { name: name.into(), images, labels, image_shape: self.image_shape, classes: self.classes }
-    }
-
-    /// Bytes of all images and labels.
-    fn bytes(&self) -> u64 {
-        (self.images.len() + self.labels.len()) as u64
-    }
-
-    /// Bytes of one image, H * W * C.
-    fn image_size(&self) -> usize {
-        self.image_shape.iter().product()
-    }
-}
-
-/// Keeps the seed of a hold-out apart from the seeds of epochs.
-const HOLD_OUT: u64 = 0x686f_6c64;
 
 /// How much of a training set to hold out: `0.1` is a tenth of it, `5000` a number of samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,19 +75,37 @@ impl FromStr for Share {
     }
 }
 
-/// What a run needs: a set to learn from and a set to be judged by, of one image shape and one number of classes.
+/// What a run needs: a set to learn from and a set to be evaluated on, of one image shape.
 #[derive(Clone, Debug)]
 pub struct DataPair {
-    /// To learn from.
+    /// The training set.
     pub train: Dataset,
-    /// To be judged by.
+    /// The set that the network is evaluated on after each epoch: a test or validation set.
     pub test: Dataset,
     /// Where both came from, for people: "MNIST-format files in data/mnist", "built-in digits, seed 1".
     pub source: String,
 }
 
 impl DataPair {
-    /// The same once more.
+    /// Two sets that were made in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when they differ in the shape of their images or in the number of classes.
+    pub fn new(train: Dataset, test: Dataset) -> Result<DataPair> {
+        if train.shape() != test.shape() {
+            let (expected, got) = (dataset::by(&train.shape()), dataset::by(&test.shape()));
+            let problem = format!("the images of the training set are {expected}, those of the test set {got}");
+            return Err(Error::Usage(problem));
+        }
+        if train.classes() != test.classes() {
+            let (expected, got) = (train.classes(), test.classes());
+            return Err(Error::Usage(format!("the training set has {expected} classes, the test set {got}")));
+        }
+        Ok(DataPair { train: train.named("train"), test: test.named("test"), source: "arrays in memory".into() })
+    }
+
+    /// A copy of both sets.
     ///
     /// # Errors
     ///
@@ -185,9 +119,9 @@ impl DataPair {
     pub fn checksum(&self) -> String {
         let mut hash = Sha256::new();
         for set in [&self.train, &self.test] {
-            hash.update(format!("{:?} {} {};", set.image_shape, set.classes, set.len()));
-            hash.update(&set.images);
-            hash.update(&set.labels);
+            hash.update(format!("{:?} {} {};", set.shape(), set.classes(), set.len()));
+            hash.update(set.images());
+            hash.update(set.labels());
         }
         hex(&hash.finalize())
     }
@@ -275,8 +209,8 @@ impl Source {
             Source::Builtin { seed } => {
                 let source = format!("built-in digits, seed {seed}");
                 memory::check_room(((BUILTIN_TRAIN + BUILTIN_TEST) * (28 * 28 + 1)) as u64, &source)?;
-                let train = digits("train", BUILTIN_TRAIN, mix(*seed, 0));
-                Ok(DataPair { train, test: digits("test", BUILTIN_TEST, mix(*seed, 1)), source })
+                let train = digits("train", BUILTIN_TRAIN, mix(*seed, 0))?;
+                Ok(DataPair { train, test: digits("test", BUILTIN_TEST, mix(*seed, 1))?, source })
             }
             Source::Folder(folder) => {
                 let (train, test) = idx::read_folder(folder)?;
@@ -294,71 +228,14 @@ fn may_be_folder(path: &Path) -> bool {
     }
 }
 
-fn digits(name: &str, count: usize, seed: u64) -> Dataset {
+fn digits(name: &str, count: usize, seed: u64) -> Result<Dataset> {
     let (images, labels) = builtin::digits(count, seed);
-    Dataset { name: name.into(), images, labels, image_shape: [28, 28, 1], classes: 10 }
+    Ok(Dataset::new(images, labels, [28, 28, 1], 10)?.named(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// `len` images of 2 x 1 x 1, each with its own index as first pixel and as label.
-    fn numbered(len: u8) -> Dataset {
-        Dataset {
-            name: "train".into(),
-            images: (0..len).flat_map(|i| [i, 255 - i]).collect(),
-            labels: (0..len).collect(),
-            image_shape: [2, 1, 1],
-            classes: len.into(),
-        }
-    }
-
-    fn assert_consistent(set: &Dataset) {
-        assert_eq!(set.images.len(), 2 * set.len());
-        for i in 0..set.len() {
-            assert_eq!(set.image(i), [set.labels[i], 255 - set.labels[i]]);
-        }
-    }
-
-    #[test]
-    fn take_keeps_the_first() {
-        let set = numbered(9).take(4);
-        assert_eq!(set.labels, [0, 1, 2, 3]);
-        assert_consistent(&set);
-        assert_eq!(numbered(9).take(100), numbered(9));
-        assert!(numbered(9).take(0).is_empty());
-    }
-
-    #[test]
-    fn hold_out_divides_without_loss() {
-        let whole = numbered(50);
-        let (train, validation) = whole.hold_out(8, 1).unwrap();
-        assert_eq!((train.len(), validation.len()), (42, 8));
-        assert_eq!((train.name.as_str(), validation.name.as_str()), ("train", "validation"));
-        assert_consistent(&train);
-        assert_consistent(&validation);
-        assert!(validation.labels.is_sorted() && train.labels.is_sorted());
-        let mut all = [train.labels, validation.labels].concat();
-        all.sort_unstable();
-        assert_eq!(all, whole.labels);
-    }
-
-    #[test]
-    fn hold_out_follows_the_seed_and_grows_by_inclusion() {
-        let held = |count, seed| numbered(50).hold_out(count, seed).unwrap().1.labels;
-        assert_eq!(held(8, 1), held(8, 1));
-        assert_ne!(held(8, 1), held(8, 2));
-        assert!(held(8, 1).iter().all(|label| held(20, 1).contains(label)));
-    }
-
-    #[test]
-    fn hold_out_leaves_no_part_empty() {
-        for count in [0, 50, 51] {
-            let error = numbered(50).hold_out(count, 1).unwrap_err().to_string();
-            assert_eq!(error, format!("cannot hold out {count} of 50 samples: both parts need at least one"));
-        }
-    }
 
     #[test]
     fn shares() {

@@ -41,8 +41,8 @@ pub fn remarks(data: &DataPair, full_scale: u8) -> Vec<String> {
 
 /// The darkest and the brightest pixel.
 fn range(set: &Dataset) -> RangeInclusive<u8> {
-    let darkest = set.images.iter().copied().min().unwrap_or(0);
-    darkest..=set.images.iter().copied().max().unwrap_or(0)
+    let darkest = set.images().iter().copied().min().unwrap_or(0);
+    darkest..=set.images().iter().copied().max().unwrap_or(0)
 }
 
 /// Pixels that use a small part of their range, as they are given to the network.
@@ -70,14 +70,14 @@ fn blank(train: &Dataset, test: &Dataset) -> Option<String> {
     let (range, trained) = (range(test), range(train));
     if range.start() == range.end() {
         let value = range.start();
-        return Some(format!("every pixel of the {} images is {value}: their accuracy says nothing", test.name));
+        return Some(format!("every pixel of the {} images is {value}: their accuracy says nothing", test.name()));
     }
     let span = |range: &RangeInclusive<u8>| f32::from(range.end() - range.start());
     let ratio = span(&range) / span(&trained);
     (!(0.5..=2.0).contains(&ratio)).then(|| {
         format!(
             "the brightest pixel of the {} images is {}, that of the training images {}: bring both to one range",
-            test.name,
+            test.name(),
             range.end(),
             trained.end()
         )
@@ -86,8 +86,8 @@ fn blank(train: &Dataset, test: &Dataset) -> Option<String> {
 
 /// A set in which nothing is to be told apart.
 fn one_class(set: &Dataset) -> Option<String> {
-    let label = *set.labels.first()?;
-    set.labels.iter().all(|other| *other == label).then(|| {
+    let label = *set.labels().first()?;
+    set.labels().iter().all(|other| *other == label).then(|| {
         format!(
             "all {} training images have the label {label}: there is nothing to tell apart, and any network will learn to \
              answer {label}; give images of two or more classes",
@@ -99,7 +99,7 @@ fn one_class(set: &Dataset) -> Option<String> {
 /// Classes without images. Labels that begin at 1 are the usual cause.
 fn absent(set: &Dataset) -> Option<String> {
     let mut there = [false; 256];
-    set.labels.iter().for_each(|label| there[usize::from(*label)] = true);
+    set.labels().iter().for_each(|label| there[usize::from(*label)] = true);
     let first = there.iter().position(|there| *there)?;
     let last = there.iter().rposition(|there| *there)?;
     if first == last {
@@ -140,13 +140,8 @@ mod tests {
     use super::*;
 
     fn set(name: &str, images: &[u8], labels: &[u8]) -> Dataset {
-        Dataset {
-            name: name.into(),
-            images: images.into(),
-            labels: labels.into(),
-            image_shape: [1, images.len() / labels.len(), 1],
-            classes: 10,
-        }
+        let shape = [1, images.len() / labels.len(), 1];
+        Dataset::new(images.into(), labels.into(), shape, 256).unwrap().named(name)
     }
 
     fn pair(images: &[u8], labels: &[u8]) -> DataPair {

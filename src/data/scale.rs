@@ -24,11 +24,11 @@ impl Scale {
     pub fn apply(self, data: &mut DataPair) -> u8 {
         let full_scale = match self {
             Scale::By(byte) => byte,
-            Scale::Max => data.train.images.iter().copied().max().filter(|byte| *byte > 0).unwrap_or(u8::MAX),
+            Scale::Max => data.train.images().iter().copied().max().filter(|byte| *byte > 0).unwrap_or(u8::MAX),
         };
         let form = Form { full_scale, character: None };
-        form.rescale(&mut data.train.images);
-        form.rescale(&mut data.test.images);
+        form.rescale(data.train.images_mut());
+        form.rescale(data.test.images_mut());
         full_scale
     }
 }
@@ -60,12 +60,8 @@ mod tests {
     use crate::data::Dataset;
 
     fn data(train: &[u8], test: &[u8]) -> DataPair {
-        let set = |name: &str, images: &[u8]| Dataset {
-            name: name.into(),
-            images: images.into(),
-            labels: vec![0; images.len()],
-            image_shape: [1, 1, 1],
-            classes: 2,
+        let set = |name: &str, images: &[u8]| {
+            Dataset::new(images.into(), vec![0; images.len()], [1, 1, 1], 2).unwrap().named(name)
         };
         DataPair { train: set("train", train), test: set("test", test), source: "bytes".into() }
     }
@@ -75,8 +71,8 @@ mod tests {
         let mut pair = data(&[0, 1, 8, 15, 16], &[0, 4, 16, 20]);
         assert_eq!(Scale::Max.apply(&mut pair), 16);
         // v * 255 / 16, to the nearest.
-        assert_eq!(pair.train.images, [0, 16, 128, 239, 255]);
-        assert_eq!(pair.test.images, [0, 64, 255, 255]);
+        assert_eq!(pair.train.images(), [0, 16, 128, 239, 255]);
+        assert_eq!(pair.test.images(), [0, 64, 255, 255]);
         let mut same = data(&[0, 1, 8, 15, 16], &[0, 4, 16, 20]);
         assert_eq!(Scale::By(16).apply(&mut same), 16);
         assert_eq!((same.train, same.test), (pair.train, pair.test));
@@ -87,7 +83,7 @@ mod tests {
         for (scale, train) in [(Scale::default(), [0, 7, 200]), (Scale::Max, [0, 7, 255]), (Scale::Max, [0, 0, 0])] {
             let mut pair = data(&train, &[3, 255]);
             assert_eq!(scale.apply(&mut pair), 255);
-            assert_eq!((pair.train.images, pair.test.images), (train.to_vec(), vec![3, 255]));
+            assert_eq!((pair.train.images(), pair.test.images()), (&train[..], &[3, 255][..]));
         }
     }
 

@@ -54,8 +54,8 @@ const ARROW: [u8; GLYPH_HEIGHT] = [0b100, 0b010, 0b001, 0b010, 0b100];
 /// that are neither grey nor RGB.
 pub fn contact_sheet(set: &Dataset, indices: &[usize], columns: usize) -> Result<RgbImage> {
     // All labels are as wide as the widest, so that sheets of one set look alike.
-    let widest = text_width(&set.classes.saturating_sub(1).to_string());
-    sheet(set, indices, columns, widest, &|index| set.labels[index].to_string())
+    let widest = text_width(&set.classes().saturating_sub(1).to_string());
+    sheet(set, indices, columns, widest, &|index| set.labels()[index].to_string())
 }
 
 /// The same with a caption of digits and `>` for each sample: `4>9`.
@@ -81,7 +81,7 @@ fn sheet(
 ) -> Result<RgbImage> {
     let columns = columns.min(indices.len());
     check(set, indices, columns)?;
-    let [height, width, _] = set.image_shape;
+    let [height, width, _] = set.shape();
     let scale = (SAMPLE_SIDE / height.max(width).max(1)).max(1);
     let captions: Vec<String> = indices.iter().map(|index| caption(*index)).collect();
     let widest = captions.iter().map(|caption| text_width(caption)).fold(widest, usize::max);
@@ -172,11 +172,11 @@ pub fn png(sheet: &RgbImage) -> std::io::Result<Vec<u8>> {
 fn check(set: &Dataset, indices: &[usize], columns: usize) -> Result<()> {
     let len = set.len();
     let problem = match indices.iter().find(|&&index| index >= len) {
-        Some(index) => format!("sample {index} is not in the {} set, which has {len}", set.name),
+        Some(index) => format!("sample {index} is not in the {} set, which has {len}", set.name()),
         None if indices.is_empty() => "a sheet needs at least one sample".into(),
         None if columns == 0 => "a sheet needs at least one column".into(),
-        None if !matches!(set.image_shape[2], 1 | 3) => {
-            format!("images have {} channels; only grey (1) and RGB (3) can be drawn", set.image_shape[2])
+        None if !matches!(set.shape()[2], 1 | 3) => {
+            format!("images have {} channels; only grey (1) and RGB (3) can be drawn", set.shape()[2])
         }
         None => return Ok(()),
     };
@@ -184,7 +184,7 @@ fn check(set: &Dataset, indices: &[usize], columns: usize) -> Result<()> {
 }
 
 fn draw_sample(sheet: &mut RgbImage, left: usize, top: usize, set: &Dataset, index: usize, scale: usize) {
-    let [_, width, channels] = set.image_shape;
+    let [_, width, channels] = set.shape();
     for (place, pixel) in set.image(index).chunks_exact(channels).enumerate() {
         let colour = if let [red, green, blue] = *pixel { Rgb([red, green, blue]) } else { tone(pixel[0]) };
         fill(sheet, left + place % width * scale, top + place / width * scale, scale, colour);
@@ -234,7 +234,7 @@ mod tests {
     fn set(shape: [usize; 3], labels: &[u8]) -> Dataset {
         let size: usize = shape.iter().product();
         let images = (0..labels.len() * size).map(|i| (i * 37 % 256) as u8).collect();
-        Dataset { name: "train".into(), images, labels: labels.into(), image_shape: shape, classes: 256 }
+        Dataset::new(images, labels.into(), shape, 256).unwrap().named("train")
     }
 
     /// A number as text, `#` for a dot.

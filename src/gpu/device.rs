@@ -1,6 +1,7 @@
 //! Listing adapters, choosing one, opening it; kernels are created and shared here.
 
 use super::fault::{self, Faults};
+use super::instance::instance;
 use super::named;
 use super::shader::{Binding, BindingKind, Field, KernelSpec};
 use crate::error::{Error, Result};
@@ -90,7 +91,7 @@ fn rank(kind: wgpu::DeviceType) -> u8 {
 
 /// All adapters that can run compute shaders here, in the driver's order.
 pub async fn adapters() -> Vec<AdapterRecord> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let instance = instance();
     let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
     let can_compute = |adapter: &wgpu::Adapter| {
         adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
@@ -185,6 +186,8 @@ pub struct Gpu {
     uniform_fields: &'static [Field],
     kernels: Mutex<HashMap<String, Arc<Kernel>>>,
     faults: Faults,
+    /// Whether kernels are not those of `shaders/`, so that nothing is known of their loops.
+    pub(crate) has_foreign_kernels: bool,
 }
 
 impl Gpu {
@@ -239,6 +242,7 @@ impl Gpu {
             uniform_fields,
             kernels: Mutex::default(),
             faults,
+            has_foreign_kernels: false,
         };
         gpu.check("opening the device")?;
         Ok(gpu)
@@ -340,10 +344,11 @@ impl Gpu {
         // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; guarding loops
         // costs real GPUs dearly. Vulkan drivers check the bounds of buffers and images themselves (wgpu always asks for
         // `robustBufferAccess`), and an index into a local array comes from a loop over that array: clamping it as well
-        // keeps Mesa from unrolling the loop, which made the matrix engine five times as slow on lavapipe.
+        // keeps Mesa from unrolling the loop, which made the matrix engine five times as slow on lavapipe. Foreign kernels
+        // are given all checks.
         let checks = wgpu::ShaderRuntimeChecks {
-            force_loop_bounding: false,
-            bounds_checks: self.info.backend != wgpu::Backend::Vulkan,
+            force_loop_bounding: self.has_foreign_kernels,
+            bounds_checks: self.has_foreign_kernels || self.info.backend != wgpu::Backend::Vulkan,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
         let shader = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
@@ -353,7 +358,7 @@ impl Gpu {
             module: &shader,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
+                zero_initialize_workgroup_memory: self.has_foreign_kernels,
                 ..Default::default()
             },
             cache: None,

@@ -5,8 +5,8 @@
 //! buffers and its [`Mirrors`] their textures, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
 
 mod device;
-mod environment;
 mod fault;
+mod instance;
 mod mirror;
 mod named;
 #[cfg(not(target_arch = "wasm32"))]
@@ -18,7 +18,6 @@ mod timing;
 mod translate;
 
 pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
-pub use environment::driver_environment;
 pub use fault::is_polling;
 pub use mirror::Mirrors;
 #[cfg(not(target_arch = "wasm32"))]

@@ -4,6 +4,7 @@
 //! (`initialize.rs`) or those of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that
 //! a step walks. `summary.rs` and `listing.rs` print it.
 
+mod builder;
 mod compile;
 mod file;
 mod initialize;
@@ -17,6 +18,7 @@ pub(crate) mod tensors;
 mod update;
 pub(crate) mod weights;
 
+pub use builder::{NetworkBuilder, NoLayer, RowsAndColumns, Slides};
 pub(crate) use compile::LARGEST_BATCH;
 pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
@@ -148,7 +150,7 @@ impl Network {
     /// `unflattened` is what the last layer makes as it was before any flatten.
     fn check_end(&self, unflattened: Shape) -> Result<()> {
         let Some(last) = self.layers.last() else {
-            return Err(Error::Network("expected at least one [[layers]] table, got none".into()));
+            return Err(Error::Network("expected at least one layer ([[layers]] in a file), got none".into()));
         };
         let place = format!("last layer ({} `{}`)", last.layer.kind(), last.name);
         match last.output {
@@ -199,23 +201,23 @@ impl Network {
 
     /// Whether a data set can be what this network looks at; says expected and got.
     pub fn check_fit(&self, set: &Dataset) -> Result<()> {
-        if set.image_shape != self.input {
+        if set.shape() != self.input {
             let shape = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
             return Err(Error::Network(format!(
                 "network `{}` expects images of {}, the {} set has {}",
                 self.name,
                 shape(self.input),
-                set.name,
-                shape(set.image_shape)
+                set.name(),
+                shape(set.shape())
             )));
         }
-        if set.classes > self.classes() {
+        if set.classes() > self.classes() {
             return Err(Error::Network(format!(
                 "network `{}` tells {} classes apart, the {} set has {}",
                 self.name,
                 self.classes(),
-                set.name,
-                set.classes
+                set.name(),
+                set.classes()
             )));
         }
         Ok(())

@@ -24,13 +24,13 @@ struct Judged {
 /// Those with the highest cross-entropy, summed over the runs, the worst first; below each its label, and what most runs
 /// take it for.
 pub fn worst(device: &Device, runs: &[Run], set: &Dataset) -> Result<RgbImage> {
-    let mut judged = vec![Judged { loss: 0.0, votes: vec![0; set.classes] }; set.len()];
+    let mut judged = vec![Judged { loss: 0.0, votes: vec![0; set.classes()] }; set.len()];
     for run in runs {
         let (network, weights) = open_model(&run.folder)?;
         let logits = pollster::block_on(logits(device, &network, &weights, set))?;
         let classes = network.classes();
         for (index, (judged, logits)) in judged.iter_mut().zip(logits.chunks(classes)).enumerate() {
-            let (loss, answer) = judge(logits, usize::from(set.labels[index]));
+            let (loss, answer) = judge(logits, usize::from(set.labels()[index]));
             judged.loss += loss;
             match judged.votes.get_mut(answer) {
                 Some(votes) => *votes += 1,
@@ -42,7 +42,7 @@ pub fn worst(device: &Device, runs: &[Run], set: &Dataset) -> Result<RgbImage> {
     order.sort_by(|a, b| judged[*b].loss.total_cmp(&judged[*a].loss));
     order.truncate(COUNT);
     sheet::captioned_sheet(set, &order, COLUMNS, &|index| {
-        format!("{}>{}", set.labels[index], first_most(&judged[index].votes))
+        format!("{}>{}", set.labels()[index], first_most(&judged[index].votes))
     })
 }
 

@@ -87,7 +87,7 @@ units = 4
 "#;
 
 /// Images of noise for these networks, with a bright spot whose place is the class.
-pub fn spots(name: &str, count: usize, seed: u64) -> Dataset {
+pub fn spots(name: &str, count: usize, seed: u64) -> Result<Dataset> {
     const SHAPE: [usize; 3] = [10, 9, 2];
     let mut state = seed;
     let mut noise = || {
@@ -108,7 +108,7 @@ pub fn spots(name: &str, count: usize, seed: u64) -> Dataset {
             }
         }
     }
-    Dataset { name: name.into(), images, labels, image_shape: SHAPE, classes: 4 }
+    Ok(Dataset::new(images, labels, SHAPE, 4)?.named(name))
 }
 
 /// 95 images are four batches of 20 and one of 15, so two of the ten steps are partial.
@@ -204,7 +204,7 @@ impl Task {
         let weights = network.initialize(1);
         machine.write_weights(&weights);
         machine.write_optimizer_states(&weights, &[])?;
-        machine.load_set(set, &spots("train", IMAGES, 1));
+        machine.load_set(set, &spots("train", IMAGES, 1)?);
         machine.write_int(set.order, &(0..IMAGES as u32).map(|i| i * 7 % IMAGES as u32).collect::<Vec<u32>>());
         for steps in steps.chunks(machine.most_steps()) {
             machine.run(Section::Train, steps)?;

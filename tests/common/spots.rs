@@ -2,11 +2,11 @@
 //! little of everything.
 #![allow(dead_code)]
 
-use shadegrad::data::DataPair;
+use shadegrad::data::{DataPair, Dataset};
 use shadegrad::machine::Device;
 use shadegrad::network::Network;
 use shadegrad::train::TrainOptions;
-pub use shadegrad::verify::training::{NETWORK as MODEL, spots as set};
+pub use shadegrad::verify::training::NETWORK as MODEL;
 use std::sync::OnceLock;
 
 pub fn model() -> Network {
@@ -22,6 +22,10 @@ pub fn gpu() -> &'static Device {
         assert!(device.gpu().is_some(), "no GPU driver: {}", shadegrad::gpu::missing_driver_remedy());
         device
     })
+}
+
+pub fn set(name: &str, count: usize, seed: u64) -> Dataset {
+    shadegrad::verify::training::spots(name, count, seed).unwrap()
 }
 
 pub fn data(train: usize, test: usize) -> DataPair {

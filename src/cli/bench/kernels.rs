@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         let problem = "--roofline needs a GPU or a driver that acts as one; the CPU has no ceilings measured";
         return Err(Error::Usage(problem.into()));
     }
-    let data = noise(&network, options.batch);
+    let data = noise(&network, options.batch)?;
     let device = options.tune.apply(&device, &train_options.compile(&network, &data)?, options.json)?;
     let mut trainer = Trainer::new(&device, &network, &data, train_options, None)?;
     let processors = Processors::read();

@@ -71,7 +71,7 @@ const MOST_IMAGES: usize = 60_000;
 const MOST_BYTES: usize = 64 << 20;
 
 /// A training set of noise in whole batches, at least two of them, and a test set of one batch.
-fn noise(network: &Network, batch: usize) -> DataPair {
+fn noise(network: &Network, batch: usize) -> Result<DataPair> {
     let [height, width, channels] = network.input;
     let size = height * width * channels;
     let batches = (MOST_IMAGES.min(MOST_BYTES / size) / batch).max(2);
@@ -79,9 +79,11 @@ fn noise(network: &Network, batch: usize) -> DataPair {
         let mut dice = rand_pcg::Pcg64Dxsm::new(1, stream.into());
         let mut bytes = vec![0; images * size];
         dice.fill_bytes(&mut bytes);
-        let labels = (0..images).map(|image| (image % network.classes()) as u8).collect();
-        let (name, image_shape, classes) = (name.to_string(), network.input, network.classes());
-        Dataset { name, images: bytes, labels, image_shape, classes }
+        // Labels are bytes, and outputs for more classes than they can name do the same work.
+        let classes = network.classes().min(256);
+        let labels = (0..images).map(|image| (image % classes) as u8).collect();
+        Ok::<_, Error>(Dataset::new(bytes, labels, network.input, classes)?.named(name))
     };
-    DataPair { train: set("train", batches * batch, 1), test: set("test", batch, 2), source: "noise".to_string() }
+    let (train, test) = (set("train", batches * batch, 1)?, set("test", batch, 2)?);
+    Ok(DataPair { train, test, source: "noise".to_string() })
 }

@@ -66,7 +66,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let network = Network::open(&options.model)?;
     let train_options = train_options(&network, options.batch)?;
-    let data = noise(&network, options.batch);
+    let data = noise(&network, options.batch)?;
 
     let start = Instant::now();
     let device = options.device.open(true)?;

@@ -57,7 +57,7 @@ impl Seen {
 
 impl<'a> Sample<'a> {
     fn of(set: &'a Dataset) -> Option<Sample<'a>> {
-        let [height, width, 1] = set.image_shape else { return None };
+        let [height, width, 1] = set.shape() else { return None };
         let step = set.len().div_ceil(SAMPLE).max(1);
         let images = (0..set.len()).step_by(step).map(|index| set.image(index)).collect();
         Some(Sample { shape: [height, width], images })

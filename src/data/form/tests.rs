@@ -28,7 +28,7 @@ fn set(form: &Character) -> Dataset {
     let mut draw = Draw(7);
     let images: Vec<u8> = (0..300).flat_map(|_| form.place(&character(&mut draw))).collect();
     let [height, width] = form.image;
-    Dataset { name: "train".into(), images, labels: vec![0; 300], image_shape: [height, width, 1], classes: 2 }
+    Dataset::new(images, vec![0; 300], [height, width, 1], 2).unwrap().named("train")
 }
 
 fn measured(set: &Dataset) -> Character {
@@ -91,7 +91,7 @@ fn mnist_is_recognised() {
 #[test]
 fn so_are_the_builtin_digits() {
     let (images, labels) = crate::data::builtin::digits(1000, 3);
-    let set = Dataset { name: "train".into(), images, labels, image_shape: [28, 28, 1], classes: 10 };
+    let set = Dataset::new(images, labels, [28, 28, 1], 10).unwrap();
     assert_eq!(measured(&set), mnist());
 }
 
@@ -168,22 +168,20 @@ fn an_image_that_has_the_form_is_known() {
 #[test]
 fn characters_of_all_sizes_get_the_usual_one() {
     let mut draw = Draw(3);
-    let mut all = set(&mnist());
-    all.images = (0..300)
+    let images = (0..300)
         .flat_map(|_| {
             let size = [8.0 + draw.below(13) as f32; 2];
             Character { size, most: size, ..mnist() }.place(&character(&mut draw))
         })
         .collect();
-    let found = measured(&all);
+    let found = measured(&set(&mnist()).with_images(images).unwrap());
     assert!((13.0..=15.0).contains(&found.size[0]) && found.most[0] == 20.0, "{found:?}");
 }
 
 #[test]
 fn photographs_of_things_are_only_scaled() {
     let mut draw = Draw(5);
-    let mut slopes = set(&mnist());
-    slopes.images = (0..300)
+    let images: Vec<u8> = (0..300)
         .flat_map(|_| {
             let [from, right, down, beyond] = [(); 4].map(|()| draw.below(256));
             let mix = |from: u32, to: u32, part: u32| (from * (27 - part) + to * part) / 27;
@@ -191,11 +189,11 @@ fn photographs_of_things_are_only_scaled() {
             (0..784).map(pixel).collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(Form::measure(&slopes, 255, false).character, None);
-    let colour = Dataset { image_shape: [14, 14, 4], ..slopes.clone() };
-    assert_eq!(Form::measure(&colour, 255, false).character, None);
-    slopes.images.fill(9);
-    let form = Form::measure(&slopes, 255, false);
+    for shape in [[28, 28, 1], [14, 14, 4]] {
+        let slopes = Dataset::new(images.clone(), vec![0; 300], shape, 2).unwrap();
+        assert_eq!(Form::measure(&slopes, 255, false).character, None);
+    }
+    let form = Form::measure(&set(&mnist()).with_images(vec![9; 300 * 784]).unwrap(), 255, false);
     assert_eq!(form.to_string(), "only scaled to the size of the network's images");
 }
 
@@ -228,7 +226,7 @@ fn sets_that_look_different_are_remarked_on() {
     let mut weak = set(&Character { ink: 16, ..mnist() });
     let scaled = Form { full_scale: 16, character: Some(mnist()) };
     assert_eq!(scaled.receive(&mut weak), None);
-    assert_eq!(weak.images.iter().max(), Some(&255));
+    assert_eq!(weak.images().iter().max(), Some(&255));
 }
 
 #[test]
