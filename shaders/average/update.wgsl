@@ -1,5 +1,5 @@
 // average / update
-//   average <- decay average + (1 - decay) weights
+//   average <- d average + (1 - d) weights, with d = min(decay, the limit of the step)
 //   weights, average [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack
 
 const DECAY = 0.999f;
@@ -15,8 +15,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     var w = unpack(weights[i]);
     var a = unpack(average[i]);
+    let decay = min(DECAY, step.average_limit);
     for (var e = 0u; e < VECTORS; e++) {
-        a[e] = DECAY * a[e] + (1.0 - DECAY) * w[e];
+        a[e] = decay * a[e] + (1.0 - decay) * w[e];
     }
     average[i] = pack(a);
 }

@@ -11,9 +11,9 @@ struct Step {
     learning_rate: f32,
     first_correction: f32,
     second_correction: f32,
+    average_limit: f32,
     reserved: u32,
     reserved_2: u32,
-    reserved_3: u32,
 }
 
 @group(1) @binding(0) var<uniform> step: Step;

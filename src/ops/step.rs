@@ -23,12 +23,12 @@ pub struct Step {
     pub first_correction: f32,
     /// c2 of [`adam`](super::adam); 1 elsewhere.
     pub second_correction: f32,
-    /// Makes 48 bytes with the next two: some devices want a multiple of 16.
+    /// Largest share that an average of the weights keeps at this step: see [`average`](super::average).
+    pub average_limit: f32,
+    /// Makes 48 bytes with the next one: some devices want a multiple of 16.
     pub reserved: u32,
     /// Makes 48 bytes, with [`Step::reserved`].
     pub reserved_2: u32,
-    /// Makes 48 bytes, with [`Step::reserved`].
-    pub reserved_3: u32,
 }
 
 impl Step {
@@ -43,9 +43,9 @@ impl Step {
         ("learning_rate", std::mem::offset_of!(Step, learning_rate), "f32"),
         ("first_correction", std::mem::offset_of!(Step, first_correction), "f32"),
         ("second_correction", std::mem::offset_of!(Step, second_correction), "f32"),
+        ("average_limit", std::mem::offset_of!(Step, average_limit), "f32"),
         ("reserved", std::mem::offset_of!(Step, reserved), "u32"),
         ("reserved_2", std::mem::offset_of!(Step, reserved_2), "u32"),
-        ("reserved_3", std::mem::offset_of!(Step, reserved_3), "u32"),
     ];
 }
 
@@ -64,6 +64,7 @@ impl Step {
             learning_rate,
             first_correction: 1.0,
             second_correction: 1.0,
+            average_limit: super::average::limit(done + slot),
             ..Step::default()
         };
         firsts.map(step).collect()

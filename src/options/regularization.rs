@@ -19,8 +19,8 @@ pub struct RegularizationRecipe {
     /// Scale the gradients of a step down if their norm over all weights is above this [default: none]
     #[cfg_attr(feature = "cli", arg(long, value_name = "NORM|none"))]
     pub clip_norm: Option<OrNone<f32>>,
-    /// Keep an exponential moving average of the weights, of which each step keeps this share (0.999), and evaluate and
-    /// write that [default: none]
+    /// Keep an exponential moving average of the weights, of which each step keeps this share (0.999), or less while the
+    /// run is young: at most (1 + n) / (10 + n) at step n. The average is what is evaluated and written [default: none]
     #[cfg_attr(feature = "cli", arg(long, value_name = "DECAY|none"))]
     pub ema: Option<OrNone<f32>>,
 }

@@ -1,5 +1,5 @@
 use super::Update;
-use crate::ops::Op;
+use crate::ops::{Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
@@ -23,28 +23,35 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
 }
 
 impl Update {
-    /// A case of given values.
-    pub fn case(&self, weights: &[f32], average: &[f32]) -> Case {
+    /// A case of given values, at a step with a limit.
+    pub fn case(&self, weights: &[f32], average: &[f32], average_limit: f32) -> Case {
         let given = vec![("weights", Values::Real(weights.to_vec())), ("average", Values::Real(average.to_vec()))];
-        Case::new(*self, given)
+        Case::new(*self, given).with_step(Step { average_limit, ..Step::default() })
     }
 }
 
 impl Verify for Update {
     fn checks(&self) -> Vec<Check> {
         let (weights, average) = (random(self.len, 1), random(self.len, 2));
-        let decay = f64::from(self.decay);
+        let whole = |limit| self.case(&integers(self.len, 100, 1), &integers(self.len, 100, 2), limit);
         let mut checks = Vec::new();
+        // Nothing is rounded, fused or not.
         if (4.0 * self.decay).fract() == 0.0 {
-            // Nothing is rounded, fused or not.
-            checks.push(Check::exact("whole", self.case(&integers(self.len, 100, 1), &integers(self.len, 100, 2))));
+            checks.push(Check::exact("whole", whole(1.0)));
+        }
+        if self.decay > 0.25 {
+            checks.push(Check::exact("limited", whole(0.25)));
         }
         // Two products, of which one has a rounded factor, and their sum: at most three roundings of each.
-        checks.push(Check::within("random", self.case(&weights, &average), |_, values| {
-            let abs = |values: &[f32], i: usize| f64::from(values[i].abs());
-            let terms = |i: usize| decay * abs(&average, i) + (1.0 - decay) * abs(&weights, i);
-            (0..values.len()).map(|i| 1.5 * U * terms(i) + TINY).collect()
-        }));
+        for (name, limit) in [("random", 1.0), ("random, limited", 0.7)] {
+            let decay = f64::from(self.decay.min(limit));
+            let (weights, average) = (weights.clone(), average.clone());
+            checks.push(Check::within(name, self.case(&weights, &average, limit), move |_, values| {
+                let abs = |values: &[f32], i: usize| f64::from(values[i].abs());
+                let terms = |i: usize| decay * abs(&average, i) + (1.0 - decay) * abs(&weights, i);
+                (0..values.len()).map(|i| 1.5 * U * terms(i) + TINY).collect()
+            }));
+        }
         checks
     }
 }

@@ -6,7 +6,7 @@ impl Compute for Update {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let w = tensors.input("weights");
         let average = tensors.output("average");
-        let decay = F::of(f64::from(self.decay));
+        let decay = F::of(f64::from(self.decay.min(tensors.step.average_limit)));
         for i in 0..self.len {
             average[i] = decay * average[i] + (F::one() - decay) * w[i];
         }

@@ -9,7 +9,7 @@ impl Fast for Update {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let w = tensors.input("weights");
         let average = tensors.output("average");
-        let decay = self.decay;
+        let decay = self.decay.min(tensors.step.average_limit);
         let part = team.part(self.len, WORTH);
         average.par_chunks_mut(part).zip(w.par_chunks(part)).for_each(|(average, w)| {
             vectorized!(team, {

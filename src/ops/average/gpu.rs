@@ -6,6 +6,7 @@ use crate::wgsl;
 impl Record for Update {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         to.kernel(wgsl!("average/update.wgsl"))
+            .with(wgsl!("shared/step.wgsl"))
             .set("DECAY", self.decay)
             .packs(self.len)
             .reads("weights")
