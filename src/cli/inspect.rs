@@ -42,6 +42,9 @@ pub fn plan(options: &PlanOptions) -> Result<ExitCode> {
     let batch = step.batch;
     let compiled = network.compile(&CompileOptions { train_images: options.images, ..step })?;
     outln!("training step of {}, batches of {batch}, on {}\n", network.name, device.description)?;
-    out!("{}", compiled.listing(&compiled.train, device.choices())?)?;
+    match device.gpu() {
+        Some(_) => out!("{}", compiled.listing(&compiled.train, device.choices())?)?,
+        None => out!("{}", compiled.cpu_listing(&compiled.train))?,
+    }
     Ok(ExitCode::SUCCESS)
 }

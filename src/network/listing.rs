@@ -1,4 +1,5 @@
-//! `shadegrad plan`: a section of a plan as a device will run it, dispatch by dispatch, and the memory that it takes.
+//! `shadegrad plan`: a section of a plan as a device will run it, dispatch by dispatch, or on the CPU pass by pass, and the
+//! memory that it takes.
 //!
 //! Each line reads like an assignment: what is written, an arrow, what is read. `*conv1.w` is the texture mirror of
 //! `conv1.w`; the copies that bring mirrors up to date stand where they happen. Below, `conv2.y #4-5` in the line of a
@@ -35,6 +36,44 @@ impl Compiled {
     }
 }
 
+impl Compiled {
+    /// The passes of a section as the CPU runs them, and the storages that they use.
+    pub fn cpu_listing(&self, passes: &[Pass]) -> String {
+        let plan = &self.plan;
+        let mut table = Table::new(
+            ["#", "pass", "function", "FLOPs", "writes", "", "reads"],
+            [Right, Left, Left, Right, Left, Left, Left],
+        );
+        let names = |ids: &[TensorId]| ids.iter().map(|id| plan.get(*id).name.as_str()).collect::<Vec<_>>().join(" ");
+        for (index, pass) in passes.iter().enumerate() {
+            let flops = Some(pass.op.flops()).filter(|flops| *flops > 0).map_or_else(String::new, grouped);
+            let (writes, reads) = (names(&pass.outputs), names(&pass.inputs));
+            let number = (index + 1).to_string();
+            table.row([number, pass.label.clone(), pass.op.name().into(), flops, writes, "←".into(), reads]);
+        }
+        let mut text = format!("{}\n{} passes\n\n", table.render(), passes.len());
+        let mut table = Table::new(["storage", "elements", "bytes", "holds"], [Left, Right, Right, Left]);
+        let mut all = 0;
+        for (id, tensors) in used(plan, passes) {
+            let storage = &plan.storages[id.0];
+            let size = 4 * storage.len as u64;
+            all += size;
+            table.row([
+                storage.name.clone(),
+                grouped(storage.len as u64),
+                bytes(size),
+                match storage.in_turns {
+                    true => in_turns(plan, &tensors, passes.iter().zip(1..)),
+                    false => side_by_side(plan, &storage.name, &tensors),
+                },
+            ]);
+        }
+        text += &table.render();
+        text += &format!("\n{} of memory; what is marked #4-5 has its place from pass 4 to 5\n", bytes(all));
+        text
+    }
+}
+
 /// A section as it was recorded.
 struct Section<'a> {
     plan: &'a Plan,
@@ -60,7 +99,7 @@ impl<'a> Section<'a> {
     }
 
     /// Commands with their passes and numbers.
-    fn commands(&self) -> impl Iterator<Item = (&Command, &'a Pass, usize)> {
+    fn commands(&self) -> impl Iterator<Item = (&Command, &'a Pass, usize)> + Clone {
         self.recording.commands.iter().zip(&self.places).map(|(command, (pass, number))| (command, *pass, *number))
     }
 
@@ -113,13 +152,16 @@ impl<'a> Section<'a> {
     /// The storages that the section uses, with the tensors that it uses of them.
     fn storages(&self, mirrors: &Mirrors) -> String {
         let mut table = Table::new(["storage", "elements", "bytes", "holds"], [Left, Right, Right, Left]);
-        for (id, tensors) in self.used() {
+        for (id, tensors) in used(self.plan, self.passes) {
             let storage = &self.plan.storages[id.0];
             table.row([
                 storage.name.clone(),
                 grouped(storage.len as u64),
                 bytes(mirrors.buffer_bytes(id, storage.len)),
-                if storage.in_turns { self.in_turns(&tensors) } else { self.side_by_side(&storage.name, &tensors) },
+                match storage.in_turns {
+                    true => in_turns(self.plan, &tensors, self.commands().map(|(_, pass, number)| (pass, number))),
+                    false => side_by_side(self.plan, &storage.name, &tensors),
+                },
             ]);
         }
         table.render()
@@ -158,7 +200,7 @@ impl<'a> Section<'a> {
     /// What the device must have, and what it need not have.
     fn total(&self, mirrors: &Mirrors) -> String {
         let size = |id: StorageId| mirrors.buffer_bytes(id, self.plan.storages[id.0].len);
-        let used = self.used();
+        let used = used(self.plan, self.passes);
         let storages: u64 = used.keys().map(|id| size(*id)).sum();
         let apart = used.iter().map(|(id, tensors)| match self.plan.storages[id.0].in_turns {
             true => tensors.iter().map(|id| 4 * self.plan.get(*id).region.len as u64).sum(),
@@ -179,42 +221,46 @@ impl<'a> Section<'a> {
         text += &format!("\n{} saved by turns: what is marked #4-5 has its place from dispatch 4 to 5\n", bytes(saved));
         text
     }
+}
 
-    /// The tensors that the section uses, by storage.
-    fn used(&self) -> BTreeMap<StorageId, Vec<TensorId>> {
-        let mut used: BTreeMap<StorageId, Vec<TensorId>> = BTreeMap::new();
-        for id in self.passes.iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)) {
-            let tensors = used.entry(self.plan.get(*id).region.storage).or_default();
-            if !tensors.contains(id) {
-                tensors.push(*id);
-            }
+/// The tensors that passes use, by storage.
+fn used(plan: &Plan, passes: &[Pass]) -> BTreeMap<StorageId, Vec<TensorId>> {
+    let mut used: BTreeMap<StorageId, Vec<TensorId>> = BTreeMap::new();
+    for id in passes.iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)) {
+        let tensors = used.entry(plan.get(*id).region.storage).or_default();
+        if !tensors.contains(id) {
+            tensors.push(*id);
         }
-        used
     }
+    used
+}
 
-    /// Tensors in the order in which they are alive, and when.
-    fn in_turns(&self, tensors: &[TensorId]) -> String {
-        let one = |id: &TensorId| {
-            let uses = |pass: &Pass| pass.inputs.contains(id) || pass.outputs.contains(id);
-            let mut at = self.commands().filter(|(_, pass, _)| uses(pass)).map(|(.., number)| number);
-            let first = at.next().unwrap_or(0);
-            let alive = first..=at.last().unwrap_or(first);
-            format!("{} {}", described(self.plan.get(*id)), numbers(&alive))
-        };
-        tensors.iter().map(one).collect::<Vec<_>>().join(", ")
-    }
+/// Tensors in the order in which they are alive, and when: by the numbers of the passes.
+fn in_turns<'p>(
+    plan: &Plan,
+    tensors: &[TensorId],
+    numbered: impl Iterator<Item = (&'p Pass, usize)> + Clone,
+) -> String {
+    let one = |id: &TensorId| {
+        let uses = |pass: &Pass| pass.inputs.contains(id) || pass.outputs.contains(id);
+        let mut at = numbered.clone().filter(|(pass, _)| uses(pass)).map(|(_, number)| number);
+        let first = at.next().unwrap_or(0);
+        let alive = first..=at.last().unwrap_or(first);
+        format!("{} {}", described(plan.get(*id)), numbers(&alive))
+    };
+    tensors.iter().map(one).collect::<Vec<_>>().join(", ")
+}
 
-    /// The shape of a storage's one tensor, unless it is plain, or the tensors by name.
-    fn side_by_side(&self, storage: &str, tensors: &[TensorId]) -> String {
-        let mut tensors: Vec<&Tensor> = tensors.iter().map(|id| self.plan.get(*id)).collect();
-        tensors.sort_by_key(|tensor| tensor.region.offset);
-        match tensors[..] {
-            [only] if only.name == storage && only.shape.len() == 1 => String::new(),
-            [only] if only.name == storage => shape(only),
-            _ => {
-                let parts = tensors.into_iter().filter(|tensor| tensor.name != storage);
-                parts.map(described).collect::<Vec<_>>().join(", ")
-            }
+/// The shape of a storage's one tensor, unless it is plain, or the tensors by name.
+fn side_by_side(plan: &Plan, storage: &str, tensors: &[TensorId]) -> String {
+    let mut tensors: Vec<&Tensor> = tensors.iter().map(|id| plan.get(*id)).collect();
+    tensors.sort_by_key(|tensor| tensor.region.offset);
+    match tensors[..] {
+        [only] if only.name == storage && only.shape.len() == 1 => String::new(),
+        [only] if only.name == storage => shape(only),
+        _ => {
+            let parts = tensors.into_iter().filter(|tensor| tensor.name != storage);
+            parts.map(described).collect::<Vec<_>>().join(", ")
         }
     }
 }
