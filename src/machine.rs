@@ -63,13 +63,13 @@ impl FromStr for DeviceChoice {
             let count = threads.parse().ok().filter(|count| (1..=Team::MOST_THREADS).contains(count));
             return count.map(|count| DeviceChoice::Cpu(Some(count))).ok_or_else(|| {
                 let most = Team::MOST_THREADS;
-                Error::Usage(format!("--device cpu:THREADS: expected from 1 to {most} threads, got `{threads}`"))
+                Error::Usage(format!("cpu:THREADS: expected from 1 to {most} threads, got `{threads}`"))
             });
         }
         Ok(match text.trim() {
             "" => {
                 let choices = "auto, cpu, reference, a number or a part of a name";
-                return Err(Error::Usage(format!("--device is empty; give {choices}")));
+                return Err(Error::Usage(format!("the device is empty; give {choices}")));
             }
             "auto" => DeviceChoice::Adapter(AdapterChoice::Auto),
             "cpu" => DeviceChoice::Cpu(None),

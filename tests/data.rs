@@ -400,7 +400,7 @@ fn another_file_of_that_name_is_left_alone() {
     fs::write(case.path(".gz"), b"my own data").unwrap();
     let said = case.fetch(&[&server]).0.unwrap_err().to_string();
     assert!(said.contains("is not file-idx1-ubyte: expected 3000 bytes"), "{said}");
-    assert!(said.contains("got 11 bytes; move it away, or choose another folder with --to"), "{said}");
+    assert!(said.contains("got 11 bytes; move it away, or choose another folder"), "{said}");
     assert_eq!(fs::read(case.path(".gz")).unwrap(), b"my own data");
     assert!(server.ranges().is_empty());
 }

@@ -170,7 +170,7 @@ fn a_small_range_is_remarked_on_and_can_be_scaled() {
         said.lines().filter(|line| line.contains("brightest pixel")).map(str::to_string).collect()
     };
     let [note] = &notes(&format!("{TRAIN} --data weak --out plain --max-steps 1"))[..] else { panic!("one note") };
-    assert!(note.starts_with("note: the brightest pixel is 15 of 255; --scale max makes it 255"), "{note}");
+    assert!(note.starts_with("note: the brightest pixel is 15 of 255; the scale `max` makes it 255"), "{note}");
     assert_eq!(notes(&format!("{TRAIN} --data filling --out other --max-steps 1")), [""; 0]);
     assert_eq!(notes(&format!("{TRAIN} --data weak --scale max --out whole")), [""; 0]);
     let record: toml::Table = fs::read_to_string(place.path("whole/run.toml")).unwrap().parse().unwrap();
@@ -271,7 +271,7 @@ fn names_may_begin_with_that_of_the_set() {
     copy("emnist-letters", false);
     place.stdout(&format!("{TRAIN} --data sets --out one --max-steps 1 --quiet"));
     copy("emnist-digits", true);
-    let says = ["sets: holds emnist-digits, emnist-letters; choose one: --data sets/emnist-digits"];
+    let says = ["sets: holds emnist-digits, emnist-letters; choose one: sets/emnist-digits"];
     place.refuses(1, &format!("{TRAIN} --data sets"), &says);
     let one = format!("{TRAIN} --data sets/emnist-digits --out two --max-steps 20 --quiet");
     place.stdout(&one);

@@ -374,7 +374,7 @@ fn nonsense_is_named() {
     refused(&["--only", "conv2d:x"], 2, "expected PASS");
     refused(&["--only", "conv2d:random"], 2, "expected PASS");
     refused(&["--only", "conv2d:1:2:3"], 2, "expected PASS");
-    refused(&["--device", "cpu", "--inject"], 1, "--inject breaks shaders");
+    refused(&["--device", "cpu", "--inject"], 1, "faults are injected into shaders");
     refused(&["--quick", "--full"], 2, "cannot be used with");
     list(&folder.path().join("cache"), "", "");
     refused(&["--device", &device(), "--only", "sgd:0"], 1, "known-bad.toml");

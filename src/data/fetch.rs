@@ -188,7 +188,7 @@ fn look(folder: &Path, file: &Expected<'_>) -> Result<Option<PathBuf>> {
     match fault(&path, file)? {
         None => Ok(Some(path)),
         Some(problem) => {
-            let problem = format!("{problem}; move it away, or choose another folder with --to");
+            let problem = format!("{problem}; move it away, or choose another folder");
             Err(Error::file(&path, problem))
         }
     }

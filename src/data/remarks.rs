@@ -52,10 +52,10 @@ fn dim(set: &Dataset, full_scale: u8) -> Option<String> {
         return None;
     }
     // What `--scale` has made of them is not what is in the files.
-    let scaled = if full_scale < u8::MAX { format!(" after --scale {full_scale}") } else { String::new() };
+    let scaled = if full_scale < u8::MAX { format!(" after scaling by {full_scale}") } else { String::new() };
     Some(if brightest < LEAST_RANGE {
         format!(
-            "the brightest pixel is {brightest} of 255{scaled}; --scale max makes it 255, and networks learn better so"
+            "the brightest pixel is {brightest} of 255{scaled}; the scale `max` makes it 255, and networks learn better so"
         )
     } else {
         format!(
@@ -129,7 +129,7 @@ pub fn one_answer(confusion: &[Vec<u64>]) -> Option<String> {
     match answers[..] {
         [answer] if labels > 1 => Some(format!(
             "the network answers {answer} for every validation image: it has learned nothing of them; try another \
-             --learning-rate, a tenth say, or more --epochs, and look at the data with `shadegrad data show`"
+             learning rate, a tenth say, or more epochs, and look at the data with `shadegrad data show`"
         )),
         _ => None,
     }
@@ -171,10 +171,10 @@ mod tests {
     #[test]
     fn a_small_range_is_remarked_on() {
         let said = |images: &[u8], full_scale| remarks(&pair(images, &[0, 1]), full_scale).join("|");
-        assert!(said(&[0, 16, 3, 4], 255).starts_with("the brightest pixel is 16 of 255; --scale max makes it 255"));
+        assert!(said(&[0, 16, 3, 4], 255).starts_with("the brightest pixel is 16 of 255; the scale `max` makes it 255"));
         assert!(said(&[0, 1, 1, 0], 255).starts_with("the brightest pixel is 1 of 255;"));
         assert!(said(&[0, 127, 1, 0], 255).starts_with("the brightest pixel is 127 of 255;"));
-        assert!(said(&[0, 20, 1, 0], 200).starts_with("the brightest pixel is 20 of 255 after --scale 200;"));
+        assert!(said(&[0, 20, 1, 0], 200).starts_with("the brightest pixel is 20 of 255 after scaling by 200;"));
         assert!(said(&[200, 255, 210, 220], 255).starts_with("all pixels are from 200 to 255 of 255: stretch them"));
     }
 

@@ -220,7 +220,7 @@ impl Gpu {
             ..Default::default()
         };
         let (device, queue) = record.adapter.request_device(&descriptor).await.map_err(|error| {
-            Error::Device(format!("cannot open {}: {error}; try another --device", record.describe()))
+            Error::Device(format!("cannot open {}: {error}; try another device", record.describe()))
         })?;
         let faults = Faults::default();
         let uncaptured = faults.clone();
@@ -372,7 +372,7 @@ impl Gpu {
         let binding_limit = self.limits.max_storage_buffer_binding_size;
         if usage.contains(wgpu::BufferUsages::STORAGE) && bytes > binding_limit {
             return Err(Error::Device(format!(
-                "buffer `{label}` needs {} MiB, this device binds at most {} MiB; use a smaller --batch-size or fewer images",
+                "buffer `{label}` needs {} MiB, this device binds at most {} MiB; use a smaller batch size or fewer images",
                 bytes.div_ceil(1 << 20),
                 binding_limit >> 20
             )));

@@ -27,7 +27,7 @@ pub(super) fn position(part: &str, found: &[&wgpu::AdapterInfo]) -> Result<Optio
     let line = |(position, info): (&usize, &&wgpu::AdapterInfo)| format!("\n  {position}: {}", describe(info));
     let list: String = matches.iter().zip(&infos).map(line).collect();
     Err(Error::Usage(format!(
-        "--device {}: {} devices have that in their names; give a number, or more of the name:{list}",
+        "device {}: {} devices have that in their names; give a number, or more of the name:{list}",
         brief(part),
         matches.len()
     )))
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(found("acme 3000"), Ok(Some(2)));
         assert_eq!(found("TI"), Ok(Some(3)));
         let problem = found("LLVM").unwrap_err();
-        assert!(problem.starts_with("--device LLVM: 2 devices have that in their names; give a number"), "{problem}");
+        assert!(problem.starts_with("device LLVM: 2 devices have that in their names; give a number"), "{problem}");
         assert!(problem.contains("\n  0: llvmpipe (LLVM 15.0.6, 256 bits) (discrete GPU, vulkan, "), "{problem}");
         assert!(problem.contains("\n  1: SwiftShader Device (LLVM 10.0.0) ("), "{problem}");
         assert!(found("acme").unwrap_err().contains("3 devices"));

@@ -160,7 +160,7 @@ impl Memory {
 fn texture(gpu: &Gpu, name: &str, bytes: u64) -> Result<(wgpu::Texture, wgpu::TextureView)> {
     let height = bytes.div_ceil(ROW_BYTES) as u32;
     if height > gpu.limits.max_texture_dimension_2d {
-        return Err(Error::Device(format!("storage `{name}` is too large for a mirror; use a smaller --batch-size")));
+        return Err(Error::Device(format!("storage `{name}` is too large for a mirror; use a smaller batch size")));
     }
     let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
         label: Some(name),

@@ -318,7 +318,7 @@ pub fn discard(run: &Path) -> Result<()> {
 }
 
 fn taken(path: &Path) -> Error {
-    let problem = "there is something of this name already; runs are never overwritten, --resume continues one";
+    let problem = "there is something of this name already; runs are never overwritten; resume one to go on with it";
     Error::file(path, problem)
 }
 

@@ -208,7 +208,7 @@ impl Study {
     /// [`Error::File`] where another process is at work.
     pub fn enter(&self) -> Result<(Lock, Option<String>)> {
         std::fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
-        let busy = "another process is at work in this study; a report can be written meanwhile (--report-only)";
+        let busy = "another process is at work in this study; a report can be written meanwhile";
         let lock = run::lock(&self.out, busy)?;
         let warning = run::lock_warning(&self.out, &lock);
         Ok((lock, warning))

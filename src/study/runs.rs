@@ -134,7 +134,7 @@ impl Job {
         let differences = record.differences(&self.options)?;
         if !differences.is_empty() {
             let problem =
-                format!("a run with other options ({}); give those, or another --out", differences.join("; "));
+                format!("a run with other options ({}); give those, or another folder", differences.join("; "));
             return Err(Error::file(folder, problem));
         }
         if let (Some(there), Some(here)) = (&record.checksum, common.checksums.get(&self.seed()))

@@ -49,7 +49,7 @@ pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize
     for (index, broken) in breaks.iter().enumerate() {
         observer(index, total, broken.what);
         let Some(gpu) = device.gpu() else {
-            return Err(Error::Usage("--inject breaks shaders; give a --device that runs them".into()));
+            return Err(Error::Usage("faults are injected into shaders; take a device that runs them".into()));
         };
         let finding = broken.run(gpu).await?;
         // A device reports its first error for ever after.

@@ -336,7 +336,7 @@ struct VerifySession<'a> {
 impl<'a> VerifySession<'a> {
     async fn open(options: &'a Options) -> Result<VerifySession<'a>> {
         if options.device == DeviceChoice::Reference {
-            let problem = "the reference is what others are verified against; give another --device";
+            let problem = "the reference is what others are verified against; take another device";
             return Err(Error::Usage(problem.into()));
         }
         let device = Device::open(&options.device).await?;

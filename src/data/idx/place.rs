@@ -53,7 +53,7 @@ impl Place {
         if found.len() > 1 {
             let names: Vec<&str> = found.iter().map(|prefix| prefix.trim_end_matches('-')).collect();
             let example = path.join(names[0]);
-            let problem = format!("holds {}; choose one: --data {}", names.join(", "), example.display());
+            let problem = format!("holds {}; choose one: {}", names.join(", "), example.display());
             return Err(Error::file(path, problem));
         }
         place(found.into_iter().next().unwrap_or_default())
@@ -81,7 +81,7 @@ impl Place {
         found.ok_or_else(|| {
             let folder = self.folder.display();
             let problem = format!(
-                "no file {} here; `shadegrad data fetch mnist --to {folder}` downloads MNIST, and `--data builtin` needs no \
+                "no file {} here; `shadegrad data fetch mnist --to {folder}` downloads MNIST, and the data `builtin` needs no \
                  files",
                 spellings(&name).join(", ")
             );

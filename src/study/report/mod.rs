@@ -70,7 +70,7 @@ impl Frame<'_> {
                 here.checksum.as_ref().zip(there.checksum.as_ref()).is_some_and(|(here, there)| here != there);
             if is_other || sizes(&first.record) != sizes(there) {
                 let problem = format!("a run on other data than {}: {}", like.folder.display(), brief(&there.data));
-                return Err(Error::file(&run.folder, format!("{problem}; remove one of them, or give another --out")));
+                return Err(Error::file(&run.folder, format!("{problem}; remove one of them, or take another folder")));
             }
         }
         Ok(first)
