@@ -261,10 +261,10 @@ fn damaged_and_foreign_runs_are_refused() {
     damaged("confusion.csv", &half, &["confusion.csv: "]);
     damaged("confusion.csv", &|text| text.replacen("\n0,", "\n0,-", 1), &["line 2"]);
 
-    refused(&study.replace("--epochs 2", "--epochs 1"), &[run, "a run of 2 epochs, more than the 1", "--epochs 2"]);
+    refused(&study.replace("--epochs 2", "--epochs 1"), &[run, "a run of 2 epochs, more than the 1", "give 2 epochs"]);
     refused(&format!("{study} --learning-rate 0.2"), &[run, "learning_rate: 0.1 there, 0.2 here", "another folder"]);
     refused(&format!("{study} --momentum 0.4"), &["momentum: 0.5 there, 0.4 here"]);
-    refused(&study.replace("constant", "cosine"), &["--schedule: constant there, cosine here"]);
+    refused(&study.replace("constant", "cosine"), &["schedule: constant there, cosine here"]);
     let other = place.path("other");
     fs::create_dir(&other).unwrap();
     for entry in fs::read_dir(place.path("data")).unwrap() {
