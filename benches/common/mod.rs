@@ -7,6 +7,7 @@ use shadegrad::plan::Element;
 use std::time::{Duration, Instant};
 
 /// Sets what drivers read from the environment, as the program itself does; to be called first.
+#[expect(unsafe_code, reason = "as in `main` of the program")]
 pub fn prepare() {
     for (name, value) in shadegrad::gpu::driver_environment() {
         // SAFETY: no other thread runs yet.

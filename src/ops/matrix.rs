@@ -151,7 +151,7 @@ impl Product {
             (KernelForm::Subgroup, _) => self.tiled(form, tile, to),
             (KernelForm::Staged, _) => self.tiled(form, tile.fitted(self.n / 4, MOST_STAGED_ROWS), to),
             (KernelForm::Register | KernelForm::Naive, _) => {
-                self.tiled(KernelForm::Register, tile.fitted(self.n / 4, usize::MAX), to)
+                self.tiled(KernelForm::Register, tile.fitted(self.n / 4, usize::MAX), to);
             }
         }
     }
