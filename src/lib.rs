@@ -71,8 +71,27 @@
 //! })
 //! # }
 //! ```
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `cli`, on by default | the program `shadegrad`, and all other features |
+//! | `images` | pictures as input (`data::prepare`), contact sheets of samples as output (`data::sheet`) |
+//! | `fetch` | downloads of data sets (`data::fetch`) |
+//! | `report` | drawings as SVG and PNG (`picture`, `profile::roofline`) |
+//! | `local-time` | dates in the time zone of the user ([`clock`]); else they are in UTC |
+//!
+//! Without any of them there is everything from data in memory and in the MNIST format to trained weights, checkpoints,
+//! tuning and verification. So the library compiles for browsers too (`wasm32-unknown-unknown`). There all that waits is
+//! async, the CPU has one thread, what reads or writes a file gives an error, and [`cpu_speed`](mod@cpu_speed), which blocks,
+//! is not there.
 
-#![warn(missing_docs)]
+// No panic reaches a user, and what is printed is up to the program. Tests may do both.
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)
+)]
 
 pub mod clock;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,5 +1,11 @@
 //! The command line: parse, run, report.
 
+// No panic reaches a user, and all printing is done in `cli::output`, which does not panic either. Tests may do both.
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)
+)]
+
 mod cli;
 
 use clap::Parser;
@@ -8,6 +14,7 @@ use shadegrad::Error;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+#[expect(unsafe_code, reason = "drivers read the environment, and to set it is unsafe while other threads run")]
 fn main() -> ExitCode {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

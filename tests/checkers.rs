@@ -22,7 +22,7 @@ fn red(what: &str, check: impl FnOnce()) -> String {
         Ok(()) => panic!("{what}: nobody noticed"),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
-            text.or(panic.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default()
+            text.or(panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
         }
     }
 }

@@ -270,7 +270,7 @@ fn a_wrong_cpu_engine_is_what_gets_named() {
     let mut tuner = Tuner::new(gpu(), &compiled, &cache(folder.path())).unwrap();
     tuner.tamper_with_cpu(break_cpu);
     let wrong = pollster::block_on(tuner.go_on(gpu(), FOREVER, &mut |_| ())).unwrap();
-    let said: Vec<String> = wrong.iter().map(|wrong| wrong.to_string()).collect();
+    let said: Vec<String> = wrong.iter().map(ToString::to_string).collect();
     assert_eq!(wrong.len(), tuner.passes(), "{said:?}");
     assert!(said.iter().all(|said| said.contains("the CPU engine is wrong: element 3")), "{said:?}");
     for Tuned { label, entry, .. } in tuner.tuned() {

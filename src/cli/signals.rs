@@ -55,6 +55,7 @@ mod platform {
     }
 
     /// Whether whoever started the program had the signal ignored.
+    #[expect(unsafe_code, reason = "no safe interface says what a signal does at present")]
     fn is_ignored(signal: i32) -> bool {
         let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: without a new action the call only writes the present one to `action`, of which all zeros are a valid

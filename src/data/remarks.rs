@@ -171,7 +171,9 @@ mod tests {
     #[test]
     fn a_small_range_is_remarked_on() {
         let said = |images: &[u8], full_scale| remarks(&pair(images, &[0, 1]), full_scale).join("|");
-        assert!(said(&[0, 16, 3, 4], 255).starts_with("the brightest pixel is 16 of 255; the scale `max` makes it 255"));
+        assert!(
+            said(&[0, 16, 3, 4], 255).starts_with("the brightest pixel is 16 of 255; the scale `max` makes it 255")
+        );
         assert!(said(&[0, 1, 1, 0], 255).starts_with("the brightest pixel is 1 of 255;"));
         assert!(said(&[0, 127, 1, 0], 255).starts_with("the brightest pixel is 127 of 255;"));
         assert!(said(&[0, 20, 1, 0], 200).starts_with("the brightest pixel is 20 of 255 after scaling by 200;"));

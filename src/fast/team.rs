@@ -37,7 +37,7 @@ impl Instructions {
             #[cfg(target_arch = "aarch64")]
             _ => "NEON",
             #[cfg(not(target_arch = "aarch64"))]
-            #[allow(unreachable_patterns)]
+            #[allow(unreachable_patterns, reason = "some architectures have no other variant")]
             _ => "vector instructions",
         }
     }

@@ -178,7 +178,7 @@ pub struct Gpu {
     pub limits: wgpu::Limits,
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "only `objects` asks it, which browsers have not"))]
     pub(super) instance: wgpu::Instance,
     pub(crate) uniform_layout: wgpu::BindGroupLayout,
     /// Number of the adapter.
@@ -341,16 +341,17 @@ impl Gpu {
         });
         let source = source(spec, module.naga)?;
         let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source };
-        // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; guarding loops
-        // costs real GPUs dearly. Vulkan drivers check the bounds of buffers and images themselves (wgpu always asks for
-        // `robustBufferAccess`), and an index into a local array comes from a loop over that array: clamping it as well
-        // keeps Mesa from unrolling the loop, which made the matrix engine five times as slow on lavapipe. Foreign kernels
-        // are given all checks.
         let checks = wgpu::ShaderRuntimeChecks {
             force_loop_bounding: self.has_foreign_kernels,
             bounds_checks: self.has_foreign_kernels || self.info.backend != wgpu::Backend::Vulkan,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
+        // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; guarding loops
+        // costs real GPUs dearly. Vulkan drivers check the bounds of buffers and images themselves (wgpu always asks for
+        // `robustBufferAccess`), and an index into a local array comes from a loop over that array: clamping it as well
+        // keeps Mesa from unrolling the loop, which made the matrix engine five times as slow on lavapipe. Foreign
+        // kernels are given all checks.
+        #[expect(unsafe_code, reason = "shaders without the checks that the comment above shows to be needless")]
         let shader = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),

@@ -122,7 +122,7 @@ impl KnownTensors {
         for DataTensors { images, labels, order } in train.iter().chain(test) {
             all.extend([images, labels, order]);
         }
-        for ScoreTensors { targets, loss, prediction, losses, correct, predictions } in scores.iter() {
+        if let Some(ScoreTensors { targets, loss, prediction, losses, correct, predictions }) = scores {
             all.extend([targets, loss, prediction, losses, correct, predictions]);
         }
         all

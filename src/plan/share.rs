@@ -207,7 +207,7 @@ mod tests {
                     let (storage, range) = elements(*id);
                     let held = writer[storage][range].iter();
                     // Nobody has written it yet, or it was its own writer.
-                    let whole = held.clone().all(|by| *by == Some(*id)) || held.clone().all(|by| by.is_none());
+                    let whole = held.clone().all(|by| *by == Some(*id)) || held.clone().all(Option::is_none);
                     prop_assert!(whole, "{}: {} is gone", pass.label, plan.get(*id).name);
                     for output in &pass.outputs {
                         prop_assert!(elements(*output).0 != storage, "{}: reads and writes one storage", pass.label);

@@ -159,7 +159,7 @@ impl Checkpoint {
     fn assemble(header: Header, network: Network, file: &Parsed<'_>) -> Result<Checkpoint, String> {
         let Header { program, options, data, device, choices, progress, .. } = header;
         options.validate().map_err(|error| error.to_string())?;
-        for (label, config) in choices.iter().flat_map(|choices| choices.all()) {
+        for (label, config) in choices.iter().flat_map(KernelChoices::all) {
             config.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         let weights = file.weights(&network)?;

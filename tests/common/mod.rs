@@ -1,6 +1,6 @@
 //! The harness of [`shadegrad::verify`] with assertions: cases run on the device of all tests and on the CPU, in every form,
 //! and a finding is a panic.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, reason = "each test that includes it uses a part")]
 
 pub mod inspect;
 pub mod kernels;

@@ -1,5 +1,5 @@
 //! A folder in which the program is run as a user runs it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test that includes it uses a part")]
 
 use serde_json::Value;
 use shadegrad::data::{builtin, idx};

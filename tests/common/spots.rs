@@ -1,6 +1,6 @@
 //! A small task for tests of training: images of noise with a bright spot, whose place is the class, and a network with a
 //! little of everything.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test that includes it uses a part")]
 
 use shadegrad::data::{DataPair, Dataset};
 use shadegrad::machine::Device;

@@ -100,6 +100,7 @@ pub(super) struct Stroke {
 }
 
 /// The strokes of one shape; `styles` has the notation, and a test reads all of it.
+#[expect(clippy::expect_used, reason = "the notation is part of the program, and a test reads all of it")]
 fn parse(shape: &str) -> Vec<Stroke> {
     let number = |word: &str| word.parse::<f32>().expect("a coordinate") / 100.0;
     let point = |text: &str| {
@@ -238,9 +239,9 @@ mod tests {
     #[test]
     fn shapes_of_a_style_have_equal_structure() {
         for (digit, styles) in STYLES.iter().enumerate() {
-            for Style { weight, shapes } in styles.iter() {
+            for Style { weight, shapes } in *styles {
                 assert!(*weight > 0.0, "digit {digit}, {shapes:?}");
-                for shape in shapes.iter() {
+                for shape in *shapes {
                     assert_eq!(structure(shape), structure(shapes[0]), "digit {digit}, {shape}");
                     assert!(parse(shape).iter().all(|stroke| stroke.points.len() >= 2), "digit {digit}, {shape}");
                 }
