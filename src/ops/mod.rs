@@ -37,6 +37,7 @@ use crate::error::Result;
 use crate::fast::Fast;
 use crate::reference::{Real, Tensors};
 use crate::verify::{Verify, draw::Draw};
+use std::any::Any;
 use std::fmt::Debug;
 
 /// What changes from step to step: `struct Step` in `shaders/shared/step.wgsl`, which is compared with this one when a
@@ -110,7 +111,7 @@ impl Step {
 }
 
 /// One pass of an operation, with its shapes.
-pub trait Op: Debug + Send + Sync + Record + Reference + Fast + Verify {
+pub trait Op: Any + Debug + Send + Sync + Record + Reference + Fast + Verify {
     /// `conv2d.backward_weight`
     fn name(&self) -> &'static str;
     /// Names, as the formulas have them, and lengths of what is read.
