@@ -1,6 +1,11 @@
-//! What trained weights are worth: loss, accuracy, confusion; and what they say of a single image.
+//! What trained weights are worth: loss, accuracy, confusion; and what they say of images without labels.
 
 pub mod confusion;
+mod predict;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use crate::blocking::{evaluate_blocking, logits_blocking};
+pub use predict::Predictor;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -8,10 +13,10 @@ use crate::machine::{Device, Machine, Section};
 use crate::network::{CompileOptions, Network, ScoreTensors, Weights};
 use crate::ops::Step;
 
-/// What a network makes of a labelled set.
+/// Loss and confusion of a network on a labelled set.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Mean over the images.
+    /// Mean loss over the images.
     pub loss: f64,
     /// `confusion[label][prediction]`, in images.
     pub confusion: Vec<Vec<u64>>,
@@ -24,7 +29,7 @@ impl Evaluation {
         right as f64 / self.images() as f64
     }
 
-    /// Number of images.
+    /// Number of images that were evaluated.
     pub fn images(&self) -> u64 {
         self.confusion.iter().flatten().sum()
     }
@@ -77,7 +82,7 @@ impl Evaluator {
     }
 }
 
-/// Evaluates weights on a set.
+/// Loss and confusion of these weights on a set. [`evaluate_blocking`](crate::evaluate::evaluate_blocking) waits for them.
 ///
 /// # Errors
 ///
@@ -109,7 +114,11 @@ async fn overflow(machine: &mut Machine, section: Section, steps: &[Step], what:
     Error::NotFinite(format!("{what}: its weights are so large that sums of them overflow{origin}"))
 }
 
-/// What the last layer says of each image, `[images, classes]`.
+/// The scores of the last layer for each image, `[images, classes]`.
+///
+/// # Errors
+///
+/// [`Error::NotFinite`] when one of them is no finite number.
 pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Vec<f32>> {
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
     let logits = machine.compiled.tensors.logits;
@@ -143,47 +152,4 @@ fn prepare(device: &Device, network: &Network, weights: &Weights, set: &Dataset)
     };
     machine.load_set(&test, set);
     Ok((machine, Evaluator::new(set, network.classes(), batch, scores)))
-}
-
-/// A network that says what it sees.
-pub struct Predictor {
-    machine: Machine,
-    pixels: usize,
-    classes: usize,
-}
-
-impl Predictor {
-    /// One image at a time.
-    pub fn new(device: &Device, network: &Network, weights: &Weights) -> Result<Predictor> {
-        let compiled = network.compile(&CompileOptions { batch: 1, predict: true, ..CompileOptions::default() })?;
-        let mut machine = Machine::new(device, compiled)?;
-        machine.write_weights(weights);
-        Ok(Predictor { machine, pixels: network.input.iter().product(), classes: network.classes() })
-    }
-
-    /// Probabilities of the classes for an image of H x W x C bytes, 0 background to 255 ink. Fails with
-    /// [`Error::NotFinite`] when the weights overflow on it.
-    pub async fn predict(&mut self, image: &[u8]) -> Result<Vec<f32>> {
-        let Predictor { machine, pixels, classes } = self;
-        if image.len() != *pixels {
-            return Err(Error::Usage(format!("expected an image of {pixels} bytes, got {}", image.len())));
-        }
-        let x: Vec<f32> = image.iter().map(|byte| f32::from(*byte) / 255.0).collect();
-        machine.write(machine.compiled.tensors.x, &x);
-        let step = Step { count: 1, ..Step::default() };
-        machine.run(Section::Predict, &[step])?;
-        let Some(id) = machine.compiled.tensors.probabilities else {
-            unreachable!("compiled with a prediction section")
-        };
-        let probabilities = machine.read(id, 0..*classes).await?;
-        let logits = machine.read(machine.compiled.tensors.logits, 0..*classes).await?;
-        // A device may make something finite of logits that are not.
-        match logits.iter().chain(&probabilities).find(|number| !number.is_finite()) {
-            None => Ok(probabilities),
-            Some(number) => {
-                let what = format!("what the network says of the image is {number}");
-                Err(overflow(machine, Section::Predict, &[step], what).await)
-            }
-        }
-    }
 }

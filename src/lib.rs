@@ -1,76 +1,119 @@
 //! Trains convolutional networks with hand-written WGSL compute shaders, through [`wgpu`], on any Vulkan, Metal or DX12
-//! GPU.
+//! GPU, or with native code on the CPU.
 //!
 //! Every operation exists three times: as shaders, as fast code for the CPU, and as plain loops that say what both must
-//! compute. A network is compiled once to a list of passes; a training step walks that list, on any side.
+//! compute. [`prelude`] has what most programs use. What waits for a device is `async`, so that a page in a browser can use
+//! it; elsewhere the same names with `_blocking` behind wait by themselves.
 //!
-//! # One training step
+//! # Train my own images
 //!
-//! The way of the data through the preset `case2`, in the order of `shadegrad plan case2`. Labels are
-//! `<layer>.<pass>`; `dw`, `db`, `dx` and `dy` are the gradients of `w`, `b`, `x` and `y`.
-//!
-//! | label | what happens | where |
-//! |---|---|---|
-//! | | files, or the built-in generator, become bytes: 0 is background, 255 ink | [`data`] |
-//! | | the bytes go to the device once; each epoch sends a new order of them | [`train`], [`data::order`] |
-//! | `batch.gather` | the order picks a batch: bytes become numbers from 0 to 1; with `--augment`, distorted by maps that `batch.augment` has drawn | [`ops::gather_batch`], [`ops::augment`] |
-//! | `conv1.forward` | convolution, bias and ReLU | [`ops::conv2d`], [`ops::activation`] |
-//! | `pool1.forward` | maximum of each window | [`ops::pool2d`] |
-//! | `conv2.forward`, `pool2.forward` | the same, smaller and deeper | |
-//! | `dropout1.forward` | some values become 0, drawn by seed and step | [`ops::dropout`] |
-//! | | flatten is only another shape for the same numbers | [`ops::flatten`] |
-//! | `dense1.forward`, `dropout2.forward`, `dense2.forward` | ten scores an image | [`ops::dense`] |
-//! | `loss.cross_entropy` | softmax, loss, prediction, and the gradient of the scores | [`ops::softmax`] |
-//! | `score` | the batch's loss and correct predictions are added up | [`ops::score`] |
-//! | `dense2.backward_weight`, `dense2.backward_bias`, … | `dw`, `db` and `dx` of a layer | [`ops::dense`] |
-//! | `dropout2.backward` … `conv1.backward_weight` | the same names in reverse | [`ops`] |
-//! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam; on request `clip.scale` before, `average.update` behind | [`ops::sgd`], [`ops::adam`], [`ops::clip`], [`ops::average`] |
-//! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
-//! | | after an epoch the network is evaluated, and the run can go on from here | [`evaluate`], [`mod@checkpoint`] |
-//!
-//! # The modules
-//!
-//! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [`plan::Pass`]es, whose tensors take turns in memory. [`ops`] holds the
-//! operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `fast.rs` computes it fast on the CPU, and
-//! `cpu.rs` readably. [`gpu`] speaks to wgpu and knows no neural network; [`mod@tune`] chooses among its kernels. [`fast`]
-//! runs the same passes on the CPU, and [`mod@reference`] runs their readable form. [`machine`] puts a compiled network on
-//! any of them. [`train`] and [`evaluate`] drive a machine. [`mod@profile`] says what each dispatch of a step costs,
-//! [`mod@cpu_speed`] what the CPU would do in the place of a software driver, and [`mod@verify`] whether the kernels are
-//! right on this device; what is known to be wrong is in [`known_bad`]. [`mod@picture`] draws, and
-//! [`text`] makes strings of unknown origin safe to show.
-//!
-//! # Example
+//! A [`data::Dataset`] is made of arrays, of bytes or of `f32` from 0 to 1. It is checked once, when it is made.
 //!
 //! ```no_run
-//! use shadegrad::data::{Source, prepare::prepare};
-//! use shadegrad::evaluate::Predictor;
-//! use shadegrad::machine::Device;
-//! use shadegrad::network::Network;
-//! use shadegrad::train::{Event, TrainOptions, Trainer};
-//! use std::{ops::ControlFlow, path::Path};
+//! use shadegrad::prelude::*;
+//! use std::ops::ControlFlow;
 //!
 //! # fn main() -> shadegrad::Result<()> {
-//! pollster::block_on(async {
-//!     let device = Device::open(&"auto".parse()?).await?;
-//!     let network = Network::open("case2")?;
-//!     let data = Source::Builtin { seed: 1 }.load()?;
-//!     let mut trainer = Trainer::new(&device, &network, &data, TrainOptions::default(), None)?;
-//!     let observer = &mut |event: Event<'_>| {
-//!         if let Event::Epoch(report, _) = event {
-//!             println!("epoch {}: {:.2} %", report.epoch, report.val_accuracy * 100.0);
-//!         }
-//!         Ok(ControlFlow::Continue(()))
-//!     };
-//!     trainer.run(observer).await?;
-//!     let weights = trainer.weights().await?;
-//!     let form = trainer.network().picture_form();
-//!     let image = prepare(Path::new("assets/digits/seven.png"), network.input, &form)?;
-//!     let probabilities = Predictor::new(&device, &network, &weights)?.predict(&image).await?;
-//!     println!("{probabilities:.3?}");
-//!     Ok(())
-//! })
+//! # let (images, labels, test_images, test_labels) = (vec![0_u8; 784], vec![0_u8], vec![0_u8; 784], vec![0_u8]);
+//! let train = Dataset::new(images, labels, [28, 28, 1], 10)?;
+//! let test = Dataset::new(test_images, test_labels, [28, 28, 1], 10)?;
+//! let data = DataPair::new(train, test)?;
+//!
+//! let network = Network::builder("small", [28, 28, 1])
+//!     .conv2d(8, 3)
+//!     .relu()
+//!     .max_pool2d(2)
+//!     .flatten()
+//!     .dense(10)
+//!     .build()?;
+//!
+//! let device = Device::open_blocking(&DeviceChoice::default())?;
+//! let options = TrainOptions { epochs: 3, ..TrainOptions::default() };
+//! let mut trainer = Trainer::new(&device, &network, &data, options, None)?;
+//! trainer.run_blocking(&mut |event: Event<'_>| {
+//!     if let Event::Epoch(report, _) = event {
+//!         println!("epoch {}: {:.2} %", report.epoch, report.val_accuracy * 100.0);
+//!     }
+//!     Ok(ControlFlow::Continue(()))
+//! })?;
+//! trainer.weights_blocking()?.save(trainer.network(), "small.safetensors".as_ref())?;
+//! # Ok(())
 //! # }
 //! ```
+//!
+//! Files in the MNIST format are read by [`data::Source::Folder`]. [`network::Network::builder`] has every kind of layer,
+//! with the defaults of network files. `examples/train_arrays.rs` is a whole program.
+//!
+//! # Train a preset
+//!
+//! ```
+//! use shadegrad::prelude::*;
+//!
+//! let network = Network::open("case2")?; // or a file that ends in .toml
+//! assert_eq!(network.parameter_count(), 225_034);
+//! # Ok::<(), shadegrad::Error>(())
+//! ```
+//!
+//! [`network::PRESETS`] lists them; the best reads 99.7 % of MNIST. The rest is as above.
+//!
+//! # Predict
+//!
+//! ```no_run
+//! use shadegrad::prelude::*;
+//! use shadegrad::data::prepare::prepare;
+//! use std::path::Path;
+//!
+//! # fn main() -> shadegrad::Result<()> {
+//! let (network, weights) = Weights::open(Path::new("small.safetensors"))?;
+//! let device = Device::open_blocking(&"auto".parse()?)?;
+//! let mut predictor = Predictor::new(&device, &network, &weights)?;
+//!
+//! // A picture is brought to the form of the training images.
+//! let image = prepare(Path::new("assets/digits/seven.png"), network.input, &network.picture_form())?;
+//! println!("{:.3?}", predictor.predict_blocking(&image)?);
+//!
+//! // Many images that have that form already, in few submits.
+//! let images = [vec![0; 784], quantized(&[0.5; 784])?];
+//! for probabilities in predictor.predict_batch_blocking(&images)? {
+//!     println!("{probabilities:.3?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`evaluate::evaluate`] gives loss, accuracy and confusion on images with labels.
+//!
+//! # Check my GPU
+//!
+//! [`verify::verify`], which is `shadegrad verify`, runs every kernel in every variant against the reference. Each error is
+//! given as a share of the bound that is derived for it, and [`verify::Report`] is what a bug report to a driver's makers
+//! needs.
+//!
+//! # Check my own shader
+//!
+//! A `.wgsl` file is checked as any of the passes here, on the same cases and within the same bounds:
+//!
+//! ```no_run
+//! use shadegrad::prelude::*;
+//! use std::path::Path;
+//!
+//! # fn main() -> shadegrad::Result<()> {
+//! let device = Device::open_blocking(&DeviceChoice::default())?;
+//! let report = OwnKernel::open(Path::new("mine.wgsl"), "conv2d.forward")?.verify_blocking(&device)?;
+//! println!("{report}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`verify::own`] says what the file must look like: buffers are bound by the names of the formula, and sizes are constants.
+//! `shadegrad verify --kernel mine.wgsl --as conv2d.forward` does the same.
+//!
+//! # Read a kernel beside its reference
+//!
+//! Each operation has one name, and a module of it in [`ops`] that opens with its formula. `shaders/conv2d/forward_naive.wgsl`
+//! computes one output an invocation, as the formula reads; `src/ops/conv2d/cpu.rs` is the reference in plain loops;
+//! `shaders/conv2d/forward.wgsl` is the fast one. `examples/one_op.rs` runs an operation both ways and compares. [`map`]
+//! walks through a whole training step, and says which module does what.
 //!
 //! # Features
 //!
@@ -93,6 +136,8 @@
     warn(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)
 )]
 
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
 pub mod clock;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cpu_speed;
@@ -107,6 +152,7 @@ pub mod known_bad;
 mod lifetime;
 pub mod lock;
 pub mod machine;
+pub mod map;
 pub mod memory;
 pub mod network;
 pub mod ops;
@@ -114,6 +160,7 @@ mod options;
 #[cfg(feature = "report")]
 pub mod picture;
 pub mod plan;
+pub mod prelude;
 pub mod profile;
 pub mod reference;
 #[cfg(not(target_arch = "wasm32"))]

@@ -14,7 +14,6 @@ use shadegrad::Error;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-#[expect(unsafe_code, reason = "drivers read the environment, and to set it is unsafe while other threads run")]
 fn main() -> ExitCode {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

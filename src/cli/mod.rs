@@ -16,6 +16,7 @@ mod study;
 mod train;
 mod tune;
 mod verify;
+mod verify_kernel;
 
 use crate::cli::output::errln;
 use clap::{Args, Parser, Subcommand};

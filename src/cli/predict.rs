@@ -43,11 +43,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         errln!("pictures: {form}{}", origin(&network, options.as_is));
     }
     let mut predictor = Predictor::new(&device, &network, &weights)?;
-    for (path, image) in options.images.iter().zip(&prepared) {
-        let probabilities = pollster::block_on(predictor.predict(image)).map_err(|error| match error {
-            Error::NotFinite(problem) => Error::NotFinite(format!("{}: {problem}", path.display())),
-            other => other,
-        })?;
+    for (path, probabilities) in options.images.iter().zip(predict(&mut predictor, &options.images, &prepared)?) {
         let best = (0..probabilities.len())
             .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
         if options.json {
@@ -63,6 +59,24 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Probabilities of each picture; several are predicted together.
+fn predict(predictor: &mut Predictor, paths: &[PathBuf], images: &[Vec<u8>]) -> Result<Vec<Vec<f32>>> {
+    if images.len() > 1 {
+        match predictor.predict_batch_blocking(images) {
+            // One by one, the picture can be named.
+            Err(Error::NotFinite(_)) => {}
+            done => return done,
+        }
+    }
+    let one = |(path, image): (&PathBuf, &Vec<u8>)| {
+        predictor.predict_blocking(image).map_err(|error| match error {
+            Error::NotFinite(problem) => Error::NotFinite(format!("{}: {problem}", path.display())),
+            other => other,
+        })
+    };
+    paths.iter().zip(images).map(one).collect()
 }
 
 /// Where the form of the pictures is from, for people.

@@ -1,6 +1,6 @@
 //! `shadegrad verify`
 
-use super::{BatchOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c};
+use super::{BatchOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c, verify_kernel};
 use crate::cli::output::{errln, out, outln};
 use crate::cli::progress::Bar;
 use clap::Args;
@@ -47,6 +47,8 @@ pub struct Options {
     /// Break kernels on purpose, and succeed if every break is noticed
     #[arg(long, conflicts_with_all = ["model", "quick", "full", "random_shapes", "seed", "only", "report"])]
     inject: bool,
+    #[command(flatten)]
+    kernel: verify_kernel::Options,
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
@@ -55,13 +57,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         pollster::block_on(Device::require_driver(&choice, ""))?;
         return inject(&choice);
     }
+    let seed = options.seed.unwrap_or_else(new_seed);
+    if let Some(code) = options.kernel.run(&options.device, options.random_shapes, seed)? {
+        return Ok(code);
+    }
     let open = |model: &String| {
         let network = Network::open(model)?;
         let step = options.batch.compile_options(&network)?;
         Ok::<_, Error>((network, step))
     };
     let model = options.model.as_ref().map(open).transpose()?;
-    let seed = options.seed.unwrap_or_else(new_seed);
     let verification = verify::Options {
         device: options.device.choice(),
         extent: extent(options),

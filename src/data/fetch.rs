@@ -25,18 +25,18 @@ pub struct Mirror<'a> {
     pub url: &'a str,
 }
 
-/// A file to end up with.
+/// A file that is wanted, with what it must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected<'a> {
-    /// Its name, without `.gz`.
+    /// Name of the file, without `.gz`.
     pub name: &'a str,
-    /// Bytes, unpacked.
+    /// Length of the file in bytes, unpacked.
     pub bytes: u64,
     /// SHA-256 of the unpacked bytes, in lower-case hexadecimal.
     pub sha256: &'a str,
 }
 
-/// Who has MNIST, in the order to ask.
+/// Mirrors of MNIST, in the order in which they are asked.
 pub const MNIST_MIRRORS: [Mirror<'static>; 2] = [
     Mirror { url: "https://storage.googleapis.com/cvdf-datasets/mnist" },
     Mirror { url: "https://ossci-datasets.s3.amazonaws.com/mnist" },
@@ -75,9 +75,9 @@ pub const MNIST: [Expected<'static>; 4] = [
 /// How long to wait for a mirror.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For a connection.
+    /// Time to wait for a connection.
     pub connect: Duration,
-    /// For the next bytes, again and again; a slow download is not an error.
+    /// Time to wait for the next bytes, again and again; a slow download is not an error.
     pub read: Duration,
 }
 
@@ -96,7 +96,7 @@ pub enum Progress<'a> {
     Kept(&'a Path),
     /// A mirror began to send.
     Started {
-        /// The address.
+        /// Address of the mirror's file.
         url: &'a str,
         /// Bytes that are there from an earlier attempt.
         have: u64,
@@ -107,9 +107,9 @@ pub enum Progress<'a> {
     Advanced(u64),
     /// A mirror failed; the next one is asked.
     Failed {
-        /// The address.
+        /// Address of the mirror's file.
         url: &'a str,
-        /// Why.
+        /// What went wrong, for people.
         reason: &'a str,
     },
     /// A new file is in place, and right.
@@ -119,9 +119,9 @@ pub enum Progress<'a> {
 /// A file that is in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// Where.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Whether it was there before.
+    /// Whether it was there before, and has been kept.
     pub kept: bool,
 }
 

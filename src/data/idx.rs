@@ -23,12 +23,12 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// What an image file holds.
+/// The images of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
-    /// N x H x W x C.
+    /// Pixels of all images, N x H x W x C.
     pub pixels: Vec<u8>,
-    /// H, W, C; a file of three dimensions has C = 1.
+    /// Height, width and channels of an image; a file of three dimensions has C = 1.
     pub shape: [usize; 3],
 }
 
@@ -39,7 +39,7 @@ impl Images {
     }
 }
 
-/// Reads N x H x W or N x H x W x C bytes.
+/// Reads the images of a file: N x H x W or N x H x W x C bytes.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn read_images(path: &Path) -> Result<Images> {
     images_from(open(path)?, path)
 }
 
-/// The same from anything that can be read; `origin` says in errors where it is from.
+/// Reads images from anything that can be read; `origin` says in errors where it is from.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub fn images_from(source: impl Read, origin: &Path) -> Result<Images> {
     Ok(Images { pixels: bytes, shape: [sizes[1], sizes[2], sizes.get(3).copied().unwrap_or(1)] })
 }
 
-/// Reads N bytes.
+/// Reads the labels of a file: N bytes.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     labels_from(open(path)?, path)
 }
 
-/// The same from anything that can be read; `origin` says in errors where it is from.
+/// Reads labels from anything that can be read; `origin` says in errors where it is from.
 ///
 /// # Errors
 ///

@@ -127,17 +127,17 @@ impl DataPair {
     }
 }
 
-/// A checksum's digits.
+/// A checksum in hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Where data comes from.
+/// Where a training set and its test set come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The generator of digits that needs no files.
     Builtin {
-        /// Everything about the images follows from it.
+        /// The seed that all images are drawn by.
         seed: u64,
     },
     /// A folder with the four files of the MNIST format.
@@ -186,7 +186,7 @@ impl Source {
         }
     }
 
-    /// Whether its files are there, of training images at least; what needs no files is.
+    /// Whether the files of training images are there; the built-in digits always are.
     pub fn is_there(&self) -> bool {
         match self {
             Source::Builtin { .. } => true,
@@ -194,7 +194,7 @@ impl Source {
         }
     }
 
-    /// Whether its files are those of EMNIST, in which rows and columns are exchanged.
+    /// Whether the files are those of EMNIST, in which rows and columns are exchanged.
     pub fn is_emnist(&self) -> bool {
         matches!(self, Source::Folder(folder) if idx::Place::of(folder).is_ok_and(|place| place.is_emnist()))
     }

@@ -38,6 +38,7 @@ fn without_wayland() -> Option<wgpu::Instance> {
     let wayland = |extension: &&std::ffi::CStr| *extension == c"VK_KHR_wayland_surface";
     // SAFETY: the callback is not to remove extensions, because wgpu uses those that it asked for. It uses this one for one
     // thing only, to make a surface of a Wayland window, which no code here does.
+    #[expect(unsafe_code, reason = "wgpu offers no other way to leave out an extension")]
     let instance = unsafe {
         hal::vulkan::Instance::init_with_callback(
             &descriptor,
@@ -45,5 +46,6 @@ fn without_wayland() -> Option<wgpu::Instance> {
         )
     };
     // SAFETY: the instance was made above, and nobody else has it.
+    #[expect(unsafe_code, reason = "the only way from an instance of wgpu-hal to one of wgpu")]
     instance.ok().map(|instance| unsafe { wgpu::Instance::from_hal::<hal::api::Vulkan>(instance) })
 }

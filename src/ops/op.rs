@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::fast::Fast;
 use crate::reference::{Real, Tensors};
 use crate::verify::Verify;
+use std::any::Any;
 use std::fmt::Debug;
 
 /// One pass of an operation, with its shapes.
@@ -12,7 +13,7 @@ use std::fmt::Debug;
 /// A pass cannot exist without its launch, its reference and its cases, and those are traits of the modules that use them:
 /// so this module, [`mod@crate::reference`], [`crate::fast`], [`mod@crate::verify`] and [`crate::plan`] know each other, in a
 /// circle that is meant.
-pub trait Op: Debug + Send + Sync + Record + Reference + Fast + Verify {
+pub trait Op: Any + Debug + Send + Sync + Record + Reference + Fast + Verify {
     /// Room and pass: `conv2d.backward_weight`.
     fn name(&self) -> &'static str;
     /// Names, as the formulas have them, and lengths of what is read.

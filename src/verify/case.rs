@@ -159,6 +159,15 @@ impl Case {
         self.outputs.iter().map(&mut read).collect()
     }
 
+    /// Where its tensors lie, by the names that the operation has for them, each once; whether the pass writes it.
+    pub(super) fn tensors(&self) -> Vec<(&'static str, Region, bool)> {
+        let op = &self.pass.op;
+        let outputs = self.outputs.iter().map(|(name, id, _)| (*name, *id, true));
+        let inputs = op.inputs().into_iter().zip(&self.pass.inputs).map(|((name, _), id)| (name, *id, false));
+        let region = |(name, id, is_written)| (name, self.plan.get(id).region, is_written);
+        outputs.chain(inputs).map(region).collect()
+    }
+
     /// Its dispatches in a variant.
     pub fn recording(&self, config: &KernelConfig) -> Result<Recording> {
         let mut recording = Recording::new();

@@ -89,6 +89,12 @@ impl Expected {
         self.0.iter().find(|(known, _, _)| *known == name).map(|(_, values, _)| values.as_slice())
     }
 
+    /// Nothing but the outputs of these names.
+    pub(super) fn of(mut self, names: &[&str]) -> Expected {
+        self.0.retain(|(name, ..)| names.contains(name));
+        self
+    }
+
     /// The worst error as a share of its bound, 0 where all are equal; or the first thing that is wrong.
     pub fn judge(&self, got: &[Output]) -> Result<f64, Finding> {
         if got.len() != self.0.len() {

@@ -14,11 +14,14 @@ mod expected;
 pub mod functions;
 mod inject;
 mod launch;
+pub mod own;
 mod report;
 mod run;
 pub mod training;
 mod values;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use crate::blocking::verify_blocking;
 pub use bounds::{TINY, U, activation_error, dot_bound};
 pub use case::{Case, Given, Output, Values};
 pub use expected::{Expected, Finding, compare};

@@ -1,21 +1,14 @@
 //! Data whose numbers of pixels, labels and classes do not fit together: one error each, on every device, whether it comes
 //! from arrays or from files.
 
-#[path = "common/place.rs"]
-mod place;
-
-use place::Place;
+use crate::devices;
+use crate::place::Place;
 use shadegrad::data::{DataPair, Dataset, idx};
 use shadegrad::evaluate::evaluate;
 use shadegrad::machine::Device;
 use shadegrad::network::Network;
 use shadegrad::train::{TrainOptions, Trainer};
 use std::ops::ControlFlow;
-
-/// The CPU, the reference, and a GPU or its driver.
-fn devices() -> [String; 3] {
-    ["cpu:2".into(), "reference".into(), std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into())]
-}
 
 const SHAPE: [usize; 3] = [4, 4, 1];
 

@@ -1,0 +1,158 @@
+//! The blocking forms of what programs call first. Each waits for the device on the thread that calls it, and is named like
+//! the form that it waits for, with `_blocking` behind.
+//!
+//! A page in a browser cannot wait, so there these do not exist; the `async` forms run everywhere.
+
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::evaluate::{self, Evaluation, Predictor};
+use crate::gpu::{Gpu, Recording};
+use crate::machine::{Device, DeviceChoice};
+use crate::network::{Network, Weights};
+use crate::run::{Run, RunChanges, RunObserver, RunOptions};
+use crate::train::{Event, Outcome, Trainer};
+use crate::tune::{self, Effort, Tuner, WrongResult};
+use crate::verify::own::{KernelReport, OwnKernel};
+use crate::verify::{self, Case, Finding, Output, Report};
+use pollster::block_on;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+impl Device {
+    /// Waits for [`Device::open`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Device::open`].
+    pub fn open_blocking(choice: &DeviceChoice) -> Result<Device> {
+        block_on(Device::open(choice))
+    }
+}
+
+impl Trainer<'_> {
+    /// Waits for [`Trainer::run`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trainer::run`].
+    pub fn run_blocking(&mut self, observer: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>) -> Result<Outcome> {
+        block_on(self.run(observer))
+    }
+
+    /// Waits for [`Trainer::weights`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trainer::weights`].
+    pub fn weights_blocking(&mut self) -> Result<Weights> {
+        block_on(self.weights())
+    }
+}
+
+impl Run {
+    /// Waits for [`Run::start`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Run::start`].
+    pub fn start_blocking(options: RunOptions, observer: &mut RunObserver<'_>) -> Result<Run> {
+        block_on(Run::start(options, observer))
+    }
+
+    /// Waits for [`Run::resume`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Run::resume`].
+    pub fn resume_blocking(run: &Path, changes: RunChanges, observer: &mut RunObserver<'_>) -> Result<Run> {
+        block_on(Run::resume(run, changes, observer))
+    }
+}
+
+impl Predictor {
+    /// Waits for [`Predictor::predict`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Predictor::predict`].
+    pub fn predict_blocking(&mut self, image: &[u8]) -> Result<Vec<f32>> {
+        block_on(self.predict(image))
+    }
+
+    /// Waits for [`Predictor::predict_batch`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Predictor::predict_batch`].
+    pub fn predict_batch_blocking<I: AsRef<[u8]>>(&mut self, images: &[I]) -> Result<Vec<Vec<f32>>> {
+        block_on(self.predict_batch(images))
+    }
+}
+
+/// Waits for [`evaluate::evaluate`].
+///
+/// # Errors
+///
+/// Those of [`evaluate::evaluate`].
+pub fn evaluate_blocking(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
+    block_on(evaluate::evaluate(device, network, weights, set))
+}
+
+/// Waits for [`evaluate::logits`].
+///
+/// # Errors
+///
+/// Those of [`evaluate::logits`].
+pub fn logits_blocking(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Vec<f32>> {
+    block_on(evaluate::logits(device, network, weights, set))
+}
+
+/// Waits for [`verify::verify`].
+///
+/// # Errors
+///
+/// Those of [`verify::verify`].
+pub fn verify_blocking(
+    options: &verify::Options,
+    observer: &mut dyn FnMut(verify::Progress<'_>) -> ControlFlow<()>,
+) -> Result<Report> {
+    block_on(verify::verify(options, observer))
+}
+
+impl Case {
+    /// Waits for [`Case::on_gpu`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Case::on_gpu`].
+    pub fn on_gpu_blocking(&self, gpu: &Gpu, recording: Recording) -> Result<Vec<Output>, Finding> {
+        block_on(self.on_gpu(gpu, recording))
+    }
+}
+
+impl OwnKernel {
+    /// Waits for [`OwnKernel::verify`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`OwnKernel::verify`].
+    pub fn verify_blocking(&self, device: &Device) -> Result<KernelReport> {
+        block_on(self.verify(device))
+    }
+}
+
+impl Tuner<'_> {
+    /// Waits for [`Tuner::go_on`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tuner::go_on`].
+    pub fn go_on_blocking(
+        &mut self,
+        gpu: &Gpu,
+        effort: Effort,
+        progress: &mut dyn FnMut(tune::Progress<'_>),
+    ) -> Result<Vec<WrongResult>> {
+        block_on(self.go_on(gpu, effort, progress))
+    }
+}

@@ -1,0 +1,271 @@
+//! A shader of one's own, checked as one of the passes: against the reference, on its edge cases and on random shapes, within
+//! the bounds that are derived for it.
+//!
+//! # What a shader must look like
+//!
+//! It is one file of WGSL, complete by itself, with one entry point, `main`. This one is a convolution without padding:
+//!
+//! ```wgsl
+//! const HEIGHT = 5u; // replaced by the height of each case, and so are the others
+//! const WIDTH = 5u;
+//! const CHANNELS = 1u;
+//! const KERNEL_H = 3u;
+//! const KERNEL_W = 3u;
+//! const STRIDE_H = 1u;
+//! const STRIDE_W = 1u;
+//! const OUT_HEIGHT = 3u;
+//! const OUT_WIDTH = 3u;
+//! const FILTERS = 1u;
+//! const COUNT = 1u;
+//!
+//! @group(0) @binding(0) var<storage, read> x: array<f32>;
+//! @group(0) @binding(1) var<storage, read> w: array<f32>;
+//! @group(0) @binding(2) var<storage, read> b: array<f32>;
+//! @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+//!
+//! @compute @workgroup_size(64)
+//! fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+//!     let i = id.x;
+//!     if i >= COUNT { return; }
+//!     // … y[i] = b[k] + the sum over the window
+//! }
+//! ```
+//!
+//! - **Bindings** lie in group 0 and are named as in the formula of the pass, which stands at the head of its module:
+//!   `x w b` and `y` for [`conv2d`](crate::ops::conv2d), in the order of dimensions that is given there. Inputs are declared
+//!   `read`, outputs `read_write`. An output that is not bound is not checked; one at least must be. A buffer is longer than
+//!   its tensor, so that what is written behind it shows: `arrayLength` is not the number of elements.
+//! - **Shapes** are constants at the start of a line, `const HEIGHT = 5u;`. Where the file declares a constant that the pass
+//!   has, its value is replaced by that of each case. A wrong name is nobody's, so it keeps its value; [`KernelReport`] says
+//!   which constants were set.
+//! - **Settings** are constants as well (a stride, a padding, `ACTIVATION`: 0 identity, 1 relu, 2 sigmoid, 3 tanh). A shader
+//!   that does not declare one is taken for one that has only its default: cases with another are left out. The shader above
+//!   knows no padding, and no activation behind the sum.
+//! - **Invocations**: one for each element of the first output of the pass that is bound, in a row of workgroups of the size
+//!   that the shader declares. `const INVOCATIONS = …;`, of other constants, asks for another number. `COUNT` is set to it:
+//!   the last workgroup may be larger than what is left, and those behind must do nothing. `GROUPS_X` is set to the workgroups
+//!   of a row, as in `shaders/shared/linear.wgsl`.
+//! - A pass that depends on the **step** (dropout, the optimizers, `gather_batch`) declares the uniform of
+//!   `shaders/shared/step.wgsl`.
+//!
+//! # What is checked
+//!
+//! What `shadegrad verify` checks of the kernels of this crate: outputs start as NaN, nothing may be written behind the end of
+//! a tensor or into an input, a second run must give the same bits, sums of small whole numbers must be equal, and others
+//! within a bound derived from the number of terms and their size. NaN is never within a bound.
+
+mod passes;
+mod report;
+mod run;
+
+pub use report::{KernelFailure, KernelReport};
+
+use crate::error::{Error, Result};
+use crate::files::read_text;
+use crate::gpu::{Constant, KernelSpec, Source};
+use crate::ops::Op;
+use crate::text::brief;
+use passes::{Pass, Value, Values, lower, passes, plain};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Random shapes that a shader is checked on besides the edge cases.
+const RANDOM_SHAPES: usize = 20;
+
+/// Constants that say how many invocations there are.
+const LAUNCH: [&str; 2] = ["COUNT", "GROUPS_X"];
+
+/// A shader and the pass that it is to compute; see the [module](self) for what it must look like.
+#[derive(Clone)]
+pub struct OwnKernel {
+    source: &'static Source,
+    pass: &'static Pass,
+    given: Vec<Value>,
+    random_shapes: usize,
+    seed: u64,
+}
+
+impl OwnKernel {
+    /// A shader from its file, to be checked as the pass of this name: `conv2d.forward`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file cannot be read, and those of [`OwnKernel::new`].
+    pub fn open(path: &Path, pass: &str) -> Result<OwnKernel> {
+        OwnKernel::new(&path.display().to_string(), &read_text(path)?, pass)
+    }
+
+    /// The same from its text; `name` says in errors where that is from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when there is no such pass, with the names of all, and [`Error::Shader`] with line and caret when the
+    /// text is no shader.
+    pub fn new(name: &str, text: &str, pass: &str) -> Result<OwnKernel> {
+        let found = passes().iter().find(|known| known.name == pass).ok_or_else(|| {
+            let all: Vec<&str> = OwnKernel::passes().collect();
+            Error::Usage(format!("no pass `{}`: expected one of {}", brief(pass), all.join(", ")))
+        })?;
+        let source = kept(name, text);
+        KernelSpec::new([source]).module()?;
+        let kernel = OwnKernel { source, pass: found, given: Vec::new(), random_shapes: RANDOM_SHAPES, seed: 1 };
+        kernel.check_constants()?;
+        Ok(kernel)
+    }
+
+    /// The names of all passes.
+    pub fn passes() -> impl Iterator<Item = &'static str> {
+        passes().iter().map(|pass| pass.name)
+    }
+
+    /// What a shape of a pass is made of, with defaults: `batch=2,height=9,…`. Nothing if there is no such pass.
+    pub fn shape_of(pass: &str) -> Option<String> {
+        let pass = passes().iter().find(|known| known.name == pass)?;
+        let part = |key: &passes::Key| format!("{}={}", lower(key.name), worded(key, key.default));
+        Some(pass.keys.iter().map(part).collect::<Vec<_>>().join(","))
+    }
+
+    /// Asks for one shape, in place of the edge cases and random ones: `batch=3,height=28,width=28,channels=1,filters=8`.
+    /// What is not given has the default of [`OwnKernel::shape_of`]. `kernel`, `stride` and `padding` stand for both of
+    /// their directions. Where nothing but settings are given (`stride=2,activation=relu`), all cases are taken that have them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] with the part that is not understood.
+    pub fn with_shape(mut self, shape: &str) -> Result<OwnKernel> {
+        let said = |problem: String| Error::Usage(format!("shape of {}: {problem}", self.pass.name));
+        let mut given: Vec<Value> = Vec::new();
+        for part in shape.split(',').map(str::trim) {
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| said(format!("expected KEY=VALUE, got `{}`", brief(part))))?;
+            for value in self.values(key.trim(), value.trim()).map_err(said)? {
+                if given.iter().any(|(known, _)| *known == value.0) {
+                    return Err(said(format!("{} is given twice", lower(value.0))));
+                }
+                given.push(value);
+            }
+        }
+        self.given = given;
+        if self.has_sizes() {
+            self.one().map_err(said)?;
+        }
+        Ok(self)
+    }
+
+    /// How many random shapes there are besides the edge cases (20 unless given), and what they are drawn by.
+    pub fn with_random_shapes(self, random_shapes: usize, seed: u64) -> OwnKernel {
+        OwnKernel { random_shapes, seed, ..self }
+    }
+
+    /// The constants of a part of a shape.
+    fn values(&self, key: &str, value: &str) -> Result<Vec<Value>, String> {
+        let names: Vec<String> = match key {
+            "kernel" | "stride" => ["h", "w"].map(|axis| format!("{key}_{axis}")).to_vec(),
+            "padding" | "pad" => vec!["pad_top".into(), "pad_left".into()],
+            other => vec![other.to_string()],
+        };
+        let one = |name: &String| {
+            let key = self.pass.keys.iter().find(|known| lower(known.name) == *name).ok_or_else(|| {
+                let known: Vec<String> = self.pass.keys.iter().map(|key| lower(key.name)).collect();
+                format!("unknown key `{}`; known keys: {}", brief(name), known.join(", "))
+            })?;
+            let word = key.words.iter().position(|word| *word == value);
+            let number = match key.default {
+                Constant::Bool(_) => word.map(|word| Constant::Bool(word == 1)),
+                Constant::U32(_) if !key.words.is_empty() => word.map(Constant::from),
+                Constant::U32(_) => value.parse().ok().map(Constant::U32),
+                Constant::F32(_) => value.parse().ok().map(Constant::F32),
+            };
+            let expected = match (key.words.is_empty(), key.default) {
+                (false, _) => key.words.join(", "),
+                (true, Constant::F32(_)) => "a number".into(),
+                (true, _) => "a whole number".into(),
+            };
+            let number = number.ok_or_else(|| format!("{name}: expected {expected}, got `{}`", brief(value)))?;
+            Ok((key.name, number))
+        };
+        names.iter().map(one).collect()
+    }
+
+    /// Whether one shape is asked for.
+    fn has_sizes(&self) -> bool {
+        let is_size = |name: &str| self.pass.keys.iter().any(|key| key.name == name && !key.is_setting);
+        self.given.iter().any(|(name, _)| is_size(name))
+    }
+
+    /// The pass at the shape that is asked for.
+    fn one(&self) -> Result<Box<dyn Op>, String> {
+        let value = |key: &passes::Key| (key.name, self.asked(key.name).unwrap_or(key.default));
+        (self.pass.make)(&Values(self.pass.keys.iter().map(value).collect()))
+    }
+
+    /// What the shape says of a key.
+    fn asked(&self, name: &str) -> Option<Constant> {
+        self.given.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Whether the file declares a constant at the start of a line.
+    fn declares(&self, name: &str) -> bool {
+        self.source.text.lines().any(|line| declared(line) == Some(name))
+    }
+
+    /// A constant that would be taken for the shader's own, though it has the name of a shape's, is an error.
+    fn check_constants(&self) -> Result<()> {
+        let op = self.default_op()?;
+        let constants = (self.pass.constants)(&*op).unwrap_or_default();
+        let names = constants.iter().map(|(name, _)| *name).chain(LAUNCH);
+        for name in names.filter(|name| !self.declares(name)) {
+            let lines = self.source.text.lines().enumerate();
+            let hidden = lines.map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default())).find(
+                |(_, line)| {
+                    let words: Vec<&str> =
+                        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+                    words.windows(2).any(|pair| ["const", "override"].contains(&pair[0]) && pair[1] == name)
+                },
+            );
+            if let Some((number, line)) = hidden {
+                return Err(Error::Shader(format!(
+                    "{}:{number}: `{name}` is a number of the shape, and is set where a line begins with `const {name} = \
+                     …;`\n{number} | {line}",
+                    self.source.path
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn default_op(&self) -> Result<Box<dyn Op>> {
+        let defaults = Values(self.pass.keys.iter().map(|key| (key.name, key.default)).collect());
+        (self.pass.make)(&defaults).map_err(|problem| Error::Usage(format!("{}: {problem}", self.pass.name)))
+    }
+}
+
+/// A value as a shape is written.
+fn worded(key: &passes::Key, value: Constant) -> String {
+    match value {
+        Constant::U32(number) if !key.words.is_empty() => {
+            key.words.get(number as usize).map_or_else(|| plain(value), |word| (*word).to_string())
+        }
+        other => plain(other),
+    }
+}
+
+/// The name of the constant that a line declares.
+fn declared(line: &str) -> Option<&str> {
+    let (head, _) = line.strip_prefix("const ")?.split_once('=')?;
+    head.split(':').next().map(str::trim)
+}
+
+/// Sources live as long as the program, as those that it is built with do; each text is kept once.
+fn kept(name: &str, text: &str) -> &'static Source {
+    static KEPT: OnceLock<Mutex<HashSet<&'static Source>>> = OnceLock::new();
+    let mut kept = KEPT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(source) = kept.iter().find(|source| source.path == name && source.text == text) {
+        return source;
+    }
+    let leaked = |text: &str| -> &'static str { Box::leak(text.to_string().into_boxed_str()) };
+    let source: &'static Source = Box::leak(Box::new(Source { path: leaked(name), text: leaked(text) }));
+    kept.insert(source);
+    source
+}
