@@ -1,6 +1,7 @@
 // average / update
 //   average <- decay average + (1 - decay) weights
 //   weights, average [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack
+// with: shared/linear, shared/pack | pack_wide
 
 const DECAY = 0.999f;
 

@@ -8,7 +8,7 @@ use shadegrad::files::{Links, check_own_file, check_place};
 use shadegrad::gpu::Gpu;
 use shadegrad::machine::Device;
 use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::tune::{self, Cache, Effort, KernelChoices, Progress, Tuner};
+use shadegrad::tune::{self, Cache, Effort, KernelChoices, TuneProgress, Tuner};
 use shadegrad::{Error, Result};
 use std::fmt;
 use std::io::IsTerminal;
@@ -225,7 +225,7 @@ struct Reporter {
 }
 
 impl Reporter {
-    fn show(&mut self, progress: Progress<'_>) {
+    fn show(&mut self, progress: TuneProgress<'_>) {
         if self.silent {
             return;
         }
@@ -237,7 +237,7 @@ impl Reporter {
             }
         }
         if let Some(bar) = &self.bar {
-            let Progress { candidate, candidates, label, config } = progress;
+            let TuneProgress { candidate, candidates, label, config } = progress;
             bar.set_message(format!("tuning {candidate}/{candidates}  {label}  {config}"));
             bar.tick();
         }

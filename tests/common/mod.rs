@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod inspect;
+pub mod joined;
 pub mod kernels;
 
 use shadegrad::fast::{Instructions, Team};

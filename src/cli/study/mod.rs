@@ -27,13 +27,14 @@ use super::train::Validation;
 use super::{INTERRUPTED, run_folder};
 use choose::Choice;
 pub use options::Options;
-use options::{Subjects, quoted};
+use options::Subjects;
 use plan::{Descent, Schedule, Subject};
 use report::{Entry, Frame};
 use runs::{Common, Job, State};
 use shadegrad::data::{DataPair, Share, Source};
 use shadegrad::lock::Lock;
 use shadegrad::table::grouped;
+use shadegrad::text::shell_word;
 use shadegrad::{Error, Result};
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -164,7 +165,8 @@ fn report(
         Subjects::Paper { cases, comparisons } => {
             let train_command = cases.first().map_or_else(String::new, |subject| {
                 let arguments = subject.job(1, &options.out).arguments(common);
-                let words: Vec<String> = arguments.iter().map(|argument| quoted(&argument.to_string_lossy())).collect();
+                let words: Vec<String> =
+                    arguments.iter().map(|argument| shell_word(&argument.to_string_lossy())).collect();
                 format!("shadegrad train {}", words.join(" "))
             });
             let (cases, comparisons) = (entries(cases)?, entries(comparisons)?);

@@ -7,6 +7,7 @@ use crate::cli::train::{self, Validation};
 use crate::cli::{DataOption, DeviceOption, model_help};
 use clap::Args;
 use shadegrad::data::Source;
+use shadegrad::text::shell_word;
 use shadegrad::{Error, Result};
 use std::path::PathBuf;
 
@@ -172,14 +173,14 @@ impl Options {
     }
 
     fn of_models(&self) -> Vec<String> {
-        let mut words = vec![format!("--models {} --seeds {}", quoted(&self.models.join(",")), self.seeds)];
+        let mut words = vec![format!("--models {} --seeds {}", shell_word(&self.models.join(",")), self.seeds)];
         words.extend(self.beside_recipes());
         words
     }
 
     /// The command that trains a network as its recipe says, alone and with the first seed.
     pub fn train_command(&self, model: &str, common: &Common) -> String {
-        let mut words = vec![format!("shadegrad train --model {} --seed 1", quoted(model))];
+        let mut words = vec![format!("shadegrad train --model {} --seed 1", shell_word(model))];
         words.extend(self.beside_recipes());
         words.extend(self.places(common));
         words.join(" ")
@@ -193,17 +194,7 @@ impl Options {
     }
 
     fn places(&self, common: &Common) -> Vec<String> {
-        let device = common.device.as_ref().map(|device| format!("--device {}", quoted(device)));
-        [Some(format!("--data {}", quoted(&common.data))), device].into_iter().flatten().collect()
-    }
-}
-
-/// As a shell takes it for one word.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:=,+@".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        let device = common.device.as_ref().map(|device| format!("--device {}", shell_word(device)));
+        [Some(format!("--data {}", shell_word(&common.data))), device].into_iter().flatten().collect()
     }
 }
