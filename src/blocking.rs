@@ -113,8 +113,8 @@ pub fn logits_blocking(device: &Device, network: &Network, weights: &Weights, se
 ///
 /// Those of [`verify::verify`].
 pub fn verify_blocking(
-    options: &verify::Options,
-    observer: &mut dyn FnMut(verify::Progress<'_>) -> ControlFlow<()>,
+    options: &verify::VerifyOptions,
+    observer: &mut dyn FnMut(verify::VerifyProgress<'_>) -> ControlFlow<()>,
 ) -> Result<Report> {
     block_on(verify::verify(options, observer))
 }
@@ -151,7 +151,7 @@ impl Tuner<'_> {
         &mut self,
         gpu: &Gpu,
         effort: Effort,
-        progress: &mut dyn FnMut(tune::Progress<'_>),
+        progress: &mut dyn FnMut(tune::TuneProgress<'_>),
     ) -> Result<Vec<WrongResult>> {
         block_on(self.go_on(gpu, effort, progress))
     }

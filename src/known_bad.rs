@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct KnownFault {
     /// A part of the adapter's name, upper or lower case.
     pub adapter: String,
     /// A part of the driver with its version; all drivers if empty.
@@ -36,11 +36,18 @@ pub struct Entry {
     pub sources: Option<String>,
 }
 
-impl Entry {
+impl KnownFault {
     /// What a verification has found.
-    pub fn found(gpu: &Gpu, launch: &Launch, reason: String) -> Entry {
+    pub fn found(gpu: &Gpu, launch: &Launch, reason: String) -> KnownFault {
         let Launch { kernel, variant, sources } = launch.clone();
-        Entry { adapter: gpu.info.name.clone(), driver: gpu.driver(), kernel, variant, reason, sources: Some(sources) }
+        KnownFault {
+            adapter: gpu.info.name.clone(),
+            driver: gpu.driver(),
+            kernel,
+            variant,
+            reason,
+            sources: Some(sources),
+        }
     }
 
     /// Whether it is about this device.
@@ -64,7 +71,7 @@ impl Entry {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    bad: Vec<Entry>,
+    bad: Vec<KnownFault>,
 }
 
 const SHARED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/known-bad.toml"));
@@ -72,7 +79,7 @@ const SHARED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/k
 /// What is known of one device.
 #[derive(Clone, Debug, Default)]
 pub struct KnownBad {
-    entries: Vec<Entry>,
+    entries: Vec<KnownFault>,
 }
 
 impl KnownBad {
@@ -90,17 +97,17 @@ impl KnownBad {
     }
 
     /// The entries.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[KnownFault] {
         &self.entries
     }
 
     /// The entry about a kernel, if it is known to be wrong.
-    pub fn entry(&self, launch: &Launch) -> Option<&Entry> {
+    pub fn entry(&self, launch: &Launch) -> Option<&KnownFault> {
         self.entries.iter().find(|entry| entry.is_about(launch))
     }
 
     /// The same, if somebody has judged it, not a verification on this machine.
-    pub fn judged(&self, launch: &Launch) -> Option<&Entry> {
+    pub fn judged(&self, launch: &Launch) -> Option<&KnownFault> {
         self.entries.iter().find(|entry| entry.sources.is_none() && entry.is_about(launch))
     }
 
@@ -111,16 +118,16 @@ impl KnownBad {
 
     /// Writes what a verification has found to the list in a cache folder: `found` is added, and what an earlier one had
     /// found of `cleared` is taken out. The list is written only if that changes it; says whether it was.
-    pub fn remember(folder: &Path, gpu: &Gpu, found: &[Entry], cleared: &[Launch]) -> Result<bool> {
+    pub fn remember(folder: &Path, gpu: &Gpu, found: &[KnownFault], cleared: &[Launch]) -> Result<bool> {
         let (adapter, driver) = (gpu.info.name.as_str(), gpu.driver());
-        let is_cleared = |entry: &Entry| {
+        let is_cleared = |entry: &KnownFault| {
             let same_device = entry.adapter == adapter && entry.driver == driver;
             entry.sources.is_some() && same_device && cleared.iter().any(|launch| entry.is_about(launch))
         };
-        let change = |before: &[Entry]| {
-            let mut bad: Vec<Entry> = before.iter().filter(|entry| !is_cleared(entry)).cloned().collect();
+        let change = |before: &[KnownFault]| {
+            let mut bad: Vec<KnownFault> = before.iter().filter(|entry| !is_cleared(entry)).cloned().collect();
             for entry in found {
-                let same = |known: &Entry| Entry { reason: String::new(), ..known.clone() };
+                let same = |known: &KnownFault| KnownFault { reason: String::new(), ..known.clone() };
                 if !bad.iter().any(|known| same(known) == same(entry)) {
                     bad.push(entry.clone());
                 }
@@ -145,7 +152,7 @@ impl KnownBad {
 /// # Errors
 ///
 /// [`Error::File`] when it is no list, or an entry of it lacks what it needs.
-pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
+pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<KnownFault>> {
     let file: File = toml::from_str(text).map_err(|error| Error::file(origin, toml_problem(&error)))?;
     match file.bad.iter().find(|entry| entry.adapter.is_empty() || entry.kernel.is_empty() || entry.reason.is_empty()) {
         Some(entry) => Err(Error::file(origin, format!("an entry needs adapter, kernel and reason, got {entry:?}"))),
@@ -154,7 +161,7 @@ pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<Entry>> {
 }
 
 /// The user's list; empty where there is none.
-fn read(folder: &Path) -> Result<Vec<Entry>> {
+fn read(folder: &Path) -> Result<Vec<KnownFault>> {
     let path = KnownBad::path(folder);
     read_own_text_if_there(&path, Links::Follow)?.map_or(Ok(Vec::new()), |text| entries_of(&text, &path))
 }
@@ -183,9 +190,9 @@ mod tests {
         assert!(entry.is_about(&launch("conv2d/forward", staged, "00")));
         assert!(!entry.is_about(&launch("conv2d/forward", "register 8x8, buffer", "00")));
         assert!(!entry.is_about(&launch("conv2d/forward_naive", staged, "00")));
-        let found = Entry { sources: Some("00".into()), ..entry.clone() };
+        let found = KnownFault { sources: Some("00".into()), ..entry.clone() };
         assert!(!found.is_about(&launch("conv2d/forward", staged, "00")), "only a part of the variant");
-        let found = Entry { variant: staged.into(), ..found };
+        let found = KnownFault { variant: staged.into(), ..found };
         assert!(found.is_about(&launch("conv2d/forward", staged, "00")));
         assert!(!found.is_about(&launch("conv2d/forward", staged, "01")), "another text of the shader");
     }

@@ -23,14 +23,14 @@ pub enum Element {
     Int,
 }
 
-/// One buffer.
+/// A buffer, in which one or several tensors lie.
 #[derive(Clone, Debug)]
 pub struct Storage {
     /// Its name in `plan` and in errors.
     pub name: String,
-    /// In elements.
+    /// Number of elements.
     pub len: usize,
-    /// Of what.
+    /// Type of the elements.
     pub element: Element,
     /// Whether its tensors are there one after the other ([`Plan::share`]); else side by side.
     pub in_turns: bool,
@@ -43,20 +43,20 @@ pub struct Tensor {
     pub name: String,
     /// Dimensions, slowest first.
     pub shape: Vec<usize>,
-    /// Where it lives.
+    /// Part of a storage that holds the tensor.
     pub region: Region,
 }
 
 /// One operation on tensors.
 #[derive(Debug)]
 pub struct Pass {
-    /// `<layer>.<pass>`
+    /// Name of the pass: `<layer>.<pass>`.
     pub label: String,
     /// What is computed, and how.
     pub op: Box<dyn Op>,
-    /// In the order of [`Op::inputs`].
+    /// Tensors that are read, in the order of [`Op::inputs`].
     pub inputs: Vec<TensorId>,
-    /// In the order of [`Op::outputs`].
+    /// Tensors that are written, in the order of [`Op::outputs`].
     pub outputs: Vec<TensorId>,
 }
 
@@ -71,9 +71,9 @@ impl Pass {
 /// Storages and the tensors in them.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// By [`StorageId`].
+    /// Storages, by [`StorageId`].
     pub storages: Vec<Storage>,
-    /// By [`TensorId`].
+    /// Tensors, by [`TensorId`].
     pub tensors: Vec<Tensor>,
     /// The first tensor of each name.
     by_name: HashMap<String, TensorId>,

@@ -1,5 +1,5 @@
-//! Strings that come from files, drivers and command lines, made safe for where they are shown: a terminal, an SVG, Markdown
-//! or CSV. HTML is escaped where the pages are made.
+//! Strings that come from files, drivers and command lines, made safe for where they are shown: a terminal, a shell, an SVG,
+//! Markdown or CSV. HTML is escaped where the pages are made.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -108,6 +108,17 @@ pub fn csv(text: &str) -> String {
     if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
+/// A word of a command as a shell takes it: in quotes where it needs them.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:=,+@".contains(letter);
+    // zsh takes `=name` for the path of a program.
+    if !word.is_empty() && !word.starts_with('=') && word.chars().all(is_plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +183,22 @@ mod tests {
         assert_eq!(markdown_code("`a`", false), "`` `a` ``");
         assert_eq!(markdown_block("a\n```\nb\u{1b}\n"), "````text\na\n```\nb\\u001b\n````\n");
         assert_eq!(markdown_block("a"), "```text\na\n```\n");
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_for_one() {
+        for (word, quoted) in [
+            ("best", "best"),
+            ("conv2d.forward:17", "conv2d.forward:17"),
+            ("größe,b@1+c=d", "größe,b@1+c=d"),
+            ("", "''"),
+            ("=ls", "'=ls'"),
+            ("my data", "'my data'"),
+            ("$HOME; `rm`", "'$HOME; `rm`'"),
+            ("it's", "'it'\\''s'"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+        }
     }
 
     #[test]

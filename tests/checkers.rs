@@ -3,8 +3,9 @@
 mod common;
 
 use common::inspect::{Inspector, mirrors_are_fresh, operands_are_of_their_pass, tensors_survive};
+use common::joined::differences;
 use common::{Asserts, Case, Output, U, compare, dot_bound, gpu, integers, random, variants};
-use shadegrad::gpu::{Command, Constant, Dispatch, Memory, Mirrors, Operand, Program, Recording, Source};
+use shadegrad::gpu::{Command, Constant, Dispatch, Memory, Mirrors, Operand, Program, Recording, ShaderFile};
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{Activation, KernelConfig, Step, activation, dense, pool2d, sgd};
@@ -269,17 +270,17 @@ fn the_inspection_of_recordings_fails() {
         });
     });
 
-    static LARGE: Source = Source {
+    static LARGE: ShaderFile = ShaderFile {
         path: "shaders/broken/large.wgsl",
         text: "var<workgroup> tile: array<vec4<f32>, 1025>;\n@compute @workgroup_size(257)\n\
                fn main() {\n    tile[0] = vec4<f32>();\n}\n",
     };
-    static LARGE_TILE: Source = Source {
+    static LARGE_TILE: ShaderFile = ShaderFile {
         path: "shaders/broken/large_tile.wgsl",
         text: "var<workgroup> tile: array<vec4<f32>, 1025>;\n@compute @workgroup_size(64)\n\
                fn main() {\n    tile[0] = vec4<f32>();\n}\n",
     };
-    let replace = |source: &'static Source| {
+    let replace = |source: &'static ShaderFile| {
         move |r: &mut Recording| {
             dispatches(r)[0].kernel = shadegrad::gpu::KernelSpec::new([source]);
         }
@@ -289,15 +290,15 @@ fn the_inspection_of_recordings_fails() {
 }
 
 /// The same sources with another name in the per-step uniform.
-fn changed_step(sources: &[&'static Source]) -> Vec<&'static Source> {
-    static RENAMED: std::sync::OnceLock<Source> = std::sync::OnceLock::new();
-    let change = |source: &&'static Source| -> &'static Source {
+fn changed_step(sources: &[&'static ShaderFile]) -> Vec<&'static ShaderFile> {
+    static RENAMED: std::sync::OnceLock<ShaderFile> = std::sync::OnceLock::new();
+    let change = |source: &&'static ShaderFile| -> &'static ShaderFile {
         if source.path != "shaders/shared/step.wgsl" {
             return source;
         }
         RENAMED.get_or_init(|| {
             let text = source.text.replace("reserved:", "reserve:").leak();
-            Source { path: "shaders/broken/step.wgsl", text }
+            ShaderFile { path: "shaders/broken/step.wgsl", text }
         })
     };
     sources.iter().map(change).collect()
@@ -314,6 +315,39 @@ fn a_changed_uniform_is_noticed_before_anything_runs() {
             dispatch.kernel.sources = changed_step(&dispatch.kernel.sources);
         });
     });
+}
+
+/// A header that says too little, too much or something else than what is joined.
+#[test]
+fn a_header_that_differs_from_the_kernels_is_noticed() {
+    let kernel = |files: &[&str]| files.iter().map(|file| file.to_string()).collect::<Vec<_>>();
+    let kernels = [
+        kernel(&["op/pass", "shared/linear", "shared/pack"]),
+        kernel(&["op/pass", "shared/linear", "shared/pack_wide", "shared/words"]),
+    ];
+    let found = |pass: &str, wide: &str| {
+        let texts = [("op/pass", pass), ("shared/pack_wide", wide), ("shared/pack", "// shared / pack\n")];
+        let texts = texts.map(|(name, text)| (name.to_string(), text.to_string())).into();
+        differences(&texts, &kernels.clone().into()).into_iter().collect::<Vec<_>>().join("\n")
+    };
+    let (pass, wide) = ("// op / pass\n// with: shared/linear, shared/pack | pack_wide\n", "// with: shared/words\n");
+    assert_eq!(found(pass, wide), "");
+    for (pass, wide, says) in [
+        ("// op / pass\n// with: shared/pack | pack_wide\n", wide, "shared/linear is joined to op/pass"),
+        ("// op / pass\n\n// with: shared/linear, shared/pack | pack_wide\n", wide, "shared/pack is joined to op/pass"),
+        (pass, "", "shared/words is joined to op/pass"),
+        (
+            &pass.replace("linear,", "linear, shared/step,"),
+            wide,
+            "op/pass says `shared/step`, and a kernel of op/pass has []",
+        ),
+        (&pass.replace("linear,", "linear | step,"), wide, "op/pass says shared/step, and no kernel joins it"),
+        (&pass.replace(" |", ", shared/"), wide, "op/pass says `shared/pack`, and a kernel of op/pass has []"),
+        (&pass.replace(", shared/pack", " | pack"), wide, "op/pass has [\"shared/linear\", \"shared/pack\"]"),
+    ] {
+        let found = found(pass, wide);
+        assert!(found.contains(says), "expected `{says}` in\n{found}");
+    }
 }
 
 /// A kernel that reads a mirror before it is filled computes with zeros.

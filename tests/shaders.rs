@@ -4,8 +4,9 @@
 mod common;
 
 use common::inspect::{Inspector, mirrors_are_fresh, operands_are_of_their_pass, tensors_survive};
+use common::joined::{differences, kernels};
 use common::kernels::{for_each_network, for_each_recording};
-use shadegrad::gpu::{Command, KernelSpec, Memory, Mirrors, Module, Operand, Program, Source};
+use shadegrad::gpu::{Command, KernelSpec, Memory, Mirrors, Module, Operand, Program, ShaderFile};
 use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Network};
 use shadegrad::ops::{KernelConfig, Step};
@@ -94,6 +95,32 @@ fn files_open_with_their_name() {
     }
 }
 
+#[test]
+fn headers_say_what_files_are_joined_with() {
+    let texts = files().into_iter().map(|(name, text)| (name.trim_end_matches(".wgsl").to_string(), text)).collect();
+    let kernels = kernels();
+    assert!(kernels.len() > 250, "only {} kernels: what has been looked at?", kernels.len());
+    let differences = differences(&texts, &kernels);
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+#[test]
+fn kernels_and_languages_are_counted_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |to: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_shadegrad"));
+        let args = ["shaders", "mlp", "--device", "cpu", "--out", to, "--to", to];
+        let output = command.args(args).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success());
+        (String::from_utf8(output.stdout).unwrap(), std::fs::read_dir(folder.path().join(to)).unwrap().count())
+    };
+    let (one, files) = written("wgsl");
+    assert_eq!(one, format!("{files} kernels of a training step of mlp, in 1 language, are in wgsl\n"));
+    let (two, twice) = written("wgsl,hlsl");
+    assert_eq!(twice, 2 * files);
+    assert_eq!(two, format!("{files} kernels of a training step of mlp, in 2 languages, are in wgsl,hlsl\n"));
+}
+
 /// Names that a file declares at its top level.
 fn declared(text: &str) -> BTreeSet<String> {
     let word = |text: &str| -> String { text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
@@ -136,21 +163,21 @@ fn a_file_alone_is_valid_but_for_names_of_other_files() {
     assert!(valid > 10, "only {valid} files are valid alone");
 }
 
-static FIRST: Source = Source {
+static FIRST: ShaderFile = ShaderFile {
     path: "shaders/broken/first.wgsl",
     text: "// broken / first\nconst COUNT = 1u;\n\n@compute @workgroup_size(64)\nfn main() {\n    let a = half(COUNT);\n}\n",
 };
-static SECOND: Source = Source {
+static SECOND: ShaderFile = ShaderFile {
     path: "shaders/broken/second.wgsl",
     text: "// broken / second\n\nfn half(a: u32) -> u32 {\n    return a / nobody;\n}\n",
 };
-static SECOND_FINE: Source =
-    Source { path: "shaders/broken/fine.wgsl", text: "fn half(a: u32) -> u32 {\n    return a / 2u;\n}\n" };
+static SECOND_FINE: ShaderFile =
+    ShaderFile { path: "shaders/broken/fine.wgsl", text: "fn half(a: u32) -> u32 {\n    return a / 2u;\n}\n" };
 /// Valid to the parser, not to the validator.
-static SECOND_FLOAT: Source =
-    Source { path: "shaders/broken/float.wgsl", text: "\nfn half(a: u32) -> u32 {\n    return 0.5f;\n}\n" };
-static NO_MAIN: Source =
-    Source { path: "shaders/broken/no_main.wgsl", text: "@compute @workgroup_size(1)\nfn start() {}\n" };
+static SECOND_FLOAT: ShaderFile =
+    ShaderFile { path: "shaders/broken/float.wgsl", text: "\nfn half(a: u32) -> u32 {\n    return 0.5f;\n}\n" };
+static NO_MAIN: ShaderFile =
+    ShaderFile { path: "shaders/broken/no_main.wgsl", text: "@compute @workgroup_size(1)\nfn start() {}\n" };
 
 fn module_error(spec: &KernelSpec) -> String {
     match spec.module() {
@@ -232,8 +259,8 @@ fn reflection_finds_what_is_declared() {
     assert_eq!(format!("{} {:?}", left.name, left.kind), "left Texture");
 }
 
-static MAIN: Source =
-    Source { path: "shaders/broken/main.wgsl", text: "@compute @workgroup_size(4, 2, 3)\nfn main() {}\n" };
+static MAIN: ShaderFile =
+    ShaderFile { path: "shaders/broken/main.wgsl", text: "@compute @workgroup_size(4, 2, 3)\nfn main() {}\n" };
 
 /// The recording of a weight update, whose uniform struct is changed by `change`, made ready to run.
 fn with_step_struct(change: impl Fn(&str) -> String) -> Result<(), String> {
@@ -252,7 +279,7 @@ fn with_step_struct(change: impl Fn(&str) -> String) -> Result<(), String> {
     // A path of its own, because equal specifications share a kernel.
     let path: &'static str =
         format!("shaders/changed/{:x}.wgsl", changed.len() * 31 + changed.find("seed").unwrap()).leak();
-    *source = Box::leak(Box::new(Source { path, text: changed.leak() }));
+    *source = Box::leak(Box::new(ShaderFile { path, text: changed.leak() }));
     assert!(dispatch.reads.iter().all(|(_, operand)| matches!(operand, Operand::Buffer(_))));
     let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
     let memory = Memory::new(common::gpu(), &storages, &[&recording], size_of::<Step>()).unwrap();

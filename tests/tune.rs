@@ -10,7 +10,9 @@ use shadegrad::machine::{Device, DeviceChoice, Machine, Section};
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{self, ChooseKernel, KernelConfig, KernelForm, Step, Tile};
 use shadegrad::train::StepOptions;
-use shadegrad::tune::{Cache, Effort, Entry, KernelChoices, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table};
+use shadegrad::tune::{
+    Cache, Effort, KernelChoices, Measured, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -291,7 +293,7 @@ fn old_refusals_are_forgotten() {
         let kept = std::fs::read(cache.path().unwrap()).unwrap();
         for (key, entry) in Cache::entries_of(&kept).unwrap() {
             let refused = entry.tried.iter().map(|(config, _)| (*config, "the CPU says 1".to_string())).collect();
-            entries.insert(key, Entry { refused, tried: Vec::new(), seconds: None, ..entry });
+            entries.insert(key, Measured { refused, tried: Vec::new(), seconds: None, ..entry });
         }
         std::fs::remove_file(cache.path().unwrap()).unwrap();
     }

@@ -8,12 +8,12 @@ use common::gpu;
 use serde_json::Value;
 use shadegrad::fast::Instructions;
 use shadegrad::gpu::{Command as Dispatched, Recording};
-use shadegrad::known_bad::{Entry, KnownBad};
+use shadegrad::known_bad::{KnownBad, KnownFault};
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::{CompileOptions, Network};
 use shadegrad::ops::{ChooseKernel, KernelConfig, KernelForm, drawn, edge_cases};
 use shadegrad::tune::{Cache, Effort, Tuner, candidates};
-use shadegrad::verify::{Extent, Launch, Options, Progress, Report, Row, verify};
+use shadegrad::verify::{Extent, KernelRow, Launch, Report, VerifyOptions, VerifyProgress, variants, verify};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -44,8 +44,8 @@ fn output(folder: &Path, args: &[&str], status: i32) -> String {
     text
 }
 
-fn options(folder: &Path, only: &str) -> Options {
-    Options {
+fn options(folder: &Path, only: &str) -> VerifyOptions {
+    VerifyOptions {
         device: DeviceChoice::Adapter(common::adapter()),
         extent: Extent::Quick,
         model: None,
@@ -64,8 +64,8 @@ fn seed() -> u64 {
     std::env::var("SHADEGRAD_TEST_SEED").map_or(1, |seed| seed.parse().expect("SHADEGRAD_TEST_SEED is a number"))
 }
 
-fn verified(options: &Options) -> Report {
-    pollster::block_on(verify(options, &mut |_: Progress<'_>| ControlFlow::Continue(()))).unwrap()
+fn verified(options: &VerifyOptions) -> Report {
+    pollster::block_on(verify(options, &mut |_: VerifyProgress<'_>| ControlFlow::Continue(()))).unwrap()
 }
 
 /// The last dispatch of each pass does nothing in all but one of its workgroups.
@@ -143,7 +143,7 @@ fn a_break_that_nobody_sees_is_named() {
 #[test]
 fn a_failure_says_how_to_repeat_it_and_is_remembered() {
     let folder = tempfile::tempdir().unwrap();
-    let broken = Options { tamper: Some(too_few_groups), ..options(folder.path(), "pool2d.forward:2") };
+    let broken = VerifyOptions { tamper: Some(too_few_groups), ..options(folder.path(), "pool2d.forward:2") };
     let report = verified(&broken);
     assert!(report.failed() && !report.interrupted);
     let [row, ..] = &report.rows[..] else { panic!("no row") };
@@ -155,7 +155,7 @@ fn a_failure_says_how_to_repeat_it_and_is_remembered() {
 
     // What repeats it takes this case alone: broken again it fails alike, and as it is it passes.
     let only = failure.repeat.strip_prefix("repeat --only ").unwrap();
-    let again = verified(&Options { only: Some(only.parse().unwrap()), ..broken });
+    let again = verified(&VerifyOptions { only: Some(only.parse().unwrap()), ..broken });
     let [same] = &again.rows[..] else { panic!("{:?}", again.rows) };
     assert_eq!((&same.kernel, &same.variant, &same.failures[0].finding), (&row.kernel, &row.variant, &failure.finding));
     let text = output(folder.path(), &["verify", "--device", &device(), "--only", only], 0);
@@ -167,13 +167,32 @@ fn a_failure_says_how_to_repeat_it_and_is_remembered() {
     assert!(entry.reason.contains("NaN") && entry.sources.is_some(), "{entry:?}");
 }
 
+/// A part is taken from what a quick verification takes, unless a shape or variant of it is asked for by its number.
+#[test]
+fn a_part_of_a_quick_verification_is_quick() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = |device: DeviceChoice, extent, only: &str| {
+        verified(&VerifyOptions { device, extent, random_shapes: Some(0), ..options(folder.path(), only) })
+    };
+    let on_cpu = |extent, only: &str| report(DeviceChoice::Cpu(None), extent, only).cases();
+    let of_one_shape = on_cpu(Extent::Quick, "activation.forward:0");
+    assert_eq!(on_cpu(Extent::Quick, "activation.forward"), 3 * of_one_shape);
+    assert!(on_cpu(Extent::Standard, "activation.forward") > 3 * of_one_shape);
+    assert!(on_cpu(Extent::Quick, "activation.forward:3") > 0);
+
+    let rows = |extent, only: &str| report(DeviceChoice::Adapter(common::adapter()), extent, only).rows.len();
+    assert!(rows(Extent::Quick, "dense.forward:0") < rows(Extent::Standard, "dense.forward:0"));
+    let [quick, all] = [Extent::Quick, Extent::Standard].map(|extent| variants(gpu(), extent).len());
+    assert!((quick..all).any(|variant| rows(Extent::Quick, &format!("dense.forward:0:{variant}")) == 1));
+}
+
 /// Random shapes besides a quick verification of everything, on the CPU and on the device of all tests.
 #[test]
 fn random_shapes_are_right() {
     let folder = tempfile::tempdir().unwrap();
     for (device, count) in [(DeviceChoice::Cpu(None), 2000), (DeviceChoice::Adapter(common::adapter()), 150)] {
         let random_shapes = Some(count);
-        let report = verified(&Options { device, only: None, random_shapes, ..options(folder.path(), "all") });
+        let report = verified(&VerifyOptions { device, only: None, random_shapes, ..options(folder.path(), "all") });
         assert!(report.random_shapes >= count && !report.failed(), "seed {}\n{}", seed(), report.text());
         assert!(report.text().contains(&format!("`--seed {}`", seed())), "{}", report.text());
     }
@@ -183,7 +202,7 @@ fn random_shapes_are_right() {
 #[test]
 fn a_failure_at_a_random_shape_says_how_to_repeat_it() {
     let folder = tempfile::tempdir().unwrap();
-    let random = |only: &str| Options {
+    let random = |only: &str| VerifyOptions {
         random_shapes: Some(200),
         seed: 5,
         tamper: Some(too_few_groups),
@@ -200,7 +219,7 @@ fn a_failure_at_a_random_shape_says_how_to_repeat_it() {
     // Undisturbed, the same shape passes, and another seed draws another one.
     let args = ["verify", "--device", &device(), "--only", only, "--seed", "5"];
     assert!(output(folder.path(), &args, 0).contains("1 of the shapes"));
-    let other = verified(&Options { seed: 6, ..random(only) });
+    let other = verified(&VerifyOptions { seed: 6, ..random(only) });
     assert!(other.rows.iter().flat_map(|row| &row.failures).all(|other| other.operation != failure.operation));
 }
 
@@ -284,7 +303,7 @@ fn an_entry_that_passes_is_reported() {
     let cache = folder.path().join("cache");
     list(&cache, "sgd/update", "");
     let only = "sgd.update:3";
-    let rows = |report: &Report| -> Vec<Row> {
+    let rows = |report: &Report| -> Vec<KernelRow> {
         report.rows.iter().filter(|row| row.kernel == "sgd/update").cloned().collect()
     };
     let passes = verified(&options(folder.path(), only));
@@ -295,7 +314,7 @@ fn an_entry_that_passes_is_reported() {
 
     // As expected, and no failure of the whole; nothing is added to the list.
     let before = std::fs::read_to_string(KnownBad::path(&cache)).unwrap();
-    let fails = verified(&Options { tamper: Some(too_few_groups), ..options(folder.path(), only) });
+    let fails = verified(&VerifyOptions { tamper: Some(too_few_groups), ..options(folder.path(), only) });
     assert!(!fails.failed() && rows(&fails).iter().all(|row| !row.failures.is_empty()), "{:?}", fails.rows);
     assert!(fails.text().contains("known bad"), "{}", fails.text());
     assert_eq!(std::fs::read_to_string(KnownBad::path(&cache)).unwrap(), before);
@@ -305,9 +324,9 @@ fn an_entry_that_passes_is_reported() {
 fn what_was_found_is_forgotten_when_it_passes() {
     let folder = tempfile::tempdir().unwrap();
     let launch = launch("conv2.forward", &KernelConfig::of(gpu()));
-    let found = [Entry::found(gpu(), &launch, "y[0]: got 1".into())];
+    let found = [KnownFault::found(gpu(), &launch, "y[0]: got 1".into())];
     let remember =
-        |found: &[Entry], cleared: &[Launch]| KnownBad::remember(folder.path(), gpu(), found, cleared).unwrap();
+        |found: &[KnownFault], cleared: &[Launch]| KnownBad::remember(folder.path(), gpu(), found, cleared).unwrap();
     let known = || KnownBad::open(Some(folder.path()), gpu()).unwrap().entry(&launch).is_some();
     assert!(remember(&found, &[]) && known());
     assert!(!remember(&found, &[]), "twice");

@@ -1,6 +1,7 @@
 // activation / backward
 //   dx[i] = dy[i] * f'(x[i]), computed from y[i] = f(x[i])
 //   an invocation computes four neighbours; f' is in `through_activation` of <activation>.wgsl
+// with: shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;

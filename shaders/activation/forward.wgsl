@@ -1,6 +1,7 @@
 // activation / forward
 //   y[i] = f(x[i])
 //   an invocation computes four neighbours; f is `activate` of <activation>.wgsl
+// with: shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;

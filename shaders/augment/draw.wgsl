@@ -3,6 +3,7 @@
 //   maps [BATCH,MAP] integers: a b c d (1/16384)  tx ty (1/32768 pixel)  then POINTS * POINTS displacements dx dy (likewise)
 //   An invocation writes the six numbers of the affine map, or four of the displacements. All arithmetic is in integers,
 //   so that every device draws the same bits: u(word) is one of 4,096 steps from -1 to just below 1.
+// with: shared/linear, shared/step, shared/random
 
 const BATCH = 1u;
 const HEIGHT = 28u;

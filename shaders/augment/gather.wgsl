@@ -4,6 +4,7 @@
 //   An invocation writes four neighbours of x; the first BATCH invocations write a target too. Rows from `count` on
 //   are padding: zeros; so is what lies outside of an image. Positions are in 1/32768 pixel and weights in 1/256, all
 //   integers, and the sum of four weighted bytes is an f32 without rounding: the same bits on every device.
+// with: shared/linear, shared/step
 
 const BATCH = 1u;
 const HEIGHT = 28u;

@@ -3,6 +3,8 @@
 //   and 0 in rows that do not count: they had no part in mean and variance; what depends on c alone is in folded
 //   x, dy, dx [ROWS,C]   folded [4,C], by backward_input_fold
 //   an invocation computes CHUNK rows of one pack of channels; f' is in `through_activation` of <activation>.wgsl
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
+// with: activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read> dy: array<Pack>;

@@ -4,6 +4,7 @@
 //   deviation = sqrt(var[c] + EPSILON)
 //   all [C], folded [4,C]
 //   an invocation computes a pack of channels
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 const EPSILON = 1e-5;
 

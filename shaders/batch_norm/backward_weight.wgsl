@@ -3,6 +3,7 @@
 //   partial[s,1,c] = sum over the same rows of dy[row,c] (x[row,c] - mean[c])
 //   x, dy [ROWS,C]   mean [C]   partial [parts,2,C]
 //   an invocation adds CHUNK rows of one pack of channels; backward_weight_reduce adds the parts
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read> dy: array<Pack>;

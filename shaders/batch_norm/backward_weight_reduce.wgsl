@@ -3,6 +3,7 @@
 //   db[c] = sum over s of partial[s,0,c]   dw[c] = sum over s of partial[s,1,c] / sqrt(var[c] + EPSILON)
 //   partial [PARTS,2,C]   all others [C]
 //   an invocation computes a pack of channels
+// with: shared/linear, shared/pack | pack_single | pack_wide
 
 const PARTS = 1u;
 const EPSILON = 1e-5;

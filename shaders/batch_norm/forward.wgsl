@@ -2,6 +2,8 @@
 //   y[row,c] = f(w[c] (x[row,c] - mean[c]) / sqrt(var[c] + epsilon) + b[c]),   what depends on c alone is in folded
 //   x, y [ROWS,C]   folded [3,C], by forward_fold
 //   an invocation computes CHUNK rows of one pack of channels; f is `activate` of <activation>.wgsl
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
+// with: activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read> folded: array<Pack>;

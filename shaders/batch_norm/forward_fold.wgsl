@@ -3,6 +3,7 @@
 //   folded[0,c] = mean[c]   folded[1,c] = w[c] / sqrt(var[c] + EPSILON)   folded[2,c] = b[c]
 //   all [C], folded [3,C]
 //   an invocation computes a pack of channels
+// with: shared/linear, shared/pack | pack_single | pack_wide
 
 const EPSILON = 1e-5;
 

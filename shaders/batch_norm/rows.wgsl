@@ -1,6 +1,7 @@
 // batch_norm / rows
 //   What the passes see of a batch: x [ROWS, COLUMNS], a row for each place of each image, a column for each pack of
 //   channels. Rows of images that are padding come last, and do not count.
+// with: shared/step
 
 const BATCH = 1u;
 const PLACES = 1u;

@@ -2,6 +2,7 @@
 //   partial[s,c] = sum over the rows of part s that count of x[row,c]
 //   x [ROWS,C]   partial [parts,C]
 //   an invocation adds CHUNK rows of one pack of channels; statistics_mean_reduce adds the parts
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read_write> partial: array<Pack>;

@@ -3,6 +3,7 @@
 //   mean[c] = sum over s of partial[s,c] / M
 //   partial [PARTS,C]   mean [C]
 //   an invocation computes a pack of channels
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 const PARTS = 1u;
 

@@ -2,6 +2,7 @@
 //   partial[s,c] = sum over the rows of part s that count of (x[row,c] - mean[c])^2
 //   x [ROWS,C]   mean [C]   partial [parts,C]
 //   an invocation adds CHUNK rows of one pack of channels; statistics_variance_reduce adds the parts
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read> mean: array<Pack>;

@@ -5,6 +5,7 @@
 //   running_var[c]  <- (1 - MOMENTUM) running_var[c] + MOMENTUM var[c] M / (M - 1), or without that quotient if M is 1
 //   partial [PARTS,C]   all others [C]
 //   an invocation computes a pack of channels
+// with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 const PARTS = 1u;
 const MOMENTUM = 0.1;

@@ -1,6 +1,7 @@
 // ceiling / copy
 //   y[i] = x[i]
 //   x, y [COUNT] in vec4: a measure of what the device reads and writes; much larger than its caches
+// with: shared/linear
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;

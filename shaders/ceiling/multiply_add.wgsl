@@ -3,6 +3,7 @@
 //   factors [2]: m, c   y [COUNT]
 //   Measures what the device multiplies and adds where nothing is loaded. The chains do not wait for each other, and are
 //   few enough to stay in the registers of any device; m and c are no constants that a compiler could use.
+// with: shared/linear
 
 const TURNS = 1u;
 

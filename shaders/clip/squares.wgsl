@@ -2,6 +2,7 @@
 //   partial[s] = sum over part s of gradient^2
 //   gradient [PACKS] of packs (shared/pack.wgsl), partial [PARTS]; an invocation of workgroup s adds every PARTS * 64th pack,
 //   the first of them adds their sums
+// with: shared/linear, shared/pack | pack_wide
 
 const PACKS = 1u;
 const PARTS = 1u;

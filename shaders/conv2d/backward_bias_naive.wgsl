@@ -3,6 +3,7 @@
 //   dy [N,P,Q,K]   db [K]
 //   an invocation computes one db over all N*P*Q places, or over ROWS of them where the sum is split: db is then [part,K],
 //   and shared/reduce_naive.wgsl adds the parts
+// with: shared/linear, shared/finish_nothing_naive
 
 const FILTERS = 1u;
 const PLACES = 1u;

@@ -2,17 +2,9 @@
 //   dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k],   p*stride = h+pad-r, q*stride = w+pad-s
 //   dy [N,P,Q,K]   w [R,S,C,K]   dx [N,H,W,C]
 //   as a matrix product: m = (n,h,w), n = c, k = (r,s,k); dy is read along k, w along k
+// with: shared/window, shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding
 
-const HEIGHT = 8u;
-const WIDTH = 8u;
 const CHANNELS4 = 1u;
-const KERNEL_W = 3u;
-const STRIDE_H = 1u;
-const STRIDE_W = 1u;
-const PAD_TOP = 0u;
-const PAD_LEFT = 0u;
-const OUT_HEIGHT = 6u;
-const OUT_WIDTH = 6u;
 const FILTERS4 = 1u;
 
 const LEFT_ALONG_M = false;

@@ -2,17 +2,9 @@
 //   dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]
 //   x [N,H,W,C]   dy [N,P,Q,K]   dw [R,S,C,K]
 //   as a matrix product: m = (r,s,c), n = k, k = (n,p,q); x is read along c, dy along k
+// with: shared/window, shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding_sum
 
-const HEIGHT = 8u;
-const WIDTH = 8u;
 const CHANNELS4 = 1u;
-const KERNEL_W = 3u;
-const STRIDE_H = 1u;
-const STRIDE_W = 1u;
-const PAD_TOP = 0u;
-const PAD_LEFT = 0u;
-const OUT_HEIGHT = 6u;
-const OUT_WIDTH = 6u;
 const FILTERS4 = 1u;
 
 const LEFT_ALONG_M = true;

@@ -5,8 +5,8 @@
 //   x [N,H,W,C]   dy [N,P,Q,K]   partial [PARTS, R*S*C + 1, K]
 //   For few channels, as in a first layer: an invocation keeps the sums of a pack of filters (shared/pack.wgsl) and walks
 //   over CHUNK blocks of PLACES places. `pixels` is in pixels.wgsl; backward_weight_direct_reduce adds the parts.
+// with: conv2d/pixels, shared/linear, shared/pack | pack_wide
 
-const BATCH = 1u;
 const CHUNK = 2u;
 
 const ALL_BLOCKS = BATCH * OUT_HEIGHT * BLOCKS;

@@ -2,6 +2,7 @@
 //   dw[t,k] = sum over part of partial[part,t,k] for the taps t = (r,s,c),   db[k] the same for the one behind them
 //   partial [PARTS, R*S*C + 1, K]   dw [R,S,C,K]   db [K]
 //   An invocation adds one vec4 of all parts, in their order, so the same parts give the same bits.
+// with: shared/linear
 
 const PARTS = 1u;
 const WEIGHTS4 = 1u;

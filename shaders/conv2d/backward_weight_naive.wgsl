@@ -3,6 +3,7 @@
 //   x [N,H,W,C]   dy [N,P,Q,K]   dw [R,S,C,K]; outside the image x is zero
 //   an invocation computes one dw over all N*P rows of places, or over ROWS of them where the sum is split: dw is then
 //   [part,R,S,C,K], and shared/reduce_naive.wgsl adds the parts
+// with: shared/linear, shared/window, shared/finish_nothing_naive
 
 const FILTERS = 1u;
 const ROWS = 1u;

@@ -2,17 +2,9 @@
 //   y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])
 //   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]
 //   as a matrix product: m = (n,p,q), n = k, k = (r,s,c); x is read along c, w along k
+// with: shared/window, shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding
 
-const HEIGHT = 8u;
-const WIDTH = 8u;
 const CHANNELS4 = 1u;
-const KERNEL_W = 3u;
-const STRIDE_H = 1u;
-const STRIDE_W = 1u;
-const PAD_TOP = 0u;
-const PAD_LEFT = 0u;
-const OUT_HEIGHT = 6u;
-const OUT_WIDTH = 6u;
 const FILTERS4 = 1u;
 
 const LEFT_ALONG_M = false;

@@ -3,6 +3,8 @@
 //   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]
 //   For few channels, as in a first layer: an invocation keeps the weights of a pack of filters (shared/pack.wgsl) and
 //   walks along a row of places, PLACES at a time. `pixels` is in pixels.wgsl, f is `activate` of the activation's file.
+// with: conv2d/pixels, shared/linear, shared/right_buffer | right_texture, shared/pack | pack_wide
+// with: activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(2) var<storage, read_write> y: array<Pack>;
 @group(0) @binding(3) var<storage, read> b: array<Pack>;

@@ -3,6 +3,7 @@
 //   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]; outside the image x is zero
 //   an invocation computes one y over all R*S taps of the window, or over ROWS of them where the sum is split: y is then
 //   [part,N,P,Q,K], and shared/reduce_naive.wgsl adds the parts. `finish` adds b and applies f.
+// with: shared/linear, shared/window, shared/finish_nothing_naive | finish_bias_naive
 
 const FILTERS = 1u;
 const ROWS = 1u;

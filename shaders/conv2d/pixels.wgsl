@@ -1,18 +1,8 @@
 // conv2d / pixels
-//   What the direct passes have in common: the shape, and the pixels below PLACES neighbouring places of the window.
+//   What the direct passes have in common: the pixels below PLACES neighbouring places of the window.
 //   x [N,H,W,C] is read by `load_left`, four elements at a time.
+// with: shared/window, shared/left_buffer | left_texture
 
-const HEIGHT = 8u;
-const WIDTH = 8u;
-const CHANNELS = 1u;
-const KERNEL_H = 3u;
-const KERNEL_W = 3u;
-const STRIDE_H = 1u;
-const STRIDE_W = 1u;
-const PAD_TOP = 0u;
-const PAD_LEFT = 0u;
-const OUT_HEIGHT = 6u;
-const OUT_WIDTH = 6u;
 const FILTERS4 = 1u;
 const PADDED = false;
 

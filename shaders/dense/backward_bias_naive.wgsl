@@ -3,6 +3,7 @@
 //   dy [N,O]   db [O]
 //   an invocation computes one db over the whole batch, or over ROWS of it where the sum is split: db is then [part,O], and
 //   shared/reduce_naive.wgsl adds the parts
+// with: shared/linear, shared/finish_nothing_naive
 
 const BATCH = 1u;
 const OUTPUTS = 1u;

@@ -3,6 +3,7 @@
 //   x [N,I]   dy [N,O]   dw [I,O]
 //   an invocation computes one dw over the whole batch, or over ROWS of it where the sum is split: dw is then [part,I,O],
 //   and shared/reduce_naive.wgsl adds the parts
+// with: shared/linear, shared/finish_nothing_naive
 
 const BATCH = 1u;
 const INPUTS = 1u;

@@ -2,6 +2,7 @@
 //   dw[i,o] = sum over n of x[n,i] * dy[n,o]
 //   x [N,I]   dy [N,O]   dw [I,O]   I a multiple of 4, O any
 //   an invocation computes one column of four neighbouring rows
+// with: shared/linear
 
 const BATCH = 1u;
 const INPUTS4 = 1u;

@@ -3,6 +3,7 @@
 //   x [N,I]   w [I,O]   y [N,O]
 //   an invocation computes one y over all inputs, or over ROWS of them where the sum is split: y is then [part,N,O], and
 //   shared/reduce_naive.wgsl adds the parts. `finish` adds b and applies f.
+// with: shared/linear, shared/finish_nothing_naive | finish_bias_naive
 
 const BATCH = 1u;
 const INPUTS = 1u;

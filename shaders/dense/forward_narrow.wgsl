@@ -3,6 +3,7 @@
 //   x [N,I]   w [I,O]   y [N,O]   I a multiple of 4, O any: for a last layer with its ten classes
 //   an invocation computes one column of ROWS neighbouring rows, so that it reads w once for all of them. `finish` adds b
 //   and applies f.
+// with: shared/linear, shared/finish_bias_naive
 
 const BATCH = 1u;
 const INPUTS4 = 1u;

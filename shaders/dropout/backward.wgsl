@@ -1,6 +1,7 @@
 // dropout / backward
 //   dx[i] = 0 if i was dropped, else f'(x[i]) * dy[i] / (1 - rate)
 //   an invocation computes a pack (shared/pack.wgsl); the draw is `drop_out` of draw.wgsl, made again
+// with: dropout/draw, shared/linear, shared/pack | pack_wide, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read> dy: array<Pack>;

@@ -2,6 +2,7 @@
 //   The draw that both passes make, from the same key and so with the same result:
 //   element i is dropped if word i%4 of random4((seed low, seed high, step, LAYER), i/4) is below THRESHOLD; the others
 //   are multiplied by SCALE.   THRESHOLD = rate * 2^32   SCALE = 1 / (1 - rate)
+// with: shared/random, shared/step
 
 const LAYER = 0u;
 const THRESHOLD = 0u;

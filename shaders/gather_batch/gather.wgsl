@@ -3,6 +3,7 @@
 //   images [IMAGES,PIXELS] bytes, four to a word   x [BATCH,PIXELS]   targets [BATCH]
 //   An invocation writes four neighbours of x; the first BATCH invocations write a target too. Rows from `count` on
 //   are padding: zeros.
+// with: shared/linear, shared/step
 
 const PIXELS = 784u;
 const BATCH = 1u;

@@ -5,6 +5,7 @@
 //   x dx [N,H,W,C]   y dy [N,P,Q,C]   C a multiple of 4; stride >= kernel, so that windows do not overlap
 //   The image is cut into cells of stride by stride, each with a window in its corner; the last ones may be cut short,
 //   and without a window. An invocation computes four channels of a cell, and so every dx is written once.
+// with: pool2d/kind, shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;

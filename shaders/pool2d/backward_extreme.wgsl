@@ -5,6 +5,7 @@
 //   The image is cut into cells of stride by stride, each with a window in its corner; the last ones may be cut short,
 //   and without a window. An invocation computes a pack of channels of a cell, and so every dx is written once; packs
 //   (shared/pack.wgsl) divide C.
+// with: pool2d/kind, shared/linear, shared/pack | pack_wide, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> y: array<Pack>;
 @group(0) @binding(1) var<storage, read> m: array<u32>;

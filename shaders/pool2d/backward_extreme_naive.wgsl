@@ -2,6 +2,7 @@
 //   dx[n,h,w,c] = sum, over the places p,q whose window holds h,w, of f'(y) dy where h,w is the place m of that window
 //   y dy [N,P,Q,C]   m the same, in words (kind.wgsl)   dx [N,H,W,C]; y is the element of x at m, so f'(y) is f'(x)
 //   an invocation computes one dx, in the order of the places
+// with: pool2d/kind, shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> y: array<f32>;
 @group(0) @binding(1) var<storage, read> m: array<u32>;

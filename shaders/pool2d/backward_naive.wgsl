@@ -4,6 +4,7 @@
 //     L2         dy x / y, and 0 where y = 0
 //   x dx [N,H,W,C]   y dy [N,P,Q,C]
 //   an invocation computes one dx, in the order of the places
+// with: pool2d/kind, shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> y: array<f32>;

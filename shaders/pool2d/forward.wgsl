@@ -2,6 +2,7 @@
 //   y[n,p,q,c] = the largest, the smallest, the mean or the L2 norm, over r,s, of x[n, p*stride+r, q*stride+s, c]
 //   x [N,H,W,C]   y [N,P,Q,C]   C a multiple of 4
 //   an invocation computes four channels of one place
+// with: pool2d/kind, shared/linear
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;

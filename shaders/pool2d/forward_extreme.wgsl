@@ -3,6 +3,7 @@
 //   m[n,p,q,c] = r*S + s, the first place of the window where it lies
 //   x [N,H,W,C]   y [N,P,Q,C]   m the same, in words (kind.wgsl)
 //   an invocation computes a pack of channels of one place; packs (shared/pack.wgsl) divide C
+// with: pool2d/kind, shared/linear, shared/pack | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read_write> y: array<Pack>;

@@ -2,6 +2,7 @@
 //   y[n,p,q,c] = the largest, the smallest, the mean or the L2 norm, over r,s, of x[n, p*stride+r, q*stride+s, c]
 //   x [N,H,W,C]   y [N,P,Q,C]
 //   an invocation computes one y
+// with: pool2d/kind, shared/linear
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

@@ -1,6 +1,7 @@
 // pool2d / kind
 //   What becomes of a window, and what the passes share. The window itself is in shared/window.wgsl; its padding is
 //   always zero here.
+// with: shared/window
 
 // In the order of `Kind`.
 const MAX = 0u;

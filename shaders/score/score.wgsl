@@ -2,6 +2,7 @@
 //   losses[slot] = sum over rows of loss,   correct[slot] = number of rows with prediction = target,
 //   predictions[first + row] = prediction[row],   over the rows below `count`
 //   loss, prediction, targets [BATCH]; one workgroup: each invocation adds every 64th row, the first adds their sums
+// with: shared/step
 
 const BATCH = 1u;
 const LANES = 64u;

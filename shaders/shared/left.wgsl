@@ -1,5 +1,6 @@
 // shared / left
 //   The engine's left operand by its address map: zero in the padding.
+// with: shared/left_buffer | left_texture
 
 fn left_at(row: vec3<u32>, col: vec3<u32>) -> vec4<f32> {
     let at = address_left(row, col);

@@ -15,6 +15,8 @@
 //
 //   The accumulator is a nested array and the four terms stand in one statement on purpose: a flat array, or four
 //   statements, cost lavapipe half to nine tenths of its speed.
+// with: shared/left, shared/left_rows, shared/linear, shared/right_buffer | right_texture
+// with: shared/finish_nothing | finish_bias | finish_producer
 
 const M = 64u;
 const N4 = 16u;

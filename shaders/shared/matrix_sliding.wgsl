@@ -10,6 +10,7 @@
 //   Rows of the product lie in runs of RUN neighbouring places. A term is k = 4 (block, tap, part) with TAP4 parts, the
 //   vec4 of a place's channels. `slide_left(at, j)` of the address map goes j places on; with BACKWARDS it goes on where
 //   the tap gets less. Address map and epilogue are those of matrix_register otherwise.
+// with: shared/left, shared/right_lanes, shared/linear, shared/finish_nothing | finish_bias | finish_producer
 
 const M = 64u;
 const N4 = 16u;

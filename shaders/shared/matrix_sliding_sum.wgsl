@@ -7,6 +7,7 @@
 //
 //   Terms lie in runs of RUN neighbouring places, and m = 4 (block, tap, part) with TAP4 parts. Each of SPLIT groups sums
 //   CHUNK fours of places; with SPLIT > 1 `product` is [SPLIT,M,N] of partial sums for matrix_reduce.
+// with: shared/left, shared/right_lanes, shared/linear, shared/finish_nothing
 
 const M = 96u;
 const N4 = 16u;

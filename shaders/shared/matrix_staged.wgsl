@@ -10,6 +10,8 @@
 //   columns of an invocation are DOWN and ACROSS vec4 apart, so that neighbours read and write neighbouring addresses.
 //
 //   Address map and epilogue are those of matrix_register.
+// with: shared/left, shared/linear, shared/right_buffer | right_texture
+// with: shared/finish_nothing | finish_bias | finish_producer
 
 const M = 64u;
 const N4 = 16u;

@@ -6,6 +6,8 @@
 //   operand is the same for all, and is dealt out to them (right_lanes).
 //
 //   Address map and epilogue are those of matrix_register.
+// with: shared/left, shared/left_rows, shared/right_lanes, shared/linear
+// with: shared/finish_nothing | finish_bias | finish_producer
 
 const M = 64u;
 const N4 = 16u;

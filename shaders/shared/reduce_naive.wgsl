@@ -2,6 +2,7 @@
 //   y[i] = finish(sum over part of partial[part, i]), the first part first
 //   partial [PARTS, COUNT]   y [COUNT]
 //   an invocation computes one y; the epilogue is `finish` of shared/finish_<what>_naive.wgsl
+// with: shared/linear, shared/finish_nothing_naive | finish_bias_naive | finish_producer_naive
 
 const PARTS = 1u;
 

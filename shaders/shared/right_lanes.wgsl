@@ -2,6 +2,7 @@
 //   The right operand where all lanes of a subgroup want the same of it: one load in which every lane fetches another part
 //   serves them all, and subgroupBroadcast hands the parts round. On lavapipe that is one cheap shuffle each, while a load
 //   costs as much as fifty. Needs the feature `subgroup` and subgroups of exactly LANES = 8 or 16.
+// with: shared/right_buffer | right_texture
 
 const LANES = 8u;
 const BROAD4 = 2u; // width of what is fetched at once, in vec4; 1, 2, 4 or 8

@@ -3,6 +3,7 @@
 //   a = softmax(x), -log a[n,j] = log(sum over k of exp(x[n,k] - max)) - (x[n,j] - max), t = targets[n], S = SMOOTHING; prediction[n] = class of the largest logit
 //   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]; an invocation computes a row, rows from `count` on are
 //   padding
+// with: shared/softmax, shared/linear, shared/step
 
 const SMOOTHING = 0f;
 const NO_PREDICTION = 0xffffffffu;

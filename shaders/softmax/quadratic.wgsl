@@ -3,6 +3,7 @@
 //   a = softmax(x[n]), e[j] = a[j] - [j = targets[n]]; prediction[n] = class of the largest logit
 //   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]; an invocation computes a row, rows from `count` on are
 //   padding
+// with: shared/softmax, shared/linear, shared/step
 
 const NO_PREDICTION = 0xffffffffu;
 

@@ -1,7 +1,7 @@
 //! `shadegrad shaders`
 
 use super::{BatchOption, DeviceOption};
-use crate::cli::output::{errln, outln};
+use crate::cli::output::{counted, errln, outln};
 use clap::{Args, ValueEnum};
 use shadegrad::files::replace_file;
 use shadegrad::gpu::Language;
@@ -73,15 +73,17 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let recording = recording(&compiled, &compiled.train, device.choices())?;
     let folder = &options.out;
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    let mut written = 0;
+    let mut kernels = 0;
     for dispatch in recording.dispatches() {
+        kernels += 1;
         for language in wanted.iter().map(|to| Language::from(*to)) {
             let text = dispatch.kernel.translate(language)?;
             let path = folder.join(format!("{}.{}", dispatch.label, language.extension()));
             replace_file(&path, |file| file.write_all(&text))?;
-            written += 1;
         }
     }
-    outln!("{written} kernels of a training step of {} are in {}", network.name, folder.display())?;
+    let languages = counted(wanted.len(), "language");
+    let kernels = counted(kernels, "kernel");
+    outln!("{kernels} of a training step of {}, in {languages}, are in {}", network.name, folder.display())?;
     Ok(ExitCode::SUCCESS)
 }

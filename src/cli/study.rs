@@ -14,6 +14,7 @@ use shadegrad::study::{
     Subjects, Tried, duration,
 };
 use shadegrad::table::grouped;
+use shadegrad::text::shell_word;
 use shadegrad::train::{OptionError, ScheduleKind};
 use shadegrad::{Error, Result};
 use std::io::ErrorKind;
@@ -326,7 +327,7 @@ impl Options {
     }
 
     fn of_models(&self) -> Vec<String> {
-        let mut words = vec![format!("--models {} --seeds {}", quoted(&self.models.join(",")), self.seeds)];
+        let mut words = vec![format!("--models {} --seeds {}", shell_word(&self.models.join(",")), self.seeds)];
         words.extend(self.beside_recipes());
         words
     }
@@ -334,13 +335,13 @@ impl Options {
     /// For each network the command that trains it alone, with the first seed.
     fn train_commands(&self, study: &Study) -> Result<Vec<String>> {
         let command = |job: &Job, subject: &shadegrad::study::Subject| {
-            let mut words = vec!["shadegrad train --model".to_string(), quoted(&job.options.model)];
+            let mut words = vec!["shadegrad train --model".to_string(), shell_word(&job.options.model)];
             if self.models.is_empty() {
                 let mut recipe = subject.recipe.clone();
                 recipe.length.epochs = Some(subject.epochs);
                 words.push(format!("--seed {}", job.seed()));
                 words.extend(recipe.texts().map(|(key, value)| format!("--{} {value}", key.replace('_', "-"))));
-                words.push(format!("--out {}", quoted(&job.folder.to_string_lossy())));
+                words.push(format!("--out {}", shell_word(&job.folder.to_string_lossy())));
             } else {
                 words.push(format!("--seed {}", job.seed()));
                 words.extend(self.beside_recipes());
@@ -367,16 +368,6 @@ fn places(common: &Common) -> Vec<String> {
         Source::Builtin { .. } => "builtin".to_string(),
         Source::Folder(folder) => folder.display().to_string(),
     };
-    let device = common.device.as_ref().map(|device| format!("--device {}", quoted(&device.to_string())));
-    [Some(format!("--data {}", quoted(&data))), device].into_iter().flatten().collect()
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:=,+@".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+    let device = common.device.as_ref().map(|device| format!("--device {}", shell_word(&device.to_string())));
+    [Some(format!("--data {}", shell_word(&data))), device].into_iter().flatten().collect()
 }

@@ -8,7 +8,7 @@ use shadegrad::files::check_place;
 use shadegrad::machine::Device;
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::run::{Tuning, TuningEvent, tune_all};
-use shadegrad::tune::{self, Progress};
+use shadegrad::tune::{self, TuneProgress};
 use shadegrad::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,7 +56,7 @@ impl TuningBar {
         }
     }
 
-    fn tried(&mut self, Progress { candidate, candidates, label, config }: Progress<'_>) {
+    fn tried(&mut self, TuneProgress { candidate, candidates, label, config }: TuneProgress<'_>) {
         if candidate == 1 {
             self.bar = Bar::new("{spinner} {msg}", !self.is_silent);
             if !self.is_silent && !self.bar.is_shown() {

@@ -7,6 +7,7 @@ use clap::Args;
 use shadegrad::files::check_place;
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::Network;
+use shadegrad::text::shell_word;
 use shadegrad::verify::{self, Extent, Only, Report, injected_table};
 use shadegrad::{Error, Result};
 use std::hash::{BuildHasher, RandomState};
@@ -67,7 +68,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         Ok::<_, Error>((network, step))
     };
     let model = options.model.as_ref().map(open).transpose()?;
-    let verification = verify::Options {
+    let verification = verify::VerifyOptions {
         device: options.device.choice(),
         extent: extent(options),
         model,
@@ -125,16 +126,16 @@ fn new_seed() -> u64 {
 fn command(options: &Options, seed: u64) -> String {
     let quick = if options.quick && options.model.is_none() { " --quick" } else { "" };
     let full = if options.full { " --full" } else { "" };
-    let only = options.only.as_ref().map_or(String::new(), |only| format!(" --only {}", quoted(&only.to_string())));
+    let only = options.only.as_ref().map_or(String::new(), |only| format!(" --only {}", shell_word(&only.to_string())));
     let shapes = options.random_shapes.map_or(String::new(), |count| format!(" --random-shapes {count}"));
     format!("{}{quick}{full}{only}{shapes} --seed {seed}", repeat(options))
 }
 
 /// The command without what narrows it down.
 fn repeat(options: &Options) -> String {
-    let mut words = vec!["shadegrad verify --device".to_string(), quoted(&options.device.choice().to_string())];
+    let mut words = vec!["shadegrad verify --device".to_string(), shell_word(&options.device.choice().to_string())];
     if let Some(model) = &options.model {
-        words.extend(["--model".into(), quoted(model)]);
+        words.extend(["--model".into(), shell_word(model)]);
         let batch_size = options.batch.batch_size.iter();
         words.extend(batch_size.flat_map(|batch_size| ["--batch-size".into(), batch_size.to_string()]));
     }
@@ -143,12 +144,6 @@ fn repeat(options: &Options) -> String {
         words.push("--quick".into());
     }
     words.join(" ")
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
-    if word.chars().all(plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn inject(device: &DeviceChoice) -> Result<ExitCode> {

@@ -22,8 +22,7 @@ use crate::error::Result;
 use crate::memory::{self, bytes_of};
 use crate::ops::Step;
 use crate::plan::{Element, Pass, Plan, Region};
-use crate::reference::{self, Slice, SliceMut, Tensors};
-use crate::storage::StorageId;
+use crate::reference::{Held, Slice, SliceMut, Tensors, with_tensors};
 use buffer::Buffer;
 use std::sync::Arc;
 
@@ -57,30 +56,32 @@ pub(crate) const TENSORS: &str = "the network with its batch and data";
 /// besides, the team keeps from step to step.
 pub struct CpuBackend {
     team: Arc<Team>,
-    storages: Vec<(Element, Buffer)>,
+    storages: Vec<Stored>,
 }
 
 impl CpuBackend {
-    /// Everything zero.
+    /// The storages of a plan, with zeros in them.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Memory`] when the memory for the tensors cannot be had.
     pub fn new(team: Arc<Team>, plan: &Plan) -> Result<CpuBackend> {
         memory::check_room(bytes_of::<f32>(plan.storages.iter().map(|storage| storage.len).sum()), TENSORS)?;
-        let storages =
-            plan.storages.iter().map(|storage| Ok((storage.element, Buffer::new(storage.len, &storage.name)?)));
+        let storages = plan
+            .storages
+            .iter()
+            .map(|storage| Ok(Stored { element: storage.element, buffer: Buffer::new(storage.len, &storage.name)? }));
         Ok(CpuBackend { team, storages: storages.collect::<Result<_>>()? })
     }
 
     /// The numbers of a region.
     pub fn real(&mut self, region: Region) -> &mut [f32] {
-        &mut self.storages[region.storage.0].1.reals_mut()[region.offset..][..region.len]
+        &mut self.storages[region.storage.0].buffer.reals_mut()[region.offset..][..region.len]
     }
 
     /// The integers of a region.
     pub fn int(&mut self, region: Region) -> &mut [u32] {
-        &mut self.storages[region.storage.0].1.ints_mut()[region.offset..][..region.len]
+        &mut self.storages[region.storage.0].buffer.ints_mut()[region.offset..][..region.len]
     }
 
     /// Runs passes in order, once for each step.
@@ -93,7 +94,7 @@ impl CpuBackend {
         team.install(|| {
             for step in steps {
                 for pass in passes {
-                    run(team, storages, plan, pass, *step)?;
+                    with_tensors(storages, plan, pass, *step, |tensors| pass.op.run_fast(tensors, team))?;
                 }
             }
             Ok(())
@@ -101,35 +102,28 @@ impl CpuBackend {
     }
 }
 
-fn run(team: &Team, storages: &mut [(Element, Buffer)], plan: &Plan, pass: &Pass, step: Step) -> Result<()> {
-    // A pass never reads a storage that it writes, so what it writes can be taken out meanwhile.
-    let written: Vec<Region> = pass.outputs.iter().map(|id| plan.get(*id).region).collect();
-    let mut taken: Vec<(StorageId, (Element, Buffer))> = Vec::new();
-    for Region { storage, .. } in &written {
-        if taken.iter().all(|(known, _)| known != storage) {
-            let (element, buffer) = &mut storages[storage.0];
-            taken.push((*storage, (*element, std::mem::take(buffer))));
+/// A storage of a plan.
+struct Stored {
+    element: Element,
+    buffer: Buffer,
+}
+
+impl Held<f32> for Stored {
+    fn read(&self) -> Slice<'_, f32> {
+        match self.element {
+            Element::Real => Slice::Real(self.buffer.reals()),
+            Element::Int => Slice::Int(self.buffer.ints()),
         }
     }
-    let range = |region: &Region| region.offset..region.offset + region.len;
-    let inputs = pass.op.inputs().into_iter().zip(&pass.inputs).map(|((name, _), id)| {
-        let region = plan.get(*id).region;
-        let (element, buffer) = &storages[region.storage.0];
-        let slice = match element {
-            Element::Real => Slice::Real(&buffer.reals()[range(&region)]),
-            Element::Int => Slice::Int(&buffer.ints()[range(&region)]),
-        };
-        (name, slice)
-    });
-    let whole = taken.iter_mut().map(|(storage, (element, buffer))| match element {
-        Element::Real => (*storage, SliceMut::Real(buffer.reals_mut())),
-        Element::Int => (*storage, SliceMut::Int(buffer.ints_mut())),
-    });
-    let outputs = reference::outputs(pass, &written, whole);
-    let mut tensors = Tensors { step, inputs: inputs.collect(), outputs };
-    let done = pass.op.run_fast(&mut tensors, team);
-    for (storage, (_, buffer)) in taken {
-        storages[storage.0].1 = buffer;
+
+    fn write(&mut self) -> SliceMut<'_, f32> {
+        match self.element {
+            Element::Real => SliceMut::Real(self.buffer.reals_mut()),
+            Element::Int => SliceMut::Int(self.buffer.ints_mut()),
+        }
     }
-    done
+
+    fn take(&mut self) -> Self {
+        Stored { element: self.element, buffer: std::mem::take(&mut self.buffer) }
+    }
 }

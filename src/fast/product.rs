@@ -87,9 +87,9 @@ pub(crate) fn widen(from: &[f32], columns: usize, to: &mut [f32]) {
 /// What becomes of a finished sum.
 #[derive(Clone, Copy)]
 pub(crate) enum Finish<'a> {
-    /// It is stored.
+    /// The sum is stored.
     Store,
-    /// It is added to what is there.
+    /// The sum is added to what is there.
     Add,
     /// f(sum + b[n])
     Bias(&'a [f32], Activation),

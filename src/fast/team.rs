@@ -13,7 +13,7 @@ impl Instructions {
         Instructions(pulp::Arch::new())
     }
 
-    /// Those that this CPU has, from plain to widest.
+    /// All instructions that this CPU has, from plain to widest.
     pub fn all() -> Vec<Instructions> {
         let mut all = vec![Instructions(pulp::Arch::Scalar)];
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -47,7 +47,7 @@ impl Instructions {
         self.0.dispatch(work)
     }
 
-    /// The same for a closure: see [`vectorized`].
+    /// Runs a closure by these instructions: see [`vectorized`].
     pub(crate) fn vectorize<T>(self, work: impl FnOnce() -> T) -> T {
         self.0.dispatch(Loops(work))
     }

@@ -76,12 +76,12 @@ impl Mirrors {
     }
 
     /// Bytes of all textures, if each mirror had its own.
-    pub fn bytes_apart(&self) -> u64 {
+    pub(crate) fn bytes_apart(&self) -> u64 {
         self.regions.iter().map(|(region, _)| rows(region) * ROW_BYTES).sum()
     }
 
     /// Bytes that the buffer of a storage of `len` elements takes: the last row of a copy may go beyond its region.
-    pub fn buffer_bytes(&self, storage: StorageId, len: usize) -> u64 {
+    pub(crate) fn buffer_bytes(&self, storage: StorageId, len: usize) -> u64 {
         let own = (len as u64 * 4).next_multiple_of(TEXEL_BYTES);
         let mirrored = self.regions.iter().map(|(region, _)| region).filter(|region| region.storage == storage);
         mirrored.map(|region| region.offset as u64 * 4 + rows(region) * ROW_BYTES).fold(own, u64::max)
@@ -96,7 +96,7 @@ pub(super) fn rows(region: &Region) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::recording::{Cost, Dispatch, Variant};
+    use crate::gpu::recording::{Dispatch, Variant, Work};
     use crate::gpu::shader::KernelSpec;
 
     fn region(storage: usize, len: usize) -> Region {
@@ -111,7 +111,7 @@ mod tests {
             reads: reads.iter().map(|region| ("x", Operand::Mirror(*region))).collect(),
             writes: vec![("y", Operand::Buffer(writes))],
             groups: [1, 1],
-            cost: Cost::default(),
+            cost: Work::default(),
             variant: Variant::default(),
         }
     }

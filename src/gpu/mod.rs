@@ -4,9 +4,11 @@
 //! of storages, made without a device, so that it can be printed and tested. A [`Memory`] gives the storages their
 //! buffers and its [`Mirrors`] their textures, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
 
+mod adapter;
 mod device;
 mod fault;
 mod instance;
+mod kernel;
 mod mirror;
 mod named;
 #[cfg(not(target_arch = "wasm32"))]
@@ -17,13 +19,15 @@ mod shader;
 mod timing;
 mod translate;
 
-pub use device::{AdapterChoice, AdapterRecord, Gpu, OpenedGpu, adapter, adapters, missing_driver_remedy};
+pub use adapter::{AdapterChoice, AdapterRecord, adapter, adapters, missing_driver_remedy};
+pub use device::{Gpu, OpenedGpu};
 pub use fault::is_polling;
 pub use mirror::Mirrors;
 #[cfg(not(target_arch = "wasm32"))]
 pub use objects::{Count, Objects};
 pub use program::{Memory, Program};
-pub use recording::{Command, Cost, Dispatch, MAX_GROUPS, Operand, Recording, Variant, fold};
-pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, Source};
+pub(crate) use recording::MAX_GROUPS;
+pub use recording::{Command, Dispatch, Operand, Recording, Variant, Work, fold};
+pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, ShaderFile};
 pub use timing::Clock;
 pub use translate::Language;

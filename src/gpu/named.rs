@@ -1,6 +1,6 @@
 //! Which adapter a part of a name means.
 
-use super::device::describe;
+use super::adapter::describe;
 use crate::error::{Error, Result};
 use crate::text::brief;
 

@@ -6,7 +6,7 @@ use super::device::Gpu;
 /// Objects of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// Alive.
+    /// Objects that are alive.
     pub alive: usize,
     /// The most that were ever alive at once.
     pub most: usize,
@@ -26,7 +26,7 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Each count, with its name.
+    /// The counts, each with the name of what it counts.
     pub fn all(&self) -> [(&'static str, Count); 4] {
         let Objects { buffers, textures, bind_groups, pipelines } = *self;
         [("buffers", buffers), ("textures", textures), ("bind groups", bind_groups), ("pipelines", pipelines)]

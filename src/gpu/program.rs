@@ -1,6 +1,7 @@
 //! A recording with its buffers, pipelines and bind groups: what is replayed, step after step.
 
-use super::device::{Gpu, Kernel};
+use super::device::Gpu;
+use super::kernel::Kernel;
 use super::mirror::{Mirrors, ROW_BYTES, TEXEL_BYTES, WIDTH, rows};
 use super::recording::{Command, Dispatch, Operand, Recording};
 use super::shader::BindingKind;
@@ -27,7 +28,7 @@ pub struct Memory {
 
 impl Memory {
     /// Most uniforms that can be written before a submit, and so most steps in one.
-    pub const UNIFORMS: usize = 256;
+    pub(crate) const UNIFORMS: usize = 256;
 
     /// Allocates the storages (name, length in 4-byte elements) and what the recordings need beside them: mirrors,
     /// scratch, and room for the uniforms of a submit (`uniform_bytes` each). Everything starts as zeros.
@@ -93,7 +94,7 @@ impl Memory {
     }
 
     /// Reads the first elements of the scratch back.
-    pub async fn read_scratch(&self, gpu: &Gpu, len: usize) -> Result<Vec<u8>> {
+    pub(crate) async fn read_scratch(&self, gpu: &Gpu, len: usize) -> Result<Vec<u8>> {
         gpu.read("scratch", &self.scratch, 0, len as u64 * 4).await
     }
 
@@ -215,7 +216,7 @@ impl Program {
     }
 
     /// Submits one command alone: the `index`-th of [`Program::commands`].
-    pub fn submit_command<U: bytemuck::Pod>(
+    pub(crate) fn submit_command<U: bytemuck::Pod>(
         &self,
         gpu: &Gpu,
         memory: &Memory,

@@ -8,7 +8,7 @@ use super::shader::KernelSpec;
 use crate::storage::Region;
 
 /// Most workgroups in one dimension that every WebGPU device takes.
-pub const MAX_GROUPS: u32 = 65_535;
+pub(crate) const MAX_GROUPS: u32 = 65_535;
 
 /// What stands behind a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Operand {
 
 /// What a dispatch is for, in numbers: what its time is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
+pub struct Work {
     /// Multiplications and additions, where they are worth counting.
     pub flops: u64,
     /// Bytes of its operands that it must read or write at least once.
@@ -46,7 +46,7 @@ pub struct Variant {
 pub struct Dispatch {
     /// `<layer>.<pass>`: what plan, profile, debugger and errors print.
     pub label: String,
-    /// The kernel.
+    /// The kernel that runs.
     pub kernel: KernelSpec,
     /// Operands that are read, by the names in the shader.
     pub reads: Vec<(&'static str, Operand)>,
@@ -54,8 +54,8 @@ pub struct Dispatch {
     pub writes: Vec<(&'static str, Operand)>,
     /// Workgroups, folded to at most [`MAX_GROUPS`] in x.
     pub groups: [u32; 2],
-    /// Its work.
-    pub cost: Cost,
+    /// Work of the dispatch.
+    pub cost: Work,
     /// Which variant of the kernel it is.
     pub variant: Variant,
 }
@@ -75,9 +75,9 @@ pub enum Command {
     Dispatch(Dispatch),
     /// Bring the mirror of a region up to date.
     Mirror {
-        /// For whom.
+        /// Label of the dispatch that reads the mirror.
         label: String,
-        /// What is copied.
+        /// Region that is copied.
         region: Region,
     },
 }
@@ -85,13 +85,13 @@ pub enum Command {
 /// The commands of one program, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
-    /// In order.
+    /// Commands in the order in which they run.
     pub commands: Vec<Command>,
     fresh: Vec<Region>,
 }
 
 impl Recording {
-    /// An empty list.
+    /// A recording without commands.
     pub fn new() -> Self {
         Recording::default()
     }
@@ -115,7 +115,7 @@ impl Recording {
     }
 
     /// Whether two recordings are the same commands, whatever their variants are called.
-    pub fn does_the_same(&self, other: &Recording) -> bool {
+    pub(crate) fn does_the_same(&self, other: &Recording) -> bool {
         let same = |(one, other): (&Command, &Command)| match (one, other) {
             (Command::Dispatch(one), Command::Dispatch(other)) => one.does_the_same(other),
             (Command::Mirror { region: one, .. }, Command::Mirror { region: other, .. }) => one == other,
@@ -145,7 +145,7 @@ impl Recording {
     }
 
     /// Elements of scratch that the largest user needs.
-    pub fn scratch_len(&self) -> usize {
+    pub(crate) fn scratch_len(&self) -> usize {
         let operands = self.dispatches().flat_map(|d| d.reads.iter().chain(&d.writes));
         operands.map(|(_, operand)| if let Operand::Scratch(len) = operand { *len } else { 0 }).max().unwrap_or(0)
     }
@@ -172,7 +172,7 @@ mod tests {
             reads: vec![operand],
             writes: Vec::new(),
             groups,
-            cost: Cost::default(),
+            cost: Work::default(),
             variant,
         };
         Recording { commands: vec![Command::Dispatch(dispatch)], fresh: Vec::new() }

@@ -10,18 +10,18 @@ use std::fmt::{self, Write};
 
 /// One hand-written `.wgsl` file, carried in the binary.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Source {
+pub struct ShaderFile {
     /// Path from the top of the repository, as error messages print it.
     pub path: &'static str,
     /// The file's text.
     pub text: &'static str,
 }
 
-/// `wgsl!("dense/forward.wgsl")`: a file below `shaders/`, as a `&'static Source`.
+/// `wgsl!("dense/forward.wgsl")`: a file below `shaders/`, as a `&'static ShaderFile`.
 #[macro_export]
 macro_rules! wgsl {
     ($path:literal) => {{
-        static SOURCE: $crate::gpu::Source = $crate::gpu::Source {
+        static SOURCE: $crate::gpu::ShaderFile = $crate::gpu::ShaderFile {
             path: concat!("shaders/", $path),
             text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path)),
         };
@@ -76,19 +76,19 @@ impl fmt::Display for Constant {
 #[derive(Clone, Debug, PartialEq)]
 pub struct KernelSpec {
     /// The pass, then the shared files it calls.
-    pub sources: Vec<&'static Source>,
+    pub sources: Vec<&'static ShaderFile>,
     /// Constants whose values are replaced.
     pub constants: Vec<(&'static str, Constant)>,
 }
 
 impl KernelSpec {
     /// A kernel of these files with every constant at its default.
-    pub fn new(sources: impl IntoIterator<Item = &'static Source>) -> Self {
+    pub fn new(sources: impl IntoIterator<Item = &'static ShaderFile>) -> Self {
         KernelSpec { sources: sources.into_iter().collect(), constants: Vec::new() }
     }
 
     /// Appends shared files.
-    pub fn with(mut self, sources: impl IntoIterator<Item = &'static Source>) -> Self {
+    pub fn with(mut self, sources: impl IntoIterator<Item = &'static ShaderFile>) -> Self {
         self.sources.extend(sources);
         self
     }
@@ -243,13 +243,13 @@ pub enum BindingKind {
 /// One `@group @binding var`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// `@group`
+    /// Number of the group, `@group`.
     pub group: u32,
-    /// `@binding`
+    /// Number within the group, `@binding`.
     pub index: u32,
     /// The variable's name; buffers are bound by it.
     pub name: String,
-    /// What it is.
+    /// Buffer, uniform or texture, and whether it is written.
     pub kind: BindingKind,
 }
 
@@ -258,11 +258,11 @@ pub type Field = (&'static str, usize, &'static str);
 
 /// A validated module and what reflection found in it.
 pub struct Module {
-    /// For the device.
+    /// The module as the device takes it.
     pub naga: naga::Module,
     /// What the validator found out.
     pub info: naga::valid::ModuleInfo,
-    /// By group and index.
+    /// Bindings, ordered by group and index.
     pub bindings: Vec<Binding>,
     /// Invocations per workgroup.
     pub workgroup_size: u32,

@@ -65,7 +65,7 @@ impl KernelSpec {
 
 /// Drivers of Vulkan and OpenGL keep indices inside of buffers and images themselves.
 const UNCHECKED: BoundsCheckPolicies = policies(BoundsCheckPolicy::Unchecked);
-/// Those of Metal do not.
+/// Drivers of Metal do not.
 const CHECKED: BoundsCheckPolicies = policies(BoundsCheckPolicy::Restrict);
 
 const fn policies(policy: BoundsCheckPolicy) -> BoundsCheckPolicies {

@@ -28,6 +28,6 @@ pub fn drawn(seed: u64, count: usize) -> impl Iterator<Item = (usize, Box<dyn Op
 }
 
 /// The passes of number `number` of every room.
-pub fn drawn_at(seed: u64, number: usize) -> impl Iterator<Item = Box<dyn Op>> {
+pub(crate) fn drawn_at(seed: u64, number: usize) -> impl Iterator<Item = Box<dyn Op>> {
     ROOMS.iter().flat_map(move |room| room.drawn_at(seed, number))
 }

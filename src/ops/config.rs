@@ -151,7 +151,7 @@ pub(crate) mod padding {
     }
 }
 
-/// `3x3`
+/// Rows and columns as people write them: `3x3`.
 pub(crate) fn times([rows, columns]: [usize; 2]) -> String {
     format!("{rows}x{columns}")
 }

@@ -7,7 +7,7 @@ use crate::wgsl;
 /// What becomes of a finished sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Epilogue {
-    /// It is stored.
+    /// The sum is stored as it is.
     Nothing,
     /// f(sum + b)
     Bias(Activation),

@@ -27,9 +27,9 @@ pub enum KernelForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OperandSource {
-    /// From the storages themselves.
+    /// Operands are read from the storages themselves.
     Buffer,
-    /// From texture mirrors of them: 2.5 times as fast on lavapipe, copies included.
+    /// Operands are read from texture mirrors of the storages: 2.5 times as fast on lavapipe, copies included.
     Texture,
 }
 
@@ -109,7 +109,7 @@ impl KernelConfig {
         KernelConfig { wide: gpu.has_64_bit() && gpu.lanes() != Some(16), ..config }
     }
 
-    /// For drivers that compute on the CPU (measured on lavapipe).
+    /// The best guess for drivers that compute on the CPU (measured on lavapipe).
     pub fn software() -> Self {
         KernelConfig {
             form: KernelForm::Register,
@@ -121,17 +121,17 @@ impl KernelConfig {
         }
     }
 
-    /// For software drivers whose subgroups have 8 or 16 lanes.
+    /// The subgroup form, for software drivers whose subgroups have 8 or 16 lanes.
     pub fn subgroup(lanes: usize) -> Self {
         KernelConfig { form: KernelForm::Subgroup, tile: Tile::subgroup(lanes, 8, 1), ..KernelConfig::software() }
     }
 
-    /// For software drivers whose subgroups have 8 or 16 lanes, with convolutions in small tiles.
+    /// The best guess for software drivers whose subgroups have 8 or 16 lanes: convolutions in small tiles.
     pub fn sliding(lanes: usize) -> Self {
         KernelConfig { form: KernelForm::Sliding, tile: Tile::sliding(lanes, 8, lanes / 4), ..KernelConfig::software() }
     }
 
-    /// For GPUs.
+    /// The best guess for GPUs.
     pub fn hardware() -> Self {
         KernelConfig {
             form: KernelForm::Staged,
@@ -176,7 +176,7 @@ impl KernelConfig {
     }
 
     /// Whether they compute the right thing on a device: a kernel for other subgroups would not.
-    pub fn check_fit(&self, gpu: &Gpu) -> Result<(), String> {
+    pub(crate) fn check_fit(&self, gpu: &Gpu) -> Result<(), String> {
         self.validate()?;
         if self.wide && !gpu.has_64_bit() {
             return Err(format!("made for 64-bit integers, and {} has none", gpu.info.name));

@@ -9,7 +9,7 @@
 //! operand or a pack is in `operand.rs`, what becomes of sums in `epilogue.rs`.
 
 use super::{KernelConfig, Recorder};
-use crate::gpu::{Constant, Dispatch, KernelSpec, Operand, Source, Variant, fold};
+use crate::gpu::{Constant, Dispatch, KernelSpec, Operand, ShaderFile, Variant, fold};
 use crate::wgsl;
 
 /// One dispatch of a pass, while it is put together.
@@ -25,7 +25,7 @@ pub(crate) struct KernelLaunch<'r, 'a> {
 }
 
 impl<'r, 'a> KernelLaunch<'r, 'a> {
-    pub(super) fn new(to: &'r mut Recorder<'a>, pass: &'static Source) -> Self {
+    pub(super) fn new(to: &'r mut Recorder<'a>, pass: &'static ShaderFile) -> Self {
         KernelLaunch {
             to,
             part: "",
@@ -43,7 +43,7 @@ impl<'r, 'a> KernelLaunch<'r, 'a> {
     }
 
     /// Joins another file.
-    pub fn with(mut self, file: &'static Source) -> Self {
+    pub fn with(mut self, file: &'static ShaderFile) -> Self {
         self.kernel = self.kernel.with([file]);
         self
     }

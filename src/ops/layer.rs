@@ -66,9 +66,9 @@ pub struct Site<'a> {
     pub output: Shape,
     /// f for the epilogue; the identity unless [`Layer::fuses_activation`].
     pub activation: Activation,
-    /// In the order of [`Layer::parameters`].
+    /// Tensors of the parameters, in the order of [`Layer::parameters`].
     pub parameters: &'a [TensorId],
-    /// Their gradients, in the same order; empty unless training.
+    /// Gradients of the parameters, in the same order; empty unless training.
     pub gradients: &'a [TensorId],
 }
 
@@ -82,9 +82,9 @@ impl Site<'_> {
 /// What is known of a layer when the walk comes back.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
-    /// Its input.
+    /// Input of the layer.
     pub x: TensorId,
-    /// What it made of it.
+    /// Output of the layer.
     pub y: TensorId,
     /// The gradient of `y`, taken before the activation that made `y`.
     pub dy: TensorId,
@@ -96,7 +96,7 @@ pub struct Flow {
 
 impl Flow {
     /// The inputs of a backward pass: `own`, and `x` where its derivative is needed.
-    pub fn with_producer(&self, own: &[TensorId]) -> Vec<TensorId> {
+    pub(crate) fn with_producer(&self, own: &[TensorId]) -> Vec<TensorId> {
         let mut inputs = own.to_vec();
         if self.producer != Activation::Identity {
             inputs.push(self.x);
@@ -112,7 +112,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// Our dimensions, slowest first: `[R,S,C,K]`, `[I,O]` or `[K]`.
     pub shape: Vec<usize>,
-    /// The same, with a flattened image's I in its parts: `[H,W,C,O]`.
+    /// Our dimensions, with a flattened image's I in its parts: `[H,W,C,O]`.
     pub axes: Vec<usize>,
     /// PyTorch's order of [`Parameter::axes`]: its axis `i` is our axis `order[i]`.
     pub order: Vec<usize>,
@@ -130,7 +130,7 @@ pub enum Start {
     /// Drawn by the network's [`crate::network::Initializer`]: inputs that one output sums, and outputs that one input
     /// reaches.
     Drawn([usize; 2]),
-    /// All the same.
+    /// The same number everywhere.
     Constant(f32),
 }
 
@@ -149,7 +149,7 @@ impl Parameter {
         }
     }
 
-    /// As formulas and tensor names have it: `w`, `b`, else its name.
+    /// The name in formulas and tensor names: `w`, `b`, else that of the parameter.
     pub fn symbol(&self) -> &'static str {
         match self.name {
             "weight" => "w",
@@ -163,7 +163,7 @@ impl Parameter {
         self.shape.iter().product()
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -207,7 +207,7 @@ impl LayerKind {
         LayerKind { name, stem: name, takes_activation: false, keys: || &[], read }
     }
 
-    /// The same, with `activation` among its settings.
+    /// The kind with `activation` among its settings.
     pub(super) const fn with_activation(self) -> LayerKind {
         LayerKind { takes_activation: true, ..self }
     }

@@ -77,9 +77,9 @@ pub(super) struct Slide {
 /// Where the places of a convolution are found in its product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Places {
-    /// They are its rows.
+    /// Places are rows of the product.
     Rows,
-    /// They are summed over.
+    /// Places are summed over.
     Terms,
 }
 

@@ -38,7 +38,8 @@ mod tape;
 mod turns;
 
 pub use activation::Activation;
-pub use cases::{drawn, drawn_at, edge_cases};
+pub(crate) use cases::drawn_at;
+pub use cases::{drawn, edge_cases};
 pub(crate) use config::LARGEST as LARGEST_SETTING;
 pub use kernel_config::{ChooseKernel, KernelConfig, KernelForm, OperandSource, Tile};
 pub use layer::{Flow, Layer, LayerKind, Parameter, Site, Start};

@@ -3,7 +3,8 @@
 
 use super::OperandSource;
 use super::launch::KernelLaunch;
-use crate::gpu::{Operand, Source};
+use crate::gpu::{Operand, ShaderFile};
+use crate::shape::Window2d;
 use crate::wgsl;
 
 impl KernelLaunch<'_, '_> {
@@ -25,7 +26,7 @@ impl KernelLaunch<'_, '_> {
         self.operand("x", "x", [wgsl!("shared/x_buffer.wgsl"), wgsl!("shared/x_texture.wgsl")])
     }
 
-    fn operand(mut self, binding: &'static str, tensor: &str, [buffer, texture]: [&'static Source; 2]) -> Self {
+    fn operand(mut self, binding: &'static str, tensor: &str, [buffer, texture]: [&'static ShaderFile; 2]) -> Self {
         let region = self.to.region(tensor);
         let (operand, file) = match self.config().operands {
             OperandSource::Buffer => (Operand::Buffer(region), buffer),
@@ -38,6 +39,11 @@ impl KernelLaunch<'_, '_> {
     fn says_textures(mut self) -> Self {
         self.variant.textures |= self.config().operands == OperandSource::Texture;
         self
+    }
+
+    /// Joins the shape of a window, with its values.
+    pub fn window(self, window: &Window2d) -> Self {
+        self.with(wgsl!("shared/window.wgsl")).set_all(window.constants())
     }
 
     /// Reads `gradient`, and joins the file that says what an update takes of it: where it is `clipped`, as much as `scale`

@@ -4,7 +4,7 @@
 use super::KernelConfig;
 use super::launch::KernelLaunch;
 use crate::error::Result;
-use crate::gpu::{Cost, Dispatch, Operand, Recording, Source};
+use crate::gpu::{Dispatch, Operand, Recording, ShaderFile, Work};
 use crate::plan::{Pass, Plan, Region};
 
 /// Records the dispatches of one pass.
@@ -30,7 +30,7 @@ pub fn record(plan: &Plan, pass: &Pass, config: &KernelConfig, recording: &mut R
 
 impl<'a> Recorder<'a> {
     /// Begins the launch of the kernel whose main file is `pass`.
-    pub(crate) fn kernel(&mut self, pass: &'static Source) -> KernelLaunch<'_, 'a> {
+    pub(crate) fn kernel(&mut self, pass: &'static ShaderFile) -> KernelLaunch<'_, 'a> {
         KernelLaunch::new(self, pass)
     }
 
@@ -66,7 +66,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// The work of the next dispatch, if it has these operands.
-    pub(super) fn cost<'o>(&mut self, operands: impl Iterator<Item = &'o (&'static str, Operand)>) -> Cost {
+    pub(super) fn cost<'o>(&mut self, operands: impl Iterator<Item = &'o (&'static str, Operand)>) -> Work {
         let elements = |operand: &Operand| match operand {
             Operand::Scratch(len) => *len,
             Operand::Buffer(region) | Operand::Mirror(region) => {
@@ -76,6 +76,6 @@ impl<'a> Recorder<'a> {
             }
         };
         let elements: usize = operands.map(|(_, operand)| elements(operand)).sum();
-        Cost { flops: std::mem::take(&mut self.flops), bytes: 4 * elements as u64 }
+        Work { flops: std::mem::take(&mut self.flops), bytes: 4 * elements as u64 }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Instant;
 use crate::error::Result;
-use crate::gpu::{Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, Variant, fold};
+use crate::gpu::{Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, Variant, Work, fold};
 use crate::machine::Device;
 use crate::ops::Step;
 use crate::storage::{Region, StorageId};
@@ -59,7 +59,7 @@ fn ceiling(kernel: KernelSpec, invocations: usize, operands: [(&'static str, usi
     let kernel = kernel.with([wgsl!("shared/linear.wgsl")]).set("COUNT", invocations).set("GROUPS_X", groups[0]);
     let region = |index: usize| Region { storage: StorageId(index), offset: 0, len: operands[index].1 };
     let operand = |index: usize| vec![(operands[index].0, Operand::Buffer(region(index)))];
-    let cost = Cost { flops, bytes: 4 * (operands[0].1 + operands[1].1) as u64 };
+    let cost = Work { flops, bytes: 4 * (operands[0].1 + operands[1].1) as u64 };
     let mut recording = Recording::new();
     recording.dispatch(Dispatch {
         label,
@@ -95,7 +95,7 @@ impl Ceiling {
         Ok(best)
     }
 
-    fn cost(&self) -> Cost {
+    fn cost(&self) -> Work {
         self.recording.dispatches().map(|dispatch| dispatch.cost).next().unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use crate::gpu::Gpu;
 use crate::machine::Device;
 use crate::network::Compiled;
 use crate::run::folder::TUNE_FILE;
-use crate::tune::{Cache, Effort, KernelChoices, Progress, Tuner};
+use crate::tune::{Cache, Effort, KernelChoices, TuneProgress, Tuner};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -63,7 +63,7 @@ impl fmt::Display for Tuning {
 #[derive(Clone, Copy)]
 pub enum TuningEvent<'a> {
     /// A candidate is tried.
-    Tried(Progress<'a>),
+    Tried(TuneProgress<'a>),
     /// No more are tried.
     Done,
     /// A kernel is wrong on this device, or what was found cannot be kept.

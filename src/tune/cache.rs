@@ -21,10 +21,10 @@ const NOISE: f64 = 0.97;
 
 /// What is known of one pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct Measured {
     /// Where it was met first.
     pub label: String,
-    /// The best.
+    /// The configuration that is taken.
     pub config: KernelConfig,
     /// Seconds a pass with it; none if nothing that was tried is right.
     pub seconds: Option<f64>,
@@ -34,10 +34,10 @@ pub struct Entry {
     pub refused: Vec<(KernelConfig, String)>,
 }
 
-impl Entry {
+impl Measured {
     /// Nothing but a guess.
-    pub fn new(label: &str, guess: KernelConfig) -> Entry {
-        Entry { label: label.to_string(), config: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
+    pub fn new(label: &str, guess: KernelConfig) -> Measured {
+        Measured { label: label.to_string(), config: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
     }
 
     fn is_sound(&self) -> bool {
@@ -91,7 +91,7 @@ impl Entry {
 /// The entries of a device.
 #[derive(Debug)]
 pub struct Cache {
-    kept: Kept<Entry>,
+    kept: Kept<Measured>,
     known_bad: KnownBad,
 }
 
@@ -108,15 +108,15 @@ impl Cache {
     }
 
     fn open_file(path: Option<PathBuf>) -> Cache {
-        Cache { kept: Kept::open(path, Entry::is_sound), known_bad: KnownBad::default() }
+        Cache { kept: Kept::open(path, Measured::is_sound), known_bad: KnownBad::default() }
     }
 
     /// The entries in the bytes of a cache's file; none if it is damaged, or one of them is impossible.
-    pub fn entries_of(bytes: &[u8]) -> Option<BTreeMap<String, Entry>> {
-        kept::parse(bytes, Entry::is_sound)
+    pub fn entries_of(bytes: &[u8]) -> Option<BTreeMap<String, Measured>> {
+        kept::parse(bytes, Measured::is_sound)
     }
 
-    /// Where it lies.
+    /// Where the file lies.
     pub fn path(&self) -> Option<&Path> {
         self.kept.path()
     }
@@ -127,12 +127,12 @@ impl Cache {
     }
 
     /// What is known under a key.
-    pub fn get(&self, key: &str) -> Option<&Entry> {
+    pub fn get(&self, key: &str) -> Option<&Measured> {
         self.kept.get(key)
     }
 
-    /// Remembers.
-    pub fn insert(&mut self, key: String, entry: Entry) {
+    /// Remembers what is known of a pass.
+    pub fn insert(&mut self, key: String, entry: Measured) {
         self.kept.insert(key, entry);
     }
 
@@ -151,7 +151,7 @@ mod tests {
     fn the_fastest_right_candidate_wins() {
         let guess = KernelConfig::software();
         let other = KernelConfig { tile: Tile { rows: 8, ..guess.tile }, ..guess };
-        let mut entry = Entry::new("conv1.forward", guess);
+        let mut entry = Measured::new("conv1.forward", guess);
         entry.add(guess, Verdict::Right(2.0));
         entry.add(other, Verdict::Right(1.99));
         assert_eq!((entry.config, entry.seconds), (guess, Some(2.0)), "two per mille are noise");
@@ -167,7 +167,7 @@ mod tests {
     fn what_turns_out_wrong_is_chosen_no_more() {
         let guess = KernelConfig::software();
         let other = KernelConfig { tile: Tile { rows: 8, ..guess.tile }, ..guess };
-        let mut entry = Entry::new("conv1.forward", guess);
+        let mut entry = Measured::new("conv1.forward", guess);
         entry.add(guess, Verdict::Right(2.0));
         entry.add(other, Verdict::Right(1.0));
         entry.add(other, Verdict::Wrong("no".into()));
@@ -181,7 +181,7 @@ mod tests {
     fn an_entry_that_cannot_be_run_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tune.json");
-        let entry = Entry::new("conv1.forward", KernelConfig::software());
+        let entry = Measured::new("conv1.forward", KernelConfig::software());
         let mut cache = Cache::open_file(Some(path.clone()));
         cache.insert("a".into(), entry.clone());
         cache.save().unwrap();

@@ -19,7 +19,7 @@ fn refusal(known: &KnownBad, compiled: &Compiled, pass: &Pass, config: &KernelCo
     Ok(known.reason(&Launch::of(&recording)))
 }
 
-/// Those of the candidates for a pass that are not to be run, and why.
+/// The candidates for a pass that are not to be run, and why.
 pub(super) fn known(
     known: &KnownBad,
     compiled: &Compiled,

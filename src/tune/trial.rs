@@ -15,9 +15,9 @@ use std::time::Duration;
 /// What came of a candidate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// It computes what it should; seconds a pass, texture copies included.
+    /// The candidate computes what it should, in so many seconds a pass, texture copies included.
     Right(f64),
-    /// It does not, or cannot be run; why.
+    /// The candidate computes something else or cannot be run, and why.
     Wrong(String),
 }
 
@@ -40,7 +40,7 @@ pub struct Trial<'a> {
     gpu: &'a Gpu,
     pass: &'a Pass,
     plan: Plan,
-    /// Of the CPU engine; none once it is known to be wrong in this pass.
+    /// What the CPU engine computed; none once it is known to be wrong in this pass.
     cpu: Option<Outputs>,
     reference: OnceCell<Outputs>,
 }
@@ -59,7 +59,7 @@ impl<'a> Trial<'a> {
         Ok(Trial { gpu, pass, plan, cpu: Some(cpu), reference: OnceCell::new() })
     }
 
-    /// The same where the reference has been asked already, because the CPU engine is wrong in this pass.
+    /// A trial for which the reference has been asked already, because the CPU engine is wrong in this pass.
     pub(super) fn by_reference(gpu: &'a Gpu, compiled: &Compiled, pass: &'a Pass, expected: Outputs) -> Trial<'a> {
         Trial { gpu, pass, plan: alone(&compiled.plan, pass), cpu: None, reference: OnceCell::from(expected) }
     }

@@ -9,7 +9,7 @@ use crate::ops::Activation;
 pub const U: f64 = f32::EPSILON as f64;
 
 /// What is not an element of a sum: below that, drivers may flush to zero.
-pub const TINY: f64 = f32::MIN_POSITIVE as f64;
+pub(crate) const TINY: f64 = f32::MIN_POSITIVE as f64;
 
 /// The bound of a dot product of `terms` terms in any order, from `magnitude`, the sum of absolute terms.
 pub fn dot_bound(terms: usize, magnitude: &[f64]) -> Vec<f64> {
@@ -19,7 +19,7 @@ pub fn dot_bound(terms: usize, magnitude: &[f64]) -> Vec<f64> {
 
 /// The error of an activation itself. WGSL allows exp 3 + 2|x| ULP, division 2.5 and tanh the error of its expression in
 /// exp; for |x| <= 8 that is below 40 u of 1, and the functions are below 1.
-pub fn activation_error(activation: Activation) -> f64 {
+pub(crate) fn activation_error(activation: Activation) -> f64 {
     match activation {
         Activation::Identity | Activation::Relu => 0.0,
         Activation::Sigmoid | Activation::Tanh => 40.0 * U,

@@ -19,7 +19,7 @@ const POISON_BITS: u32 = 0x7fc0_dead;
 /// The content of a tensor.
 #[derive(Clone, Debug)]
 pub enum Values {
-    /// Numbers.
+    /// Floating-point numbers.
     Real(Vec<f32>),
     /// Counts, labels, packed bytes.
     Int(Vec<u32>),
@@ -64,16 +64,16 @@ pub type Given = (&'static str, Values);
 /// What came out for one output tensor.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// As the operation has it.
+    /// Name of the tensor, as the operation has it.
     pub name: &'static str,
-    /// What its elements are.
+    /// Type of the elements.
     pub element: Element,
-    /// Element by element.
+    /// Bits of each element.
     pub bits: Vec<u32>,
 }
 
 impl Output {
-    /// As floats.
+    /// The elements as floats.
     pub fn real(&self) -> Vec<f32> {
         self.bits.iter().map(|bits| f32::from_bits(*bits)).collect()
     }
@@ -122,13 +122,13 @@ impl Case {
         Case { plan, pass, given: bound, outputs, step }
     }
 
-    /// The same in another step.
+    /// The case in another step.
     pub fn with_step(mut self, step: Step) -> Case {
         self.step = step;
         self
     }
 
-    /// `conv2d.backward_weight`
+    /// Name of the pass: `conv2d.backward_weight`.
     pub fn name(&self) -> &str {
         &self.pass.label
     }

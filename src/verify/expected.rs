@@ -12,7 +12,7 @@ pub enum Finding {
     Wrong {
         /// Name of the output.
         output: String,
-        /// Which element.
+        /// Number of the element.
         index: usize,
         /// What came out.
         got: f64,
@@ -26,7 +26,7 @@ pub enum Finding {
     /// The numbers of elements do not agree.
     #[error("{what}: lengths {got}, {expected} and {bound} of what came out, what was expected, and its bounds")]
     Lengths {
-        /// Of what.
+        /// What was compared.
         what: String,
         /// Elements that came out.
         got: usize,
@@ -46,7 +46,7 @@ pub enum Finding {
     Unsteady {
         /// Name of the output.
         output: String,
-        /// Which element.
+        /// Number of the element.
         index: usize,
         /// Bits of the first run.
         first: u32,
@@ -131,7 +131,7 @@ pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) -> Resu
 }
 
 impl Output {
-    /// As numbers, whatever its elements are.
+    /// The elements as numbers, of whatever type they are.
     pub fn values(&self) -> Vec<f64> {
         let value = |bits: &u32| match self.element {
             Element::Real => f64::from(f32::from_bits(*bits)),

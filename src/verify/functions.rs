@@ -7,7 +7,7 @@
 use super::bounds::{TINY, U};
 use crate::error::{Error, Result};
 use crate::gpu::{
-    Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, Source, Variant, fold,
+    Dispatch, Gpu, KernelSpec, MAX_GROUPS, Memory, Operand, Program, Recording, ShaderFile, Variant, Work, fold,
 };
 use crate::ops::Step;
 use crate::plan::{Element, Plan, TensorId};
@@ -16,24 +16,24 @@ use serde::Serialize;
 
 /// One function with the numbers that it is tried on.
 pub struct Function {
-    /// As WGSL has it.
+    /// Name of the function, as WGSL has it.
     pub name: &'static str,
     /// What it is tried on.
     pub range: &'static str,
     /// What it is granted, in words.
     pub grant: &'static str,
-    source: &'static Source,
+    source: &'static ShaderFile,
     /// Arguments from two numbers in [0, 1).
     arguments: fn(f64, f64) -> [f32; 2],
     exact: fn(f64, f64) -> f64,
-    /// From a and the exact value.
+    /// Largest error that WGSL grants, from a and the exact value.
     granted: fn(f64, f64) -> f64,
 }
 
 /// What came of a sweep.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sweep {
-    /// The function.
+    /// Name of the function.
     pub function: &'static str,
     /// What it was tried on.
     pub range: &'static str,
@@ -109,7 +109,7 @@ pub fn functions() -> [Function; 5] {
 }
 
 /// The spacing of f32 at a value.
-pub fn ulp(value: f64) -> f64 {
+pub(crate) fn ulp(value: f64) -> f64 {
     (value.abs().max(TINY).log2().floor() - 23.0).exp2()
 }
 
@@ -126,7 +126,7 @@ fn neighbours(exact: f64) -> [f64; 2] {
 }
 
 impl Function {
-    /// The same computed with too few digits, to see whether the sweep notices.
+    /// An exponential computed with too few digits, to see whether the sweep notices.
     pub(super) fn coarse() -> Function {
         let [exp, ..] = functions();
         Function { source: wgsl!("verify/exp_coarse.wgsl"), ..exp }
@@ -157,7 +157,7 @@ impl Function {
             reads: vec![operand("a", a), operand("b", b)],
             writes: vec![operand("y", y)],
             groups,
-            cost: Cost::default(),
+            cost: Work::default(),
             variant: Variant::default(),
         });
         (plan, tensors, recording)
@@ -171,7 +171,7 @@ impl Function {
     }
 
     /// Computes `count` results, a multiple of 4, on the device and compares them.
-    pub async fn sweep(&self, gpu: &Gpu, count: usize) -> Result<Sweep> {
+    pub(crate) async fn sweep(&self, gpu: &Gpu, count: usize) -> Result<Sweep> {
         let [a, b] = self.inputs(count);
         let (plan, tensors, recording) = self.recording(count);
         let storages: Vec<_> = plan.storages.iter().map(|storage| (storage.name.clone(), storage.len)).collect();

@@ -7,7 +7,7 @@ use super::functions::Function;
 use super::launch::{mirrored, plain};
 use super::{Check, Finding, training};
 use crate::error::{Error, Result};
-use crate::gpu::{Command, Constant, Cost, Dispatch, Gpu, KernelSpec, Operand, Recording, Source, Variant};
+use crate::gpu::{Command, Constant, Dispatch, Gpu, KernelSpec, Operand, Recording, ShaderFile, Variant, Work};
 use crate::machine::{Device, DeviceChoice};
 use crate::ops::{
     Activation, KernelConfig, KernelForm, Op, Tile, activation, adam, clip, conv2d, dense, dropout, pool2d, sgd,
@@ -22,7 +22,7 @@ use crate::wgsl;
 pub struct Injected {
     /// What was broken.
     pub what: &'static str,
-    /// In which pass.
+    /// Pass in which it was broken.
     pub pass: String,
     /// What was noticed: if nothing, the verifier is blind to it.
     pub seen: Option<String>,
@@ -178,7 +178,7 @@ pub fn recordings() -> Vec<Recording> {
 
 /// One invocation.
 fn single(kernel: KernelSpec, writes: Vec<(&'static str, Operand)>) -> Dispatch {
-    let (label, cost) = ("verify.break".to_string(), Cost::default());
+    let (label, cost) = ("verify.break".to_string(), Work::default());
     Dispatch { label, kernel, reads: Vec::new(), writes, groups: [1, 1], cost, variant: Variant::default() }
 }
 
@@ -211,7 +211,8 @@ fn without_barrier(recording: &mut Recording) -> bool {
             let text = source.text.replacen(BARRIER, "", 1).replacen(PART, &format!("{PART}{LATE}"), 1);
             // A source lives as long as the program: once a run.
             let text = text.leak();
-            *source = Box::leak(Box::new(Source { path: "shaders/shared/matrix_staged.wgsl without a barrier", text }));
+            *source =
+                Box::leak(Box::new(ShaderFile { path: "shaders/shared/matrix_staged.wgsl without a barrier", text }));
             return true;
         }
     }

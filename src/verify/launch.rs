@@ -103,7 +103,7 @@ pub fn plain() -> KernelConfig {
     KernelConfig { form: KernelForm::Register, operands, tile, wide: false, busy_groups: 512, max_groups: MAX_GROUPS }
 }
 
-/// The same on texture mirrors.
+/// Small register tiles on texture mirrors: quickly compiled.
 pub fn mirrored() -> KernelConfig {
     KernelConfig { operands: OperandSource::Texture, ..plain() }
 }

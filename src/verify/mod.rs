@@ -13,22 +13,30 @@ pub mod draw;
 mod expected;
 pub mod functions;
 mod inject;
+mod item;
 mod launch;
+mod only;
 pub mod own;
+mod products;
 mod report;
+mod results;
 mod run;
+mod session;
 pub mod training;
 mod values;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::blocking::verify_blocking;
-pub use bounds::{TINY, U, activation_error, dot_bound};
+pub(crate) use bounds::{TINY, activation_error};
+pub use bounds::{U, dot_bound};
 pub use case::{Case, Given, Output, Values};
 pub use expected::{Expected, Finding, compare};
 pub use inject::{Injected, inject, injected_table, recordings};
 pub use launch::{Launch, every_form, mirrored, plain, variants};
-pub use report::{DeviceRecord, Failure, Report, Row};
-pub use run::{Extent, Only, Options, Progress, verify};
+pub use only::Only;
+pub(crate) use products::Products;
+pub use report::{DeviceRecord, Failure, KernelRow, Report};
+pub use run::{Extent, VerifyOptions, VerifyProgress, verify};
 pub use values::{Operands, integers, random};
 
 use crate::ops::Activation;
@@ -45,7 +53,7 @@ pub struct Check {
     pub what: &'static str,
     /// The pass with its operands.
     pub case: Case,
-    /// What must come out.
+    /// The outputs that must come of it.
     pub expected: Expected,
 }
 

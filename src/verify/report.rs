@@ -16,16 +16,16 @@ const MOST_FAILURES: usize = 3;
 
 /// A kernel in a variant, over all of its cases.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct KernelRow {
     /// `conv2d/forward`; on the CPU the pass, `conv2d.forward`.
     pub kernel: String,
-    /// Which of its variants.
+    /// Which of the variants of the kernel.
     pub variant: String,
     /// Cases that were run, each twice.
     pub cases: usize,
     /// The worst error as a share of its bound, over the cases that passed; 0 if all were equal.
     pub worst: f64,
-    /// What failed.
+    /// Cases that failed.
     pub failures: Vec<Failure>,
     /// Why it was expected to fail, if it was.
     pub known_bad: Option<String>,
@@ -38,13 +38,13 @@ pub struct Failure {
     pub operation: String,
     /// What its operands are.
     pub operands: String,
-    /// What is wrong.
+    /// What is wrong with the result.
     pub finding: String,
     /// The command that runs this case alone.
     pub repeat: String,
 }
 
-impl Row {
+impl KernelRow {
     /// Whether something is wrong that nobody knew of.
     pub fn failed(&self) -> bool {
         !self.failures.is_empty() && self.known_bad.is_none()
@@ -63,7 +63,7 @@ impl Row {
 /// What was verified.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeviceRecord {
-    /// In a line.
+    /// The device in a line.
     pub description: String,
     /// The adapter's name.
     pub adapter: String,
@@ -82,7 +82,7 @@ pub struct DeviceRecord {
 }
 
 impl DeviceRecord {
-    /// Of an open device; the CPU has a description alone.
+    /// The record of an open device; the CPU has a description alone.
     pub fn of(device: &Device) -> DeviceRecord {
         let description = device.description.clone();
         let of = |gpu: &Gpu| DeviceRecord {
@@ -117,14 +117,14 @@ pub struct Report {
     pub wgpu: &'static str,
     /// Operating system and processor.
     pub system: String,
-    /// When it began.
+    /// When the verification began.
     pub started: String,
-    /// The command.
+    /// The command that did it.
     pub command: String,
     /// What was verified.
     pub device: DeviceRecord,
     /// Kernels and variants.
-    pub rows: Vec<Row>,
+    pub rows: Vec<KernelRow>,
     /// Functions of the driver.
     pub functions: Vec<Sweep>,
     /// Shapes that were drawn at random, beside the listed edge cases.
@@ -135,14 +135,14 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
-    /// How long it took.
+    /// How long it took, in seconds.
     pub seconds: f64,
 }
 
 impl Report {
     /// Whether something is wrong that nobody knew of.
     pub fn failed(&self) -> bool {
-        self.rows.iter().any(Row::failed) || self.functions.iter().any(|sweep| sweep.finding.is_some())
+        self.rows.iter().any(KernelRow::failed) || self.functions.iter().any(|sweep| sweep.finding.is_some())
     }
 
     /// Cases of all rows.
@@ -265,6 +265,6 @@ impl Report {
     }
 }
 
-fn name(row: &Row) -> String {
+fn name(row: &KernelRow) -> String {
     if row.variant.is_empty() { row.kernel.clone() } else { format!("{}, {}", row.kernel, row.variant) }
 }

@@ -25,11 +25,11 @@ pub fn integers(len: usize, most: u32, seed: u64) -> Vec<f32> {
 /// The operands of a layer with weights, for all of its passes.
 #[derive(Clone, Debug)]
 pub struct Operands {
-    /// Its input.
+    /// Input of the layer.
     pub x: Vec<f32>,
-    /// Its weights.
+    /// Weights of the layer.
     pub w: Vec<f32>,
-    /// Its biases.
+    /// Biases of the layer.
     pub b: Vec<f32>,
     /// The gradient of its output.
     pub dy: Vec<f32>,
@@ -60,7 +60,7 @@ impl Operands {
         Operands { x: abs(&self.x), w: abs(&self.w), b: abs(&self.b), dy: abs(&self.dy) }
     }
 
-    /// Those of these names.
+    /// The operands of these names, as tensors of a case.
     pub fn given(&self, names: &[&'static str]) -> Vec<Given> {
         let values = |name| match name {
             "x" => &self.x,

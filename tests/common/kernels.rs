@@ -82,7 +82,8 @@ fn deep() -> String {
     format!("input = [4, 4, 1]\n[[layers]]\ntype = 'flatten'\n{}", layer.repeat(6))
 }
 
-fn config() -> Vec<(String, KernelConfig)> {
+/// What kernels are chosen by, on any device, with names.
+pub fn configs() -> Vec<(String, KernelConfig)> {
     let software = KernelConfig::software();
     let named = [
         ("software", software),
@@ -138,7 +139,7 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
                 },
             };
             let compiled = network.compile(&options).unwrap();
-            for (how, config) in config() {
+            for (how, config) in configs() {
                 let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
                 let recordings = sections.map(|passes| recording(&compiled, passes, &config).unwrap());
                 visit(&format!("{} {how}", network.name), &compiled, &recordings);

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test that includes it uses a part")]
 
 pub mod inspect;
+pub mod joined;
 pub mod kernels;
 
 use shadegrad::fast::{Instructions, Team};

@@ -1,5 +1,5 @@
 use crate::common::{Asserts, Case, agrees, gpu, random};
-use shadegrad::gpu::{Cost, Dispatch, KernelSpec, Memory, Operand, Program, Recording, Source, Variant};
+use shadegrad::gpu::{Dispatch, KernelSpec, Memory, Operand, Program, Recording, ShaderFile, Variant, Work};
 use shadegrad::ops::dropout::{Backward, Forward};
 use shadegrad::ops::{Activation, KernelConfig, Step};
 use shadegrad::plan::{Element, Plan, TensorId};
@@ -88,7 +88,7 @@ fn seeds_steps_layers_and_places_draw_independently() {
 /// ones, and the first digits of pi.
 #[test]
 fn the_shader_gives_the_known_answers() {
-    static WORDS: Source = Source {
+    static WORDS: ShaderFile = ShaderFile {
         path: "tests/ops/dropout.rs",
         text: "
             @group(0) @binding(0) var<storage, read> keys: array<vec4<u32>>;
@@ -127,7 +127,7 @@ fn the_shader_gives_the_known_answers() {
         reads: vec![("keys", operand(keys_id)), ("counters", operand(counters_id))],
         writes: vec![("words", operand(words_id))],
         groups: [1, 1],
-        cost: Cost::default(),
+        cost: Work::default(),
         variant: Variant::default(),
     });
     let storages: Vec<(String, usize)> = plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();

@@ -3,7 +3,7 @@ use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 
 impl Activation {
-    /// f(z)
+    /// The value of the activation, f(z).
     pub(crate) fn apply<F: Real>(self, z: F) -> F {
         match self {
             Activation::Identity => z,

@@ -1,12 +1,12 @@
 use super::{Activation, Backward, Forward};
 use crate::error::Result;
-use crate::gpu::Source;
+use crate::gpu::ShaderFile;
 use crate::ops::{Record, Recorder};
 use crate::wgsl;
 
 impl Activation {
     /// The file that defines `activate` and `through_activation`.
-    pub(crate) fn source(self) -> &'static Source {
+    pub(crate) fn source(self) -> &'static ShaderFile {
         match self {
             Activation::Identity => wgsl!("activation/identity.wgsl"),
             Activation::Relu => wgsl!("activation/relu.wgsl"),

@@ -42,18 +42,18 @@ impl Activation {
 /// `y = f(x)`
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
-    /// f
+    /// The activation, f.
     pub activation: Activation,
-    /// Elements.
+    /// Elements of each tensor.
     pub len: usize,
 }
 
 /// `dx = dy f'(x)`, with f' computed from y
 #[derive(Clone, Copy, Debug)]
 pub struct Backward {
-    /// f
+    /// The activation, f.
     pub activation: Activation,
-    /// Elements.
+    /// Elements of each tensor.
     pub len: usize,
 }
 

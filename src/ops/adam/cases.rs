@@ -44,13 +44,13 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
 
 /// What the pass reads.
 pub struct Operands {
-    /// Of the loss.
+    /// Gradient of the loss by the weights.
     pub gradient: Vec<f32>,
-    /// As they are before.
+    /// Weights before the step.
     pub weights: Vec<f32>,
-    /// Likewise.
+    /// First moments before the step.
     pub first_moment: Vec<f32>,
-    /// Likewise; none is negative.
+    /// Second moments before the step; none is negative.
     pub second_moment: Vec<f32>,
 }
 

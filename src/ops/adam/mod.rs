@@ -32,7 +32,7 @@ pub struct Update {
     pub len: usize,
     /// Share of the first moment that is kept, in [0, 1).
     pub beta1: f32,
-    /// Of the second.
+    /// How much of the second moment stays from step to step.
     pub beta2: f32,
     /// Keeps the quotient finite where gradients are zero.
     pub epsilon: f32,

@@ -35,7 +35,7 @@ use std::str::FromStr;
 pub struct Augment {
     /// Pixels, in both directions.
     pub shift: f64,
-    /// Degrees.
+    /// Largest rotation either way, in degrees.
     pub rotation: f64,
     /// Share: 0.1 makes images up to 10 % larger or smaller.
     pub scale: f64,
@@ -160,7 +160,7 @@ pub const MAP: usize = 6 + 2 * POINTS * POINTS;
 /// `-> maps`
 #[derive(Clone, Copy, Debug)]
 pub struct Draw {
-    /// Rows.
+    /// Rows of the batch, N.
     pub batch: usize,
     /// H, W; at most [`LARGEST_SIDE`].
     pub size: [usize; 2],
@@ -171,7 +171,7 @@ pub struct Draw {
 /// `images labels order maps -> x targets`
 #[derive(Clone, Copy, Debug)]
 pub struct Gather {
-    /// Rows.
+    /// Rows of the batch, N.
     pub batch: usize,
     /// H, W, C of an image.
     pub shape: [usize; 3],

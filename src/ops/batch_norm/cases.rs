@@ -107,7 +107,7 @@ impl Operands {
         }
     }
 
-    /// Of a channel, over `rows`.
+    /// A number of each channel, from its values over `rows`.
     fn sum(&self, rows: usize, c: usize, term: impl Fn(usize) -> f64) -> f64 {
         (0..rows).map(|row| term(row * self.geometry.channels + c)).sum()
     }

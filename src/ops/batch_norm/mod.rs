@@ -34,7 +34,7 @@ pub struct Geometry {
     pub batch: usize,
     /// Places of an image; 1 for features.
     pub places: usize,
-    /// C
+    /// Channels, C.
     pub channels: usize,
 }
 
@@ -71,7 +71,7 @@ pub struct Forward {
     pub geometry: Geometry,
     /// Keeps the deviation of a constant channel from zero.
     pub epsilon: f32,
-    /// f
+    /// The activation f, applied to the output.
     pub activation: Activation,
 }
 
@@ -80,7 +80,7 @@ pub struct Forward {
 pub struct BackwardWeight {
     /// Shape of `x` and `dy`.
     pub geometry: Geometry,
-    /// As in [`Forward`].
+    /// What is added to the variance, as in [`Forward`].
     pub epsilon: f32,
 }
 
@@ -89,7 +89,7 @@ pub struct BackwardWeight {
 pub struct BackwardInput {
     /// Shape of `x`, `dy` and `dx`.
     pub geometry: Geometry,
-    /// As in [`Forward`].
+    /// What is added to the variance, as in [`Forward`].
     pub epsilon: f32,
     /// The f that made `x`.
     pub producer: Activation,

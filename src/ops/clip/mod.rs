@@ -20,7 +20,7 @@ use super::Op;
 pub struct Scale {
     /// Number of gradients.
     pub len: usize,
-    /// Largest norm.
+    /// Largest norm that a gradient keeps.
     pub most: f32,
 }
 

@@ -2,7 +2,7 @@ use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Activation, Op};
 use crate::shape::{Padding, Window2d};
 use crate::verify::draw::{Draw, MOST_FLOPS};
-use crate::verify::{Case, Check, Operands, Verify, activation_error, dot_bound};
+use crate::verify::{Check, Operands, Products, Verify};
 
 const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
@@ -122,49 +122,34 @@ impl Geometry {
         Operands::integers(self.lens())
     }
 
-    fn random(&self) -> Operands {
-        Operands::random(self.lens(), self.window.area() * self.window.channels)
+    /// Terms of an output.
+    fn terms(&self) -> usize {
+        self.window.area() * self.window.channels
+    }
+
+    fn products(&self) -> Products {
+        Products { whole: self.whole(), random: Operands::random(self.lens(), self.terms()) }
     }
 }
 
 impl Verify for Forward {
     fn checks(&self) -> Vec<Check> {
-        let g = &self.geometry;
-        let case = |op: Forward, operands: &Operands| Case::new(op, operands.given(&["x", "w", "b"]));
-        let random = g.random();
-        let magnitude = case(Forward { activation: Activation::Identity, ..*self }, &random.absolute());
-        let magnitude = magnitude.reference::<f64>().remove(0).1;
-        // No activation here has a slope above 1, so it does not enlarge the sum's error; it adds its own.
-        let (terms, own) = (g.window.area() * g.window.channels + 1, activation_error(self.activation));
-        let bound: Vec<f64> = dot_bound(terms, &magnitude).iter().map(|bound| bound + own).collect();
-        Check::sums(self.activation, case(*self, &g.whole()), case(*self, &random), |_| bound.clone())
+        let linear = Forward { activation: Activation::Identity, ..*self };
+        self.geometry.products().forward([*self, linear], self.activation, self.geometry.terms())
     }
 }
 
 impl Verify for BackwardInput {
     fn checks(&self) -> Vec<Check> {
-        let g = &self.geometry;
-        let case = |op: BackwardInput, operands: &Operands| Case::new(op, operands.given_behind(op.producer));
-        let random = g.random();
-        let magnitude = case(BackwardInput { producer: Activation::Identity, ..*self }, &random.absolute());
-        let magnitude = magnitude.reference::<f64>().remove(0).1;
-        // f' is at most 1, so it does not enlarge the sum's error. It is off by at most 2 u itself, and its product with
-        // the sum is rounded: no more than four terms more would be.
-        let bound = |_: &str| dot_bound(g.window.area() * g.filters + 4, &magnitude);
-        Check::sums(self.producer, case(*self, &g.whole()), case(*self, &random), bound)
+        let linear = BackwardInput { producer: Activation::Identity, ..*self };
+        let terms = self.geometry.window.area() * self.geometry.filters;
+        self.geometry.products().backward_input([*self, linear], self.producer, terms)
     }
 }
 
 impl Verify for BackwardWeight {
     fn checks(&self) -> Vec<Check> {
         let g = &self.geometry;
-        let case = |operands: &Operands| Case::new(*self, operands.given(&["x", "dy"]));
-        let random = g.random();
-        let magnitude = case(&random.absolute()).reference::<f64>();
-        let bound = |output: &str| {
-            let magnitude = magnitude.iter().find(|(name, _)| *name == output);
-            magnitude.map_or(Vec::new(), |(_, magnitude)| dot_bound(g.window.places(), magnitude))
-        };
-        Check::sums(Activation::Identity, case(&g.whole()), case(&random), bound)
+        g.products().backward_weight(*self, &["x", "dy"], g.window.places())
     }
 }

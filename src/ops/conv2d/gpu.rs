@@ -1,6 +1,6 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry, naive};
 use crate::error::Result;
-use crate::gpu::Source;
+use crate::gpu::ShaderFile;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::launch::KernelLaunch;
 use crate::ops::matrix::{Places, Product, Slide};
@@ -54,10 +54,9 @@ impl Geometry {
     }
 
     /// An address map of the matrix engine.
-    fn map<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
-        let unused = ["BATCH", "CHANNELS", "KERNEL_H"];
+    fn map<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass)
-            .set_all(self.window.constants().into_iter().filter(|(name, _)| !unused.contains(name)))
+            .window(&self.window)
             .set_all([("CHANNELS4", self.window.channels / 4), ("FILTERS4", self.filters / 4)])
     }
 
@@ -69,10 +68,10 @@ impl Geometry {
     }
 
     /// A direct kernel: `pixels.wgsl` behind its own file.
-    fn direct<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+    fn direct<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass)
             .with(wgsl!("conv2d/pixels.wgsl"))
-            .set_all(self.window.constants().into_iter().filter(|(name, _)| *name != "BATCH"))
+            .window(&self.window)
             .set_all([("FILTERS4", self.filters / 4), ("PLACES", BLOCK)])
             .set("PADDED", self.padded())
     }
@@ -146,7 +145,7 @@ impl Record for BackwardWeight {
                 let parts = g.blocks().div_ceil(chunk);
                 let sums = g.weight_len() + g.filters;
                 g.direct(wgsl!("conv2d/backward_weight_direct.wgsl"), to)
-                    .set_all([("BATCH", g.window.batch), ("CHUNK", chunk)])
+                    .set("CHUNK", chunk)
                     .reads("dy")
                     .left("x")
                     .packs(g.filters)

@@ -40,7 +40,7 @@ pub struct Geometry {
 
 impl Geometry {
     /// Elements of `y`.
-    pub fn output_len(&self) -> usize {
+    pub(crate) fn output_len(&self) -> usize {
         self.window.places() * self.filters
     }
     /// Elements of `w`.
@@ -55,7 +55,7 @@ impl Geometry {
 /// `x w b -> y`
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
-    /// Shapes.
+    /// Shapes of the tensors.
     pub geometry: Geometry,
     /// f, applied in the epilogue.
     pub activation: Activation,
@@ -64,7 +64,7 @@ pub struct Forward {
 /// `dy w -> dx`, multiplied by f'(x)
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardInput {
-    /// Shapes.
+    /// Shapes of the tensors.
     pub geometry: Geometry,
     /// The f that made `x`.
     pub producer: Activation,
@@ -73,7 +73,7 @@ pub struct BackwardInput {
 /// `x dy -> dw db`
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardWeight {
-    /// Shapes.
+    /// Shapes of the tensors.
     pub geometry: Geometry,
 }
 

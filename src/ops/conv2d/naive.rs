@@ -2,15 +2,15 @@
 
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::error::Result;
-use crate::gpu::Source;
+use crate::gpu::ShaderFile;
 use crate::ops::Recorder;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::launch::KernelLaunch;
 use crate::ops::naive::Sum;
 use crate::wgsl;
 
-fn kernel<'r, 'a>(pass: &'static Source, g: &Geometry, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
-    to.kernel(pass).with(wgsl!("shared/window.wgsl")).set_all(g.window.constants()).set("FILTERS", g.filters)
+fn kernel<'r, 'a>(pass: &'static ShaderFile, g: &Geometry, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+    to.kernel(pass).window(&g.window).set("FILTERS", g.filters)
 }
 
 pub(super) fn forward(op: &Forward, to: &mut Recorder<'_>) -> Result<()> {

@@ -1,7 +1,7 @@
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Activation, Op};
 use crate::verify::draw::{Draw, MOST_FLOPS};
-use crate::verify::{Case, Check, Operands, Verify, activation_error, dot_bound};
+use crate::verify::{Check, Operands, Products, Verify};
 
 const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
@@ -89,57 +89,33 @@ impl Geometry {
         Operands::integers(self.lens())
     }
 
-    fn random(&self) -> Operands {
-        Operands::random(self.lens(), self.inputs)
+    fn products(&self) -> Products {
+        Products { whole: self.whole(), random: Operands::random(self.lens(), self.inputs) }
     }
 }
 
 impl Verify for Forward {
     fn checks(&self) -> Vec<Check> {
-        let g = &self.geometry;
-        let case = |op: Forward, operands: &Operands| Case::new(op, operands.given(&["x", "w", "b"]));
-        let random = g.random();
-        let magnitude = case(Forward { activation: Activation::Identity, ..*self }, &random.absolute());
-        let magnitude = magnitude.reference::<f64>().remove(0).1;
-        // No activation here has a slope above 1, so it does not enlarge the sum's error; it adds its own.
-        let own = activation_error(self.activation);
-        let bound: Vec<f64> = dot_bound(g.inputs + 1, &magnitude).iter().map(|bound| bound + own).collect();
-        Check::sums(self.activation, case(*self, &g.whole()), case(*self, &random), |_| bound.clone())
+        let linear = Forward { activation: Activation::Identity, ..*self };
+        self.geometry.products().forward([*self, linear], self.activation, self.geometry.inputs)
     }
 }
 
 impl Verify for BackwardInput {
     fn checks(&self) -> Vec<Check> {
-        let g = &self.geometry;
-        let case = |op: BackwardInput, operands: &Operands| Case::new(op, operands.given_behind(op.producer));
-        let random = g.random();
-        let magnitude = case(BackwardInput { producer: Activation::Identity, ..*self }, &random.absolute());
-        let magnitude = magnitude.reference::<f64>().remove(0).1;
-        // f' is at most 1, so it does not enlarge the sum's error. It is off by at most 2 u itself, and its product with
-        // the sum is rounded: no more than four terms more would be.
-        let bound = |_: &str| dot_bound(g.outputs + 4, &magnitude);
-        Check::sums(self.producer, case(*self, &g.whole()), case(*self, &random), bound)
+        let linear = BackwardInput { producer: Activation::Identity, ..*self };
+        self.geometry.products().backward_input([*self, linear], self.producer, self.geometry.outputs)
     }
 }
 
 impl Verify for BackwardWeight {
     fn checks(&self) -> Vec<Check> {
-        let g = &self.geometry;
-        let case = |operands: &Operands| Case::new(*self, operands.given(&["x", "dy"]));
-        let random = g.random();
-        let magnitude = case(&random.absolute()).reference::<f64>().remove(0).1;
-        let bound = |_: &str| dot_bound(g.batch, &magnitude);
-        Check::sums(Activation::Identity, case(&g.whole()), case(&random), bound)
+        self.geometry.products().backward_weight(*self, &["x", "dy"], self.geometry.batch)
     }
 }
 
 impl Verify for BackwardBias {
     fn checks(&self) -> Vec<Check> {
-        let g = &self.geometry;
-        let case = |operands: &Operands| Case::new(*self, operands.given(&["dy"]));
-        let random = g.random();
-        let magnitude = case(&random.absolute()).reference::<f64>().remove(0).1;
-        let bound = |_: &str| dot_bound(g.batch, &magnitude);
-        Check::sums(Activation::Identity, case(&g.whole()), case(&random), bound)
+        self.geometry.products().backward_weight(*self, &["dy"], self.geometry.batch)
     }
 }

@@ -1,6 +1,6 @@
 use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry, naive};
 use crate::error::Result;
-use crate::gpu::Source;
+use crate::gpu::ShaderFile;
 use crate::ops::epilogue::{Epilogue, Sums};
 use crate::ops::launch::KernelLaunch;
 use crate::ops::matrix::Product;
@@ -42,12 +42,12 @@ impl Geometry {
     }
 
     /// A kernel for any number of outputs.
-    fn narrow<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+    fn narrow<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass).set_all([("INPUTS4", self.inputs / 4), ("OUTPUTS", self.outputs)])
     }
 
     /// An address map of the matrix engine.
-    fn map<'r, 'a>(&self, pass: &'static Source, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+    fn map<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass).set_all([("INPUTS4", self.inputs / 4), ("OUTPUTS4", self.outputs / 4)])
     }
 }

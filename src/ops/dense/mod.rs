@@ -24,11 +24,11 @@ use super::{Activation, Op};
 /// What all four passes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
-    /// N
+    /// Rows of the batch, N.
     pub batch: usize,
-    /// I
+    /// Columns of `x`, I.
     pub inputs: usize,
-    /// O
+    /// Columns of `y`, O.
     pub outputs: usize,
 }
 
@@ -41,7 +41,7 @@ impl Geometry {
 /// `x w b -> y`
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
-    /// Shapes.
+    /// Shapes of the tensors.
     pub geometry: Geometry,
     /// f, applied in the epilogue.
     pub activation: Activation,
@@ -50,7 +50,7 @@ pub struct Forward {
 /// `dy w -> dx`, multiplied by f'(x)
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardInput {
-    /// Shapes.
+    /// Shapes of the tensors.
     pub geometry: Geometry,
     /// The f that made `x`.
     pub producer: Activation,
@@ -59,14 +59,14 @@ pub struct BackwardInput {
 /// `x dy -> dw`
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardWeight {
-    /// Shapes.
+    /// Shapes of the tensors.
     pub geometry: Geometry,
 }
 
 /// `dy -> db`
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardBias {
-    /// Shapes.
+    /// Shapes of the tensors.
     pub geometry: Geometry,
 }
 

@@ -23,7 +23,7 @@ use super::{Activation, Op};
 /// `x -> y`
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
-    /// Elements.
+    /// Elements of each tensor.
     pub len: usize,
     /// Share that is dropped, in [0, 1).
     pub rate: f64,
@@ -34,7 +34,7 @@ pub struct Forward {
 /// `dy -> dx`, multiplied by f'(x)
 #[derive(Clone, Copy, Debug)]
 pub struct Backward {
-    /// Elements.
+    /// Elements of each tensor.
     pub len: usize,
     /// Share that is dropped, in [0, 1).
     pub rate: f64,

@@ -17,7 +17,7 @@ use super::Op;
 /// `images labels order -> x targets`
 #[derive(Clone, Copy, Debug)]
 pub struct Gather {
-    /// Rows.
+    /// Rows of the batch, N.
     pub batch: usize,
     /// Bytes an image: H*W*C.
     pub pixels: usize,

@@ -71,10 +71,7 @@ impl Record for Backward {
 impl KernelLaunch<'_, '_> {
     /// Pools windows in one of the ways.
     fn pools(self, window: &Window2d, kind: Kind) -> Self {
-        self.with(wgsl!("pool2d/kind.wgsl"))
-            .with(wgsl!("shared/window.wgsl"))
-            .set_all(window.constants())
-            .set("KIND", kind as usize)
+        self.with(wgsl!("pool2d/kind.wgsl")).window(window).set("KIND", kind as usize)
     }
 }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 /// `type = "max_pool2d"`, `"min_pool2d"`, `"average_pool2d"` or `"l2_pool2d"`
 #[derive(Clone, Debug)]
 pub struct Pool2d {
-    /// Which of them.
+    /// Which of the kinds of pools it is.
     pub kind: Kind,
-    /// The window.
+    /// Size and stride of the window.
     pub settings: Settings,
 }
 

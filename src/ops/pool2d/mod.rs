@@ -78,7 +78,7 @@ fn per_word(window: &Window2d) -> usize {
 }
 
 /// Words of `m`.
-pub fn m_len(window: &Window2d) -> usize {
+pub(crate) fn m_len(window: &Window2d) -> usize {
     output_len(window).div_ceil(per_word(window))
 }
 

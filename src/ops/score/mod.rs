@@ -16,7 +16,7 @@ use crate::fast::Fast;
 /// `loss prediction targets -> losses correct predictions`
 #[derive(Clone, Copy, Debug)]
 pub struct Score {
-    /// N
+    /// Rows of the batch, N.
     pub batch: usize,
     /// Steps that can be kept.
     pub slots: usize,

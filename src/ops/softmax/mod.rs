@@ -23,7 +23,7 @@ pub(crate) use cases::{drawn, edge_cases};
 use super::Op;
 use crate::fast::Fast;
 
-/// In place of a class, for a padding row.
+/// Stands in place of a class in a padding row.
 pub const NO_PREDICTION: u32 = u32::MAX;
 
 /// What is minimised.
@@ -39,7 +39,7 @@ pub enum Cost {
 /// `x -> y`, probabilities
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
-    /// N
+    /// Rows of the batch, N.
     pub batch: usize,
     /// Number of logits a row.
     pub classes: usize,
@@ -48,11 +48,11 @@ pub struct Forward {
 /// `x targets -> dx loss prediction`
 #[derive(Clone, Copy, Debug)]
 pub struct Loss {
-    /// N
+    /// Rows of the batch, N.
     pub batch: usize,
     /// Number of logits a row.
     pub classes: usize,
-    /// Which.
+    /// Which loss is computed.
     pub cost: Cost,
     /// S of the cross-entropy, in [0, 1): what of the target is given to all classes alike.
     pub smoothing: f32,

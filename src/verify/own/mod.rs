@@ -62,7 +62,7 @@ pub use report::{KernelFailure, KernelReport};
 
 use crate::error::{Error, Result};
 use crate::files::read_text;
-use crate::gpu::{Constant, KernelSpec, Source};
+use crate::gpu::{Constant, KernelSpec, ShaderFile};
 use crate::ops::Op;
 use crate::text::brief;
 use passes::{Pass, Value, Values, lower, passes, plain};
@@ -79,7 +79,7 @@ const LAUNCH: [&str; 2] = ["COUNT", "GROUPS_X"];
 /// A shader and the pass that it is to compute; see the [module](self) for what it must look like.
 #[derive(Clone)]
 pub struct OwnKernel {
-    source: &'static Source,
+    source: &'static ShaderFile,
     pass: &'static Pass,
     given: Vec<Value>,
     random_shapes: usize,
@@ -258,14 +258,14 @@ fn declared(line: &str) -> Option<&str> {
 }
 
 /// Sources live as long as the program, as those that it is built with do; each text is kept once.
-fn kept(name: &str, text: &str) -> &'static Source {
-    static KEPT: OnceLock<Mutex<HashSet<&'static Source>>> = OnceLock::new();
+fn kept(name: &str, text: &str) -> &'static ShaderFile {
+    static KEPT: OnceLock<Mutex<HashSet<&'static ShaderFile>>> = OnceLock::new();
     let mut kept = KEPT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(source) = kept.iter().find(|source| source.path == name && source.text == text) {
         return source;
     }
     let leaked = |text: &str| -> &'static str { Box::leak(text.to_string().into_boxed_str()) };
-    let source: &'static Source = Box::leak(Box::new(Source { path: leaked(name), text: leaked(text) }));
+    let source: &'static ShaderFile = Box::leak(Box::new(ShaderFile { path: leaked(name), text: leaked(text) }));
     kept.insert(source);
     source
 }

@@ -5,7 +5,7 @@ use super::{KernelReport, LAUNCH, OwnKernel};
 use crate::data::order::mix;
 use crate::error::{Error, Result};
 use crate::gpu::{
-    BindingKind, Constant, Cost, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Module, Operand, Recording, Variant, fold,
+    BindingKind, Constant, Dispatch, Gpu, KernelSpec, MAX_GROUPS, Module, Operand, Recording, Variant, Work, fold,
 };
 use crate::machine::Device;
 use crate::ops::{self, Op};
@@ -192,7 +192,7 @@ impl OwnKernel {
             reads,
             writes,
             groups,
-            cost: Cost::default(),
+            cost: Work::default(),
             variant: Variant::default(),
         })
     }

@@ -1,0 +1,150 @@
+//! Listing adapters and choosing one.
+
+use super::instance::instance;
+use super::named;
+use crate::error::{Error, Result};
+
+/// What `--device` asks for, the CPU aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// Discrete before integrated before virtual before software.
+    Auto,
+    /// The adapter of this number in [`adapters`].
+    Index(usize),
+    /// The adapter with this part in its name, upper or lower case; there must be one alone.
+    Name(String),
+}
+
+/// An adapter as [`adapters`] found it.
+pub struct AdapterRecord {
+    /// Its number, as `--device INDEX` takes it.
+    pub index: usize,
+    /// Name, driver, backend and type of the adapter.
+    pub info: wgpu::AdapterInfo,
+    /// What it allows at most.
+    pub limits: wgpu::Limits,
+    /// What it can do.
+    pub features: wgpu::Features,
+    pub(super) adapter: wgpu::Adapter,
+    pub(super) instance: wgpu::Instance,
+}
+
+impl AdapterRecord {
+    /// Whether it is a driver that computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// "llvmpipe (LLVM 15) (software, Vulkan, Mesa 22.3.6)"
+    pub fn describe(&self) -> String {
+        describe(&self.info)
+    }
+
+    /// "discrete GPU", "software", …
+    pub fn type_name(&self) -> &'static str {
+        type_name(self.info.device_type)
+    }
+
+    /// Driver and its version.
+    pub fn driver(&self) -> String {
+        driver(&self.info)
+    }
+}
+
+pub(super) fn describe(info: &wgpu::AdapterInfo) -> String {
+    format!("{} ({}, {}, {})", info.name, type_name(info.device_type), info.backend, driver(info))
+}
+
+pub(super) fn driver(info: &wgpu::AdapterInfo) -> String {
+    match (info.driver.is_empty(), info.driver_info.is_empty()) {
+        (true, true) => "unnamed driver".to_string(),
+        (_, true) => info.driver.clone(),
+        (true, _) => info.driver_info.clone(),
+        _ => format!("{} {}", info.driver, info.driver_info),
+    }
+}
+
+pub(super) fn type_name(kind: wgpu::DeviceType) -> &'static str {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    }
+}
+
+/// Place of a kind of adapter in the order in which [`AdapterChoice::Auto`] prefers them, the best first.
+fn rank(kind: wgpu::DeviceType) -> u8 {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+/// All adapters that can run compute shaders here, in the driver's order.
+pub async fn adapters() -> Vec<AdapterRecord> {
+    let instance = instance();
+    let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let can_compute = |adapter: &wgpu::Adapter| {
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    };
+    found
+        .into_iter()
+        .filter(can_compute)
+        .enumerate()
+        .map(|(index, adapter)| AdapterRecord {
+            index,
+            info: adapter.get_info(),
+            limits: adapter.limits(),
+            features: adapter.features(),
+            adapter,
+            instance: instance.clone(),
+        })
+        .collect()
+}
+
+/// The adapter of a choice, not opened. `Ok(None)`: there is none at all, and `choice` was [`AdapterChoice::Auto`].
+pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
+    let mut found = adapters().await;
+    let position = match choice {
+        AdapterChoice::Auto => {
+            match found.iter().enumerate().min_by_key(|(_, a)| (rank(a.info.device_type), a.index)) {
+                Some((position, _)) => position,
+                None => return Ok(None),
+            }
+        }
+        AdapterChoice::Index(index) if *index < found.len() => *index,
+        AdapterChoice::Index(index) => return Err(no_such_device(&index.to_string(), &found)),
+        AdapterChoice::Name(part) => {
+            let infos: Vec<&wgpu::AdapterInfo> = found.iter().map(|record| &record.info).collect();
+            named::position(part, &infos)?.ok_or_else(|| no_such_device(part, &found))?
+        }
+    };
+    Ok(Some(found.swap_remove(position)))
+}
+
+/// How to get a driver on this platform.
+pub fn missing_driver_remedy() -> &'static str {
+    if cfg!(target_os = "linux") {
+        "run scripts/setup, or install a Vulkan driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers)"
+    } else if cfg!(target_os = "macos") {
+        "Metal needs macOS 10.13 or later and a session that may use the GPU"
+    } else {
+        "install the GPU maker's driver with Vulkan or DirectX 12 support"
+    }
+}
+
+fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {
+    if found.is_empty() {
+        return Error::Device(format!(
+            "no device `{asked}`: there is no GPU driver at all; {}",
+            missing_driver_remedy()
+        ));
+    }
+    let list: Vec<String> = found.iter().map(|record| format!("{}: {}", record.index, record.info.name)).collect();
+    Error::Device(format!("no device `{asked}`; expected auto, cpu, reference, or one of: {}", list.join(", ")))
+}

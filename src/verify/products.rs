@@ -1,0 +1,61 @@
+//! What the passes of a layer with weights are verified on. Their outputs are sums of products: of small whole numbers,
+//! which are exact in any order, and of random ones, within the bound of a dot product.
+
+use super::{Case, Check, Given, Operands, activation_error, dot_bound};
+use crate::ops::{Activation, Op};
+
+/// The operands of a layer with weights at one shape, for all of its passes.
+pub(crate) struct Products {
+    /// Small whole numbers.
+    pub whole: Operands,
+    /// Random numbers, whose sums stay where activations are curved.
+    pub random: Operands,
+}
+
+impl Products {
+    /// The checks of `x w b -> y`, a sum of `terms` products and a bias each. `linear` is `op` with the identity in place of
+    /// its activation `f`.
+    pub fn forward<T: Op + Copy + 'static>(&self, [op, linear]: [T; 2], f: Activation, terms: usize) -> Vec<Check> {
+        let given = |operands: &Operands, _| operands.given(&["x", "w", "b"]);
+        // No activation here has a slope above 1, so it does not enlarge the sum's error; it adds its own.
+        self.checks([op, linear], f, given, terms + 1, activation_error(f))
+    }
+
+    /// The checks of `dy w -> dx`, a sum of `terms` products each, times f'(x). `linear` is `op` with the identity for the
+    /// `producer`, which is f.
+    pub fn backward_input<T: Op + Copy + 'static>(
+        &self,
+        [op, linear]: [T; 2],
+        producer: Activation,
+        terms: usize,
+    ) -> Vec<Check> {
+        // f' is at most 1, so it does not enlarge the sum's error. It is off by at most 2 u itself, and its product with
+        // the sum is rounded: no more than four terms more would be.
+        self.checks([op, linear], producer, Operands::given_behind, terms + 4, 0.0)
+    }
+
+    /// The checks of a pass that sums products of these operands alone, `terms` of them for each element.
+    pub fn backward_weight<T: Op + Copy + 'static>(&self, op: T, names: &[&'static str], terms: usize) -> Vec<Check> {
+        self.checks([op, op], Activation::Identity, |operands, _| operands.given(names), terms, 0.0)
+    }
+
+    /// `given` makes the tensors of a pass from operands, with an activation behind or before it; `own` is the error of that.
+    fn checks<T: Op + Copy + 'static>(
+        &self,
+        [op, linear]: [T; 2],
+        activation: Activation,
+        given: impl Fn(&Operands, Activation) -> Vec<Given>,
+        terms: usize,
+        own: f64,
+    ) -> Vec<Check> {
+        let case = |op: T, operands: &Operands, activation| Case::new(op, given(operands, activation));
+        // The sums of absolute terms.
+        let magnitudes = case(linear, &self.random.absolute(), Activation::Identity).reference::<f64>();
+        let bound = |output: &str| {
+            let magnitude =
+                magnitudes.iter().find(|(name, _)| *name == output).map(|(_, magnitude)| magnitude.as_slice());
+            dot_bound(terms, magnitude.unwrap_or_default()).into_iter().map(|bound| bound + own).collect()
+        };
+        Check::sums(activation, case(op, &self.whole, activation), case(op, &self.random, activation), bound)
+    }
+}
