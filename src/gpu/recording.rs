@@ -41,7 +41,7 @@ pub struct Variant {
     pub wide: bool,
 }
 
-/// One dispatch.
+/// A kernel with its operands, to be run once.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     /// `<layer>.<pass>`: what plan, profile, debugger and errors print.

@@ -159,7 +159,7 @@ impl Case {
         self.outputs.iter().map(&mut read).collect()
     }
 
-    /// Its dispatches in a variant.
+    /// The dispatches of the pass in a variant.
     pub fn recording(&self, config: &KernelConfig) -> Result<Recording> {
         let mut recording = Recording::new();
         ops::record(&self.plan, &self.pass, config, &mut recording)?;
