@@ -46,15 +46,30 @@
 //!
 //! # Train a preset
 //!
-//! ```
+//! A network carries the recipe that it is trained by, and a [`run`] keeps everything in a folder: what was run, what it
+//! reached, its weights, and checkpoints to go on from.
+//!
+//! ```no_run
 //! use shadegrad::prelude::*;
+//! use std::ops::ControlFlow;
 //!
-//! let network = Network::open("case2")?; // or a file that ends in .toml
-//! assert_eq!(network.parameter_count(), 225_034);
-//! # Ok::<(), shadegrad::Error>(())
+//! # fn main() -> shadegrad::Result<()> {
+//! let mut options = RunOptions::new("best")?; // a preset, or a file that ends in .toml
+//! options.data = Source::Folder("data/mnist".into());
+//! let run = Run::start_blocking(options, &mut |event: RunEvent<'_>| {
+//!     if let RunEvent::Epoch(report) = event {
+//!         println!("epoch {}: {:.2} %", report.epoch, report.val_accuracy * 100.0);
+//!     }
+//!     Ok(ControlFlow::Continue(()))
+//! })?;
+//! println!("the run is in {}", run.folder.display());
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! [`network::PRESETS`] lists them; the best reads 99.7 % of MNIST. The rest is as above.
+//! [`Run::resume`](run::Run::resume) goes on with a run that was interrupted, to the same bits. [`network::PRESETS`] lists the
+//! presets; the best reads 99.7 % of MNIST. `network.recipe.complete()` gives the training options of a recipe, which
+//! [`train::Trainer`] takes as well: `examples/train_preset.rs`.
 //!
 //! # Predict
 //!

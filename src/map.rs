@@ -22,7 +22,7 @@
 //! | `dropout2.backward` … `conv1.backward_weight` | the same names in reverse | [`ops`] |
 //! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam; on request `clip.scale` before, `average.update` behind | [`ops::sgd`], [`ops::adam`], [`ops::clip`], [`ops::average`] |
 //! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
-//! | | after an epoch the network is evaluated, and the run can go on from here | [`evaluate`], [`checkpoint`] |
+//! | | after an epoch the network is evaluated, and the run can go on from here | [`evaluate`], [`train::Checkpoint`](crate::train::Checkpoint) |
 //!
 //! # The modules
 //!
@@ -30,12 +30,13 @@
 //! turns in memory. [`ops`] holds the operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `fast.rs` computes it fast on the CPU, and
 //! `cpu.rs` readably. [`gpu`] speaks to wgpu and knows no neural network; [`tune`] chooses among its kernels. [`fast`]
 //! runs the same passes on the CPU, and [`reference`] runs their readable form. [`machine`] puts a compiled network on
-//! any of them. [`train`] and [`evaluate`] drive a machine. [`profile`] says what each dispatch of a step costs,
+//! any of them. [`train`] and [`evaluate`] drive a machine; how is said by [`train::TrainOptions`](crate::train::TrainOptions).
+//! A [run](crate::run) trains with a folder, checkpoints and tuning, and a [study](crate::study) makes many runs and reports on
+//! them. [`profile`] says what each dispatch of a step costs,
 //! [`cpu_speed`] what the CPU would do in the place of a software driver, and [`verify`] whether the kernels are
 //! right on this device; what is known to be wrong is in [`known_bad`]. [`picture`] draws, and
 //! [`text`] makes strings of unknown origin safe to show.
 //!
-//! [`checkpoint`]: mod@crate::checkpoint
 //! [`cpu_speed`]: mod@crate::cpu_speed
 //! [`data`]: mod@crate::data
 //! [`data::order`]: crate::data::order

@@ -19,14 +19,14 @@ pub struct TensorId(pub usize);
 pub enum Element {
     /// `f32` on the device; on the CPU the reference's number type
     Real,
-    /// `u32`
+    /// `u32` everywhere
     Int,
 }
 
 /// A buffer, in which one or several tensors lie.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    /// Its name in `plan` and in errors.
+    /// Name of the storage in `plan` and in errors.
     pub name: String,
     /// Number of elements.
     pub len: usize,

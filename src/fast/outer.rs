@@ -14,9 +14,9 @@ pub(crate) struct Outer<'a> {
     pub dy: &'a [f32],
     /// A multiple of [`super::product::LANES`].
     pub dy_stride: usize,
-    /// `[m, n]`
+    /// Sums, `[m, n]`.
     pub out: &'a mut [f32],
-    /// n
+    /// Columns of the sums, n.
     pub columns: usize,
 }
 

@@ -65,7 +65,7 @@ impl<'a> Left<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Right<'a> {
     pub values: &'a [f32],
-    /// n
+    /// Columns of the product, n.
     pub columns: usize,
     /// At least `columns`, rounded up to [`LANES`].
     pub stride: usize,

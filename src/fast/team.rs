@@ -26,7 +26,7 @@ impl Instructions {
         all
     }
 
-    /// `AVX-512`
+    /// Name of the instructions: `AVX-512`.
     pub fn name(self) -> &'static str {
         match self.0 {
             pulp::Arch::Scalar => "no vector instructions",
@@ -94,7 +94,7 @@ impl Team {
     /// Most threads that can be asked for.
     pub const MOST_THREADS: usize = 1024;
 
-    /// As many threads as there are cores, if not told otherwise.
+    /// A team of so many threads, by default as many as there are cores.
     pub fn new(threads: Option<usize>, instructions: Instructions) -> Result<Team> {
         if let Some(threads) = threads.filter(|threads| !(1..=Team::MOST_THREADS).contains(threads)) {
             return Err(Error::Usage(format!("expected from 1 to {} threads, got {threads}", Team::MOST_THREADS)));

@@ -17,7 +17,7 @@ pub enum AdapterChoice {
 
 /// An adapter as [`adapters`] found it.
 pub struct AdapterRecord {
-    /// Its number, as `--device INDEX` takes it.
+    /// Number of the adapter, as `--device INDEX` takes it.
     pub index: usize,
     /// Name, driver, backend and type of the adapter.
     pub info: wgpu::AdapterInfo,

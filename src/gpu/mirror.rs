@@ -24,7 +24,7 @@ pub struct Mirrors {
 }
 
 impl Mirrors {
-    /// Those of programs that are run one after the other.
+    /// The mirrors of programs that are run one after the other.
     pub fn new(recordings: &[&Recording]) -> Mirrors {
         let mut regions: Vec<Region> = Vec::new();
         let mut lives: Vec<Lifetime> = Vec::new();

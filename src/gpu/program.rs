@@ -204,7 +204,7 @@ impl Program {
         self.commands.iter().map(|(command, _)| command)
     }
 
-    /// Submits one replay for each uniform, in order. At most [`Memory::UNIFORMS`].
+    /// Submits one replay for each uniform, in order. At most as many as there is room for uniforms.
     pub fn submit<U: bytemuck::Pod>(&self, gpu: &Gpu, memory: &Memory, uniforms: &[U]) -> Result<()> {
         memory.write_uniforms(gpu, uniforms);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());

@@ -41,7 +41,7 @@ pub struct Variant {
     pub wide: bool,
 }
 
-/// One dispatch.
+/// A kernel with its operands, to be run once.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     /// `<layer>.<pass>`: what plan, profile, debugger and errors print.
@@ -52,7 +52,7 @@ pub struct Dispatch {
     pub reads: Vec<(&'static str, Operand)>,
     /// Operands that are written.
     pub writes: Vec<(&'static str, Operand)>,
-    /// Workgroups, folded to at most [`MAX_GROUPS`] in x.
+    /// Workgroups, folded to at most 65,535 in x.
     pub groups: [u32; 2],
     /// Work of the dispatch.
     pub cost: Work,

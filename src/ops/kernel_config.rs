@@ -13,11 +13,12 @@ pub enum KernelForm {
     Naive,
     /// A tile of outputs in the registers of each invocation.
     Register,
-    /// The same, the right operand handed round in a subgroup: for drivers that compute on the CPU. Wants a
-    /// [`Tile`] of [`Tile::subgroup`].
+    /// As [`KernelForm::Register`], the right operand handed round in a subgroup: for drivers that compute on the CPU.
+    /// Wants a [`Tile`] of [`Tile::subgroup`].
     Subgroup,
-    /// The same in small tiles, and what neighbouring places of a convolution read is loaded once for all of them, where
-    /// its stride is 1. Every other product is computed as with [`KernelForm::Subgroup`]. Wants a [`Tile`] of [`Tile::sliding`].
+    /// As [`KernelForm::Subgroup`], in small tiles, and what neighbouring places of a convolution read is loaded once for
+    /// all of them, where its stride is 1. Every other product is computed as with [`KernelForm::Subgroup`]. Wants a
+    /// [`Tile`] of [`Tile::sliding`].
     Sliding,
     /// A workgroup brings parts of both operands into its memory and multiplies from there: for GPUs.
     Staged,

@@ -118,7 +118,7 @@ pub struct Parameter {
     pub order: Vec<usize>,
     /// PyTorch's dimensions: `[K,C,R,S]`, `[O,I]` or `[K]`.
     pub torch_shape: Vec<usize>,
-    /// Its first values.
+    /// Values before the first step.
     pub start: Start,
     /// Whether gradients change it. What the forward pass keeps for evaluation has none, and no optimizer touches it.
     pub is_learned: bool,

@@ -168,7 +168,7 @@ impl Case {
         outputs.chain(inputs).map(region).collect()
     }
 
-    /// Its dispatches in a variant.
+    /// The dispatches of the pass in a variant.
     pub fn recording(&self, config: &KernelConfig) -> Result<Recording> {
         let mut recording = Recording::new();
         ops::record(&self.plan, &self.pass, config, &mut recording)?;

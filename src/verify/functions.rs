@@ -43,7 +43,7 @@ pub struct Sweep {
     pub inputs: usize,
     /// The largest error in ULP, and where.
     pub worst_ulp: f64,
-    /// Its arguments there.
+    /// Arguments at which the worst error was found.
     pub at: [f32; 2],
     /// The largest error as a share of what is granted.
     pub worst: f64,

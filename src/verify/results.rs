@@ -20,7 +20,7 @@ pub(super) struct Results<'a> {
 }
 
 impl<'a> Results<'a> {
-    /// Nothing yet.
+    /// The results before the first case.
     pub fn new(options: &'a VerifyOptions, known: KnownBad) -> Results<'a> {
         Results { options, known, rows: Vec::new(), launches: BTreeMap::new() }
     }

@@ -117,7 +117,7 @@ const BATCH: usize = 20;
 
 /// What is trained, and how.
 pub(super) struct Task {
-    /// `ten steps`
+    /// Name of the task: `ten steps`.
     pub name: &'static str,
     /// The network, for people.
     pub network: &'static str,

@@ -3,19 +3,26 @@
 
 use super::kernels::{configs, for_each_recording};
 use shadegrad::gpu::Recording;
-use shadegrad::ops::edge_cases;
+use shadegrad::ops::{KernelConfig, OperandSource, edge_cases};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The files of a kernel without their ending, its own first: `conv2d/forward`, `shared/window`, …
 pub type Files = Vec<String>;
 
-/// Every kernel that there is: those of [`for_each_recording`], and of all edge cases in every form.
+/// Every kernel that there is: those of [`for_each_recording`], and of all edge cases in every form, on buffers and on
+/// textures.
 pub fn kernels() -> BTreeSet<Files> {
     let mut found = BTreeSet::new();
     for_each_recording(|_, recording| add(&mut found, recording));
+    let configs: Vec<KernelConfig> = configs()
+        .into_iter()
+        .flat_map(|(_, config)| {
+            [OperandSource::Buffer, OperandSource::Texture].map(|operands| KernelConfig { operands, ..config })
+        })
+        .collect();
     for op in edge_cases() {
         let Some(check) = op.checks().into_iter().next() else { continue };
-        configs().iter().for_each(|(_, config)| add(&mut found, &check.case.recording(config).unwrap()));
+        configs.iter().for_each(|config| add(&mut found, &check.case.recording(config).unwrap()));
     }
     found
 }

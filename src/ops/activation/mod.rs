@@ -14,21 +14,21 @@ pub use layer::ActivationLayer;
 
 use super::Op;
 
-/// Which function.
+/// An elementwise function behind a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activation {
-    /// z
+    /// The identity, z.
     Identity,
     /// max(z, 0); its derivative at 0 is 0
     Relu,
     /// 1 / (1 + exp(-z))
     Sigmoid,
-    /// tanh(z)
+    /// The hyperbolic tangent, tanh(z).
     Tanh,
 }
 
 impl Activation {
-    /// Its name in network files.
+    /// The name in network files.
     pub fn name(self) -> &'static str {
         match self {
             Activation::Identity => "identity",

@@ -46,7 +46,7 @@ pub struct Augment {
 }
 
 impl Augment {
-    /// For handwritten digits of 28 x 28 pixels: what leaves nearly all of them readable.
+    /// Distortions of handwritten digits of 28 x 28 pixels that leave nearly all of them readable.
     pub const DIGITS: Augment = Augment { shift: 1.5, rotation: 10.0, scale: 0.1, shear: 0.1, elastic: 1.5 };
 
     /// Names, values and the most that they may be.

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 /// `type = "conv2d"`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conv2d {
-    /// K
+    /// Number of filters, K.
     #[serde(deserialize_with = "config::count")]
     pub filters: usize,
-    /// R, S
+    /// Rows and columns of the window, R and S.
     #[serde(with = "config::pair")]
     pub kernel: [usize; 2],
     /// Steps, in rows and columns; 1 if not given.

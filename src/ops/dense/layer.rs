@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// `type = "dense"`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dense {
-    /// O
+    /// Number of outputs, O.
     #[serde(deserialize_with = "config::count")]
     pub units: usize,
 }

@@ -18,7 +18,7 @@ pub struct Pool2d {
 /// What a pooling layer can be told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
-    /// R, S
+    /// Rows and columns of the window, R and S.
     #[serde(with = "config::pair")]
     pub size: [usize; 2],
     /// Steps, in rows and columns; the window's size if not given.
