@@ -82,7 +82,7 @@ impl Evaluator {
     }
 }
 
-/// Loss and confusion of these weights on a set. [`evaluate_blocking`] waits for them.
+/// Loss and confusion of these weights on a set. `evaluate_blocking` waits for them.
 ///
 /// # Errors
 ///

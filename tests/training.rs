@@ -348,7 +348,7 @@ fn predictions_anywhere_are_those_of_the_reference() {
         }
         assert!(answers.iter().any(|other| (other[0] - answers[0][0]).abs() > 1e-2), "one answer for all: {answers:?}");
         let error = pollster::block_on(predictor.predict(&[0; 7])).unwrap_err().to_string();
-        assert!(error.contains("180 bytes, got 7"), "{error}");
+        assert!(error.contains("180 bytes (10 x 9 x 2), got 7"), "{error}");
     }
 }
 
