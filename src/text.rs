@@ -1,5 +1,5 @@
 //! Strings that come from files, drivers and command lines, made safe for where they are shown: a terminal, a shell, an SVG,
-//! Markdown or CSV. HTML is escaped where the pages are made.
+//! Markdown or CSV. HTML is escaped by `maud`.
 
 use std::borrow::Cow;
 use std::fmt::Write;

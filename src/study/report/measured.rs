@@ -5,6 +5,7 @@ use crate::study::page;
 use crate::study::paper::MEASURES;
 use crate::study::table::{Cell, Row};
 use crate::text;
+use maud::{Markup, html};
 
 /// The names of the columns; the loss is of what judged.
 pub fn names(judge: Judge) -> [&'static str; MEASURES.len()] {
@@ -37,13 +38,15 @@ pub fn markdown(rows: &[Row], judge: Judge) -> String {
     table
 }
 
-pub fn html(rows: &[Row], judge: Judge) -> String {
+pub fn html(rows: &[Row], judge: Judge) -> Markup {
     let head = [["", "n"].as_slice(), &names(judge)].concat();
-    let row = |row: &Row| {
-        let cells: Vec<String> = std::iter::once(row.n.to_string()).chain(row.cells.iter().map(Cell::ours)).collect();
-        page::row(&row.title, &cells, None)
+    let cells = |row: &Row| -> Vec<String> {
+        std::iter::once(row.n.to_string()).chain(row.cells.iter().map(Cell::ours)).collect()
     };
-    page::table("What they reached", &head, &rows.iter().map(row).collect::<String>())
+    let body = html! {
+        @for row in rows { (page::row(&row.title, &cells(row), None)) }
+    };
+    page::table("What they reached", &head, &body)
 }
 
 /// `table.csv`: a line for each network and column; accuracies in %.
