@@ -2,6 +2,7 @@
 //! has no part in it.
 
 use super::StudyEvent;
+use super::csv::{self, Plain};
 use super::plan::{Descent, Subject};
 use super::runs::{Common, Job, State, data_name};
 use super::work::{StudyObserver, examine};
@@ -75,6 +76,17 @@ pub struct Reached {
     pub accuracy: f64,
     /// Mean over the images held out.
     pub loss: f64,
+}
+
+/// A line of `choice.csv`; nothing where it diverged.
+#[derive(Serialize)]
+struct Line {
+    learning_rate: Plain<f32>,
+    momentum: Plain<f32>,
+    /// In %.
+    accuracy: Option<Plain<f64>>,
+    loss: Option<Plain<f64>>,
+    chosen: bool,
 }
 
 /// A point of the grid, and its training.
@@ -190,15 +202,11 @@ impl Choice {
         check_own_folder(&folder)?;
         let toml = |path: &Path| toml::to_string(self).map_err(|error| Error::file(path, error.to_string()));
         let record = folder.join("choice.toml");
-        let texts = [
-            (folder.join("choice.md"), self.markdown()),
-            (folder.join("choice.csv"), self.csv()),
-            (record.clone(), toml(&record)?),
-        ];
+        let texts = [(folder.join("choice.md"), self.markdown()), (record.clone(), toml(&record)?)];
         for (path, text) in texts {
             replace_own_file(&path, |file| file.write_all(text.as_bytes()))?;
         }
-        Ok(())
+        replace_own_file(&folder.join("choice.csv"), |file| csv::write(file, self.lines()))
     }
 
     /// How it was made, in a sentence or two, with the network between backticks.
@@ -255,16 +263,14 @@ impl Choice {
         text + "\nAccuracy in % and loss on the images held out.\n"
     }
 
-    fn csv(&self) -> String {
-        let mut text = String::from("learning_rate,momentum,accuracy,loss,chosen\n");
-        for Tried { learning_rate, momentum, reached } in &self.tried {
-            let number =
-                |of: fn(&Reached) -> f64| reached.as_ref().map_or_else(String::new, |reached| of(reached).to_string());
-            let (accuracy, loss) = (number(|reached| reached.accuracy * 100.0), number(|reached| reached.loss));
-            let is_chosen = (*learning_rate, *momentum) == (self.learning_rate, self.momentum);
-            let _ = writeln!(text, "{learning_rate},{momentum},{accuracy},{loss},{is_chosen}");
-        }
-        text
+    fn lines(&self) -> impl Iterator<Item = Line> {
+        self.tried.iter().map(|Tried { learning_rate, momentum, reached }| Line {
+            learning_rate: Plain(*learning_rate),
+            momentum: Plain(*momentum),
+            accuracy: reached.map(|reached| Plain(reached.accuracy * 100.0)),
+            loss: reached.map(|reached| Plain(reached.loss)),
+            chosen: (*learning_rate, *momentum) == (self.learning_rate, self.momentum),
+        })
     }
 }
 

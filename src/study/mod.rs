@@ -5,6 +5,7 @@
 //! goes on, so a study can be ended and begun again at any time; the report tells of what is there.
 
 mod choose;
+mod csv;
 mod curves;
 mod figures;
 mod heat;

@@ -6,6 +6,7 @@ mod measured;
 pub mod models;
 pub mod paper;
 
+use super::csv;
 use super::page;
 use super::pictures;
 use super::plan::Subject;
@@ -22,6 +23,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::RgbImage;
 use maud::{Markup, html};
+use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 
@@ -54,6 +56,11 @@ impl Frame<'_> {
     /// Writes a file of the report. Like its runs, a study may come from somebody else: links in it are not followed.
     pub fn save(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
         replace_own_file(&self.out.join(name), |file| file.write_all(content.as_ref()))
+    }
+
+    /// Writes a table as CSV.
+    pub fn save_lines(&self, name: &str, lines: impl IntoIterator<Item = impl Serialize>) -> Result<()> {
+        replace_own_file(&self.out.join(name), |file| csv::write(file, lines))
     }
 
     /// The first run there is. Fails if there is none, or if they are on different data: means over them would say nothing.

@@ -47,8 +47,8 @@ impl Report<'_> {
             costs: self.models.iter().map(Cost::of).collect::<Result<_>>()?,
             recipes: self.models.iter().map(recipe).collect::<Result<_>>()?,
         };
-        self.frame.save("table.csv", &measured::csv(&found.rows, found.judge))?;
-        self.frame.save("cost.csv", &cost::csv(&found.costs))?;
+        self.frame.save_lines("table.csv", measured::lines(&found.rows, found.judge))?;
+        self.frame.save_lines("cost.csv", cost::lines(&found.costs))?;
         self.frame.save("table.md", &self.markdown(&entries, &found))?;
         let drawn = Drawn::new(self.frame.out, &entries)?;
         self.frame.save("report.html", &self.html(&entries, &found, &drawn)?)?;

@@ -32,9 +32,9 @@ impl Report<'_> {
         let first = self.frame.first(&self.entries())?;
         let cases = rows(&self.cases);
         let comparisons = rows(&self.comparisons);
-        self.frame.save("table1.csv", &table::csv(&cases))?;
+        self.frame.save_lines("table1.csv", table::lines(&cases))?;
         if !comparisons.is_empty() {
-            self.frame.save("comparisons.csv", &table::csv(&comparisons))?;
+            self.frame.save_lines("comparisons.csv", table::lines(&comparisons))?;
         }
         self.frame.save("table1.md", &self.markdown(&cases, &comparisons, first))?;
         let Drawn { curves, combined, confusions } =
