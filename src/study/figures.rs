@@ -1,10 +1,10 @@
 //! The pictures of a report, each an SVG file in `figures/`.
 
 use super::curves::{Case, Combined, Curve, Mark};
+use super::entry::Entry;
 use super::heat::HeatMap;
 use super::paper::MEASURES;
 use super::plan::Subject;
-use super::report::Entry;
 use super::runs::Run;
 use crate::files::{check_own_folder, replace_own_file};
 use crate::picture::{self, Drawing};
@@ -138,7 +138,7 @@ fn marks(subject: &Subject) -> Vec<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::{DESCENT, plan};
+    use crate::study::plan::{self, DESCENT};
 
     #[test]
     fn all_accuracies_but_the_slip_have_a_mark() {

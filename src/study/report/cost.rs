@@ -1,9 +1,9 @@
 //! What networks cost: size, arithmetic, time, and the device that the time is of.
 
-use super::Entry;
 use crate::Result;
 use crate::network::Network;
 use crate::study::csv::{self, Plain};
+use crate::study::entry::Entry;
 use crate::study::runs::Run;
 use crate::study::statistics::Sample;
 use crate::study::table::NONE;

@@ -7,9 +7,9 @@ pub mod models;
 pub mod paper;
 
 use super::csv;
+use super::entry::Entry;
 use super::page;
 use super::pictures;
-use super::plan::Subject;
 use super::runs::Run;
 use super::work::duration;
 use crate::data::{Dataset, sheet};
@@ -26,14 +26,6 @@ use maud::{Markup, html};
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
-
-/// A network with its finished runs.
-pub struct Entry {
-    pub subject: Subject,
-    pub runs: Vec<Run>,
-    /// What is not finished: "seed 3: 4 of 15 epochs".
-    pub missing: Vec<String>,
-}
 
 /// Where a report goes, and what made it.
 pub struct Frame<'a> {

@@ -2,8 +2,9 @@
 //! `report.html`.
 
 use super::cost::{self, Cost};
-use super::{Entry, Frame, Judge, measured, missing, missing_markdown, runs, today};
+use super::{Frame, Judge, measured, missing, missing_markdown, runs, today};
 use crate::network::Network;
+use crate::study::entry::Entry;
 use crate::study::figures::Drawn;
 use crate::study::models::recipe_in_words;
 use crate::study::page::{self, section};

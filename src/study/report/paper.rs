@@ -1,14 +1,14 @@
 //! The report of the paper's networks: `table1.md`, `table1.csv`, `figures/` and `report.html`.
 
-use super::{Entry, Frame, Judge, missing, missing_markdown, runs, today};
-use crate::study::choose::{Choice, MOMENTA};
+use super::{Frame, Judge, missing, missing_markdown, runs, today};
+use crate::study::choice::{Choice, MOMENTA};
+use crate::study::entry::Entry;
 use crate::study::figures::Drawn;
-use crate::study::page::section;
+use crate::study::page::{self, section};
 use crate::study::paper::SLIPS;
-use crate::study::plan::{BATCH_SIZE, Descent, Subject};
+use crate::study::plan::{BATCH_SIZE, DESCENT, Descent, Subject};
 use crate::study::runs::Run;
 use crate::study::table::{self, Row};
-use crate::study::{DESCENT, page};
 use crate::table::{Align, Table, grouped};
 use crate::text::counted;
 use crate::text::{markdown, markdown_code};
