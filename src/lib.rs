@@ -137,7 +137,7 @@
 //! | `cli`, on by default | the program `shadegrad`, and all other features |
 //! | `images` | pictures as input (`data::prepare`), contact sheets of samples as output (`data::sheet`) |
 //! | `fetch` | downloads of data sets (`data::fetch`) |
-//! | `report` | drawings as SVG and PNG (`picture`, `profile::roofline`) |
+//! | `report` | drawings as SVG (`picture`, `profile::roofline`) |
 //! | `local-time` | dates in the time zone of the user ([`clock`]); else they are in UTC |
 //!
 //! Without any of them there is everything from data in memory and in the MNIST format to trained weights, checkpoints,

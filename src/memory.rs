@@ -51,23 +51,13 @@ pub fn check_room(bytes: u64, what: &str) -> Result<()> {
 pub(crate) fn lacking(bytes: u64, what: &str) -> Error {
     Error::Memory(format!(
         "not enough memory: {bytes} bytes ({}) are needed for {what}, and the system does not give them",
-        rounded(bytes)
+        crate::table::bytes(bytes)
     ))
 }
 
 /// Bytes of so many elements.
 pub(crate) fn bytes_of<T>(len: usize) -> u64 {
     (len as u64).saturating_mul(size_of::<T>() as u64)
-}
-
-/// `1.5 GiB`
-fn rounded(bytes: u64) -> String {
-    let in_units_of = |shift: u32| bytes as f64 / (1_u64 << shift) as f64;
-    match bytes {
-        0..0x10_0000 => format!("{:.1} KiB", in_units_of(10)),
-        0x10_0000..0x4000_0000 => format!("{:.1} MiB", in_units_of(20)),
-        _ => format!("{:.1} GiB", in_units_of(30)),
-    }
 }
 
 #[cfg(test)]
@@ -79,12 +69,11 @@ mod tests {
         assert_eq!(zeros::<f32>(3, "three").unwrap(), [0.0; 3]);
         check_room(1 << 20, "a MiB").unwrap();
         // More than any address space has.
-        let expected = "not enough memory: 4611686018427387904 bytes (4294967296.0 GiB) are needed for dense1.w, and the \
+        let expected = "not enough memory: 4611686018427387904 bytes (4294967296.00 GiB) are needed for dense1.w, and the \
                         system does not give them";
         assert_eq!(zeros::<f32>(1 << 60, "dense1.w").unwrap_err().to_string(), expected);
         assert_eq!(check_room(1 << 62, "dense1.w").unwrap_err().to_string(), expected);
         assert!(matches!(check_room(u64::MAX, "all"), Err(Error::Memory(_))));
         assert!(matches!(zeros::<u64>(usize::MAX, "all"), Err(Error::Memory(_))));
-        assert_eq!([512, 3 << 19, 3 << 29].map(rounded), ["0.5 KiB", "1.5 MiB", "1.5 GiB"]);
     }
 }

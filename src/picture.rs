@@ -1,85 +1,64 @@
-//! Pictures by `plotters`: one description of a drawing, as SVG and as PNG.
-
-mod bitmap;
+//! Pictures by `plotters`, as SVG.
 
 use crate::error::{Error, Result};
 use crate::files::{check_place, replace_file};
 use crate::text::printable;
-use bitmap::Bitmap;
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::io::Write;
 use std::path::Path;
 
-/// What can be drawn on anything that `plotters` draws on.
+/// What is drawn on.
+pub type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// What can be drawn.
 pub trait Drawing {
-    /// Width and height at scale 1.
+    /// Width and height, in pixels.
     fn size(&self) -> (u32, u32);
 
-    /// Draws. All lengths, those of letters too, are to be multiplied by `scale`; what goes wrong is said in words.
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, scale: u32) -> Result<(), String>;
-}
-
-/// The kinds of pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Lines and letters.
-    Svg,
-    /// Pixels.
-    Png,
-}
-
-impl Format {
-    /// What a file's name asks for by its ending.
-    pub fn of(path: &Path) -> Result<Format> {
-        match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
-            Some("svg") => Ok(Format::Svg),
-            Some("png") => Ok(Format::Png),
-            _ => Err(Error::file(path, "expected a picture's name that ends in .svg or .png")),
-        }
-    }
+    /// Draws. What goes wrong is said in words.
+    fn draw(&self, root: &Canvas<'_>) -> Result<(), String>;
 }
 
 /// Refuses what [`save`] could not write, before anything is measured for it.
+///
+/// # Errors
+///
+/// [`Error::File`] where the name does not end in `.svg`, and those of a place that no file can be written to.
 pub fn check_path(path: &Path) -> Result<()> {
-    Format::of(path)?;
+    check_ending(path)?;
     check_place(path)
 }
 
-/// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole. A PNG
-/// has `scale` times as many pixels each way.
-pub fn save(path: &Path, drawing: &impl Drawing, scale: u32) -> Result<()> {
-    let drawn = match Format::of(path)? {
-        Format::Svg => svg(drawing).map(String::into_bytes),
-        Format::Png => png(drawing, scale),
-    };
-    let bytes = drawn.map_err(|error| Error::file(path, format!("cannot be drawn: {error}")))?;
-    replace_file(path, |file| file.write_all(&bytes))
+/// Draws into a file that ends in `.svg`; a file of that name is replaced when the new one is whole.
+///
+/// # Errors
+///
+/// [`Error::File`] where the name does not end in `.svg`, or where the picture cannot be drawn; [`Error::Io`] where it cannot
+/// be written.
+pub fn save(path: &Path, drawing: &impl Drawing) -> Result<()> {
+    check_ending(path)?;
+    let text = svg(drawing).map_err(|error| Error::file(path, format!("cannot be drawn: {error}")))?;
+    replace_file(path, |file| file.write_all(text.as_bytes()))
+}
+
+fn check_ending(path: &Path) -> Result<()> {
+    match path.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("svg") => Ok(()),
+        _ => Err(Error::file(path, "expected a name that ends in .svg, the one form in which pictures are drawn")),
+    }
 }
 
 /// The text of an SVG file. Control characters in what is written in the picture are written out: XML does not allow them.
+///
+/// # Errors
+///
+/// What goes wrong in drawing, in words.
 pub fn svg(drawing: &impl Drawing) -> Result<String, String> {
     let mut text = String::new();
-    finish(&SVGBackend::with_string(&mut text, drawing.size()).into_drawing_area(), drawing, 1)?;
+    let root = SVGBackend::with_string(&mut text, drawing.size()).into_drawing_area();
+    drawing.draw(&root)?;
+    root.present().map_err(|error| error.to_string())?;
+    drop(root);
     Ok(printable(&text).into_owned())
-}
-
-/// The bytes of a PNG, with `scale` times as many pixels each way.
-pub fn png(drawing: &impl Drawing, scale: u32) -> Result<Vec<u8>, String> {
-    let (width, height) = drawing.size();
-    let (width, height) = (width * scale, height * scale);
-    let mut bitmap = Bitmap::new(width, height);
-    finish(&(&mut bitmap).into_drawing_area(), drawing, scale)?;
-    let mut bytes = Vec::new();
-    let written =
-        PngEncoder::new(&mut bytes).write_image(bitmap.image.as_raw(), width, height, ExtendedColorType::Rgb8);
-    written.map_err(|error| error.to_string())?;
-    Ok(bytes)
-}
-
-fn finish<B: DrawingBackend>(root: &DrawingArea<B, Shift>, drawing: &impl Drawing, scale: u32) -> Result<(), String> {
-    drawing.draw(root, scale)?;
-    root.present().map_err(|error| error.to_string())
 }

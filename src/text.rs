@@ -1,5 +1,5 @@
 //! Strings that come from files, drivers and command lines, made safe for where they are shown: a terminal, a shell, an SVG,
-//! Markdown or CSV. HTML is escaped where the pages are made.
+//! Markdown or a spreadsheet. HTML is escaped by `maud`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -99,13 +99,11 @@ fn longest_run(text: &str) -> usize {
 /// What a formula begins with, in full width too.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// A text as a field of CSV: in quotes where it needs them. A spreadsheet takes what begins with `=`, `+`, `-` or `@` for a
-/// formula, so an apostrophe is put before it, as people do who type such a text into one.
-pub fn csv(text: &str) -> String {
+/// A text as a cell of a spreadsheet. What begins with `=`, `+`, `-` or `@` would be taken for a formula, so an apostrophe is
+/// put before it, as people do who type such a text into one.
+pub fn spreadsheet_cell(text: &str) -> String {
     let text = one_line(text);
-    let is_formula = text.trim_start().starts_with(FORMULA);
-    let text = if is_formula { format!("'{text}") } else { text.into_owned() };
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.trim_start().starts_with(FORMULA) { format!("'{text}") } else { text.into_owned() }
 }
 
 /// A word of a command as a shell takes it: in quotes where it needs them.
@@ -202,21 +200,20 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_csv_are_quoted_where_they_must_be() {
-        for (text, field) in [
+    fn no_cell_of_a_spreadsheet_is_a_formula() {
+        for (text, cell) in [
             ("best", "best"),
-            ("CPU, 4 threads", "\"CPU, 4 threads\""),
-            ("5\" \u{d7} 3", "\"5\"\" \u{d7} 3\""),
+            ("CPU, 4 threads", "CPU, 4 threads"),
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
             ("-1", "'-1"),
-            ("@SUM(A1,A2)", "\"'@SUM(A1,A2)\""),
+            ("@SUM(A1,A2)", "'@SUM(A1,A2)"),
             (" =1", "' =1"),
             ("a\nb", "a\\u000ab"),
             ("\u{ff1d}1", "'\u{ff1d}1"),
             ("a=1", "a=1"),
         ] {
-            assert_eq!(csv(text), field, "{text}");
+            assert_eq!(spreadsheet_cell(text), cell, "{text}");
         }
     }
 }

@@ -314,7 +314,7 @@ fn every_dispatch_of_the_plan_has_a_row() {
     assert!(report.as_object().unwrap().contains_key("busy_processors_of_others"));
     assert!(report["timed_by"].is_string() && number(&report, "replays") >= 3.0);
 
-    let table = place.stdout(&format!("{args} --roofline roof.png"));
+    let table = place.stdout(args);
     for label in &labels {
         assert!(table.lines().any(|line| line.starts_with(&format!("  {label} "))), "no {label} in {table}");
     }
@@ -323,9 +323,7 @@ fn every_dispatch_of_the_plan_has_a_row() {
     for text in ["conv2.forward", "dense1.backward_weight", "GFLOP/s", "training step of tiny"] {
         assert!(svg.contains(text), "no `{text}` in the picture");
     }
-    let png = image::open(place.path("roof.png")).unwrap();
-    assert!(png.width() > 1000 && png.height() > 500);
-    assert_eq!(place.names(), ["roof.png", "roof.svg", "tiny.toml", "wide.toml"]);
+    assert_eq!(place.names(), ["roof.svg", "tiny.toml", "wide.toml"]);
 }
 
 #[test]
@@ -392,7 +390,7 @@ fn what_cannot_be_measured_is_named() {
     place.refuses(2, "bench nosuch", &["nosuch"]);
     let kernels = "bench kernels --model tiny.toml --batch 10";
     place.refuses(1, &format!("{kernels} --device nosuch"), &["no device `nosuch`"]);
-    place.refuses(1, &format!("{kernels} --roofline roof.jpg"), &["roof.jpg", "ends in .svg or .png"]);
+    place.refuses(1, &format!("{kernels} --roofline roof.png"), &["roof.png", "ends in .svg"]);
     place.refuses(1, &format!("{kernels} --roofline nosuch/roof.svg"), &["no folder nosuch"]);
     place.refuses(1, &format!("{kernels} --roofline roof.svg --device cpu"), &["--roofline needs a GPU"]);
     place.refuses(1, "bench kernels --model tiny.toml --batch 0", &["--batch must be from 1 to 65536, got 0"]);

@@ -128,9 +128,6 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
         let svg = read(&place, &format!("st/figures/{name}.svg"));
         assert!(svg.starts_with("<svg") && svg.contains("font-family=\"sans-serif\""), "{name}");
         assert!(html.contains(svg.trim()), "{name} is not in the page");
-        let png = image::open(place.path(&format!("st/figures/{name}.png"))).unwrap().to_rgb8();
-        let first = png.get_pixel(0, 0);
-        assert!(png.pixels().any(|pixel| pixel != first), "{name}.png is empty");
     }
     assert!(!html.contains("data:image"), "images of the data set without --pictures");
     assert!(!place.path("st/worst-case2.png").exists());
@@ -228,7 +225,7 @@ fn kills_change_nothing() {
             assert!(of("st") == of("undisturbed"), "seed {seed}: another {file}");
         }
     }
-    for file in ["table1.csv", "figures/case4.svg", "figures/confusion-case4.png"] {
+    for file in ["table1.csv", "figures/case4.svg", "figures/confusion-case4.svg"] {
         let of = |out: &str| fs::read(place.path(&format!("{out}/{file}"))).unwrap();
         assert!(of("st") == of("undisturbed"), "another {file}");
     }

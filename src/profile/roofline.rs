@@ -1,12 +1,11 @@
 //! A roofline: each dispatch at its work a byte (across) and its work a second (up), under what the device allows.
 //!
 //! The slope is memory, `copied bytes a second * work a byte`; the flat part is arithmetic. Only dispatches whose
-//! multiplications and additions are counted have a place. One drawing, for SVG and for PNG.
+//! multiplications and additions are counted have a place.
 
 use super::{Ceilings, Profile, Row};
 use crate::error::{Error, Result};
-use crate::picture::{self, Drawing};
-use plotters::coord::Shift;
+use crate::picture::{self, Canvas, Drawing};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
@@ -35,14 +34,14 @@ struct Point<'a> {
     share: f64,
 }
 
-/// Draws into a file that ends in `.svg` or `.png`; a file of that name is replaced when the new one is whole.
+/// Draws into a file that ends in `.svg`; a file of that name is replaced when the new one is whole.
 pub fn save(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings) -> Result<()> {
     let points = points(profile);
     if points.is_empty() {
         let problem = "nothing to draw: no dispatch of this network counts multiplications, or the clock is too coarse";
         return Err(Error::file(path, problem));
     }
-    picture::save(path, &Roofline { title, points, ceilings }, 1)
+    picture::save(path, &Roofline { title, points, ceilings })
 }
 
 /// What is drawn.
@@ -57,7 +56,7 @@ impl Drawing for Roofline<'_> {
         (WIDTH, LEAST_HEIGHT.max(LINE * (self.points.len() as u32 + 6)))
     }
 
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, _scale: u32) -> Result<(), String> {
+    fn draw(&self, root: &Canvas<'_>) -> Result<(), String> {
         draw(root, self.title, &self.points, self.ceilings)
     }
 }
@@ -69,13 +68,8 @@ fn points(profile: &Profile) -> Vec<Point<'_>> {
     places.map(|(row, (x, y))| Point { row, x, y, share: row.seconds / sum }).collect()
 }
 
-fn draw<B: DrawingBackend>(
-    root: &DrawingArea<B, Shift>,
-    title: &str,
-    points: &[Point<'_>],
-    ceilings: &Ceilings,
-) -> Result<(), String> {
-    let says = |error: DrawingAreaErrorKind<B::ErrorType>| error.to_string();
+fn draw(root: &Canvas<'_>, title: &str, points: &[Point<'_>], ceilings: &Ceilings) -> Result<(), String> {
+    let says = |error: DrawingAreaErrorKind<std::io::Error>| error.to_string();
     root.fill(&WHITE).map_err(says)?;
     let text = TextStyle::from(TEXT.into_font()).color(&INK);
     root.draw(&Text::new(title.to_string(), (24, 12), text.clone())).map_err(says)?;

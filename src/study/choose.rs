@@ -1,81 +1,22 @@
 //! Learning rate and momentum chosen by a grid, by images held out of the training set. The test set
 //! has no part in it.
 
-use super::StudyEvent;
+use super::choice::{Choice, FOLDER, LEARNING_RATES, MOMENTA, Reached, Tried, best};
+use super::event::{StudyEvent, StudyObserver};
 use super::plan::{Descent, Subject};
 use super::runs::{Common, Job, State, data_name};
-use super::work::{StudyObserver, examine};
+use super::work::examine;
 use crate::data::Share;
 use crate::error::{Error, Result};
-use crate::files::{Links, check_own_folder, read_own_text_if_there, replace_own_file};
 use crate::run::{RunEnd, RunEvent, Validation};
-use crate::text::{counted, markdown, markdown_code, toml_problem};
 use crate::train::ScheduleKind;
-use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
-
-/// What is tried: every one of these with every one of [`MOMENTA`].
-pub const LEARNING_RATES: [f32; 4] = [0.01, 0.03, 0.1, 0.3];
-pub const MOMENTA: [f32; 3] = [0.0, 0.5, 0.9];
 
 /// Images held out, unless `--held-out` says otherwise.
 pub const HELD_OUT: usize = 5000;
 
 /// Of each training.
 pub const SEED: u64 = 1;
-
-/// The folder in that of the study.
-const FOLDER: &str = "choice";
-
-/// What was tried, and what was chosen.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
-    /// The network that was trained.
-    pub model: String,
-    /// What it was trained on.
-    pub data: String,
-    /// Images of the training set that were held out.
-    pub held_out: usize,
-    /// Passes over the rest of it.
-    pub epochs: usize,
-    /// What each training was drawn by.
-    pub seed: u64,
-    /// Constant, where an older record says nothing.
-    #[serde(default = "constant")]
-    pub schedule: ScheduleKind,
-    /// The best learning rate.
-    pub learning_rate: f32,
-    /// The best momentum.
-    pub momentum: f32,
-    /// Everything that was tried.
-    pub tried: Vec<Tried>,
-}
-
-fn constant() -> ScheduleKind {
-    ScheduleKind::Constant
-}
-
-/// A point of the grid.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tried {
-    /// eta.
-    pub learning_rate: f32,
-    /// Share of the former step that is kept.
-    pub momentum: f32,
-    /// On the images held out; none where the loss or a weight did not stay finite.
-    pub reached: Option<Reached>,
-}
-
-/// What a point of the grid has reached.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reached {
-    /// Share of the images held out.
-    pub accuracy: f64,
-    /// Mean over the images held out.
-    pub loss: f64,
-}
 
 /// A point of the grid, and its training.
 pub struct Point {
@@ -164,160 +105,5 @@ async fn reach(job: &Job, common: &Common, observer: &mut StudyObserver<'_>) -> 
             Ok(Some(Some(Reached { accuracy: last.val_accuracy, loss: last.val_loss })))
         }
         _ => Err(Error::file(&job.folder, "trained to its end, but its files do not say so")),
-    }
-}
-
-/// The highest accuracy; among equals, the lowest loss.
-fn best(tried: &[Tried]) -> Option<&Tried> {
-    let rank = |tried: &Tried| tried.reached.map(|reached| (reached.accuracy, -reached.loss));
-    tried.iter().filter(|tried| tried.reached.is_some()).reduce(|a, b| if rank(b) > rank(a) { b } else { a })
-}
-
-impl Choice {
-    /// That of a study, if it has made one.
-    pub fn read(out: &Path) -> Result<Option<Choice>> {
-        let path = out.join(FOLDER).join("choice.toml");
-        let Some(text) = read_own_text_if_there(&path, Links::Follow)? else { return Ok(None) };
-        let said = |error: toml::de::Error| {
-            let problem = toml_problem(&error);
-            Error::file(&path, format!("not a choice that a study has written: {problem}"))
-        };
-        toml::from_str(&text).map(Some).map_err(said)
-    }
-
-    fn write(&self, out: &Path) -> Result<()> {
-        let folder = out.join(FOLDER);
-        check_own_folder(&folder)?;
-        let toml = |path: &Path| toml::to_string(self).map_err(|error| Error::file(path, error.to_string()));
-        let record = folder.join("choice.toml");
-        let texts = [
-            (folder.join("choice.md"), self.markdown()),
-            (folder.join("choice.csv"), self.csv()),
-            (record.clone(), toml(&record)?),
-        ];
-        for (path, text) in texts {
-            replace_own_file(&path, |file| file.write_all(text.as_bytes()))?;
-        }
-        Ok(())
-    }
-
-    /// How it was made, in a sentence or two, with the network between backticks.
-    pub fn story(&self) -> String {
-        let plain = |text: &str| text.replace('`', "'");
-        self.story_of(&format!("`{}`", plain(&self.model)), &plain(&self.data))
-    }
-
-    fn story_of(&self, model: &str, data: &str) -> String {
-        format!(
-            "Learning rate {} and momentum {} were chosen by the accuracy of {model} on {} images held out of the training set \
-             of {data}, after {} from seed {}, with rates that were {}. The test set had no part in it.",
-            self.learning_rate,
-            self.momentum,
-            self.held_out,
-            counted(self.epochs, "epoch"),
-            self.seed,
-            self.schedule.words()
-        )
-    }
-
-    /// A row a learning rate, a column a momentum: accuracy in % and loss, and whether that is what was chosen.
-    pub fn grid(&self) -> Vec<(f32, Vec<(String, bool)>)> {
-        let cell = |rate: f32, momentum: f32| {
-            let tried = self.tried.iter().find(|tried| (tried.learning_rate, tried.momentum) == (rate, momentum));
-            let is_chosen = (rate, momentum) == (self.learning_rate, self.momentum);
-            let text = match tried.map(|tried| tried.reached) {
-                Some(Some(reached)) => format!("{:.2} ({:.4})", reached.accuracy * 100.0, reached.loss),
-                Some(None) => "diverged".to_string(),
-                None => "–".to_string(),
-            };
-            (text, is_chosen)
-        };
-        LEARNING_RATES
-            .iter()
-            .map(|rate| (*rate, MOMENTA.iter().map(|momentum| cell(*rate, *momentum)).collect()))
-            .collect()
-    }
-
-    fn markdown(&self) -> String {
-        let mut text = format!(
-            "# Learning rate and momentum\n\n{}\n\n| learning rate |",
-            self.story_of(&markdown_code(&self.model, false), &markdown(&self.data))
-        );
-        text.extend(MOMENTA.iter().map(|momentum| format!(" momentum {momentum} |")));
-        text += &format!("\n|---|{}\n", "---|".repeat(MOMENTA.len()));
-        for (rate, cells) in self.grid() {
-            let bold = |(cell, is_chosen): (String, bool)| {
-                if is_chosen { format!(" **{cell}** |") } else { format!(" {cell} |") }
-            };
-            let cells: String = cells.into_iter().map(bold).collect();
-            let _ = writeln!(text, "| {rate} |{cells}");
-        }
-        text + "\nAccuracy in % and loss on the images held out.\n"
-    }
-
-    fn csv(&self) -> String {
-        let mut text = String::from("learning_rate,momentum,accuracy,loss,chosen\n");
-        for Tried { learning_rate, momentum, reached } in &self.tried {
-            let number =
-                |of: fn(&Reached) -> f64| reached.as_ref().map_or_else(String::new, |reached| of(reached).to_string());
-            let (accuracy, loss) = (number(|reached| reached.accuracy * 100.0), number(|reached| reached.loss));
-            let is_chosen = (*learning_rate, *momentum) == (self.learning_rate, self.momentum);
-            let _ = writeln!(text, "{learning_rate},{momentum},{accuracy},{loss},{is_chosen}");
-        }
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tried(learning_rate: f32, momentum: f32, reached: Option<(f64, f64)>) -> Tried {
-        Tried { learning_rate, momentum, reached: reached.map(|(accuracy, loss)| Reached { accuracy, loss }) }
-    }
-
-    fn choice() -> Choice {
-        let tried = vec![
-            tried(0.01, 0.9, Some((0.98, 0.07))),
-            tried(0.03, 0.9, Some((0.99, 0.05))),
-            tried(0.1, 0.5, Some((0.99, 0.04))),
-            tried(0.3, 0.9, None),
-        ];
-        let best = best(&tried).unwrap().clone();
-        Choice {
-            model: "case2".into(),
-            data: "data/mnist".into(),
-            held_out: 5000,
-            epochs: 3,
-            seed: 1,
-            schedule: ScheduleKind::Cosine,
-            learning_rate: best.learning_rate,
-            momentum: best.momentum,
-            tried,
-        }
-    }
-
-    #[test]
-    fn the_highest_accuracy_is_chosen_and_the_loss_decides_between_equals() {
-        let choice = choice();
-        assert_eq!((choice.learning_rate, choice.momentum), (0.1, 0.5));
-        assert_eq!(best(&[tried(0.3, 0.9, None)]), None);
-    }
-
-    #[test]
-    fn a_choice_is_written_for_people_and_read_back() {
-        let place = tempfile::tempdir().unwrap();
-        assert_eq!(Choice::read(place.path()).unwrap(), None);
-        std::fs::create_dir(place.path().join(FOLDER)).unwrap();
-        choice().write(place.path()).unwrap();
-        assert_eq!(Choice::read(place.path()).unwrap(), Some(choice()));
-        let read = |name: &str| std::fs::read_to_string(place.path().join(FOLDER).join(name)).unwrap();
-        let text = read("choice.md");
-        assert!(text.contains("| 0.1 | – | **99.00 (0.0400)** | – |") && text.contains("diverged"), "{text}");
-        let csv = read("choice.csv");
-        assert!(csv.contains("\n0.1,0.5,99,0.04,true\n") && csv.contains("\n0.3,0.9,,,false\n"), "{csv}");
-        std::fs::write(place.path().join(FOLDER).join("choice.toml"), "held_out = 'many'").unwrap();
-        let error = Choice::read(place.path()).unwrap_err().to_string();
-        assert!(error.contains("choice.toml: not a choice"), "{error}");
     }
 }

@@ -1,8 +1,7 @@
 //! Accuracy against epoch: a figure for each network, with a band over the seeds and the paper's numbers, and one for all.
 
 use super::marker::{self, BLUE, GREEN, GRID, INK, LETTER, Look, Marker, ORANGE, PURPLE, SKY, VERMILLION, says};
-use crate::picture::Drawing;
-use plotters::coord::Shift;
+use crate::picture::{Canvas, Drawing};
 use plotters::prelude::*;
 
 /// Narrow, so that letters are not too small on a phone.
@@ -86,7 +85,7 @@ impl Drawing for Case {
         (WIDTH, HEIGHT)
     }
 
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, scale: u32) -> Result<(), String> {
+    fn draw(&self, root: &Canvas<'_>) -> Result<(), String> {
         let hollow = |style: Style| Look { radius: 6, is_filled: false, ..style.look };
         let curves = [(&self.training, TRAINING), (&self.validation, VALIDATION)];
         let marks: Vec<_> = self
@@ -99,7 +98,7 @@ impl Drawing for Case {
             .collect();
         let paper = Legend { text: "paper", looks: vec![hollow(TRAINING), hollow(VALIDATION)], line: None };
         let more = if marks.is_empty() { Vec::new() } else { vec![paper] };
-        draw(root, scale, &self.title, &curves, &marks, &more, true)
+        draw(root, &self.title, &curves, &marks, &more, true)
     }
 }
 
@@ -108,9 +107,9 @@ impl Drawing for Combined {
         (WIDTH, HEIGHT + LINE as u32)
     }
 
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, scale: u32) -> Result<(), String> {
+    fn draw(&self, root: &Canvas<'_>) -> Result<(), String> {
         let curves: Vec<_> = self.curves.iter().zip(STYLES.iter().cycle().copied()).collect();
-        draw(root, scale, &self.title, &curves, &[], &[], false)
+        draw(root, &self.title, &curves, &[], &[], false)
     }
 }
 
@@ -152,9 +151,8 @@ impl Range {
     }
 }
 
-fn draw<B: DrawingBackend>(
-    root: &DrawingArea<B, Shift>,
-    scale: u32,
+fn draw(
+    root: &Canvas<'_>,
     title: &str,
     curves: &[(&Curve, Style)],
     marks: &[((f64, f64), Look)],
@@ -162,22 +160,21 @@ fn draw<B: DrawingBackend>(
     has_bands: bool,
 ) -> Result<(), String> {
     root.fill(&WHITE).map_err(says)?;
-    let text = marker::text(scale, &INK);
-    let pixels = |length: i32| length * scale as i32;
-    root.draw(&Text::new(title.to_string(), (pixels(12), pixels(8)), text.clone())).map_err(says)?;
+    let text = marker::text(&INK);
+    root.draw(&Text::new(title.to_string(), (12, 8), text.clone())).map_err(says)?;
     let entries =
         curves.iter().map(|(curve, style)| Legend { text: &curve.label, looks: vec![style.look], line: Some(*style) });
-    let top = legend(root, scale, entries.chain(more.iter().map(Legend::again)))?;
+    let top = legend(root, entries.chain(more.iter().map(Legend::again)))?;
 
     let range = Range::of(curves, marks);
     let digits = range.digits();
     // Ticks between two epochs get no label.
     let epoch = |x: &f64| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() };
     let mut chart = ChartBuilder::on(&root.margin(top, 0, 0, 0))
-        .margin_right(pixels(14))
-        .margin_bottom(pixels(4))
-        .x_label_area_size(pixels(44))
-        .y_label_area_size(pixels(68))
+        .margin_right(14)
+        .margin_bottom(4)
+        .x_label_area_size(44)
+        .y_label_area_size(68)
         .build_cartesian_2d(0.5..range.last_epoch + 0.5, range.low..range.high)
         .map_err(says)?;
     chart
@@ -190,9 +187,9 @@ fn draw<B: DrawingBackend>(
         .y_label_formatter(&|y| format!("{y:.digits$}"))
         .label_style(text.clone())
         .axis_desc_style(text)
-        .bold_line_style(GRID.stroke_width(scale))
+        .bold_line_style(GRID.stroke_width(1))
         .light_line_style(TRANSPARENT)
-        .axis_style(INK.stroke_width(scale))
+        .axis_style(INK.stroke_width(1))
         .draw()
         .map_err(says)?;
 
@@ -204,35 +201,30 @@ fn draw<B: DrawingBackend>(
         chart.draw_series([Polygon::new(outline, style.look.colour.mix(0.2).filled())]).map_err(says)?;
     }
     for (curve, style) in curves {
-        let line = style.look.colour.stroke_width(2 * scale);
+        let line = style.look.colour.stroke_width(2);
         let path = points(&curve.mean);
         if path.len() > 1 && style.is_dashed {
-            chart.draw_series(DashedLineSeries::new(path, pixels(7), pixels(4), line)).map_err(says)?;
+            chart.draw_series(DashedLineSeries::new(path, 7, 4, line)).map_err(says)?;
         } else {
             chart.draw_series(LineSeries::new(path, line)).map_err(says)?;
         }
     }
     for (curve, style) in curves {
         for point in points(&curve.mean) {
-            style.look.draw(root, chart.backend_coord(&point), scale)?;
+            style.look.draw(root, chart.backend_coord(&point))?;
         }
     }
     for (point, look) in marks {
-        look.draw(root, chart.backend_coord(point), scale)?;
+        look.draw(root, chart.backend_coord(point))?;
     }
     Ok(())
 }
 
 /// Draws the entries below the title, in as many lines as they need; returns where the last line ends.
-fn legend<'a, B: DrawingBackend>(
-    root: &DrawingArea<B, Shift>,
-    scale: u32,
-    entries: impl Iterator<Item = Legend<'a>>,
-) -> Result<i32, String> {
+fn legend<'a>(root: &Canvas<'_>, entries: impl Iterator<Item = Legend<'a>>) -> Result<i32, String> {
     const SAMPLE: i32 = 34;
     const GAP: i32 = 16;
-    let pixels = |length: i32| length * scale as i32;
-    let text = marker::text(scale, &INK);
+    let text = marker::text(&INK);
     let (mut left, mut top) = (12, 8 + LINE + 4);
     for entry in entries {
         let width = SAMPLE + 6 + entry.text.chars().count() as i32 * LETTER + GAP;
@@ -243,21 +235,21 @@ fn legend<'a, B: DrawingBackend>(
         if let Some(style) = entry.line {
             let dashes: &[(i32, i32)] = if style.is_dashed { &[(0, 7), (27, 34)] } else { &[(0, SAMPLE)] };
             for (from, to) in dashes {
-                let ends = [left + from, left + to].map(|x| (pixels(x), pixels(middle)));
-                let line = style.look.colour.stroke_width(2 * scale);
+                let ends = [left + from, left + to].map(|x| (x, middle));
+                let line = style.look.colour.stroke_width(2);
                 root.draw(&PathElement::new(ends.to_vec(), line)).map_err(says)?;
             }
         }
         let count = entry.looks.len() as i32;
         for (place, look) in entry.looks.iter().enumerate() {
             let x = left + SAMPLE * (2 * place as i32 + 1) / (2 * count);
-            look.draw(root, (pixels(x), pixels(middle)), scale)?;
+            look.draw(root, (x, middle))?;
         }
-        let at = (pixels(left + SAMPLE + 6), pixels(top + 1));
+        let at = (left + SAMPLE + 6, top + 1);
         root.draw(&Text::new(entry.text.to_string(), at, text.clone())).map_err(says)?;
         left += width;
     }
-    Ok(pixels(top + LINE + 6))
+    Ok(top + LINE + 6)
 }
 
 impl<'a> Legend<'a> {
@@ -278,10 +270,9 @@ mod tests {
         assert!(Curve::new("x", &[]).mean.is_empty());
     }
 
-    /// Each figure as SVG and PNG, from no point at all to many.
+    /// Each figure, from no point at all to many.
     #[test]
     fn figures_of_any_length_are_drawn() {
-        let place = tempfile::tempdir().unwrap();
         for epochs in [0, 1, 2, 15, 50] {
             let runs: Vec<Vec<f64>> = (0..3)
                 .map(|run| (0..epochs).map(|epoch| 90.0 + f64::from(run) + f64::from(epoch) / 10.0).collect())
@@ -295,9 +286,6 @@ mod tests {
             let all = Combined { title: "all".into(), curves: (1..=6).map(|n| curve(&format!("case {n}"))).collect() };
             let svg = picture::svg(&all).unwrap();
             assert!(svg.contains("case 6") && !svg.contains("NaN"), "{svg}");
-            picture::save(&place.path().join("all.png"), &all, 2).unwrap();
-            let (width, height) = image::open(place.path().join("all.png")).unwrap().to_rgb8().dimensions();
-            assert_eq!((width, height), (2 * all.size().0, 2 * all.size().1));
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The pictures of a report, each as SVG and PNG in `figures/`.
+//! The pictures of a report, each an SVG file in `figures/`.
 
 use super::curves::{Case, Combined, Curve, Mark};
+use super::entry::Entry;
 use super::heat::HeatMap;
 use super::paper::MEASURES;
 use super::plan::Subject;
-use super::report::Entry;
 use super::runs::Run;
 use crate::files::{check_own_folder, replace_own_file};
 use crate::picture::{self, Drawing};
@@ -13,9 +13,6 @@ use crate::train::EpochReport;
 use crate::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// Pixels of a PNG for one of the SVG, each way.
-const PNG_SCALE: u32 = 2;
 
 /// A picture that is written, as text that a page can take in.
 pub struct Figure {
@@ -113,12 +110,9 @@ impl Figures {
     }
 
     fn write(&self, name: &str, drawing: &impl Drawing, caption: String) -> Result<Figure> {
-        let path = |ending: &str| self.0.join(format!("{name}.{ending}"));
-        let failed = |error: String| Error::file(path("svg"), format!("cannot be drawn: {error}"));
-        let svg = picture::svg(drawing).map_err(failed)?;
-        let png = picture::png(drawing, PNG_SCALE).map_err(failed)?;
-        replace_own_file(&path("svg"), |file| file.write_all(svg.as_bytes()))?;
-        replace_own_file(&path("png"), |file| file.write_all(&png))?;
+        let path = self.0.join(format!("{name}.svg"));
+        let svg = picture::svg(drawing).map_err(|error| Error::file(&path, format!("cannot be drawn: {error}")))?;
+        replace_own_file(&path, |file| file.write_all(svg.as_bytes()))?;
         Ok(Figure { svg, caption })
     }
 }
@@ -144,7 +138,7 @@ fn marks(subject: &Subject) -> Vec<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::{DESCENT, plan};
+    use crate::study::plan::{self, DESCENT};
 
     #[test]
     fn all_accuracies_but_the_slip_have_a_mark() {

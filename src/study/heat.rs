@@ -1,9 +1,8 @@
 //! A confusion matrix as a picture: what was confused is shaded, what was right is grey.
 
 use super::marker::{self, BLUE, INK, says};
-use crate::picture::Drawing;
+use crate::picture::{Canvas, Drawing};
 use crate::table::grouped;
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -36,12 +35,11 @@ impl Drawing for HeatMap {
         ((LEFT + self.side() + EDGE) as u32, (TOP + self.side() + EDGE) as u32)
     }
 
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, scale: u32) -> Result<(), String> {
+    fn draw(&self, root: &Canvas<'_>) -> Result<(), String> {
         root.fill(&WHITE).map_err(says)?;
-        let pixels = |length: i32| length * scale as i32;
         let write = |words: String, x: i32, y: i32, pos: Pos, colour: &RGBColor| {
-            let style = marker::text(scale, colour).pos(pos);
-            root.draw(&Text::new(words, (pixels(x), pixels(y)), style)).map_err(says)
+            let style = marker::text(colour).pos(pos);
+            root.draw(&Text::new(words, (x, y), style)).map_err(says)
         };
         let (middle, start) = (Pos::new(HPos::Center, VPos::Center), Pos::new(HPos::Left, VPos::Center));
         write(self.title.clone(), EDGE, 18, start, &INK)?;
@@ -63,13 +61,13 @@ impl Drawing for HeatMap {
                     true => (RIGHT.to_rgba(), &INK),
                     false => (BLUE.mix(shade), if shade > 0.6 { &WHITE } else { &INK }),
                 };
-                let corners = [(pixels(x), pixels(y)), (pixels(x + CELL), pixels(y + CELL))];
+                let corners = [(x, y), (x + CELL, y + CELL)];
                 root.draw(&Rectangle::new(corners, colour.filled())).map_err(says)?;
                 write(short(*count), x + CELL / 2, y + CELL / 2, middle, ink)?;
             }
         }
-        let corners = [(pixels(LEFT), pixels(TOP)), (pixels(LEFT + self.side()), pixels(TOP + self.side()))];
-        root.draw(&Rectangle::new(corners, FRAME.stroke_width(scale))).map_err(says)
+        let corners = [(LEFT, TOP), (LEFT + self.side(), TOP + self.side())];
+        root.draw(&Rectangle::new(corners, FRAME.stroke_width(1))).map_err(says)
     }
 }
 

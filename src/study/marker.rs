@@ -1,7 +1,7 @@
 //! What the figures of a report are drawn with: colours that colour-blind people can tell apart (Okabe and Ito), and
 //! markers that tell them apart without colour.
 
-use plotters::coord::Shift;
+use crate::picture::Canvas;
 use plotters::prelude::*;
 
 pub const INK: RGBColor = RGBColor(40, 48, 58);
@@ -17,17 +17,17 @@ pub const SKY: RGBColor = RGBColor(86, 180, 233);
 /// Height of letters, as `plotters` counts it.
 pub const TEXT: u32 = 18;
 
-/// What one letter takes at most, in pixels at scale 1.
+/// What one letter takes at most, in pixels.
 pub const LETTER: i32 = 8;
 
 /// Says what went wrong in words.
-pub fn says<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> String {
+pub fn says(error: DrawingAreaErrorKind<std::io::Error>) -> String {
     error.to_string()
 }
 
 /// Letters of the usual height.
-pub fn text(scale: u32, colour: &RGBColor) -> TextStyle<'_> {
-    TextStyle::from(("sans-serif", TEXT * scale).into_font()).color(colour)
+pub fn text(colour: &RGBColor) -> TextStyle<'_> {
+    TextStyle::from(("sans-serif", TEXT).into_font()).color(colour)
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ pub enum Marker {
 pub struct Look {
     pub marker: Marker,
     pub colour: RGBColor,
-    /// Half of its width, at scale 1.
+    /// Half of its width, in pixels.
     pub radius: i32,
     /// Or else hollow.
     pub is_filled: bool,
@@ -53,14 +53,9 @@ pub struct Look {
 
 impl Look {
     /// Draws it at a pixel.
-    pub fn draw<B: DrawingBackend>(
-        &self,
-        root: &DrawingArea<B, Shift>,
-        (x, y): (i32, i32),
-        scale: u32,
-    ) -> Result<(), String> {
-        let r = self.radius * scale as i32;
-        let line = self.colour.stroke_width(2 * scale);
+    pub fn draw(&self, root: &Canvas<'_>, (x, y): (i32, i32)) -> Result<(), String> {
+        let r = self.radius;
+        let line = self.colour.stroke_width(2);
         // A point up or down looks smaller than a disc of its height.
         let (wide, high) = (r + r / 5, r);
         let corners: &[(i32, i32)] = match self.marker {

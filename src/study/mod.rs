@@ -4,8 +4,12 @@
 //! Each training is a [`Run`](crate::run::Run) in a folder of its own. What is finished is kept and what was interrupted
 //! goes on, so a study can be ended and begun again at any time; the report tells of what is there.
 
+mod choice;
 mod choose;
+mod csv;
 mod curves;
+mod entry;
+mod event;
 mod figures;
 mod heat;
 mod marker;
@@ -20,25 +24,24 @@ mod statistics;
 mod table;
 mod work;
 
-pub use choose::{Choice, HELD_OUT, Point, Reached, Tried};
+pub use choice::{Choice, Reached, Tried};
+pub use choose::{HELD_OUT, Point};
+pub use event::{StudyEvent, StudyObserver};
 pub use paper::{ANN_EPOCHS, EPOCHS};
-pub use plan::{Cases, Descent, Subject};
+pub use plan::{Cases, DESCENT, Descent, Subject};
 pub use runs::{Common, Job, Run, State};
-pub use work::{StudyObserver, Trained, duration};
+pub use work::{Trained, duration};
 
 use crate::data::{DataPair, Share};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::machine::Device;
-use crate::run::{self, RunEvent, Validation};
+use crate::run::{self, Validation};
 use crate::text::counted;
 use crate::train::ScheduleKind;
-use report::{Entry, Frame};
+use entry::Entry;
+use report::Frame;
 use std::path::PathBuf;
-
-/// How the paper's networks are trained: the learning rate and momentum that were best on 5,000 images held out of MNIST's
-/// training set, and the schedule that is better on those (`assets/study/choice/`).
-pub const DESCENT: Descent = Descent { learning_rate: 0.1, momentum: 0.5, schedule: ScheduleKind::Cosine };
 
 /// Networks, each trained with several seeds.
 #[derive(Clone, Debug)]
@@ -67,64 +70,6 @@ pub enum Subjects {
     },
     /// Any networks, by their own recipes.
     Models(Vec<Subject>),
-}
-
-/// Something that happens in a study.
-#[non_exhaustive]
-pub enum StudyEvent<'a> {
-    /// Some runs are finished already, and kept.
-    Kept {
-        /// How many.
-        done: usize,
-        /// Of how many.
-        of: usize,
-    },
-    /// A run begins, or goes on.
-    Begins {
-        /// Which.
-        job: &'a Job,
-        /// Epochs that are done already.
-        epochs: usize,
-    },
-    /// Something happens in a run.
-    Run {
-        /// Which.
-        job: &'a Job,
-        /// What.
-        event: &'a RunEvent<'a>,
-    },
-    /// The loss or a weight of a run did not stay finite. The others go on.
-    Diverged {
-        /// Which.
-        job: &'a Job,
-        /// What is said of it.
-        problem: &'a str,
-    },
-    /// Memory or device were not enough for a run. The others go on.
-    Failed {
-        /// Which.
-        job: &'a Job,
-        /// What is said of it.
-        problem: &'a str,
-    },
-    /// A run is finished.
-    Finished {
-        /// Which.
-        job: &'a Job,
-        /// What it has reached.
-        run: &'a Run,
-        /// Runs that are finished.
-        done: usize,
-        /// All runs.
-        of: usize,
-    },
-    /// A point of the grid has been tried.
-    Tried {
-        /// Its training.
-        job: &'a Job,
-        /// What it has reached.
-        point: &'a Tried,
-    },
 }
 
 /// What a report says beside what the runs say.

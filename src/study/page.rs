@@ -4,125 +4,145 @@ use super::figures::Figure;
 use super::paper::MEASURES;
 use super::table::{Cell, Row};
 use crate::text::printable;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::fmt::Display;
 
-/// Text with what HTML reads as its own made harmless, and what cannot be seen written out.
-pub fn escape(text: impl Display) -> String {
-    let mut escaped = String::new();
-    for letter in printable(&text.to_string()).chars() {
-        match letter {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            letter => escaped.push(letter),
+/// The whole page. What cannot be seen is written out wherever it stands, in text as in attributes.
+pub fn page(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(include_str!("report.css"))) }
+            }
+            body { (body) }
         }
+    };
+    printable(&page.into_string()).into_owned()
+}
+
+/// A heading and what stands below it.
+pub fn section(heading: &str, content: &Markup) -> Markup {
+    html! {
+        section { h2 { (heading) } (content) }
+        "\n"
     }
-    escaped
-}
-
-/// The whole page; `body` is HTML.
-pub fn page(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n\
-         </head>\n<body>\n{body}</body>\n</html>\n",
-        escape(title),
-        include_str!("report.css")
-    )
-}
-
-/// A heading and what stands below it, which is HTML.
-pub fn section(heading: &str, content: &str) -> String {
-    format!("<section>\n<h2>{}</h2>\n{content}</section>\n", escape(heading))
 }
 
 /// Text, in which what stands between backticks is code, as in Markdown.
-pub fn prose(text: &str) -> String {
-    let parts = text.split('`').map(escape).enumerate();
-    parts.map(|(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { part }).collect()
+pub fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
-pub fn paragraph(text: &str) -> String {
-    format!("<p>{}</p>\n", prose(text))
-}
-
-pub fn list(items: &[impl Display]) -> String {
-    let items: String = items.iter().map(|item| format!("<li>{}</li>\n", escape(item))).collect();
-    format!("<ul>\n{items}</ul>\n")
+/// Items below each other.
+pub fn list(items: &[impl Display]) -> Markup {
+    html! {
+        ul {
+            @for item in items { li { (item) } }
+        }
+    }
 }
 
 /// A command, which is broken between its words alone.
-pub fn command(text: &str) -> String {
-    let words: Vec<String> = text.split(' ').map(|word| format!("<span>{}</span>", escape(word))).collect();
-    format!("<code>{}</code>", words.join(" "))
+pub fn command(text: &str) -> Markup {
+    html! {
+        code {
+            @for (index, word) in text.split(' ').enumerate() {
+                @if index > 0 { " " }
+                span { (word) }
+            }
+        }
+    }
 }
 
-/// Names with what they are; values are HTML.
-pub fn facts(facts: &[(&str, String)]) -> String {
-    let items: String =
-        facts.iter().map(|(name, value)| format!("<dt>{}</dt><dd>{value}</dd>\n", escape(name))).collect();
-    format!("<dl>\n{items}</dl>\n")
+/// Names with what they are.
+pub fn facts(facts: &[(&str, Markup)]) -> Markup {
+    html! {
+        dl {
+            @for (name, value) in facts { dt { (name) } dd { (value) } }
+        }
+    }
 }
 
 /// A table in a box of its own, which scrolls where the page is narrow.
-pub fn table(name: &str, head: &[&str], body: &str) -> String {
-    let head: String = head
-        .iter()
-        .enumerate()
-        .map(|(column, text)| {
-            let class = if column == 0 { " class=\"name\"" } else { "" };
-            format!("<th scope=\"col\"{class}>{}</th>", escape(text))
-        })
-        .collect();
-    format!(
-        "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">\n<table>\n<thead><tr>{head}</tr></thead>\n\
-         <tbody>\n{body}</tbody>\n</table>\n</div>\n",
-        escape(name)
-    )
+pub fn table(name: &str, head: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div class="scroll" role="region" tabindex="0" aria-label=(name) {
+            table {
+                thead {
+                    tr {
+                        @for (column, text) in head.iter().enumerate() {
+                            th scope="col" class=[(column == 0).then_some("name")] { (text) }
+                        }
+                    }
+                }
+                tbody { (rows) }
+            }
+        }
+    }
 }
 
 /// A row of a table: its name, numbers, and perhaps a text, which is broken where it is long.
-pub fn row(name: &str, cells: &[String], text: Option<&str>) -> String {
-    let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
-    let text = text.map_or_else(String::new, |text| format!("<td class=\"name wrap\">{}</td>", escape(text)));
-    format!("<tr><th scope=\"row\" class=\"name\">{}</th>{cells}{text}</tr>\n", escape(name))
+pub fn row(name: &str, cells: &[String], text: Option<&str>) -> Markup {
+    html! {
+        tr {
+            th scope="row" class="name" { (name) }
+            @for cell in cells { td { (cell) } }
+            @if let Some(text) = text { td class="name wrap" { (text) } }
+        }
+        "\n"
+    }
 }
 
 /// Ours, whose we compare with, and the difference, one below the other.
-pub fn compared(name: &str, rows: &[Row], whose: &str) -> String {
+pub fn compared(name: &str, rows: &[Row], whose: &str) -> Markup {
     let mut head = vec!["", ""];
     head.extend(MEASURES.iter().map(|measure| measure.name));
-    let mut body = String::new();
-    for row in rows {
-        let mut line = |class: &str, first: &str, second: &str, cell: fn(&Cell) -> String| {
-            let cells: String = row.cells.iter().map(|of| format!("<td>{}</td>", escape(cell(of)))).collect();
-            body += &format!(
-                "<tr class=\"{class}\"><th scope=\"row\" class=\"name\">{}</th><td class=\"name\">{}</td>{cells}</tr>\n",
-                escape(first),
-                escape(second)
-            );
-        };
-        line("first ours", &row.title, &format!("ours, n = {}", row.n), Cell::ours);
-        line("rest", "", whose, Cell::paper);
-        line("rest", "", "difference", Cell::difference);
-    }
+    let line = |row: &Row, class: &str, first: &str, second: &str, text: fn(&Cell) -> String| {
+        html! {
+            tr class=(class) {
+                th scope="row" class="name" { (first) }
+                td class="name" { (second) }
+                @for cell in &row.cells { td { (text(cell)) } }
+            }
+            "\n"
+        }
+    };
+    let body = html! {
+        @for row in rows {
+            (line(row, "first ours", &row.title, &format!("ours, n = {}", row.n), Cell::ours))
+            (line(row, "rest", "", whose, Cell::paper))
+            (line(row, "rest", "", "difference", Cell::difference))
+        }
+    };
     table(name, &head, &body)
 }
 
 /// A picture with its caption, which readers who cannot see it get too.
-pub fn figure(figure: &Figure) -> String {
-    let caption = escape(&figure.caption);
-    format!(
-        "<figure><div class=\"panel\" role=\"img\" aria-label=\"{caption}\">{}</div><figcaption>{caption}</figcaption></figure>\n",
-        figure.svg
-    )
+pub fn figure(figure: &Figure) -> Markup {
+    html! {
+        figure {
+            div class="panel" role="img" aria-label=(figure.caption) { (PreEscaped(&figure.svg)) }
+            figcaption { (figure.caption) }
+        }
+        "\n"
+    }
 }
 
 /// Pictures beside each other, as many as there is room for.
-pub fn grid(figures: &[Figure]) -> String {
-    format!("<div class=\"grid\">\n{}</div>\n", figures.iter().map(figure).collect::<String>())
+pub fn grid(figures: &[Figure]) -> Markup {
+    html! {
+        div class="grid" {
+            @for each in figures { (figure(each)) }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -131,11 +151,36 @@ mod tests {
 
     #[test]
     fn text_stays_text() {
-        assert_eq!(escape("a < b & \"c\" > d"), "a &lt; b &amp; &quot;c&quot; &gt; d");
-        assert_eq!(escape("it's \u{1b}[31m\u{202e}"), "it&#39;s \\u001b[31m\\u202e");
-        let page = page("<script>", &section("a & b", &paragraph("<img src=x>")));
-        assert!(page.contains("<title>&lt;script&gt;</title>") && page.contains("<h2>a &amp; b</h2>"), "{page}");
-        assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
-        assert!(facts(&[("a<", "<b>b</b>".into())]).contains("<dt>a&lt;</dt><dd><b>b</b></dd>"));
+        let hostile = "<script> & \"it's\" `<b>` \u{1b}[31m\u{202e}";
+        let (shown, code) = ("&lt;script&gt; &amp; &quot;it's&quot; ", "&lt;b&gt;");
+        let svg = "<svg></svg>".to_string();
+        let body = html! {
+            (section(hostile, &prose(hostile)))
+            (list(&[hostile]))
+            (command(hostile))
+            (facts(&[(hostile, html! { b { (hostile) } })]))
+            (table(hostile, &[hostile], &row(hostile, &[hostile.into()], Some(hostile))))
+            (compared(hostile, &[Row::new("", hostile, &[], [None; MEASURES.len()])], hostile))
+            (grid(&[Figure { svg, caption: hostile.into() }]))
+        };
+        let page = page(hostile, &body);
+        assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">") && page.ends_with("</html>"), "{page}");
+        let text = format!("{shown}`{code}` \\u001b[31m\\u202e");
+        for place in [
+            format!("<title>{text}</title>"),
+            format!("<h2>{text}</h2>"),
+            format!("{shown}<code>{code}</code> \\u001b[31m\\u202e</section>"),
+            format!("<li>{text}</li>"),
+            "<code><span>&lt;script&gt;</span> <span>&amp;</span> ".to_string(),
+            format!("<dt>{text}</dt><dd><b>{text}</b></dd>"),
+            format!("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{text}\">"),
+            format!("<th scope=\"col\" class=\"name\">{text}</th>"),
+            format!("<th scope=\"row\" class=\"name\">{text}</th><td>{text}</td><td class=\"name wrap\">{text}</td>"),
+            format!("<th scope=\"row\" class=\"name\"></th><td class=\"name\">{text}</td>"),
+            format!("aria-label=\"{text}\"><svg></svg></div><figcaption>{text}</figcaption>"),
+        ] {
+            assert!(page.contains(&place), "no {place} in {page}");
+        }
+        assert!(!page.contains("<script") && !page.contains(['\u{1b}', '\u{202e}']), "{page}");
     }
 }

@@ -1,10 +1,12 @@
 //! Table I with ours beside the paper's: mean and standard deviation over seeds, and how far that is from what it prints.
 
+use super::csv::{self, Plain};
 use super::paper::{MEASURES, Printed};
 use super::runs::Run;
 use super::statistics::Sample;
-use crate::text::{csv as csv_field, markdown as markdown_text};
+use crate::text::{markdown as markdown_text, spreadsheet_cell};
 use crate::train::EpochReport;
+use serde::Serialize;
 
 /// Where there is no number.
 pub const NONE: &str = "–";
@@ -108,6 +110,11 @@ impl Cell {
         self.sample?.difference(printed.value)
     }
 
+    /// "12 15": the epoch of each run.
+    pub fn each_epoch(&self) -> String {
+        self.epochs.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
+    }
+
     fn number(&self, value: f64) -> String {
         if self.is_accuracy { format!("{value:.2}") } else { format!("{value:.4}") }
     }
@@ -136,30 +143,35 @@ pub const LEGEND: &str = "Accuracies in %. Ours: mean ± standard deviation over
      spread to measure by. Training accuracy is that of the images as they pass by in the epoch, with dropout. The test set \
      is the validation set, as in the paper.";
 
+/// A line of `table1.csv`.
+#[derive(Serialize)]
+struct Line {
+    case: String,
+    measure: &'static str,
+    n: usize,
+    mean: Option<Plain<f64>>,
+    sd: Option<Plain<f64>>,
+    epochs: String,
+    paper: Option<Plain<f64>>,
+    paper_epoch: Option<usize>,
+    difference_in_sd: Option<Plain<f64>>,
+}
+
 /// `table1.csv`: a line for each row and column; accuracies in %.
-pub fn csv(rows: &[Row]) -> String {
-    let mut text = String::from("case,measure,n,mean,sd,epochs,paper,paper_epoch,difference_in_sd\n");
-    let or_nothing = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
-    for row in rows {
-        for (cell, measure) in row.cells.iter().zip(&MEASURES) {
-            let epochs: Vec<String> = cell.epochs.iter().map(usize::to_string).collect();
-            let printed_epoch = cell.printed.and_then(|printed| printed.epoch);
-            let fields = [
-                csv_field(&row.key),
-                measure.key.to_string(),
-                row.n.to_string(),
-                or_nothing(cell.sample.map(|sample| sample.mean)),
-                or_nothing(cell.sample.and_then(|sample| sample.sd)),
-                epochs.join(" "),
-                or_nothing(cell.printed.map(|printed| printed.value)),
-                printed_epoch.map_or_else(String::new, |epoch| epoch.to_string()),
-                or_nothing(cell.deviations()),
-            ];
-            text += &fields.join(",");
-            text.push('\n');
-        }
-    }
-    text
+pub fn lines(rows: &[Row]) -> impl Iterator<Item = impl Serialize> {
+    let cells =
+        rows.iter().flat_map(|row| row.cells.iter().zip(&MEASURES).map(move |(cell, measure)| (row, cell, measure)));
+    cells.map(|(row, cell, measure)| Line {
+        case: spreadsheet_cell(&row.key),
+        measure: measure.key,
+        n: row.n,
+        mean: csv::mean(cell.sample),
+        sd: csv::sd(cell.sample),
+        epochs: cell.each_epoch(),
+        paper: cell.printed.map(|printed| Plain(printed.value)),
+        paper_epoch: cell.printed.and_then(|printed| printed.epoch),
+        difference_in_sd: cell.deviations().map(Plain),
+    })
 }
 
 #[cfg(test)]
@@ -212,7 +224,9 @@ mod tests {
             n: 2,
             cells: std::array::from_fn(|column| cell(column, &[98.0, 99.0], &[3, 4])),
         }];
-        let csv = csv(&rows);
+        let mut csv = Vec::new();
+        csv::write(&mut csv, lines(&rows)).unwrap();
+        let csv = String::from_utf8(csv).unwrap();
         let fields: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
         assert_eq!(fields.len(), 7);
         assert!(fields.iter().all(|line| line.len() == fields[0].len()), "{csv}");

@@ -1,14 +1,10 @@
 //! Training what is missing of a list of jobs.
 
-use super::StudyEvent;
+use super::event::{StudyEvent, StudyObserver};
 use super::runs::{Common, Job, State};
 use crate::error::{Error, Result};
 use crate::run::{RunEnd, RunEvent};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
-
-/// Who hears what a study does. It ends the study by [`ControlFlow::Break`] or by an error.
-pub type StudyObserver<'o> = dyn FnMut(StudyEvent<'_>) -> Result<ControlFlow<()>> + 'o;
 
 /// What there is of each job. The first that is damaged is an error, before anything is done.
 pub(super) fn examine<'j>(jobs: impl IntoIterator<Item = &'j Job>, common: &Common) -> Result<Vec<State>> {

@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(long)]
     json: bool,
     /// Draw the dispatches under the device's roofs: work a byte, and work a second
-    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
 }
 

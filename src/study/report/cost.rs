@@ -1,14 +1,16 @@
 //! What networks cost: size, arithmetic, time, and the device that the time is of.
 
-use super::Entry;
 use crate::Result;
 use crate::network::Network;
+use crate::study::csv::{self, Plain};
+use crate::study::entry::Entry;
 use crate::study::runs::Run;
 use crate::study::statistics::Sample;
 use crate::study::table::NONE;
 use crate::study::work::duration;
 use crate::table::grouped;
-use crate::text::{csv as csv_field, markdown as markdown_text};
+use crate::text::{markdown as markdown_text, spreadsheet_cell};
+use serde::Serialize;
 
 pub const HEAD: [&str; 8] =
     ["", "parameters", "forward FLOPs an image", "training FLOPs", "epochs", "training time", "images/s", "device"];
@@ -113,36 +115,37 @@ pub fn markdown(costs: &[Cost]) -> String {
     text
 }
 
+/// A line of `cost.csv`.
+#[derive(Serialize)]
+struct Line {
+    model: String,
+    parameters: usize,
+    forward_flops: u64,
+    training_flops: Option<Plain<f64>>,
+    min_epochs: Option<usize>,
+    max_epochs: Option<usize>,
+    seconds: Option<Plain<f64>>,
+    seconds_sd: Option<Plain<f64>>,
+    images_per_second: Option<Plain<f64>>,
+    images_per_second_sd: Option<Plain<f64>>,
+    device: String,
+}
+
 /// `cost.csv`: a line for each network.
-pub fn csv(costs: &[Cost]) -> String {
-    let mut text = String::from(
-        "model,parameters,forward_flops,training_flops,min_epochs,max_epochs,seconds,seconds_sd,images_per_second,\
-         images_per_second_sd,device\n",
-    );
-    let or_nothing = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
-    for cost in costs {
-        let mean_and_sd = |sample: Option<Sample>| {
-            [or_nothing(sample.map(|sample| sample.mean)), or_nothing(sample.and_then(|sample| sample.sd))]
-        };
-        let ([seconds, seconds_sd], [speed, speed_sd]) =
-            (mean_and_sd(cost.seconds), mean_and_sd(cost.images_per_second));
-        let epochs = |of: fn((usize, usize)) -> usize| or_nothing(cost.epochs.map(|epochs| of(epochs) as f64));
-        let fields = [
-            csv_field(&cost.title),
-            cost.parameters.to_string(),
-            cost.forward_flops.to_string(),
-            or_nothing(cost.training_flops.map(|sample| sample.mean)),
-            epochs(|(least, _)| least),
-            epochs(|(_, most)| most),
-            seconds,
-            seconds_sd,
-            speed,
-            speed_sd,
-            csv_field(&cost.device()),
-        ];
-        text += &(fields.join(",") + "\n");
-    }
-    text
+pub fn lines(costs: &[Cost]) -> impl Iterator<Item = impl Serialize> {
+    costs.iter().map(|cost| Line {
+        model: spreadsheet_cell(&cost.title),
+        parameters: cost.parameters,
+        forward_flops: cost.forward_flops,
+        training_flops: csv::mean(cost.training_flops),
+        min_epochs: cost.epochs.map(|(least, _)| least),
+        max_epochs: cost.epochs.map(|(_, most)| most),
+        seconds: csv::mean(cost.seconds),
+        seconds_sd: csv::sd(cost.seconds),
+        images_per_second: csv::mean(cost.images_per_second),
+        images_per_second_sd: csv::sd(cost.images_per_second),
+        device: spreadsheet_cell(&cost.device()),
+    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! What networks have reached: mean and standard deviation over seeds, a row a network.
 
 use super::Judge;
+use crate::study::csv::{self, Plain};
 use crate::study::page;
 use crate::study::paper::MEASURES;
 use crate::study::table::{Cell, Row};
-use crate::text;
+use crate::text::{self, spreadsheet_cell};
+use maud::{Markup, html};
+use serde::Serialize;
 
 /// The names of the columns; the loss is of what judged.
 pub fn names(judge: Judge) -> [&'static str; MEASURES.len()] {
@@ -37,35 +40,40 @@ pub fn markdown(rows: &[Row], judge: Judge) -> String {
     table
 }
 
-pub fn html(rows: &[Row], judge: Judge) -> String {
+pub fn html(rows: &[Row], judge: Judge) -> Markup {
     let head = [["", "n"].as_slice(), &names(judge)].concat();
-    let row = |row: &Row| {
-        let cells: Vec<String> = std::iter::once(row.n.to_string()).chain(row.cells.iter().map(Cell::ours)).collect();
-        page::row(&row.title, &cells, None)
+    let cells = |row: &Row| -> Vec<String> {
+        std::iter::once(row.n.to_string()).chain(row.cells.iter().map(Cell::ours)).collect()
     };
-    page::table("What they reached", &head, &rows.iter().map(row).collect::<String>())
+    let body = html! {
+        @for row in rows { (page::row(&row.title, &cells(row), None)) }
+    };
+    page::table("What they reached", &head, &body)
+}
+
+/// A line of `table.csv`.
+#[derive(Serialize)]
+struct Line {
+    model: String,
+    measure: &'static str,
+    n: usize,
+    mean: Option<Plain<f64>>,
+    sd: Option<Plain<f64>>,
+    epochs: String,
 }
 
 /// `table.csv`: a line for each network and column; accuracies in %.
-pub fn csv(rows: &[Row], judge: Judge) -> String {
-    let mut table = String::from("model,measure,n,mean,sd,epochs\n");
-    let or_nothing = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
-    for row in rows {
-        for (cell, measure) in row.cells.iter().zip(&MEASURES) {
-            let epochs: Vec<String> = cell.epochs.iter().map(usize::to_string).collect();
-            let key = if measure.is_accuracy || !judge.is_held_out { measure.key } else { "val_loss" };
-            let fields = [
-                text::csv(&row.key),
-                key.to_string(),
-                row.n.to_string(),
-                or_nothing(cell.sample.map(|sample| sample.mean)),
-                or_nothing(cell.sample.and_then(|sample| sample.sd)),
-                epochs.join(" "),
-            ];
-            table += &(fields.join(",") + "\n");
-        }
-    }
-    table
+pub fn lines(rows: &[Row], judge: Judge) -> impl Iterator<Item = impl Serialize> {
+    let cells =
+        rows.iter().flat_map(|row| row.cells.iter().zip(&MEASURES).map(move |(cell, measure)| (row, cell, measure)));
+    cells.map(move |(row, cell, measure)| Line {
+        model: spreadsheet_cell(&row.key),
+        measure: if measure.is_accuracy || !judge.is_held_out { measure.key } else { "val_loss" },
+        n: row.n,
+        mean: csv::mean(cell.sample),
+        sd: csv::sd(cell.sample),
+        epochs: cell.each_epoch(),
+    })
 }
 
 #[cfg(test)]
@@ -77,8 +85,13 @@ mod tests {
         let judge = |is_held_out| Judge { images: 10, is_held_out };
         assert_eq!((names(judge(false))[5], names(judge(true))[5]), ("test loss", "validation loss"));
         let rows = [Row::new("a", "a", &[], [None; MEASURES.len()])];
-        assert!(csv(&rows, judge(false)).ends_with("a,test_loss,0,,,\n"));
-        let text = csv(&rows, judge(true)) + &markdown(&rows, judge(true)) + &legend(judge(true));
+        let csv = |judge: Judge| {
+            let mut text = Vec::new();
+            csv::write(&mut text, lines(&rows, judge)).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert!(csv(judge(false)).ends_with("a,test_loss,0,,,\n"));
+        let text = csv(judge(true)) + &markdown(&rows, judge(true)) + &legend(judge(true));
         assert!(text.contains("a,val_loss,0,,,\n") && !text.contains("test"), "{text}");
     }
 }

@@ -6,9 +6,10 @@ mod measured;
 pub mod models;
 pub mod paper;
 
+use super::csv;
+use super::entry::Entry;
 use super::page;
 use super::pictures;
-use super::plan::Subject;
 use super::runs::Run;
 use super::work::duration;
 use crate::data::{Dataset, sheet};
@@ -20,16 +21,11 @@ use crate::text::{brief, markdown};
 use crate::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use image::RgbImage;
+use maud::{Markup, html};
+use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
-
-/// A network with its finished runs.
-pub struct Entry {
-    pub subject: Subject,
-    pub runs: Vec<Run>,
-    /// What is not finished: "seed 3: 4 of 15 epochs".
-    pub missing: Vec<String>,
-}
 
 /// Where a report goes, and what made it.
 pub struct Frame<'a> {
@@ -52,6 +48,11 @@ impl Frame<'_> {
     /// Writes a file of the report. Like its runs, a study may come from somebody else: links in it are not followed.
     pub fn save(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
         replace_own_file(&self.out.join(name), |file| file.write_all(content.as_ref()))
+    }
+
+    /// Writes a table as CSV.
+    pub fn save_lines(&self, name: &str, lines: impl IntoIterator<Item = impl Serialize>) -> Result<()> {
+        replace_own_file(&self.out.join(name), |file| csv::write(file, lines))
     }
 
     /// The first run there is. Fails if there is none, or if they are on different data: means over them would say nothing.
@@ -77,31 +78,38 @@ impl Frame<'_> {
     }
 
     /// The sheets, if they were asked for.
-    pub fn worst(&self, entries: &[Entry]) -> Result<String> {
+    pub fn worst(&self, entries: &[Entry]) -> Result<Markup> {
         let Some((device, set)) = &self.pictures else {
-            return Ok(page::paragraph(
-                "Not shown: they are images of the data set, and this report may be passed on. study --pictures shows them.",
-            ));
+            return Ok(html! {
+                p {
+                    "Not shown: they are images of the data set, and this report may be passed on. study --pictures shows them."
+                }
+            });
         };
-        let warning = "Below are images of the data set: this report is not for passing on or publishing. Under each image its \
-                       label, and what most seeds take it for; those with the highest loss, over all seeds, come first.";
-        let mut content = page::paragraph(warning);
-        for entry in entries.iter().filter(|entry| !entry.runs.is_empty()) {
-            let sheet = pictures::worst(device, &entry.runs, set)?;
-            let name = format!("worst-{}.png", entry.subject.key);
-            let bytes = sheet::png(&sheet).map_err(Error::io("draw", self.out.join(&name)))?;
-            self.save(&name, &bytes)?;
-            let title = page::escape(&entry.subject.title);
-            content += &format!(
-                "<h3>{title}</h3>\n<div class=\"panel sheet\" role=\"region\" tabindex=\"0\" aria-label=\"The worst digits of \
-                 {title}\"><img alt=\"Digits with the highest loss, each with label and prediction\" width=\"{}\" height=\"{}\" \
-                 src=\"data:image/png;base64,{}\"></div>\n",
-                sheet.width(),
-                sheet.height(),
-                STANDARD.encode(bytes)
-            );
-        }
-        Ok(content)
+        let sheets: Vec<(&str, RgbImage, Vec<u8>)> = entries
+            .iter()
+            .filter(|entry| !entry.runs.is_empty())
+            .map(|Entry { subject, runs, .. }| {
+                let sheet = pictures::worst(device, runs, set)?;
+                let name = format!("worst-{}.png", subject.key);
+                let bytes = sheet::png(&sheet).map_err(Error::io("draw", self.out.join(&name)))?;
+                self.save(&name, &bytes)?;
+                Ok((subject.title.as_str(), sheet, bytes))
+            })
+            .collect::<Result<_>>()?;
+        Ok(html! {
+            p {
+                "Below are images of the data set: this report is not for passing on or publishing. Under each image its label, \
+                 and what most seeds take it for; those with the highest loss, over all seeds, come first."
+            }
+            @for (title, sheet, bytes) in &sheets {
+                h3 { (title) }
+                div class="panel sheet" role="region" tabindex="0" aria-label={ "The worst digits of " (title) } {
+                    img alt="Digits with the highest loss, each with label and prediction" width=(sheet.width())
+                        height=(sheet.height()) src={ "data:image/png;base64," (STANDARD.encode(bytes)) };
+                }
+            }
+        })
     }
 }
 
@@ -116,12 +124,14 @@ impl Judge {
         format!("{} images {whose}", grouped(self.images as u64))
     }
 
-    /// What stands above confusion matrices, as HTML.
-    pub fn about_confusion(self) -> String {
+    /// What stands above confusion matrices.
+    pub fn about_confusion(self) -> Markup {
         let whose = if self.is_held_out { "images held out" } else { "test images" };
-        page::paragraph(&format!(
-            "Counts of {whose} after the last epoch. Right answers are grey; the darker a mistake, the more frequent."
-        ))
+        html! {
+            p {
+                "Counts of " (whose) " after the last epoch. Right answers are grey; the darker a mistake, the more frequent."
+            }
+        }
     }
 }
 
@@ -135,14 +145,12 @@ pub fn lacking(entries: &[&Entry]) -> Vec<String> {
 }
 
 /// The same as HTML, in a box; nothing where nothing is missing.
-pub fn missing(entries: &[&Entry]) -> String {
-    match lacking(entries) {
-        lacking if lacking.is_empty() => String::new(),
-        lacking => format!(
-            "<div class=\"warning\">\n{}{}</div>\n",
-            page::paragraph("This report is not complete."),
-            page::list(&lacking)
-        ),
+pub fn missing(entries: &[&Entry]) -> Markup {
+    let lacking = lacking(entries);
+    html! {
+        @if !lacking.is_empty() {
+            div class="warning" { p { "This report is not complete." } (page::list(&lacking)) }
+        }
     }
 }
 
@@ -158,23 +166,25 @@ pub fn missing_markdown(entries: &[&Entry]) -> String {
 }
 
 /// Which run was made when, where and by what.
-pub fn runs(entries: &[&Entry]) -> String {
+pub fn runs(entries: &[&Entry]) -> Markup {
     let head = ["run", "started", "training", "images/s", "final validation", "shadegrad", "device"];
-    let mut body = String::new();
-    for entry in entries {
-        for run in &entry.runs {
-            let last = run.last();
-            let cells = [
-                run.record.started.clone(),
-                duration(run.seconds()),
-                format!("{:.0}", last.images_per_second),
-                format!("{:.2} %", last.val_accuracy * 100.0),
-                run.record.shadegrad.clone(),
-            ];
-            let name = format!("{}, seed {}", entry.subject.title, run.seed);
-            body += &page::row(&name, &cells, Some(&run.record.devices().join("; then ")));
+    let row = |entry: &Entry, run: &Run| {
+        let last = run.last();
+        let cells = [
+            run.record.started.clone(),
+            duration(run.seconds()),
+            format!("{:.0}", last.images_per_second),
+            format!("{:.2} %", last.val_accuracy * 100.0),
+            run.record.shadegrad.clone(),
+        ];
+        let name = format!("{}, seed {}", entry.subject.title, run.seed);
+        page::row(&name, &cells, Some(&run.record.devices().join("; then ")))
+    };
+    let body = html! {
+        @for entry in entries {
+            @for run in &entry.runs { (row(entry, run)) }
         }
-    }
+    };
     page::table("Runs", &head, &body)
 }
 

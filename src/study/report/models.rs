@@ -2,17 +2,19 @@
 //! `report.html`.
 
 use super::cost::{self, Cost};
-use super::{Entry, Frame, Judge, measured, missing, missing_markdown, runs, today};
+use super::{Frame, Judge, measured, missing, missing_markdown, runs, today};
 use crate::network::Network;
+use crate::study::entry::Entry;
 use crate::study::figures::Drawn;
 use crate::study::models::recipe_in_words;
-use crate::study::page;
+use crate::study::page::{self, section};
 use crate::study::runs::Run;
 use crate::study::table::Row;
 use crate::table::{Align, Table, grouped};
 use crate::text;
 use crate::text::counted;
 use crate::{Result, version};
+use maud::{Markup, html};
 
 /// What such a report tells of.
 pub struct Report<'a> {
@@ -46,8 +48,8 @@ impl Report<'_> {
             costs: self.models.iter().map(Cost::of).collect::<Result<_>>()?,
             recipes: self.models.iter().map(recipe).collect::<Result<_>>()?,
         };
-        self.frame.save("table.csv", &measured::csv(&found.rows, found.judge))?;
-        self.frame.save("cost.csv", &cost::csv(&found.costs))?;
+        self.frame.save_lines("table.csv", measured::lines(&found.rows, found.judge))?;
+        self.frame.save_lines("cost.csv", cost::lines(&found.costs))?;
         self.frame.save("table.md", &self.markdown(&entries, &found))?;
         let drawn = Drawn::new(self.frame.out, &entries)?;
         self.frame.save("report.html", &self.html(&entries, &found, &drawn)?)?;
@@ -88,59 +90,62 @@ impl Report<'_> {
 
     fn html(&self, entries: &[&Entry], found: &Found<'_>, drawn: &Drawn) -> Result<String> {
         let title = self.title();
-        let mut body = format!(
-            "<h1>{}</h1>\n<p class=\"soft\">Networks trained by their own recipes, by shadegrad {}.</p>\n",
-            page::escape(&title),
-            env!("CARGO_PKG_VERSION")
-        );
-        body += &missing(entries);
-        body += &page::section("Settings", &self.settings(found));
-        let reached = measured::html(&found.rows, found.judge) + &page::paragraph(&measured::legend(found.judge));
-        body += &page::section("What they reached", &reached);
-        let row = |cost: &Cost| page::row(&cost.title, &cost.cells(), Some(&cost.device()));
-        let costs: String = found.costs.iter().map(row).collect();
-        let costs = page::table("What they cost", &cost::HEAD, &costs) + &page::paragraph(cost::LEGEND);
-        body += &page::section("What they cost", &costs);
-        body += &page::section("Recipes", &self.recipes(found));
-        body += &page::section("Accuracy against epoch", &page::grid(&drawn.curves));
-        if entries.len() > 1 {
-            let combined = format!("<div class=\"single\">\n{}</div>\n", page::figure(&drawn.combined));
-            body += &page::section("All networks", &combined);
-        }
-        let confusions = found.judge.about_confusion() + &page::grid(&drawn.confusions);
-        body += &page::section("Confusion", &confusions);
-        body += &page::section("The worst digits", &self.frame.worst(&self.models)?);
-        body += &page::section("Runs", &runs(entries));
+        let worst = self.frame.worst(&self.models)?;
+        let costs = html! {
+            @for cost in &found.costs { (page::row(&cost.title, &cost.cells(), Some(&cost.device()))) }
+        };
+        let body = html! {
+            h1 { (title) }
+            p class="soft" { "Networks trained by their own recipes, by shadegrad " (env!("CARGO_PKG_VERSION")) "." }
+            (missing(entries))
+            (section("Settings", &self.settings(found)))
+            (section("What they reached", &html! {
+                (measured::html(&found.rows, found.judge))
+                p { (measured::legend(found.judge)) }
+            }))
+            (section("What they cost", &html! {
+                (page::table("What they cost", &cost::HEAD, &costs))
+                p { (cost::LEGEND) }
+            }))
+            (section("Recipes", &self.recipes(found)))
+            (section("Accuracy against epoch", &page::grid(&drawn.curves)))
+            @if entries.len() > 1 {
+                (section("All networks", &html! { div class="single" { (page::figure(&drawn.combined)) } }))
+            }
+            (section("Confusion", &html! { (found.judge.about_confusion()) (page::grid(&drawn.confusions)) }))
+            (section("The worst digits", &worst))
+            (section("Runs", &runs(entries)))
+        };
         Ok(page::page(&title, &body))
     }
 
-    fn settings(&self, found: &Found<'_>) -> String {
+    fn settings(&self, found: &Found<'_>) -> Markup {
         let record = &found.first.record;
         let judged = match found.judge.is_held_out {
             true => "which each seed draws anew; the test set had no part in it",
             false => "after every epoch",
         };
         page::facts(&[
-            ("Data", page::escape(format!("{}: {} training images", record.data, grouped(record.train_images as u64)))),
-            ("Judged by", format!("{}, {judged}", found.judge.words())),
-            ("Versions", format!("shadegrad {}, wgpu {}", env!("CARGO_PKG_VERSION"), version::wgpu())),
-            ("Written", today()),
+            ("Data", html! { (record.data) ": " (grouped(record.train_images as u64)) " training images" }),
+            ("Judged by", html! { (found.judge.words()) ", " (judged) }),
+            ("Versions", html! { "shadegrad " (env!("CARGO_PKG_VERSION")) ", wgpu " (version::wgpu()) }),
+            ("Written", html! { (today()) }),
             ("Command", page::command(&self.frame.command)),
         ])
     }
 
     /// How each network was trained, and how to do it again.
-    fn recipes(&self, found: &Found<'_>) -> String {
-        let mut content = String::new();
-        for ((entry, recipe), command) in self.models.iter().zip(&found.recipes).zip(&self.commands) {
-            content += &format!("<h3>{}</h3>\n", page::escape(&entry.subject.title));
-            content += &page::facts(&[
-                ("Network", page::escape(&entry.subject.about)),
-                ("Recipe", page::escape(recipe)),
-                ("One run alone", page::command(command)),
-            ]);
+    fn recipes(&self, found: &Found<'_>) -> Markup {
+        html! {
+            @for ((entry, recipe), command) in self.models.iter().zip(&found.recipes).zip(&self.commands) {
+                h3 { (entry.subject.title) }
+                (page::facts(&[
+                    ("Network", html! { (entry.subject.about) }),
+                    ("Recipe", html! { (recipe) }),
+                    ("One run alone", page::command(command)),
+                ]))
+            }
         }
-        content
     }
 }
 

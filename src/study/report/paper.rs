@@ -1,17 +1,19 @@
 //! The report of the paper's networks: `table1.md`, `table1.csv`, `figures/` and `report.html`.
 
-use super::{Entry, Frame, Judge, missing, missing_markdown, runs, today};
-use crate::study::choose::{Choice, MOMENTA};
+use super::{Frame, Judge, missing, missing_markdown, runs, today};
+use crate::study::choice::{Choice, MOMENTA};
+use crate::study::entry::Entry;
 use crate::study::figures::Drawn;
+use crate::study::page::{self, section};
 use crate::study::paper::SLIPS;
-use crate::study::plan::{BATCH_SIZE, Descent, Subject};
+use crate::study::plan::{BATCH_SIZE, DESCENT, Descent, Subject};
 use crate::study::runs::Run;
 use crate::study::table::{self, Row};
-use crate::study::{DESCENT, page};
 use crate::table::{Align, Table, grouped};
 use crate::text::counted;
 use crate::text::{markdown, markdown_code};
 use crate::{Result, version};
+use maud::{Markup, html};
 
 /// What a report of the paper's networks tells of.
 pub struct Report<'a> {
@@ -30,39 +32,46 @@ impl Report<'_> {
         let first = self.frame.first(&self.entries())?;
         let cases = rows(&self.cases);
         let comparisons = rows(&self.comparisons);
-        self.frame.save("table1.csv", &table::csv(&cases))?;
+        self.frame.save_lines("table1.csv", table::lines(&cases))?;
         if !comparisons.is_empty() {
-            self.frame.save("comparisons.csv", &table::csv(&comparisons))?;
+            self.frame.save_lines("comparisons.csv", table::lines(&comparisons))?;
         }
         self.frame.save("table1.md", &self.markdown(&cases, &comparisons, first))?;
         let Drawn { curves, combined, confusions } =
             Drawn::new(self.frame.out, &self.cases.iter().collect::<Vec<_>>())?;
 
-        let mut body = format!(
-            "<h1>Six convolutional networks, beside the paper</h1>\n<p class=\"soft\">Dhumne, Nagoriya, Chandibhamar, Nayak, Shah \
-             and Shah, <cite>Recognition of Handwritten Digit using Convolutional Neural Network using Python and \
-             Tensorflow</cite>, trained again by shadegrad {}.</p>\n",
-            env!("CARGO_PKG_VERSION")
-        );
-        body += &missing(&self.entries());
-        body += &page::section("Settings", &self.settings(first));
-        let table1 =
-            page::compared("Table I, and these runs beside it", &cases, "paper") + &page::paragraph(table::LEGEND);
-        body += &page::section("Table I", &table1);
-        body += &page::section("Accuracy against epoch", &page::grid(&curves));
-        let combined = format!("<div class=\"single\">\n{}</div>\n", page::figure(&combined));
-        body += &page::section("All cases", &combined);
-        if !comparisons.is_empty() {
-            body += &page::section("Systems that the paper compares itself with", &self.compared(&comparisons));
-        }
-        if let Some(choice) = &self.choice {
-            body += &page::section("Learning rate and momentum", &grid_of(choice));
-        }
-        body += &page::section("Confusion", &(Judge::of(first).about_confusion() + &page::grid(&confusions)));
-        body += &page::section("The worst digits", &self.frame.worst(&self.cases)?);
-        body += &page::section("Notes on the paper", &page::list(&SLIPS));
-        body += &page::section("Runs", &runs(&self.entries()));
-        self.frame.save("report.html", &page::page("Six convolutional networks, beside the paper", &body))?;
+        let title = "Six convolutional networks, beside the paper";
+        let entries = self.entries();
+        let worst = self.frame.worst(&self.cases)?;
+        let body = html! {
+            h1 { (title) }
+            p class="soft" {
+                "Dhumne, Nagoriya, Chandibhamar, Nayak, Shah and Shah, "
+                cite {
+                    "Recognition of Handwritten Digit using Convolutional Neural Network using Python and Tensorflow"
+                }
+                ", trained again by shadegrad " (env!("CARGO_PKG_VERSION")) "."
+            }
+            (missing(&entries))
+            (section("Settings", &self.settings(first)))
+            (section("Table I", &html! {
+                (page::compared("Table I, and these runs beside it", &cases, "paper"))
+                p { (table::LEGEND) }
+            }))
+            (section("Accuracy against epoch", &page::grid(&curves)))
+            (section("All cases", &html! { div class="single" { (page::figure(&combined)) } }))
+            @if !comparisons.is_empty() {
+                (section("Systems that the paper compares itself with", &self.compared(&comparisons)))
+            }
+            @if let Some(choice) = &self.choice {
+                (section("Learning rate and momentum", &grid_of(choice)))
+            }
+            (section("Confusion", &html! { (Judge::of(first).about_confusion()) (page::grid(&confusions)) }))
+            (section("The worst digits", &worst))
+            (section("Notes on the paper", &page::list(&SLIPS)))
+            (section("Runs", &runs(&entries)))
+        };
+        self.frame.save("report.html", &page::page(title, &body))?;
         Ok(self.in_short())
     }
 
@@ -127,50 +136,50 @@ impl Report<'_> {
         )
     }
 
-    fn settings(&self, first: &Run) -> String {
+    fn settings(&self, first: &Run) -> Markup {
         let record = &first.record;
         let Descent { learning_rate, momentum, .. } = self.descent;
         let chosen = match &self.choice {
-            Some(choice) if (choice.learning_rate, choice.momentum) == (learning_rate, momentum) => {
-                page::prose(&choice.story())
-            }
+            Some(choice) if (choice.learning_rate, choice.momentum) == (learning_rate, momentum) => choice.story(),
             Some(choice) => format!(
                 "Not the rate and momentum that were chosen on held-out images, which are {} and {}.",
                 choice.learning_rate, choice.momentum
             ),
             None if (learning_rate, momentum) == (DESCENT.learning_rate, DESCENT.momentum) => {
-                "The defaults of <code>study</code>, which were chosen on held-out images of MNIST.".to_string()
+                "The defaults of `study`, which were chosen on held-out images of MNIST.".to_string()
             }
-            None => "Not chosen in this study: <code>study --choose</code> does that, on held-out images.".to_string(),
+            None => "Not chosen in this study: `study --choose` does that, on held-out images.".to_string(),
         };
         let epochs = self.cases.first().or(self.comparisons.first()).map_or(0, |entry| entry.subject.epochs);
+        let (train, test) = (grouped(record.train_images as u64), grouped(record.validation_images as u64));
+        let words = self.descent.words();
         page::facts(&[
             (
                 "Data",
-                page::escape(format!(
-                    "{}: {} training images, {} test images, which are the validation set too. The paper's numbers are \
-                     those of MNIST.",
-                    record.data,
-                    grouped(record.train_images as u64),
-                    grouped(record.validation_images as u64)
-                )),
+                html! {
+                    (record.data) ": " (train) " training images, " (test) " test images, which are the validation set too. \
+                     The paper's numbers are those of MNIST."
+                },
             ),
             (
                 "Training",
-                format!("{} of stochastic gradient descent, batches of {BATCH_SIZE}", counted(epochs, "epoch")),
+                html! { (counted(epochs, "epoch")) " of stochastic gradient descent, batches of " (BATCH_SIZE) },
             ),
-            ("Learning rate", format!("{}. {chosen}", self.descent.words().trim_start_matches("learning rate "))),
-            ("Loss", "softmax cross-entropy, where nothing else is said".to_string()),
-            ("Versions", format!("shadegrad {}, wgpu {}", env!("CARGO_PKG_VERSION"), version::wgpu())),
-            ("Written", today()),
+            ("Learning rate", html! { (words.trim_start_matches("learning rate ")) ". " (page::prose(&chosen)) }),
+            ("Loss", html! { "softmax cross-entropy, where nothing else is said" }),
+            ("Versions", html! { "shadegrad " (env!("CARGO_PKG_VERSION")) ", wgpu " (version::wgpu()) }),
+            ("Written", html! { (today()) }),
             ("Command", page::command(&self.frame.command)),
             ("One run alone", page::command(&self.train_command)),
         ])
     }
 
-    fn compared(&self, rows: &[Row]) -> String {
+    fn compared(&self, rows: &[Row]) -> Markup {
         let about: Vec<String> = self.comparisons.iter().map(|entry| about(&entry.subject)).collect();
-        page::compared("Systems that the paper compares itself with", rows, "reported") + &page::list(&about)
+        html! {
+            (page::compared("Systems that the paper compares itself with", rows, "reported"))
+            (page::list(&about))
+        }
     }
 }
 
@@ -182,21 +191,24 @@ fn about(subject: &Subject) -> String {
     format!("{}: {}.", subject.title, subject.about)
 }
 
-fn grid_of(choice: &Choice) -> String {
+fn grid_of(choice: &Choice) -> Markup {
     let mut head = vec!["learning rate".to_string()];
     head.extend(MOMENTA.iter().map(|momentum| format!("momentum {momentum}")));
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let cell = |(text, is_chosen): (String, bool)| {
-        let text = page::escape(text);
-        if is_chosen { format!("<td><span class=\"chosen\">{text}</span></td>") } else { format!("<td>{text}</td>") }
+    let body = html! {
+        @for (rate, cells) in choice.grid() {
+            tr {
+                th scope="row" class="name" { (rate) }
+                @for (text, is_chosen) in cells {
+                    td { @if is_chosen { span class="chosen" { (text) } } @else { (text) } }
+                }
+            }
+            "\n"
+        }
     };
-    let mut body = String::new();
-    for (rate, cells) in choice.grid() {
-        let cells: String = cells.into_iter().map(cell).collect();
-        body += &format!("<tr><th scope=\"row\" class=\"name\">{rate}</th>{cells}</tr>\n");
+    html! {
+        p { (page::prose(&choice.story())) }
+        (page::table("Learning rate and momentum", &head, &body))
+        p { "Accuracy in % and loss on the images held out; what was chosen is underlined." }
     }
-    let about = "Accuracy in % and loss on the images held out; what was chosen is underlined.";
-    page::paragraph(&choice.story())
-        + &page::table("Learning rate and momentum", &head, &body)
-        + &page::paragraph(about)
 }

@@ -1,0 +1,68 @@
+//! What whoever runs a study hears of it.
+
+use super::choice::Tried;
+use super::runs::{Job, Run};
+use crate::error::Result;
+use crate::run::RunEvent;
+use std::ops::ControlFlow;
+
+/// Who hears what a study does. It ends the study by [`ControlFlow::Break`] or by an error.
+pub type StudyObserver<'o> = dyn FnMut(StudyEvent<'_>) -> Result<ControlFlow<()>> + 'o;
+
+/// Something that happens in a study.
+#[non_exhaustive]
+pub enum StudyEvent<'a> {
+    /// Some runs are finished already, and kept.
+    Kept {
+        /// How many.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// A run begins, or goes on.
+    Begins {
+        /// Which.
+        job: &'a Job,
+        /// Epochs that are done already.
+        epochs: usize,
+    },
+    /// Something happens in a run.
+    Run {
+        /// Which.
+        job: &'a Job,
+        /// What.
+        event: &'a RunEvent<'a>,
+    },
+    /// The loss or a weight of a run did not stay finite. The others go on.
+    Diverged {
+        /// Which.
+        job: &'a Job,
+        /// What is said of it.
+        problem: &'a str,
+    },
+    /// Memory or device were not enough for a run. The others go on.
+    Failed {
+        /// Which.
+        job: &'a Job,
+        /// What is said of it.
+        problem: &'a str,
+    },
+    /// A run is finished.
+    Finished {
+        /// Which.
+        job: &'a Job,
+        /// What it has reached.
+        run: &'a Run,
+        /// Runs that are finished.
+        done: usize,
+        /// All runs.
+        of: usize,
+    },
+    /// A point of the grid has been tried.
+    Tried {
+        /// Its training.
+        job: &'a Job,
+        /// What it has reached.
+        point: &'a Tried,
+    },
+}
