@@ -17,7 +17,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
-use shadegrad::data::fetch::{Expected, Mirror, Patience, Progress, fetch};
+use shadegrad::data::fetch::{Expected, FetchProgress, Mirror, Patience, fetch};
 use shadegrad::data::form::Form;
 use shadegrad::data::{DataPair, Dataset, Source, idx, prepare, sheet};
 use shadegrad::error::Error;
@@ -346,14 +346,14 @@ impl Case {
         let mirrors: Vec<_> = servers.iter().map(|server| server.mirror()).collect();
         let expected = Expected { name: "file-idx1-ubyte", bytes: 3000, sha256: &self.sha256 };
         let mut story = Vec::new();
-        let mut tell = |progress: Progress<'_>| {
+        let mut tell = |progress: FetchProgress<'_>| {
             story.push(match progress {
-                Progress::Waiting(_) => "waiting".into(),
-                Progress::Kept(_) => "kept".into(),
-                Progress::Started { have, total, .. } => format!("from {have} of {total:?}"),
-                Progress::Advanced(_) => return,
-                Progress::Failed { reason, .. } => format!("failed: {reason}"),
-                Progress::Done(_) => "done".into(),
+                FetchProgress::Waiting(_) => "waiting".into(),
+                FetchProgress::Kept(_) => "kept".into(),
+                FetchProgress::Started { have, total, .. } => format!("from {have} of {total:?}"),
+                FetchProgress::Advanced(_) => return,
+                FetchProgress::Failed { reason, .. } => format!("failed: {reason}"),
+                FetchProgress::Done(_) => "done".into(),
             });
         };
         let fetched = fetch(self.dir.path(), &[expected], &mirrors, PATIENCE, &mut tell);

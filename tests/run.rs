@@ -5,7 +5,7 @@ mod spots;
 
 use shadegrad::data::{Source, idx};
 use shadegrad::machine::DeviceChoice;
-use shadegrad::run::{Record, Run, RunChanges, RunEnd, RunEvent, RunOptions, Tuning, Validation};
+use shadegrad::run::{Run, RunChanges, RunEnd, RunEvent, RunOptions, RunRecord, Tuning, Validation};
 use shadegrad::train::{Optimizer, StepOptions, TrainOptions};
 use shadegrad::{Error, Result};
 use spots::{data, model, options};
@@ -93,7 +93,7 @@ fn a_record_is_read_back_and_started_again() {
     let options =
         RunOptions { validation: Validation::HeldOut("20".parse().unwrap()), ..run_options(place.path(), "a") };
     let first = start(options.clone()).unwrap();
-    let again = Record::read(&first.folder).unwrap().run_options().unwrap();
+    let again = RunRecord::read(&first.folder).unwrap().run_options().unwrap();
     assert_eq!(again.training, TrainOptions { every_step: true, ..options.training });
     assert_eq!((again.validation, again.scale, again.log_every), (options.validation, options.scale, 1));
     assert_eq!((&again.model, again.network.to_toml()), (&options.model, options.network.to_toml()));

@@ -4,7 +4,7 @@ use super::DataOption;
 use super::output::{errln, grouped, outln};
 use crate::cli::progress::Bar;
 use clap::{Args, Subcommand, ValueEnum};
-use shadegrad::data::fetch::{MNIST_MIRRORS, Progress, fetch_mnist};
+use shadegrad::data::fetch::{FetchProgress, MNIST_MIRRORS, fetch_mnist};
 use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
 use shadegrad::ops::Step;
 use shadegrad::ops::augment::{Augment, LARGEST_SIDE};
@@ -146,18 +146,18 @@ fn fetch(options: &FetchOptions) -> Result<()> {
     let Fetchable::Mnist = options.name;
     let mut bar = Bar::new("{bar:28} {bytes}/{total_bytes}  {bytes_per_sec}", true);
     let fetched = fetch_mnist(&options.to, &MNIST_MIRRORS, &mut |progress| match progress {
-        Progress::Waiting(folder) => {
+        FetchProgress::Waiting(folder) => {
             bar.aside(|| errln!("another process downloads into {}; waiting for it", folder.display()));
         }
-        Progress::Kept(path) => bar.aside(|| errln!("kept {}", path.display())),
-        Progress::Started { url, have, total } => {
+        FetchProgress::Kept(path) => bar.aside(|| errln!("kept {}", path.display())),
+        FetchProgress::Started { url, have, total } => {
             bar.aside(|| errln!("from {url}"));
             bar.begin(total.unwrap_or(0), String::new);
             bar.advance(have);
         }
-        Progress::Advanced(bytes) => bar.advance(bytes),
-        Progress::Failed { url, reason } => bar.aside(|| errln!("{url}: {reason}")),
-        Progress::Done(path) => bar.aside(|| errln!("got {}", path.display())),
+        FetchProgress::Advanced(bytes) => bar.advance(bytes),
+        FetchProgress::Failed { url, reason } => bar.aside(|| errln!("{url}: {reason}")),
+        FetchProgress::Done(path) => bar.aside(|| errln!("got {}", path.display())),
     });
     bar.clear();
     let fetched = fetched?;

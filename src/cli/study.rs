@@ -10,8 +10,8 @@ use shadegrad::lock::Lock;
 use shadegrad::run::Validation;
 use shadegrad::study::Trained;
 use shadegrad::study::{
-    ANN_EPOCHS, Cases, Choice, Common, DESCENT, Descent, EPOCHS, HELD_OUT, Job, ReportOptions, Run, Study, StudyEvent,
-    Subjects, Tried, duration,
+    ANN_EPOCHS, Cases, Choice, Common, DESCENT, Descent, EPOCHS, FinishedRun, HELD_OUT, Job, ReportOptions, Study,
+    StudyEvent, Subjects, Tried, duration,
 };
 use shadegrad::table::grouped;
 use shadegrad::text::shell_word;
@@ -251,7 +251,7 @@ impl StudyReporter {
     }
 }
 
-fn reached(run: &Run) -> String {
+fn reached(run: &FinishedRun) -> String {
     let last = run.last();
     format!(
         "{}  accuracy {}  loss {:.4}  {}  {} images/s",

@@ -10,7 +10,7 @@ pub use report::Reporter;
 use shadegrad::data::scale::Scale;
 use shadegrad::network::Network;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::run::{Record, Run, RunChanges, RunEnd, RunOptions, Validation};
+use shadegrad::run::{Run, RunChanges, RunEnd, RunOptions, RunRecord, Validation};
 use shadegrad::train::{Interval, Recipe};
 use shadegrad::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -177,7 +177,7 @@ impl Options {
 
     /// A run like another one, with what is given here on top.
     fn like(&self, run: &Path) -> Result<RunOptions> {
-        let mut options = Record::read(run)?.run_options()?;
+        let mut options = RunRecord::read(run)?.run_options()?;
         if self.data.data.is_some() {
             options.data = self.data.source(self.is_silent());
         }

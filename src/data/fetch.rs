@@ -89,7 +89,7 @@ impl Default for Patience {
 
 /// What is happening, for a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress<'a> {
+pub enum FetchProgress<'a> {
     /// Another process downloads into this folder; it is waited for.
     Waiting(&'a Path),
     /// The right file is there already.
@@ -131,7 +131,11 @@ pub struct Fetched {
 ///
 /// [`Error::Download`] when no mirror could deliver a file, [`Error::File`] when another file has its name,
 /// [`Error::Io`] when the folder cannot be written.
-pub fn fetch_mnist(to: &Path, mirrors: &[Mirror<'_>], progress: &mut dyn FnMut(Progress<'_>)) -> Result<Vec<Fetched>> {
+pub fn fetch_mnist(
+    to: &Path,
+    mirrors: &[Mirror<'_>],
+    progress: &mut dyn FnMut(FetchProgress<'_>),
+) -> Result<Vec<Fetched>> {
     fetch(to, &MNIST, mirrors, Patience::default(), progress)
 }
 
@@ -145,14 +149,14 @@ pub fn fetch(
     files: &[Expected<'_>],
     mirrors: &[Mirror<'_>],
     patience: Patience,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<Vec<Fetched>> {
     fs::create_dir_all(to).map_err(Error::io("create", to))?;
     let mut there = files.iter().map(|file| look(to, file)).collect::<Result<Vec<_>>>()?;
     let mut part = PART.to_string();
     let mut _lock = None;
     if there.iter().any(Option::is_none) {
-        let lock = Lock::wait(&to.join(LOCK_FILE), Links::Follow, None, || progress(Progress::Waiting(to)))?
+        let lock = Lock::wait(&to.join(LOCK_FILE), Links::Follow, None, || progress(FetchProgress::Waiting(to)))?
             .removed_at_the_end();
         if lock.missing().is_some() {
             // Nobody waits, so nobody else may write into this one.
@@ -167,7 +171,7 @@ pub fn fetch(
     let mut fetched = Vec::new();
     for (file, there) in files.iter().zip(there) {
         if let Some(path) = there {
-            progress(Progress::Kept(&path));
+            progress(FetchProgress::Kept(&path));
             fetched.push(Fetched { path, kept: true });
             continue;
         }
@@ -176,7 +180,7 @@ pub fn fetch(
         if let Err(reasons) = from_any(&agent, mirrors, file, &places, progress)? {
             return Err(Error::Download(by_hand(to, files, file, &reasons)));
         }
-        progress(Progress::Done(&places.target));
+        progress(FetchProgress::Done(&places.target));
         fetched.push(Fetched { path: places.target, kept: false });
     }
     Ok(fetched)
@@ -243,7 +247,7 @@ fn from_any(
     mirrors: &[Mirror<'_>],
     file: &Expected<'_>,
     places: &Places,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<Result<(), Vec<String>>> {
     let mut reasons = Vec::new();
     for mirror in mirrors {
@@ -252,7 +256,7 @@ fn from_any(
             Ok(()) => return Ok(Ok(())),
             Err(Failure::Here(error)) => return Err(error),
             Err(Failure::Mirror(reason)) => {
-                progress(Progress::Failed { url: &url, reason: &reason });
+                progress(FetchProgress::Failed { url: &url, reason: &reason });
                 reasons.push(format!("{url}: {reason}"));
             }
         }
@@ -267,7 +271,7 @@ fn from_one(
     url: &str,
     file: &Expected<'_>,
     places: &Places,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<(), Failure> {
     let Places { part, target } = places;
     loop {
@@ -294,7 +298,7 @@ fn receive(
     url: &str,
     part: &Path,
     cap: u64,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<bool, Failure> {
     let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
     let mut request = agent.get(url);
@@ -314,7 +318,7 @@ fn receive(
 
     let mut body = response.into_body();
     let total = body.content_length().map(|length| start.saturating_add(length));
-    progress(Progress::Started { url, have: start, total });
+    progress(FetchProgress::Started { url, have: start, total });
     let mut file = open_own_file(part, OpenOptions::new().create(true).write(true).truncate(false), Links::Refuse)?;
     file.set_len(start).map_err(Error::io("write", part))?;
     file.seek(SeekFrom::Start(start)).map_err(Error::io("write", part))?;
@@ -329,7 +333,7 @@ fn pour(
     file: &mut File,
     path: &Path,
     range: std::ops::Range<u64>,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(FetchProgress<'_>),
 ) -> Result<(), Failure> {
     let mut buffer = vec![0; CHUNK];
     let mut have = range.start;
@@ -346,7 +350,7 @@ fn pour(
             return Err(Failure::Mirror(format!("sends more than the {} bytes this file can have", range.end)));
         }
         file.write_all(&buffer[..got]).map_err(Error::io("write", path))?;
-        progress(Progress::Advanced(have));
+        progress(FetchProgress::Advanced(have));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The folder of a run: `run.toml`, `tune.toml`, `metrics.jsonl`, `model.safetensors`, `confusion.csv`, `checkpoints/`.
 
-use super::{Record, metrics};
+use super::{RunRecord, metrics};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, confusion};
 use crate::files::{
@@ -120,7 +120,7 @@ impl RunFolder {
     }
 
     /// `run.toml`
-    pub(super) fn write_record(&self, record: &Record) -> Result<()> {
+    pub(super) fn write_record(&self, record: &RunRecord) -> Result<()> {
         let path = self.path.join(RECORD_FILE);
         let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
         replace_own_file(&path, |file| file.write_all(text.as_bytes()))

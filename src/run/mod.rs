@@ -22,7 +22,7 @@ pub use folder::{
 };
 pub use observer::{RunEvent, RunObserver};
 pub use options::{RunChanges, RunOptions};
-pub use record::{Command, Record};
+pub use record::{RunCommand, RunRecord};
 pub use tuning::{Tuning, TuningEvent, tune_all};
 pub use validation::Validation;
 
@@ -116,7 +116,7 @@ impl Run {
         if let Some(warning) = folder.lock_warning() {
             reporter.warn(&warning)?;
         }
-        let mut record = Record::read(folder.path())?;
+        let mut record = RunRecord::read(folder.path())?;
         let mut checkpoint = restored.checkpoint;
         let same = record.check_same_run(&checkpoint.network, &checkpoint.options);
         same.map_err(|problem| Error::file(&restored.path, problem))?;
@@ -170,7 +170,7 @@ impl Material {
 /// Writes everything that a run has before its first step.
 async fn begin(folder: &mut RunFolder, options: &RunOptions, trainer: &mut Trainer<'_>, data: &DataPair) -> Result<()> {
     let checkpoint = trainer.checkpoint().await?;
-    folder.write_record(&Record::new(options, trainer, data, &checkpoint.data)?)?;
+    folder.write_record(&RunRecord::new(options, trainer, data, &checkpoint.data)?)?;
     if trainer.device().gpu().is_some() {
         folder.write_choices(trainer.device().choices())?;
     }

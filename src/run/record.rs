@@ -18,7 +18,7 @@ use std::path::Path;
 
 /// What `run.toml` holds.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Record {
+pub struct RunRecord {
     /// The version of shadegrad that began it.
     pub shadegrad: String,
     wgpu: String,
@@ -40,7 +40,7 @@ pub struct Record {
     adapter: Option<AdapterRecord>,
     init: Option<String>,
     /// What `--resume` does again.
-    pub command: Command,
+    pub command: RunCommand,
     /// As the run began.
     #[serde(deserialize_with = "options_of_any_format")]
     pub options: TrainOptions,
@@ -65,7 +65,7 @@ struct AdapterRecord {
 
 /// Options as they were given, or what stood for them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Command {
+pub struct RunCommand {
     /// A folder or `builtin`.
     pub data: String,
     /// `test` or a share.
@@ -95,15 +95,20 @@ struct Resumption {
     device: String,
 }
 
-impl Record {
+impl RunRecord {
     /// The record of a run that is about to begin.
-    pub(super) fn new(options: &RunOptions, trainer: &Trainer<'_>, data: &DataPair, checksum: &str) -> Result<Record> {
+    pub(super) fn new(
+        options: &RunOptions,
+        trainer: &Trainer<'_>,
+        data: &DataPair,
+        checksum: &str,
+    ) -> Result<RunRecord> {
         let validation = match options.validation {
             Validation::Test => "test set".to_string(),
             Validation::HeldOut(_) => "held out of the training set".to_string(),
         };
         let (device, network) = (trainer.device(), trainer.network());
-        Ok(Record {
+        Ok(RunRecord {
             shadegrad: env!("CARGO_PKG_VERSION").to_string(),
             wgpu: version::wgpu().to_string(),
             naga: (version::naga() != version::wgpu()).then(|| version::naga().to_string()),
@@ -122,7 +127,7 @@ impl Record {
                 driver: gpu.driver(),
             }),
             init: options.init.as_ref().map(|path| path.display().to_string()),
-            command: Command {
+            command: RunCommand {
                 data: options.data_name.clone().unwrap_or_else(|| options.data.to_string()),
                 validation: options.validation,
                 device: options.device.clone(),
@@ -142,7 +147,7 @@ impl Record {
     /// # Errors
     ///
     /// [`Error::File`] where there is none, or one that no run has written.
-    pub fn read(run: &Path) -> Result<Record> {
+    pub fn read(run: &Path) -> Result<RunRecord> {
         let path = run.join(RECORD_FILE);
         let text = read_own_text(&path, Links::Follow)?;
         toml::from_str(&text)
@@ -156,7 +161,7 @@ impl Record {
     /// [`Error::File`] where the data is not there any more, [`Error::Network`] where the record's network is none.
     pub fn run_options(&self) -> Result<RunOptions> {
         let text = toml::to_string(&self.network()).map_err(|error| Error::Network(error.to_string()))?;
-        let Command { validation, device, scale, log_every, .. } = self.command.clone();
+        let RunCommand { validation, device, scale, log_every, .. } = self.command.clone();
         Ok(RunOptions {
             model: self.model.clone(),
             network: Network::from_toml("run.toml", &text)?,
@@ -290,7 +295,7 @@ fn cost(options: &TrainOptions) -> &'static str {
 impl RunFolder {
     /// Adds to `run.toml` that patience has ended the run.
     pub(super) fn record_early_stop(&self, after_epoch: usize, lowest: Lowest) -> Result<()> {
-        let mut record = Record::read(self.path())?;
+        let mut record = RunRecord::read(self.path())?;
         let Lowest { epoch: in_epoch, val_loss: lowest_val_loss } = lowest;
         record.stopped_early = Some(Stop { after_epoch, lowest_val_loss, in_epoch });
         self.write_record(&record)

@@ -4,7 +4,7 @@
 use super::choice::{Choice, FOLDER, LEARNING_RATES, MOMENTA, Reached, Tried, best};
 use super::event::{StudyEvent, StudyObserver};
 use super::plan::{Descent, Subject};
-use super::runs::{Common, Job, State, data_name};
+use super::runs::{Common, Job, JobState, data_name};
 use super::work::examine;
 use crate::data::Share;
 use crate::error::{Error, Result};
@@ -87,7 +87,7 @@ pub(super) async fn choose(
 /// Trains a point of the grid if need be. The outer nothing: interrupted; the inner: diverged.
 async fn reach(job: &Job, common: &Common, observer: &mut StudyObserver<'_>) -> Result<Option<Option<Reached>>> {
     let mut state = job.examine(common)?;
-    if !matches!(state, State::Finished(_)) {
+    if !matches!(state, JobState::Finished(_)) {
         if observer(StudyEvent::Begins { job, epochs: 0 })?.is_break() {
             return Ok(None);
         }
@@ -100,7 +100,7 @@ async fn reach(job: &Job, common: &Common, observer: &mut StudyObserver<'_>) -> 
         }
     }
     match state {
-        State::Finished(run) => {
+        JobState::Finished(run) => {
             let last = run.last();
             Ok(Some(Some(Reached { accuracy: last.val_accuracy, loss: last.val_loss })))
         }

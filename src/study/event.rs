@@ -1,7 +1,7 @@
 //! What whoever runs a study hears of it.
 
 use super::choice::Tried;
-use super::runs::{Job, Run};
+use super::runs::{FinishedRun, Job};
 use crate::error::Result;
 use crate::run::RunEvent;
 use std::ops::ControlFlow;
@@ -52,7 +52,7 @@ pub enum StudyEvent<'a> {
         /// Which.
         job: &'a Job,
         /// What it has reached.
-        run: &'a Run,
+        run: &'a FinishedRun,
         /// Runs that are finished.
         done: usize,
         /// All runs.

@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::heat::HeatMap;
 use super::paper::MEASURES;
 use super::plan::Subject;
-use super::runs::Run;
+use super::runs::FinishedRun;
 use crate::files::{check_own_folder, replace_own_file};
 use crate::picture::{self, Drawing};
 use crate::table::grouped;
@@ -117,8 +117,8 @@ impl Figures {
     }
 }
 
-fn curve(label: &str, runs: &[Run], of: fn(&EpochReport) -> f64) -> Curve {
-    let values = |run: &Run| run.epochs.iter().map(|epoch| of(epoch) * 100.0).collect();
+fn curve(label: &str, runs: &[FinishedRun], of: fn(&EpochReport) -> f64) -> Curve {
+    let values = |run: &FinishedRun| run.epochs.iter().map(|epoch| of(epoch) * 100.0).collect();
     Curve::new(label, &runs.iter().map(values).collect::<Vec<_>>())
 }
 

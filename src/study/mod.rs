@@ -29,7 +29,7 @@ pub use choose::{HELD_OUT, Point};
 pub use event::{StudyEvent, StudyObserver};
 pub use paper::{ANN_EPOCHS, EPOCHS};
 pub use plan::{Cases, DESCENT, Descent, Subject};
-pub use runs::{Common, Job, Run, State};
+pub use runs::{Common, FinishedRun, Job, JobState};
 pub use work::{Trained, duration};
 
 use crate::data::{DataPair, Share};
@@ -235,15 +235,15 @@ impl Study {
         let (mut runs, mut missing) = (Vec::new(), Vec::new());
         for job in subject.jobs(self.seeds, &self.out, &self.common)? {
             let what = match job.examine(&self.common)? {
-                State::Finished(run) => {
+                JobState::Finished(run) => {
                     runs.push(*run);
                     continue;
                 }
-                State::Unfinished(done) if trained.diverged.contains(&job.folder) => {
+                JobState::Unfinished(done) if trained.diverged.contains(&job.folder) => {
                     format!("the loss or a weight was not finite in epoch {}", done + 1)
                 }
-                State::Unfinished(done) => format!("{done} of {}", counted(job.epochs(), "epoch")),
-                State::Missing | State::Unbegun => "not begun".to_string(),
+                JobState::Unfinished(done) => format!("{done} of {}", counted(job.epochs(), "epoch")),
+                JobState::Missing | JobState::Unbegun => "not begun".to_string(),
             };
             let failed = trained.failed.iter().find(|(folder, _)| *folder == job.folder);
             let why = failed.map_or_else(String::new, |(_, problem)| format!(", then it failed: {problem}"));

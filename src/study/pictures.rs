@@ -1,7 +1,7 @@
 //! The digits that a network is worst at, as a sheet. They are images of the data set, whose owners may not want them
 //! spread, so they are drawn only on demand.
 
-use super::runs::Run;
+use super::runs::FinishedRun;
 use crate::data::{Dataset, sheet};
 use crate::evaluate::logits;
 use crate::machine::Device;
@@ -23,7 +23,7 @@ struct Judged {
 
 /// Those with the highest cross-entropy, summed over the runs, the worst first; below each its label, and what most runs
 /// take it for.
-pub fn worst(device: &Device, runs: &[Run], set: &Dataset) -> Result<RgbImage> {
+pub fn worst(device: &Device, runs: &[FinishedRun], set: &Dataset) -> Result<RgbImage> {
     let mut judged = vec![Judged { loss: 0.0, votes: vec![0; set.classes()] }; set.len()];
     for run in runs {
         let (network, weights) = open_model(&run.folder)?;

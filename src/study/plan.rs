@@ -2,7 +2,7 @@
 //! in `models.rs`.
 
 use super::paper::{self, MEASURES, Printed};
-use super::runs::{Common, Job, Run};
+use super::runs::{Common, FinishedRun, Job};
 use super::table::Row;
 use crate::error::Result;
 use crate::network::Network;
@@ -192,7 +192,7 @@ impl Subject {
     }
 
     /// What its finished runs come to.
-    pub(super) fn row(&self, runs: &[Run]) -> Row {
+    pub(super) fn row(&self, runs: &[FinishedRun]) -> Row {
         Row::new(&self.key, &self.title, runs, self.printed)
     }
 

@@ -3,7 +3,7 @@
 use crate::data::{DataPair, Source};
 use crate::error::{Error, Result};
 use crate::machine::DeviceChoice;
-use crate::run::{self, Record, RunChanges, RunObserver, RunOptions, Validation, has_begun, has_record};
+use crate::run::{self, RunChanges, RunObserver, RunOptions, RunRecord, Validation, has_begun, has_record};
 use crate::text::counted;
 use crate::train::EpochReport;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub struct Job {
 }
 
 /// What there is of a job.
-pub enum State {
+pub enum JobState {
     /// Nothing.
     Missing,
     /// Cut off before its first checkpoint.
@@ -42,24 +42,24 @@ pub enum State {
     /// Some epochs are done.
     Unfinished(usize),
     /// It is trained to its end.
-    Finished(Box<Run>),
+    Finished(Box<FinishedRun>),
 }
 
 /// A finished run.
-pub struct Run {
+pub struct FinishedRun {
     /// Its run folder.
     pub folder: PathBuf,
     /// What it was drawn by.
     pub seed: u64,
     /// What it was told.
-    pub record: Record,
+    pub record: RunRecord,
     /// As many as were asked for, or fewer where patience ended it.
     pub epochs: Vec<EpochReport>,
     /// At the end, `[label][prediction]`.
     pub confusion: Vec<Vec<u64>>,
 }
 
-impl Run {
+impl FinishedRun {
     /// The last epoch.
     pub fn last(&self) -> &EpochReport {
         match self.epochs.last() {
@@ -88,15 +88,15 @@ impl Job {
     /// Trains what `state` leaves to be done.
     pub(super) async fn train(
         &self,
-        state: &State,
+        state: &JobState,
         common: &Common,
         observer: &mut RunObserver<'_>,
     ) -> Result<run::Run> {
         match state {
-            State::Finished(_) => unreachable!("nothing is left to be done"),
-            State::Missing => {}
-            State::Unbegun => run::discard(&self.folder)?,
-            State::Unfinished(_) => {
+            JobState::Finished(_) => unreachable!("nothing is left to be done"),
+            JobState::Missing => {}
+            JobState::Unbegun => run::discard(&self.folder)?,
+            JobState::Unfinished(_) => {
                 let changes = RunChanges {
                     epochs: Some(self.epochs()),
                     data: Some(common.source.clone()),
@@ -111,26 +111,26 @@ impl Job {
     }
 
     /// What there is of it. Fails where that is damaged, or is another run; nothing is changed.
-    pub fn examine(&self, common: &Common) -> Result<State> {
+    pub fn examine(&self, common: &Common) -> Result<JobState> {
         let folder = &self.folder;
         self.look(common).map_err(|error| {
             Error::Run(format!("{error}\nto train this run anew, remove {} and call again", folder.display()))
         })
     }
 
-    fn look(&self, common: &Common) -> Result<State> {
+    fn look(&self, common: &Common) -> Result<JobState> {
         let folder = &self.folder;
         if !std::fs::exists(folder).map_err(Error::io("look for", folder))? {
-            return Ok(State::Missing);
+            return Ok(JobState::Missing);
         }
         let has_begun = has_begun(folder)?;
         if !has_record(folder)? {
             return match has_begun {
-                false => Ok(State::Unbegun),
+                false => Ok(JobState::Unbegun),
                 true => Err(Error::file(folder, "a run without its run.toml")),
             };
         }
-        let record = Record::read(folder)?;
+        let record = RunRecord::read(folder)?;
         let differences = record.differences(&self.options)?;
         if !differences.is_empty() {
             let problem =
@@ -153,12 +153,12 @@ impl Job {
             && let Some(confusion) = run::read_confusion(folder)?
             && epochs.last().is_some_and(|last| accuracy(&confusion) == last.val_accuracy)
         {
-            let run = Run { folder: folder.clone(), seed: self.seed(), record, epochs, confusion };
-            return Ok(State::Finished(Box::new(run)));
+            let run = FinishedRun { folder: folder.clone(), seed: self.seed(), record, epochs, confusion };
+            return Ok(JobState::Finished(Box::new(run)));
         }
         match has_begun {
-            true => Ok(State::Unfinished(done)),
-            false if done == 0 => Ok(State::Unbegun),
+            true => Ok(JobState::Unfinished(done)),
+            false if done == 0 => Ok(JobState::Unbegun),
             false => {
                 let problem = format!("a run of {} without the checkpoints to go on from", counted(done, "epoch"));
                 Err(Error::file(folder, problem))

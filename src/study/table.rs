@@ -2,7 +2,7 @@
 
 use super::csv::{self, Plain};
 use super::paper::{MEASURES, Printed};
-use super::runs::Run;
+use super::runs::FinishedRun;
 use super::statistics::Sample;
 use crate::text::{markdown as markdown_text, spreadsheet_cell};
 use crate::train::EpochReport;
@@ -41,7 +41,7 @@ struct Reading {
 
 impl Row {
     /// Of runs that are finished, which may be none.
-    pub fn new(key: &str, title: &str, runs: &[Run], printed: [Option<Printed>; MEASURES.len()]) -> Row {
+    pub fn new(key: &str, title: &str, runs: &[FinishedRun], printed: [Option<Printed>; MEASURES.len()]) -> Row {
         let readings: Vec<_> = runs.iter().map(|run| read(&run.epochs)).collect();
         let cells = std::array::from_fn(|column| {
             let of_column = || readings.iter().map(|reading| &reading[column]);

@@ -1,13 +1,13 @@
 //! Training what is missing of a list of jobs.
 
 use super::event::{StudyEvent, StudyObserver};
-use super::runs::{Common, Job, State};
+use super::runs::{Common, Job, JobState};
 use crate::error::{Error, Result};
 use crate::run::{RunEnd, RunEvent};
 use std::path::PathBuf;
 
 /// What there is of each job. The first that is damaged is an error, before anything is done.
-pub(super) fn examine<'j>(jobs: impl IntoIterator<Item = &'j Job>, common: &Common) -> Result<Vec<State>> {
+pub(super) fn examine<'j>(jobs: impl IntoIterator<Item = &'j Job>, common: &Common) -> Result<Vec<JobState>> {
     jobs.into_iter().map(|job| job.examine(common)).collect()
 }
 
@@ -39,7 +39,7 @@ async fn train_each(
     observer: &mut StudyObserver<'_>,
     trained: &mut Trained,
 ) -> Result<()> {
-    let is_finished = |state: &State| matches!(state, State::Finished(_));
+    let is_finished = |state: &JobState| matches!(state, JobState::Finished(_));
     let mut done = examine(jobs, common)?.iter().filter(|state| is_finished(state)).count();
     let of = jobs.len();
     if done > 0 {
@@ -50,7 +50,7 @@ async fn train_each(
         if is_finished(&state) {
             continue;
         }
-        let epochs = if let State::Unfinished(epochs) = state { epochs } else { 0 };
+        let epochs = if let JobState::Unfinished(epochs) = state { epochs } else { 0 };
         if observer(StudyEvent::Begins { job, epochs })?.is_break() {
             trained.is_interrupted = true;
             return Ok(());
@@ -76,7 +76,7 @@ async fn train_each(
             }
             Err(error) => return Err(error),
         }
-        let State::Finished(run) = job.examine(common)? else {
+        let JobState::Finished(run) = job.examine(common)? else {
             let problem = "trained to its end, but its files do not say so: metrics.jsonl and confusion.csv disagree";
             return Err(Error::file(&job.folder, problem));
         };

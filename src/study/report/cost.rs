@@ -4,7 +4,7 @@ use crate::Result;
 use crate::network::Network;
 use crate::study::csv::{self, Plain};
 use crate::study::entry::Entry;
-use crate::study::runs::Run;
+use crate::study::runs::FinishedRun;
 use crate::study::statistics::Sample;
 use crate::study::table::NONE;
 use crate::study::work::duration;
@@ -38,15 +38,15 @@ impl Cost {
     pub fn of(entry: &Entry) -> Result<Cost> {
         let Entry { subject, runs, .. } = entry;
         let network = Network::open(&subject.model)?;
-        let sample = |of: &dyn Fn(&Run) -> f64| Sample::of(&runs.iter().map(of).collect::<Vec<_>>());
+        let sample = |of: &dyn Fn(&FinishedRun) -> f64| Sample::of(&runs.iter().map(of).collect::<Vec<_>>());
         let training_flops = match runs.first() {
-            Some(Run { record, .. }) => {
+            Some(FinishedRun { record, .. }) => {
                 let step = network.step_flops(record.options.batch_size.min(record.train_images))?.total();
                 sample(&|run| step as f64 * run.last().step as f64)
             }
             None => None,
         };
-        let images = |run: &Run| (run.record.train_images * run.epochs.len()) as f64;
+        let images = |run: &FinishedRun| (run.record.train_images * run.epochs.len()) as f64;
         let lengths = || runs.iter().map(|run| run.epochs.len());
         let mut devices: Vec<String> =
             runs.iter().flat_map(|run| run.record.devices()).map(ToString::to_string).collect();
@@ -58,7 +58,7 @@ impl Cost {
             forward_flops: network.step_flops(1)?.forward,
             training_flops,
             epochs: lengths().min().zip(lengths().max()),
-            seconds: sample(&Run::seconds),
+            seconds: sample(&FinishedRun::seconds),
             images_per_second: sample(&|run| images(run) / run.seconds()),
             devices,
         })

@@ -10,12 +10,12 @@ use super::csv;
 use super::entry::Entry;
 use super::page;
 use super::pictures;
-use super::runs::Run;
+use super::runs::FinishedRun;
 use super::work::duration;
 use crate::data::{Dataset, sheet};
 use crate::files::replace_own_file;
 use crate::machine::Device;
-use crate::run::Record;
+use crate::run::RunRecord;
 use crate::table::grouped;
 use crate::text::{brief, markdown};
 use crate::{Error, Result};
@@ -56,17 +56,17 @@ impl Frame<'_> {
     }
 
     /// The first run there is. Fails if there is none, or if they are on different data: means over them would say nothing.
-    pub fn first<'e>(&self, entries: &[&'e Entry]) -> Result<&'e Run> {
+    pub fn first<'e>(&self, entries: &[&'e Entry]) -> Result<&'e FinishedRun> {
         let runs = || entries.iter().flat_map(|entry| &entry.runs);
         let Some(first) = runs().next() else {
             return Err(Error::file(self.out, "nothing to report: none of the runs asked for is finished"));
         };
         for run in runs() {
             // What is held out is another part of the data for each seed.
-            let is_comparable = |other: &&Run| !run.record.is_held_out() || other.seed == run.seed;
+            let is_comparable = |other: &&FinishedRun| !run.record.is_held_out() || other.seed == run.seed;
             let like = runs().find(is_comparable).unwrap_or(first);
             let (here, there) = (&like.record, &run.record);
-            let sizes = |record: &Record| (record.train_images, record.validation_images, record.is_held_out());
+            let sizes = |record: &RunRecord| (record.train_images, record.validation_images, record.is_held_out());
             let is_other =
                 here.checksum.as_ref().zip(there.checksum.as_ref()).is_some_and(|(here, there)| here != there);
             if is_other || sizes(&first.record) != sizes(there) {
@@ -114,7 +114,7 @@ impl Frame<'_> {
 }
 
 impl Judge {
-    pub fn of(run: &Run) -> Judge {
+    pub fn of(run: &FinishedRun) -> Judge {
         Judge { images: run.record.validation_images, is_held_out: run.record.is_held_out() }
     }
 
@@ -168,7 +168,7 @@ pub fn missing_markdown(entries: &[&Entry]) -> String {
 /// Which run was made when, where and by what.
 pub fn runs(entries: &[&Entry]) -> Markup {
     let head = ["run", "started", "training", "images/s", "final validation", "shadegrad", "device"];
-    let row = |entry: &Entry, run: &Run| {
+    let row = |entry: &Entry, run: &FinishedRun| {
         let last = run.last();
         let cells = [
             run.record.started.clone(),

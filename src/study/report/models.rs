@@ -8,7 +8,7 @@ use crate::study::entry::Entry;
 use crate::study::figures::Drawn;
 use crate::study::models::recipe_in_words;
 use crate::study::page::{self, section};
-use crate::study::runs::Run;
+use crate::study::runs::FinishedRun;
 use crate::study::table::Row;
 use crate::table::{Align, Table, grouped};
 use crate::text;
@@ -26,7 +26,7 @@ pub struct Report<'a> {
 
 /// What is worked out of the runs.
 struct Found<'r> {
-    first: &'r Run,
+    first: &'r FinishedRun,
     judge: Judge,
     rows: Vec<Row>,
     costs: Vec<Cost>,

@@ -7,7 +7,7 @@ use crate::study::figures::Drawn;
 use crate::study::page::{self, section};
 use crate::study::paper::SLIPS;
 use crate::study::plan::{BATCH_SIZE, DESCENT, Descent, Subject};
-use crate::study::runs::Run;
+use crate::study::runs::FinishedRun;
 use crate::study::table::{self, Row};
 use crate::table::{Align, Table, grouped};
 use crate::text::counted;
@@ -101,7 +101,7 @@ impl Report<'_> {
         table.render()
     }
 
-    fn markdown(&self, cases: &[Row], comparisons: &[Row], first: &Run) -> String {
+    fn markdown(&self, cases: &[Row], comparisons: &[Row], first: &FinishedRun) -> String {
         let mut text = format!(
             "# Table I, and these runs beside it\n\n{}\n\n{}",
             self.summary(first),
@@ -122,7 +122,7 @@ impl Report<'_> {
     }
 
     /// The settings in two sentences.
-    fn summary(&self, first: &Run) -> String {
+    fn summary(&self, first: &FinishedRun) -> String {
         format!(
             "{}, {} training and {} test images; stochastic gradient descent, batches of {BATCH_SIZE}, {}; \
              shadegrad {}, {}. {}",
@@ -136,7 +136,7 @@ impl Report<'_> {
         )
     }
 
-    fn settings(&self, first: &Run) -> Markup {
+    fn settings(&self, first: &FinishedRun) -> Markup {
         let record = &first.record;
         let Descent { learning_rate, momentum, .. } = self.descent;
         let chosen = match &self.choice {
