@@ -29,7 +29,7 @@ pub enum Effort {
 /// What the tuner is doing.
 #[derive(Clone, Copy, Debug)]
 pub struct TuneProgress<'a> {
-    /// Number of the candidate, from 1 to [`Progress::candidates`].
+    /// Number of the candidate, from 1 to [`TuneProgress::candidates`].
     pub candidate: usize,
     /// How many candidates all passes have together.
     pub candidates: usize,

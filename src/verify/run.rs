@@ -62,7 +62,7 @@ pub struct VerifyOptions {
 /// Where a verification is.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyProgress<'a> {
-    /// Parts that are done, of [`Progress::total`].
+    /// Parts that are done, of [`VerifyProgress::total`].
     pub done: usize,
     /// Parts in all: operations with a shape, the training, functions.
     pub total: usize,
