@@ -26,8 +26,7 @@ pub use mirror::Mirrors;
 #[cfg(not(target_arch = "wasm32"))]
 pub use objects::{Count, Objects};
 pub use program::{Memory, Program};
-pub(crate) use recording::MAX_GROUPS;
-pub use recording::{Command, Dispatch, Operand, Recording, Variant, Work, fold};
+pub use recording::{Command, Dispatch, MAX_GROUPS, Operand, Recording, Variant, Work, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, ShaderFile};
 pub use timing::Clock;
 pub use translate::Language;

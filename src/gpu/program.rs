@@ -28,7 +28,7 @@ pub struct Memory {
 
 impl Memory {
     /// Most uniforms that can be written before a submit, and so most steps in one.
-    pub(crate) const UNIFORMS: usize = 256;
+    pub const UNIFORMS: usize = 256;
 
     /// Allocates the storages (name, length in 4-byte elements) and what the recordings need beside them: mirrors,
     /// scratch, and room for the uniforms of a submit (`uniform_bytes` each). Everything starts as zeros.

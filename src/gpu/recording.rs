@@ -8,7 +8,7 @@ use super::shader::KernelSpec;
 use crate::storage::Region;
 
 /// Most workgroups in one dimension that every WebGPU device takes.
-pub(crate) const MAX_GROUPS: u32 = 65_535;
+pub const MAX_GROUPS: u32 = 65_535;
 
 /// What stands behind a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! A candidate ([`KernelConfig`](crate::ops::KernelConfig): form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
 //! order, and must give the right bits before its time counts: those of the CPU engine, or where the two differ those of
 //! the reference, which then says which of them is wrong. One that is known to be wrong here
-//! ([`known_bad`](crate::known_bad)) is not even tried. What was found is kept in the user's cache folder ([`Cache`]) by adapter, driver,
+//! ([`KnownBad`](crate::known_bad::KnownBad)) is not even tried. What was found is kept in the user's cache folder ([`Cache`]) by adapter, driver,
 //! shape and shader text; the choices of a run are a small file ([`KernelChoices`]) that another run can be pinned to: other
 //! tiles add in another order, so equal bits need equal choices.
 //!
