@@ -3,7 +3,11 @@
 //! A message names the thing that failed, what was expected and what was found; where there is a remedy, it ends with
 //! it. The binary prints the message after `error: ` and exits with 1 (bad options exit with 2, as clap does).
 
-use crate::options::OptionError;
+mod option;
+
+pub use option::OptionError;
+pub(crate) use option::check;
+
 use crate::text::one_line;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};

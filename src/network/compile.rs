@@ -12,12 +12,9 @@ use super::{Network, NetworkParameter, OptimizerState};
 use crate::error::{Error, Result};
 use crate::ops::softmax::{self, Cost};
 use crate::ops::{Activation, Flow, Site, Tape, activation, augment, gather_batch, score};
-use crate::options::{OptionError, StepOptions};
+use crate::options::{LARGEST_BATCH, OptionError, StepOptions};
 use crate::plan::{Element, Pass, Plan, TensorId};
 use crate::shape::Shape;
-
-/// Most images in a batch.
-pub(crate) const LARGEST_BATCH: usize = 65_536;
 
 /// A plan, its sections, and the tensors that the host reads and writes.
 #[derive(Debug)]

@@ -19,7 +19,6 @@ mod update;
 pub(crate) mod weights;
 
 pub use builder::{NetworkBuilder, NoLayer, RowsAndColumns, Slides};
-pub(crate) use compile::LARGEST_BATCH;
 pub use compile::{Compiled, DataTensors, KnownTensors, ScoreTensors};
 pub use initialize::Initializer;
 pub use name::safe_name;

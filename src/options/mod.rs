@@ -21,25 +21,26 @@ macro_rules! options_of {
     };
 }
 
-mod error;
 mod optimizer;
 mod recipe;
 mod regularization;
 mod schedule;
 mod value;
 
-pub use error::OptionError;
+pub use crate::error::OptionError;
 pub use optimizer::{Moments, Optimizer, OptimizerKind, OptimizerRecipe};
 pub use recipe::{BatchRecipe, LengthRecipe, Recipe};
 pub use regularization::RegularizationRecipe;
 pub use schedule::{Schedule, ScheduleKind, ScheduleRecipe};
 pub use value::{Interval, OrNone, Span};
 
-use crate::network::LARGEST_BATCH;
+use crate::error::check;
 use crate::ops::augment::Augment;
 use crate::ops::softmax::Cost;
-use error::check;
 use serde::{Deserialize, Serialize};
+
+/// Most images in a batch.
+pub(crate) const LARGEST_BATCH: usize = 65_536;
 
 /// How to train a network.
 ///

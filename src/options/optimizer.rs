@@ -1,6 +1,6 @@
 //! How gradients change weights: gradient descent or Adam, with what belongs to each.
 
-use super::error::{OptionError, check};
+use crate::error::{OptionError, check};
 use crate::ops::adam;
 use serde::{Deserialize, Serialize};
 

@@ -1,13 +1,12 @@
 //! A recipe: the training options that are given somewhere, in a network's file or on a command line. What nobody gives
 //! has a default, which [`Recipe::complete`] fills in.
 
-use super::error::OptionError;
 use super::optimizer::OptimizerRecipe;
 use super::regularization::RegularizationRecipe;
 use super::schedule::ScheduleRecipe;
 use super::value::OrNone;
 use super::{StepOptions, TrainOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, OptionError, Result};
 use crate::ops::config;
 use crate::text::brief;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! How the learning rate changes over a run.
 
-use super::error::{OptionError, check};
 use super::value::{OrNone, Span};
+use crate::error::{OptionError, check};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes over a run. The formulas stand at [`crate::train::Rates`].

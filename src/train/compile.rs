@@ -3,8 +3,8 @@
 use super::schedule::Rates;
 use crate::data::DataPair;
 use crate::error::{Error, Result};
-use crate::network::{CompileOptions, Compiled, LARGEST_BATCH, Network, NetworkLayer};
-use crate::options::TrainOptions;
+use crate::network::{CompileOptions, Compiled, Network, NetworkLayer};
+use crate::options::{LARGEST_BATCH, TrainOptions};
 
 /// Whether batches of this size leave one image for the last.
 fn leaves_one(images: usize, batch: usize) -> bool {

@@ -60,7 +60,7 @@ impl fmt::Display for OptionError {
 impl std::error::Error for OptionError {}
 
 /// Fails unless `is_fine`: `field expected, got value`, where `expected` begins with a verb.
-pub(super) fn check(
+pub(crate) fn check(
     is_fine: bool,
     field: &'static str,
     expected: &str,
