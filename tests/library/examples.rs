@@ -62,3 +62,11 @@ fn one_op() {
     let error = printed.split_once("the largest error is ").unwrap_or_else(|| panic!("{printed}")).1;
     assert!(error.trim().parse::<f64>().unwrap() < 1e-5, "{printed}");
 }
+
+#[test]
+fn train_preset() {
+    let printed = printed("train_preset");
+    let losses: Vec<f64> = printed.lines().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(losses.len(), 20, "{printed}");
+    assert!(losses[15..].iter().sum::<f64>() < losses[..5].iter().sum(), "{printed}");
+}
