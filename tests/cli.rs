@@ -398,7 +398,7 @@ fn options_out_of_range_are_named() {
         ("--batch-size many", "--batch-size"),
         ("--batch-size=-3", "--batch-size"),
         ("--optimizer lion", "[possible values: sgd, adam, adamw]"),
-        ("--schedule linear", "[possible values: constant, step, cosine, one-cycle]"),
+        ("--schedule linear", "[possible values: constant, step, exponential, cosine, one-cycle]"),
         ("--warmup 0", "expected a number of steps or of epochs, at least 1"),
         ("--loss cubic", "[possible values: cross-entropy, quadratic]"),
         ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),

@@ -33,7 +33,7 @@ fn failure(device: &Device, network: &Network, data: &DataPair, options: TrainOp
 fn assert_names(message: &str, step: usize, label: &str, device: &Device) {
     println!("{}: {message}", device.description);
     let (first, origin) = message.split_once('\n').unwrap_or_else(|| panic!("nothing was found: {message}"));
-    assert!(first.contains("--learning-rate"), "{message}");
+    assert!(first.contains("try a smaller learning rate"), "{message}");
     assert!(origin.starts_with(&format!("step {step}: {label}")), "{}: {message}", device.description);
     assert!(origin.contains("kernel") && origin.ends_with("of finite numbers"), "{message}");
 }

@@ -176,6 +176,7 @@ pub fn files_of(folder: &Path) -> [PathBuf; 4] {
 /// Those of [`write_images`], and [`Error::File`] when there is a file of another spelling that would be read in place of
 /// one of the four.
 pub fn write_folder(folder: &Path, train: &Dataset, test: &Dataset) -> Result<()> {
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let paths = files_of(folder);
     for (name, path) in NAMES.iter().zip(&paths) {
         if let Some(other) = present(folder, name)?.filter(|other| other != path) {
@@ -184,7 +185,6 @@ pub fn write_folder(folder: &Path, train: &Dataset, test: &Dataset) -> Result<()
             return Err(Error::file(other, problem));
         }
     }
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let [train_images, train_labels, test_images, test_labels] = paths;
     write_images(&train_images, train.images(), train.shape())?;
     write_labels(&train_labels, train.labels())?;

@@ -318,7 +318,7 @@ pub fn discard(run: &Path) -> Result<()> {
 }
 
 fn taken(path: &Path) -> Error {
-    let problem = "there is something of this name already; runs are never overwritten; resume one to go on with it";
+    let problem = "there is something of this name already; runs are never overwritten, `shadegrad train --resume` goes on with one";
     Error::file(path, problem)
 }
 
