@@ -8,7 +8,7 @@ use super::value::OrNone;
 use super::{StepOptions, TrainOptions};
 use crate::error::{Error, OptionError, Result};
 use crate::ops::config;
-use crate::text::brief;
+use crate::text::{brief, one_line};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use toml::{Table, Value};
@@ -240,7 +240,9 @@ fn problem(value: &Value, said: &str) -> String {
         Some("usize") => format!("expected a whole number, not negative, got {got}"),
         Some("f32" | "f64") => format!("expected a number, got {got}"),
         Some("a boolean") => format!("expected true or false, got {got}"),
-        _ => said.to_string(),
+        Some(variants) if said.starts_with("unknown variant") => format!("expected {variants}, got {got}"),
+        // It may quote what the file says.
+        _ => one_line(said).into_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values of options that are written as text: `none`, a part of a run, a time between checkpoints.
 
 use crate::ops::augment::Augment;
+use crate::text::brief;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -85,7 +86,7 @@ impl<T: OptionValue> Visitor<'_> for TextOrNumber<T> {
         f.write_str("a text or a number")
     }
     fn visit_str<E: de::Error>(self, text: &str) -> Result<OrNone<T>, E> {
-        TextOrNumber::parse(text, &format_args!("{text:?}"))
+        TextOrNumber::parse(text, &format_args!("{:?}", brief(text)))
     }
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<OrNone<T>, E> {
         TextOrNumber::parse(&number.to_string(), &number)
