@@ -293,7 +293,10 @@ fn a_loss_that_is_not_finite_ends_the_run() {
                 let step = message.strip_prefix("the loss of step ").and_then(|rest| rest.split_once(' '));
                 let step: usize = step.unwrap_or_else(|| panic!("{message}")).0.parse().unwrap();
                 assert!((2..=100).contains(&step), "{message}");
-                assert!(message.contains("learning rate 1000") && message.contains("try a smaller learning rate"), "{message}");
+                assert!(
+                    message.contains("learning rate 1000") && message.contains("try a smaller learning rate"),
+                    "{message}"
+                );
             }
             Err(other) => panic!("another error: {other}"),
             Ok(run) => panic!("it went well: {:?}", run.losses),

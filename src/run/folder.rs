@@ -13,6 +13,7 @@ use crate::tune::KernelChoices;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The name of the weights' file in a run folder.
 const MODEL_FILE: &str = "model.safetensors";
@@ -247,9 +248,11 @@ pub fn lock(folder: &Path, busy: &str) -> Result<Lock> {
     Lock::take(&folder.join(LOCK_FILE), Links::Refuse)?.ok_or_else(|| Error::file(folder, busy))
 }
 
-/// That nobody is kept out of a folder, and why.
+/// That nobody is kept out of a folder, and why; in a program the first time only.
 pub fn lock_warning(folder: &Path, lock: &Lock) -> Option<String> {
-    lock.missing().map(|missing| {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    let missing = lock.missing()?;
+    (!IS_SAID.swap(true, Ordering::Relaxed)).then(|| {
         format!(
             "the file system of {} has no locks ({missing}): take care that no other process trains there",
             folder.display()

@@ -195,9 +195,9 @@ async fn with_kernels_of(
     let (now, this) = (device.identity(), env!("CARGO_PKG_VERSION"));
     let (before, program) = (crate::text::brief(&checkpoint.device), crate::text::brief(&checkpoint.program));
     if program != this {
-        reporter.warn(&format!(
+        reporter.tell(RunEvent::BitsMayDiffer(&format!(
             "the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
-        ))?;
+        )))?;
     }
     if checkpoint.device == now {
         return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));

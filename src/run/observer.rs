@@ -23,8 +23,10 @@ pub enum RunEvent<'a> {
     },
     /// Something that is good to know.
     Note(&'a str),
-    /// Something that may be wrong.
+    /// Something that is wrong, though the run goes on: files that were damaged, a kernel that was refused.
     Warning(&'a str),
+    /// Why the weights of a run that goes on may differ in some bits from those of a run without the interruption.
+    BitsMayDiffer(&'a str),
     /// On a software driver: how fast the CPU engine is.
     CpuSpeed {
         /// Images per second of the CPU engine.

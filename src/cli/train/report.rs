@@ -58,7 +58,8 @@ impl Reporter {
             RunEvent::Opened(device) => self.opened(device),
             RunEvent::Loaded { network, data } => self.loaded(network, data),
             RunEvent::Note(text) => self.note(&format!("note: {text}")),
-            RunEvent::Warning(text) => {
+            RunEvent::Warning(text) => self.say(&format!("warning: {text}")),
+            RunEvent::BitsMayDiffer(text) => {
                 if !self.quiet {
                     self.say(&format!("warning: {text}"));
                 }
