@@ -202,8 +202,9 @@ async fn with_kernels_of(
     if checkpoint.device == now {
         return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
     }
-    reporter
-        .warn(&format!("the checkpoint was made on {before}, this is {now}: the weights may differ in some bits"))?;
+    reporter.tell(RunEvent::BitsMayDiffer(&format!(
+        "the checkpoint was made on {before}, this is {now}: the weights may differ in some bits"
+    )))?;
     let compiled = checkpoint.options.compile(&checkpoint.network, data)?;
     tuning.apply(&device, &compiled, cache.as_deref(), &mut |event| reporter.tuning(event)).await
 }
