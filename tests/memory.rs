@@ -98,7 +98,6 @@ fn compiled() -> Compiled {
         predict: true,
         slots: IMAGES / BATCH,
         step: StepOptions { clip_norm: Some(0.5), ema: Some(0.9), ..StepOptions::default() },
-        ..CompileOptions::default()
     };
     model().compile(&options).unwrap()
 }

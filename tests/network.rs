@@ -280,15 +280,7 @@ fn networks_are_found_by_preset_or_path() {
 }
 
 fn every_section(batch: usize) -> CompileOptions {
-    CompileOptions {
-        batch,
-        train_images: 20,
-        test_images: 12,
-        predict: true,
-        step: StepOptions::default(),
-        slots: 4,
-        ..Default::default()
-    }
+    CompileOptions { batch, train_images: 20, test_images: 12, predict: true, step: StepOptions::default(), slots: 4 }
 }
 
 /// WebGPU's rule, which the CPU machine follows too: outputs in storages that the pass does not read, and apart.

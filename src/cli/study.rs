@@ -214,7 +214,7 @@ impl StudyReporter {
     fn hear(&mut self, event: StudyEvent<'_>) -> Result<ControlFlow<()>> {
         match event {
             StudyEvent::Kept { done, of } => {
-                self.say(&format!("finished and kept: {done} of {}", counted(of, "run")))?
+                self.say(&format!("finished and kept: {done} of {}", counted(of, "run")))?;
             }
             StudyEvent::Begins { job, epochs } => {
                 if epochs > 0 {

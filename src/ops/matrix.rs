@@ -113,7 +113,7 @@ impl KernelLaunch<'_, '_> {
             (KernelForm::Subgroup, _) => product.tiled(form, tile, self),
             (KernelForm::Staged, _) => product.tiled(form, tile.fitted(product.n / 4, MOST_STAGED_ROWS), self),
             (KernelForm::Register | KernelForm::Naive, _) => {
-                product.tiled(KernelForm::Register, tile.fitted(product.n / 4, usize::MAX), self)
+                product.tiled(KernelForm::Register, tile.fitted(product.n / 4, usize::MAX), self);
             }
         }
     }

@@ -59,11 +59,7 @@ impl Reporter {
             RunEvent::Loaded { network, data } => self.loaded(network, data),
             RunEvent::Note(text) => self.note(&format!("note: {text}")),
             RunEvent::Warning(text) => self.say(&format!("warning: {text}")),
-            RunEvent::BitsMayDiffer(text) => {
-                if !self.quiet {
-                    self.say(&format!("warning: {text}"));
-                }
-            }
+            RunEvent::BitsMayDiffer(text) if !self.quiet => self.say(&format!("warning: {text}")),
             RunEvent::CpuSpeed { cpu, shaders } => self.note(&cpu_hint::words(cpu, shaders)),
             RunEvent::Tuning(event) => self.tuning.hear(event),
             RunEvent::Resumed { step, checkpoint } => {
@@ -71,11 +67,7 @@ impl Reporter {
             }
             RunEvent::Started { options, .. } => self.started(options.epochs),
             RunEvent::Steps(report) => self.steps(report),
-            RunEvent::Metric(line) => {
-                if self.json && !self.quiet {
-                    outln!("{line}")?;
-                }
-            }
+            RunEvent::Metric(line) if self.json && !self.quiet => outln!("{line}")?,
             RunEvent::Epoch(report) => self.epoch(report)?,
             RunEvent::Recovered(recovery) => self.recovered(recovery),
             _ => {}

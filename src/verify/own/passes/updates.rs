@@ -100,7 +100,7 @@ shaped!(
             shear: part("MOST_SHEAR")?,
             elastic: part("MOST_ELASTIC")?,
         };
-        amount.validate().map_err(|error| error.to_string())?;
+        amount.validate()?;
         let size = [side(values, "HEIGHT")?, side(values, "WIDTH")?];
         Self { batch: values.size("BATCH")?, size, amount }
     },
