@@ -320,7 +320,7 @@ fn a_changed_uniform_is_noticed_before_anything_runs() {
 /// A header that says too little, too much or something else than what is joined.
 #[test]
 fn a_header_that_differs_from_the_kernels_is_noticed() {
-    let kernel = |files: &[&str]| files.iter().map(|file| file.to_string()).collect::<Vec<_>>();
+    let kernel = |files: &[&str]| files.iter().map(ToString::to_string).collect::<Vec<_>>();
     let kernels = [
         kernel(&["op/pass", "shared/linear", "shared/pack"]),
         kernel(&["op/pass", "shared/linear", "shared/pack_wide", "shared/words"]),
