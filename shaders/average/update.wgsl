@@ -1,7 +1,7 @@
 // average / update
 //   average <- d average + (1 - d) weights, with d = min(decay, the limit of the step)
 //   weights, average [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack
-// with: shared/linear, shared/pack | pack_wide
+// with: shared/linear, shared/step, shared/pack | pack_wide
 
 const DECAY = 0.999f;
 

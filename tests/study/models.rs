@@ -70,7 +70,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
     assert_whole(&html);
     for text in [
         "<title>small and tiny, 2 seeds each</title>",
-        "epochs 2, batch-size 50, optimizer adamw, learning-rate 0.002, schedule cosine, label-smoothing 0.1",
+        "epochs 2, batch size 50, optimizer adamw, learning rate 0.002, schedule cosine, label smoothing 0.1",
         "60 images of the test set",
         "<span>--model</span> <span>small.toml</span> <span>--seed</span> <span>1</span>",
         "small, seed 2",
@@ -133,8 +133,8 @@ fn held_out_images_judge_in_place_of_the_test_set() {
     // Each seed has data of its own, and is known again.
     let printed = place.stdout(&study);
     assert!(printed.contains("finished and kept: 2 of 2 runs"), "{printed}");
-    place.refuses(1, &study.replace(" --validation 60", ""), &["--validation: 60 there, test here"]);
-    place.refuses(1, &study.replace("--validation 60", "--validation 300"), &["--validation: 60 there, 300 here"]);
+    place.refuses(1, &study.replace(" --validation 60", ""), &["validation: 60 there, test here"]);
+    place.refuses(1, &study.replace("--validation 60", "--validation 300"), &["validation: 60 there, 300 here"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_run_that_patience_ends_is_finished() {
     let [least, most] = [done.iter().min(), done.iter().max()].map(|done| done.unwrap().to_string());
     assert_eq!((fields[4], fields[5]), (least.as_str(), most.as_str()));
     fs::write(place.path("eager.toml"), read(&place, "eager.toml").replace("patience = 1", "patience = 2")).unwrap();
-    place.refuses(1, &study, &["--patience: 1 there, 2 here"]);
+    place.refuses(1, &study, &["patience: 1 there, 2 here"]);
 }
 
 /// The pull of its decay multiplies weights by -999 a step.
