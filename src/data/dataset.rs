@@ -202,6 +202,7 @@ impl Dataset {
     }
 
     /// A copy of the first `count` images, or of all when there are fewer.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn first(&self, count: usize) -> Dataset {
         let count = count.min(self.len());
         let (images, labels) = (&self.images[..count * self.image_size()], &self.labels[..count]);
