@@ -93,7 +93,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
     assert!(place.path("st/worst-small.png").exists() && read(&place, "st/report.html").contains("data:image/png"));
     place.refuses(1, &format!("{study} --epochs 3"), &["st/runs/small-seed1", "epochs: 2 there, 3 here"]);
     fs::write(place.path("small.toml"), format!("{MODEL}{}", SMALL.replace("0.002", "0.003"))).unwrap();
-    place.refuses(1, &study, &["st/runs/small-seed1", "--learning-rate: 0.002 there, 0.003 here"]);
+    place.refuses(1, &study, &["st/runs/small-seed1", "learning_rate: 0.002 there, 0.003 here"]);
 }
 
 /// What is published must not tell where somebody's data lies; and the given epochs win over the recipe's.
