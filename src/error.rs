@@ -32,7 +32,7 @@ pub enum Error {
     /// A file is not what it should be: truncated, of another format, inconsistent.
     #[error("{}: {problem}", shown(path))]
     File {
-        /// The file.
+        /// The file that is wrong.
         path: PathBuf,
         /// What is wrong with it, with expected and got.
         problem: String,

@@ -96,7 +96,7 @@ impl KnownBad {
         Ok(KnownBad { entries })
     }
 
-    /// The entries.
+    /// Every kernel that is known to be wrong.
     pub fn entries(&self) -> &[KnownFault] {
         &self.entries
     }

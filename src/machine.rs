@@ -35,7 +35,7 @@ pub enum DeviceChoice {
 }
 
 impl Default for DeviceChoice {
-    /// `auto`
+    /// The device that `auto` takes.
     fn default() -> Self {
         DeviceChoice::Adapter(AdapterChoice::Auto)
     }
@@ -215,7 +215,7 @@ pub enum Section {
     Train,
     /// An evaluation step.
     Evaluate,
-    /// A prediction.
+    /// The passes of a prediction.
     Predict,
 }
 
@@ -226,7 +226,7 @@ const PIECE: usize = 1 << 18;
 const MOST_STEPS: usize = 64;
 
 impl Section {
-    /// Its passes.
+    /// The passes of the section.
     pub fn of(self, compiled: &Compiled) -> &[Pass] {
         match self {
             Section::Train => &compiled.train,

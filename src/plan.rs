@@ -19,7 +19,7 @@ pub struct TensorId(pub usize);
 pub enum Element {
     /// `f32` on the device; on the CPU the reference's number type
     Real,
-    /// `u32` everywhere
+    /// `u32` on every device
     Int,
 }
 

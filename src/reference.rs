@@ -44,7 +44,7 @@ impl Real for f64 {
 /// The content of a storage.
 #[derive(Clone, Debug, PartialEq)]
 enum Data<F> {
-    /// Numbers.
+    /// Floating-point numbers.
     Real(Vec<F>),
     /// Counts, labels, packed bytes.
     Int(Vec<u32>),

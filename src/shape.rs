@@ -49,7 +49,7 @@ pub enum Padding {
 /// A window that slides over a batch of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window2d {
-    /// N
+    /// N, images of the batch.
     pub batch: usize,
     /// H, of the input
     pub height: usize,
@@ -116,7 +116,7 @@ impl Window2d {
         self.batch * self.out_height * self.out_width
     }
 
-    /// R*S
+    /// R*S, places of the window.
     pub fn area(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }

@@ -7,9 +7,9 @@ pub struct StorageId(pub usize);
 /// A part of a storage, in 4-byte elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Region {
-    /// Which storage.
+    /// The storage that it is a part of.
     pub storage: StorageId,
-    /// First element.
+    /// Position of its first element in the storage.
     pub offset: usize,
     /// Number of elements.
     pub len: usize,

@@ -48,7 +48,7 @@ impl Table {
     }
 }
 
-/// 1,199,882
+/// A number with commas between thousands: 1,199,882.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -61,7 +61,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// 4.6 MiB
+/// A number of bytes in the unit of its size: 4.6 MiB.
 pub fn bytes(count: u64) -> String {
     match count {
         0..1024 => format!("{count} B"),

@@ -227,7 +227,7 @@ impl<'a> Trainer<'a> {
         &self.saved.network
     }
 
-    /// How.
+    /// How it is trained.
     pub fn options(&self) -> &TrainOptions {
         &self.saved.options
     }

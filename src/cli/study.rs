@@ -341,6 +341,7 @@ impl Options {
                 recipe.length.epochs = Some(subject.epochs);
                 words.push(format!("--seed {}", job.seed()));
                 words.extend(recipe.texts().map(|(key, value)| format!("--{} {value}", key.replace('_', "-"))));
+                words.extend(subject.loss.map(|loss| format!("--loss {}", loss.name())));
                 words.push(format!("--out {}", shell_word(&job.folder.to_string_lossy())));
             } else {
                 words.push(format!("--seed {}", job.seed()));
@@ -349,10 +350,8 @@ impl Options {
             words.extend(places(&study.common));
             words.join(" ")
         };
-        let jobs = study.jobs()?;
-        let first = |subject| jobs.iter().find(|job| job.options.model == subject).into_iter();
-        let subjects = study.subjects.all();
-        Ok(subjects.flat_map(|subject| first(subject.model.as_str()).map(|job| command(job, subject))).collect())
+        // Those of the first seed come first, in the order of the networks.
+        Ok(study.jobs()?.iter().zip(study.subjects.all()).map(|(job, subject)| command(job, subject)).collect())
     }
 
     /// What `--models` is told of the trainings beside their recipes.
@@ -364,10 +363,6 @@ impl Options {
 }
 
 fn places(common: &Common) -> Vec<String> {
-    let data = match &common.source {
-        Source::Builtin { .. } => "builtin".to_string(),
-        Source::Folder(folder) => folder.display().to_string(),
-    };
     let device = common.device.as_ref().map(|device| format!("--device {}", shell_word(&device.to_string())));
-    [Some(format!("--data {}", shell_word(&data))), device].into_iter().flatten().collect()
+    [Some(format!("--data {}", shell_word(&common.data_name()))), device].into_iter().flatten().collect()
 }

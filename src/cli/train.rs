@@ -5,10 +5,9 @@ mod report;
 use super::tune::TuneOption;
 use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help};
 use crate::cli::output::errln;
-use clap::{Args, ValueEnum};
+use clap::Args;
 pub use report::Reporter;
 use shadegrad::data::scale::Scale;
-use shadegrad::network::Network;
 use shadegrad::ops::softmax::Cost;
 use shadegrad::run::{Run, RunChanges, RunEnd, RunOptions, RunRecord, Validation};
 use shadegrad::train::{Interval, Recipe};
@@ -78,7 +77,7 @@ struct NewRun {
     like: Option<PathBuf>,
     /// The loss that is minimised [default: what the network says, cross-entropy in all presets]
     #[arg(long)]
-    loss: Option<LossOption>,
+    loss: Option<Cost>,
     /// What epochs are evaluated on: `test` (the test set), or a share (0.1) or number (5000) of training images that is
     /// held out [default: test]
     #[arg(long, value_name = "test|SPLIT")]
@@ -99,12 +98,6 @@ struct NewRun {
     /// Take the images in the order of the file
     #[arg(long)]
     no_shuffle: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LossOption {
-    CrossEntropy,
-    Quadratic,
 }
 
 pub fn run(options: Options) -> Result<ExitCode> {
@@ -140,12 +133,7 @@ impl Options {
         };
         let NewRun { loss, validation, scale, seed, out, init, no_shuffle, .. } = &self.new;
         let training = &mut options.training;
-        if let Some(loss) = loss {
-            training.step.loss = Some(match loss {
-                LossOption::CrossEntropy => Cost::CrossEntropy,
-                LossOption::Quadratic => Cost::Quadratic,
-            });
-        }
+        training.step.loss = loss.or(training.step.loss);
         training.seed = seed.unwrap_or(training.seed);
         training.shuffle &= !no_shuffle;
         training.max_steps = self.max_steps.or(training.max_steps);
@@ -168,11 +156,12 @@ impl Options {
     /// A run of a network by its recipe, with what is given here on top.
     fn by_recipe(&self, reporter: &mut Reporter) -> Result<RunOptions> {
         let model = self.new.model.as_deref().unwrap_or(MODEL);
-        let network = Network::open(model)?;
-        let training = self.recipe.complete_over(&network.recipe)?;
-        reporter.recipe = network.recipe.left_by(&self.recipe);
+        let options = RunOptions::new(model)?;
+        let recipe = &options.network.recipe;
+        let training = self.recipe.complete_over(recipe)?;
+        reporter.recipe = recipe.left_by(&self.recipe);
         let data = self.data.source(self.is_silent());
-        Ok(RunOptions { training, data, ..RunOptions::new(model)? })
+        Ok(RunOptions { training, data, ..options })
     }
 
     /// A run like another one, with what is given here on top.

@@ -1,5 +1,6 @@
 //! What is wrong with an option, said in a way that every front end can put into its own words.
 
+use super::expect;
 use std::fmt;
 
 /// What is wrong with a training option.
@@ -66,5 +67,5 @@ pub(crate) fn check(
     expected: &str,
     value: &dyn fmt::Display,
 ) -> Result<(), OptionError> {
-    if is_fine { Ok(()) } else { Err(OptionError::new(field, format_args!("{expected}, got {value}"))) }
+    expect(is_fine, expected, value).map_err(|problem| OptionError::new(field, problem))
 }

@@ -32,11 +32,11 @@ macro_rules! wgsl {
 /// The value of a specialised constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constant {
-    /// `u32`
+    /// A `u32`.
     U32(u32),
-    /// `f32`
+    /// An `f32`.
     F32(f32),
-    /// `bool`
+    /// A `bool`.
     Bool(bool),
 }
 
@@ -230,13 +230,13 @@ impl KernelSpec {
 /// What a binding is, as its declaration says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindingKind {
-    /// `var<storage, read>`
+    /// A storage buffer that is read: `var<storage, read>`.
     Read,
-    /// `var<storage, read_write>`
+    /// A storage buffer that is written: `var<storage, read_write>`.
     ReadWrite,
-    /// `var<uniform>`
+    /// A uniform buffer: `var<uniform>`.
     Uniform,
-    /// `texture_storage_2d<rgba32float, read>`
+    /// A texture that is read: `texture_storage_2d<rgba32float, read>`.
     Texture,
 }
 

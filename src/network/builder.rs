@@ -177,7 +177,7 @@ impl<Last> NetworkBuilder<Last> {
         self.layer("batch_norm", [])
     }
 
-    /// `max(x, 0)`
+    /// Adds a ReLU, `max(x, 0)`.
     pub fn relu(self) -> NetworkBuilder<ActivationLayer> {
         self.layer("relu", [])
     }

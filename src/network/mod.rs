@@ -67,9 +67,9 @@ pub struct Network {
 /// A layer in its place.
 #[derive(Clone, Debug)]
 pub struct NetworkLayer {
-    /// Unique: `conv1`.
+    /// Name of the layer, unique in the network: `conv1`.
     pub name: String,
-    /// Its settings.
+    /// Kind and settings of the layer.
     pub layer: Arc<dyn Layer>,
     /// Shape that reaches it.
     pub input: Shape,
@@ -99,7 +99,7 @@ pub struct LayerEntry {
     pub number: usize,
     /// Its name, if it has been given one.
     pub name: Option<String>,
-    /// Its settings.
+    /// Kind and settings of the layer.
     pub layer: Arc<dyn Layer>,
 }
 

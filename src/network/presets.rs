@@ -8,9 +8,9 @@ use std::path::Path;
 /// A network of `assets/networks`.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// `case1`
+    /// Name of the preset: `case1`.
     pub name: &'static str,
-    /// The file.
+    /// Text of its TOML file.
     pub text: &'static str,
 }
 

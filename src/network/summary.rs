@@ -95,7 +95,7 @@ impl StepFlops {
         StepFlops { forward: flops(forward.into_iter()), backward: flops(backward.into_iter()) }
     }
 
-    /// Of both.
+    /// Forward and backward together.
     pub fn total(&self) -> u64 {
         self.forward + self.backward
     }

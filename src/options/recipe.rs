@@ -204,7 +204,7 @@ impl Recipe {
     }
 
     /// [`Recipe::complete`] for a recipe of several origins: errors do not say where the option was given.
-    pub(crate) fn options(&self) -> Result<TrainOptions, OptionError> {
+    fn options(&self) -> Result<TrainOptions, OptionError> {
         let usual = TrainOptions::default();
         let Recipe { length, batch, optimizer: given, schedule, regularization, .. } = self;
         let optimizer = given.complete()?;

@@ -16,7 +16,7 @@ pub enum Schedule {
         /// Epochs between two drops.
         #[serde(rename = "step_size")]
         size: usize,
-        /// The factor.
+        /// Factor of a drop.
         gamma: f64,
     },
     /// It falls by the same factor every epoch, a little with each step.

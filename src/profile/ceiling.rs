@@ -21,7 +21,7 @@ pub struct Ceilings {
 
 /// A kernel that measures a ceiling, with the storages that it wants.
 pub struct Ceiling {
-    /// One dispatch.
+    /// The dispatch that is timed.
     pub recording: Recording,
     /// Names and lengths in elements: what is read, what is written.
     pub storages: Vec<(String, usize)>,

@@ -42,7 +42,7 @@ pub struct Row {
 /// A step, command by command.
 #[derive(Clone, Debug, Serialize)]
 pub struct Profile {
-    /// How.
+    /// How the dispatches were timed.
     pub timed_by: TimedBy,
     /// Steps that were timed command by command.
     pub replays: usize,

@@ -120,7 +120,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// `run.toml`
+    /// Writes `run.toml`, the record of the run.
     pub(super) fn write_record(&self, record: &RunRecord) -> Result<()> {
         let path = self.path.join(RECORD_FILE);
         let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
@@ -201,7 +201,7 @@ impl RunFolder {
         self.checkpoints.save(checkpoint)
     }
 
-    /// `confusion.csv`
+    /// Writes `confusion.csv`, the last confusion matrix.
     pub fn write_confusion(&self, evaluation: &Evaluation) -> Result<()> {
         let text = confusion::to_csv(&evaluation.confusion);
         replace_own_file(&self.path.join(CONFUSION_FILE), |file| file.write_all(text.as_bytes()))

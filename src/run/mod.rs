@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 /// A run that has ended, or can go on.
 #[derive(Debug)]
 pub struct Run {
-    /// Its folder.
+    /// Folder of the run.
     pub folder: PathBuf,
     /// Why it has ended.
     pub end: RunEnd,

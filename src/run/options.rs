@@ -16,7 +16,7 @@ pub struct RunOptions {
     pub model: String,
     /// What is trained.
     pub network: Network,
-    /// How.
+    /// How it is trained.
     pub training: TrainOptions,
     /// Where the images are from.
     pub data: Source,

@@ -285,11 +285,7 @@ impl RunRecord {
 
 /// The loss in words.
 fn cost(options: &TrainOptions) -> &'static str {
-    match options.step.loss {
-        None => "that of the network",
-        Some(Cost::CrossEntropy) => "cross-entropy",
-        Some(Cost::Quadratic) => "quadratic",
-    }
+    options.step.loss.map_or("that of the network", Cost::name)
 }
 
 impl RunFolder {

@@ -48,7 +48,7 @@ fn constant() -> ScheduleKind {
 /// A point of the grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
-    /// eta.
+    /// Learning rate that was tried.
     pub learning_rate: f32,
     /// Share of the former step that is kept.
     pub momentum: f32,

@@ -4,7 +4,7 @@
 use super::choice::{Choice, FOLDER, LEARNING_RATES, MOMENTA, Reached, Tried, best};
 use super::event::{StudyEvent, StudyObserver};
 use super::plan::{Descent, Subject};
-use super::runs::{Common, Job, JobState, data_name};
+use super::runs::{Common, Job, JobState};
 use super::work::examine;
 use crate::data::Share;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ pub const SEED: u64 = 1;
 /// A point of the grid, and its training.
 pub struct Point {
     descent: Descent,
-    /// Its training.
+    /// Training of the point.
     pub job: Job,
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn choose(
     };
     let choice = Choice {
         model: like.options.model.clone(),
-        data: data_name(&common.source),
+        data: common.data_name(),
         held_out,
         epochs: like.epochs(),
         seed: like.seed(),

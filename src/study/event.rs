@@ -14,53 +14,53 @@ pub type StudyObserver<'o> = dyn FnMut(StudyEvent<'_>) -> Result<ControlFlow<()>
 pub enum StudyEvent<'a> {
     /// Some runs are finished already, and kept.
     Kept {
-        /// How many.
+        /// Runs that are finished.
         done: usize,
         /// Of how many.
         of: usize,
     },
     /// A run begins, or goes on.
     Begins {
-        /// Which.
+        /// The training that it is about.
         job: &'a Job,
         /// Epochs that are done already.
         epochs: usize,
     },
     /// Something happens in a run.
     Run {
-        /// Which.
+        /// The training that it is about.
         job: &'a Job,
-        /// What.
+        /// What happens in it.
         event: &'a RunEvent<'a>,
     },
     /// The loss or a weight of a run did not stay finite. The others go on.
     Diverged {
-        /// Which.
+        /// The training that it is about.
         job: &'a Job,
         /// What is said of it.
         problem: &'a str,
     },
     /// Memory or device were not enough for a run. The others go on.
     Failed {
-        /// Which.
+        /// The training that it is about.
         job: &'a Job,
         /// What is said of it.
         problem: &'a str,
     },
     /// A run is finished.
     Finished {
-        /// Which.
+        /// The training that it is about.
         job: &'a Job,
         /// What it has reached.
         run: &'a FinishedRun,
         /// Runs that are finished.
         done: usize,
-        /// All runs.
+        /// Runs of the study.
         of: usize,
     },
     /// A point of the grid has been tried.
     Tried {
-        /// Its training.
+        /// Training of the point.
         job: &'a Job,
         /// What it has reached.
         point: &'a Tried,

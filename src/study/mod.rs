@@ -46,7 +46,7 @@ use std::path::PathBuf;
 /// Networks, each trained with several seeds.
 #[derive(Clone, Debug)]
 pub struct Study {
-    /// The networks.
+    /// Networks that are trained.
     pub subjects: Subjects,
     /// How often each is trained: with the seeds from 1 to this.
     pub seeds: u64,

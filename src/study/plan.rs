@@ -44,7 +44,7 @@ pub(super) const BATCH_SIZE: usize = 100;
 /// How the paper's networks are trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Descent {
-    /// eta.
+    /// Learning rate, eta.
     pub learning_rate: f32,
     /// Share of the former step that is kept.
     pub momentum: f32,
@@ -91,7 +91,7 @@ pub struct Subject {
     pub title: String,
     /// The preset or file that the network is from.
     pub model: String,
-    /// The network.
+    /// Layers of the network.
     pub network: Network,
     /// Passes over the training set.
     pub epochs: usize,

@@ -22,7 +22,7 @@ pub struct Common {
     checksums: BTreeMap<u64, String>,
 }
 
-/// A training.
+/// The training of a network with one seed.
 #[derive(Clone)]
 pub struct Job {
     /// Its run folder.
@@ -35,7 +35,7 @@ pub struct Job {
 
 /// What there is of a job.
 pub enum JobState {
-    /// Nothing.
+    /// There is no folder.
     Missing,
     /// Cut off before its first checkpoint.
     Unbegun,
@@ -140,7 +140,7 @@ impl Job {
         if let (Some(there), Some(here)) = (&record.checksum, common.checksums.get(&self.seed()))
             && there != here
         {
-            let problem = format!("a run on other data: {} then, now {}", record.data, data_name(&common.source));
+            let problem = format!("a run on other data: {} then, now {}", record.data, common.data_name());
             return Err(Error::file(folder, problem));
         }
         let epochs = run::read_epochs(folder)?;
@@ -174,6 +174,14 @@ fn accuracy(confusion: &[Vec<u64>]) -> f64 {
 }
 
 impl Common {
+    /// Where the images are from, as people name it: `builtin`, or the folder as it was given.
+    pub fn data_name(&self) -> String {
+        match &self.source {
+            Source::Builtin { .. } => "builtin".to_string(),
+            Source::Folder(folder) => folder.display().to_string(),
+        }
+    }
+
     /// Of data that is not read yet.
     pub fn new(source: Source, device: Option<DeviceChoice>) -> Common {
         Common { source, device, cache: None, checksums: BTreeMap::new() }
@@ -199,18 +207,10 @@ impl Common {
         Ok(RunOptions {
             data: self.source.clone(),
             // What a study makes may be published: there the data stays as it was given.
-            data_name: Some(data_name(&self.source)),
+            data_name: Some(self.data_name()),
             device: self.device.clone().unwrap_or_default(),
             cache: self.cache.clone(),
             ..RunOptions::new("case1")?
         })
-    }
-}
-
-/// Where images are from, as people name it.
-pub(super) fn data_name(source: &Source) -> String {
-    match source {
-        Source::Builtin { .. } => "builtin".to_string(),
-        Source::Folder(folder) => folder.display().to_string(),
     }
 }

@@ -34,7 +34,7 @@ pub struct Checkpoint {
     pub program: String,
     /// What is trained.
     pub network: Network,
-    /// How.
+    /// How it is trained.
     pub options: TrainOptions,
     /// The checksum of the data, [`crate::data::DataPair::checksum`].
     pub data: String,

@@ -38,7 +38,7 @@ pub struct Recovery<'a> {
 /// A run of steps.
 #[derive(Debug)]
 pub struct StepsReport<'a> {
-    /// From 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
     /// Number of the first of these steps over the whole run, from 1.
     pub first_step: usize,
@@ -54,10 +54,10 @@ pub struct StepsReport<'a> {
     pub images_per_second: f64,
 }
 
-/// An epoch.
+/// What an epoch has reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
-    /// From 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
     /// Steps done over the whole run.
     pub step: usize,

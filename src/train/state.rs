@@ -95,7 +95,7 @@ impl Best {
 pub struct EpochSums {
     /// Steps of it that are done: the position in the order of the images.
     pub steps: usize,
-    /// Their images.
+    /// Images of the steps that are done.
     pub images: usize,
     /// Sum of their losses.
     pub loss: f64,

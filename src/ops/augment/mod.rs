@@ -157,7 +157,7 @@ pub const POINTS: usize = 5;
 /// Integers of a map: a b c d (1/16384), tx ty (1/32768 pixel), then dx dy of each point of the grid (likewise).
 pub const MAP: usize = 6 + 2 * POINTS * POINTS;
 
-/// `-> maps`
+/// Draws a map for each row: `-> maps`
 #[derive(Clone, Copy, Debug)]
 pub struct Draw {
     /// Rows of the batch, N.

@@ -34,7 +34,7 @@ pub struct Geometry {
     pub batch: usize,
     /// Places of an image; 1 for features.
     pub places: usize,
-    /// Channels, C.
+    /// Number of channels, C.
     pub channels: usize,
 }
 

@@ -29,11 +29,11 @@ use crate::shape::Window2d;
 /// What becomes of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The largest
+    /// The largest value of a window
     Max,
-    /// The smallest
+    /// The smallest value of a window
     Min,
-    /// The mean
+    /// The mean of a window
     Average,
     /// The Euclidean norm
     L2,

@@ -26,14 +26,25 @@ use crate::fast::Fast;
 /// Stands in place of a class in a padding row.
 pub const NO_PREDICTION: u32 = u32::MAX;
 
-/// What is minimised.
+/// The loss that is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cost {
     /// Negative logarithm of the target's probability.
     CrossEntropy,
     /// Half the squared distance from the one-hot target: equation 1.
     Quadratic,
+}
+
+impl Cost {
+    /// Its name in options and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cost::CrossEntropy => "cross-entropy",
+            Cost::Quadratic => "quadratic",
+        }
+    }
 }
 
 /// `x -> y`, probabilities

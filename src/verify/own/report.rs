@@ -13,7 +13,7 @@ const SHOWN: usize = 3;
 /// What came of all cases of a shader.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelReport {
-    /// The file.
+    /// Path of the shader file.
     pub kernel: String,
     /// The pass that it was checked as.
     pub pass: String,
