@@ -191,3 +191,8 @@ pub mod tune;
 pub mod verify;
 pub mod version;
 pub use error::{Error, Result};
+
+/// The listings of README, compiled with the documentation's own.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeListings;
