@@ -140,6 +140,7 @@ impl<O: Op + Copy + 'static> Middle<O> {
         tensors
     }
 
+    // ANCHOR: check
     /// Checks that `backward` writes to `gradient` the derivative by the input `of`.
     fn check(&self, backward: impl Op + Copy + 'static, gradient: &str, of: &'static str) {
         let mut tensors = self.forward(&self.given);
@@ -159,6 +160,7 @@ impl<O: Op + Copy + 'static> Middle<O> {
         let expected = differences(find(&self.given, of).unwrap(), loss);
         compare(&format!("{backward:?} {gradient}"), &got, &expected);
     }
+    // ANCHOR_END: check
 }
 
 /// In [-1, 1).

@@ -28,6 +28,7 @@ const ONE = 16384;
 
 @group(0) @binding(0) var<storage, read_write> maps: array<u32>;
 
+// ANCHOR: affine
 fn draw(row: u32, number: u32) -> vec4<i32> {
     let words = random4(vec4<u32>(step.seed_low, step.seed_high, step.step, NO_LAYER), row * DRAWS + number);
     return vec4<i32>(words >> vec4<u32>(20u)) - vec4<i32>(2048);
@@ -70,6 +71,7 @@ fn affine(row: u32) {
     maps[at + 4u] = u32(i32(WIDTH - 1u) * ONE + within(u.x, SHIFT));
     maps[at + 5u] = u32(i32(HEIGHT - 1u) * ONE + within(u.y, SHIFT));
 }
+// ANCHOR_END: affine
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

@@ -32,6 +32,7 @@ fn byte(image: u32, y: i32, x: i32, channel: u32) -> u32 {
     return (images[at / 4u] >> (at % 4u * 8u)) & 0xffu;
 }
 
+// ANCHOR: elastic
 // Where `place` of `last` lies among the control points, and how much the next one counts, in 1/256: a smooth step.
 fn between(place: u32, last: u32) -> vec2<u32> {
     let at = place * (POINTS - 1u) * 256u / max(last, 1u);
@@ -58,7 +59,9 @@ fn elastic(map: u32, y: u32, x: u32) -> vec2<i32> {
     let below = mixed(displacement(map, first + POINTS), displacement(map, first + POINTS + 1u), across.y);
     return mixed(above, below, down.y);
 }
+// ANCHOR_END: elastic
 
+// ANCHOR: pixel
 fn pixel(i: u32) -> f32 {
     let row = i / PIXELS;
     if row >= min(step.count, BATCH) {
@@ -82,6 +85,7 @@ fn pixel(i: u32) -> f32 {
         byte(image, whole.y + 1, whole.x, channel) * (256u - f.x) + byte(image, whole.y + 1, whole.x + 1, channel) * f.x;
     return f32(above * (256u - f.y) + below * f.y) * SCALE;
 }
+// ANCHOR_END: pixel
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

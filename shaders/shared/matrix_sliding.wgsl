@@ -41,6 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 
     let row = row_left(m0);
     var acc: array<array<vec4<f32>, TILE_COLUMNS4>, TILE_ROWS>;
+    // ANCHOR: loop
     for (var block = 0u; block < K / (4u * TAPS); block++) {
         let k4 = block / TAP4 * (TAPS * TAP4) + block % TAP4;
         let col = col_left(k4 + FIRST_TAP4);
@@ -68,6 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             }
         }
     }
+    // ANCHOR_END: loop
     for (var j = 0u; j < TILE_COLUMNS4; j++) {
         let column = column_term(min(n0 + j, N4 - 1u));
         for (var i = 0u; i < TILE_ROWS; i++) {

@@ -105,6 +105,7 @@ fn stage(piece: u32, terms: mat4x4<f32>) {
     }
 }
 
+// ANCHOR: main
 @compute @workgroup_size(ACROSS * DOWN)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let tile = linear_group(group);
@@ -160,3 +161,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 }
+// ANCHOR_END: main

@@ -31,6 +31,7 @@ fn of_lane(t: vec4<f32>, l: u32) -> vec4<f32> {
     }
 }
 
+// ANCHOR: dealt
 // Terms k to k + 3 of BROAD4 vec4 columns from n4 on, dealt out to the lanes.
 fn right_dealt(k: u32, n4: u32, lane: u32) -> array<vec4<f32>, LOADS> {
     var dealt: array<vec4<f32>, LOADS>;
@@ -45,6 +46,7 @@ fn right_dealt(k: u32, n4: u32, lane: u32) -> array<vec4<f32>, LOADS> {
     }
     return dealt;
 }
+// ANCHOR_END: dealt
 
 // The j-th vec4 of the columns, for all: [q] is term k + q.
 fn right_column(dealt: ptr<function, array<vec4<f32>, LOADS>>, j: u32) -> mat4x4<f32> {

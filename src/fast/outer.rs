@@ -57,6 +57,7 @@ impl Outer<'_> {
         R
     }
 
+    // ANCHOR: tile
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -93,4 +94,5 @@ impl Outer<'_> {
         });
         V
     }
+    // ANCHOR_END: tile
 }

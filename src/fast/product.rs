@@ -30,6 +30,7 @@ pub(super) use for_each_row;
 /// Right operands have rows of a multiple of so many elements: the widest vector.
 pub(crate) const LANES: usize = 16;
 
+// ANCHOR: left
 /// A matrix with a row for each place of a window; also `x` of [`super::outer::Outer`].
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
@@ -46,6 +47,7 @@ pub(crate) struct Left<'a> {
     /// and elements from the beginning of one to the next.
     pub run_stride: usize,
 }
+// ANCHOR_END: left
 
 impl<'a> Left<'a> {
     /// A matrix as it usually lies, with `stride` elements from row to row.
@@ -154,6 +156,7 @@ impl Product<'_> {
         V
     }
 
+    // ANCHOR: tile
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const V: usize>(
         &self,
@@ -185,6 +188,7 @@ impl Product<'_> {
         }
         sums
     }
+    // ANCHOR_END: tile
 
     /// Stores the first `rows` rows of a tile, whose first sum is at `row` and `column`.
     #[inline(always)]

@@ -231,6 +231,7 @@ impl Program {
     }
 }
 
+// ANCHOR: encode
 /// One replay: runs of dispatches share a compute pass, which only a mirror copy interrupts.
 fn encode(commands: &[(Command, Prepared)], memory: &Memory, encoder: &mut wgpu::CommandEncoder, uniform_offset: u32) {
     let mut pass: Option<wgpu::ComputePass<'static>> = None;
@@ -248,6 +249,7 @@ fn encode(commands: &[(Command, Prepared)], memory: &Memory, encoder: &mut wgpu:
         }
     }
 }
+// ANCHOR_END: encode
 
 fn prepare(gpu: &Gpu, memory: &Memory, dispatch: &Dispatch) -> Result<Prepared> {
     let label = &dispatch.label;

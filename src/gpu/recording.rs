@@ -96,6 +96,7 @@ impl Recording {
         Recording::default()
     }
 
+    // ANCHOR: dispatch
     /// Appends a dispatch, and before it the copies that its mirrors need.
     pub fn dispatch(&mut self, dispatch: Dispatch) {
         for (_, operand) in &dispatch.reads {
@@ -113,6 +114,7 @@ impl Recording {
         }
         self.commands.push(Command::Dispatch(dispatch));
     }
+    // ANCHOR_END: dispatch
 
     /// Whether two recordings are the same commands, whatever their variants are called.
     pub(crate) fn does_the_same(&self, other: &Recording) -> bool {

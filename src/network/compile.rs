@@ -161,6 +161,7 @@ impl Network {
         };
 
         let (mut train, mut train_set, mut scores) = (Vec::new(), None, None);
+        // ANCHOR: train
         if trains {
             let mut tape = Tape::new(&mut plan, options.batch, true);
             let (x, set, score) = compiler.draw(&mut tape, "train", options.train_images);
@@ -171,6 +172,7 @@ impl Network {
             train = tape.finish();
             (train_set, scores) = (Some(set), Some(score));
         }
+        // ANCHOR_END: train
 
         compiler.weights = &banks.eval_parameters().slices;
         let (mut evaluate, mut test_set) = (Vec::new(), None);
@@ -299,6 +301,7 @@ impl Compiler<'_> {
         (x, data, ScoreTensors { targets, loss, prediction, losses, correct, predictions })
     }
 
+    // ANCHOR: forward
     /// Records the layers from first to last.
     fn forward(&mut self, tape: &mut Tape<'_>, mut x: TensorId) -> Vec<Visit> {
         let layers = &self.network.layers;
@@ -317,6 +320,7 @@ impl Compiler<'_> {
         }
         visits
     }
+    // ANCHOR_END: forward
 
     /// Records loss and score; returns the gradient of the logits, taken before the activation that made them.
     fn judge(&mut self, tape: &mut Tape<'_>, visits: &[Visit], score: &ScoreTensors) -> TensorId {
@@ -347,6 +351,7 @@ impl Compiler<'_> {
         dz
     }
 
+    // ANCHOR: backward
     /// Records the layers from last to the first that learns.
     fn backward(&mut self, tape: &mut Tape<'_>, visits: &[Visit], mut dy: TensorId) {
         let first = self.parameters.first().map_or(0, |of| of.layer);
@@ -359,6 +364,7 @@ impl Compiler<'_> {
             }
         }
     }
+    // ANCHOR_END: backward
 
     fn site<T>(
         &self,

@@ -188,6 +188,7 @@ impl Product {
         }
     }
 
+    // ANCHOR: split
     /// Parts of a sum of `terms`, and terms a part: enough parts to keep the device busy, and few enough terms to end.
     /// A part is a multiple of `depth`.
     fn split(&self, terms: usize, tiles: usize, busy: usize, depth: usize) -> (usize, usize) {
@@ -197,6 +198,7 @@ impl Product {
         let chunk = terms.div_ceil(wanted).next_multiple_of(depth);
         (terms.div_ceil(chunk), chunk)
     }
+    // ANCHOR_END: split
 }
 
 impl Slide {

@@ -8,6 +8,7 @@ use crate::verify::Verify;
 use std::any::Any;
 use std::fmt::Debug;
 
+// ANCHOR: op
 /// One pass of an operation, with its shapes.
 ///
 /// A pass cannot exist without its launch, its reference and its cases, and those are traits of the modules that use them:
@@ -30,6 +31,7 @@ pub trait Op: Any + Debug + Send + Sync + Record + Reference + Fast + Verify {
         Vec::new()
     }
 }
+// ANCHOR_END: op
 
 /// How an operation is launched: `gpu.rs`.
 pub trait Record {

@@ -11,11 +11,13 @@ pub const U: f64 = f32::EPSILON as f64;
 /// What is not an element of a sum: below that, drivers may flush to zero.
 pub(crate) const TINY: f64 = f32::MIN_POSITIVE as f64;
 
+// ANCHOR: dot_bound
 /// The bound of a dot product of `terms` terms in any order, from `magnitude`, the sum of absolute terms.
 pub fn dot_bound(terms: usize, magnitude: &[f64]) -> Vec<f64> {
     let k = (terms + 2) as f64;
     magnitude.iter().map(|m| k * U / (1.0 - k * U) * m + k * TINY).collect()
 }
+// ANCHOR_END: dot_bound
 
 /// The error of an activation itself. WGSL allows exp 3 + 2|x| ULP, division 2.5 and tanh the error of its expression in
 /// exp; for |x| <= 8 that is below 40 u of 1, and the functions are below 1.

@@ -2,6 +2,7 @@ use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
 use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 
+// ANCHOR: statistics
 impl Compute for Statistics {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let x = tensors.input("x");
@@ -22,6 +23,7 @@ impl Compute for Statistics {
         }
     }
 }
+// ANCHOR_END: statistics
 
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {

@@ -7,6 +7,7 @@ use crate::reference::{Real, Tensors};
 // with one factor in common: that form compilers vectorise.
 
 impl Geometry {
+    // ANCHOR: walk
     /// Visits each tap of the window at each of its places, if there is a pixel below it: numbers of the place (of
     /// N*P*Q), the tap (of R*S) and the pixel (of N*H*W).
     fn for_each_tap(&self, mut visit: impl FnMut(usize, usize, usize)) {
@@ -32,8 +33,10 @@ impl Geometry {
             }
         }
     }
+    // ANCHOR_END: walk
 }
 
+// ANCHOR: forward
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let Geometry { window, filters } = self.geometry;
@@ -58,6 +61,7 @@ impl Compute for Forward {
         }
     }
 }
+// ANCHOR_END: forward
 
 impl Compute for BackwardInput {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
@@ -93,6 +97,7 @@ impl Compute for BackwardInput {
     }
 }
 
+// ANCHOR: backward_weight
 impl Compute for BackwardWeight {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let Geometry { window, filters } = self.geometry;
@@ -119,3 +124,4 @@ impl Compute for BackwardWeight {
         }
     }
 }
+// ANCHOR_END: backward_weight

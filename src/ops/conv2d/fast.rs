@@ -113,6 +113,7 @@ impl Geometry {
     }
 }
 
+// ANCHOR: forward
 impl Fast for Forward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let g = &self.geometry;
@@ -143,6 +144,7 @@ impl Fast for Forward {
         })
     }
 }
+// ANCHOR_END: forward
 
 /// A convolution again, of dy in a frame that undoes stride and padding, by the window turned around:
 /// `dx[n,h,w,c] = sum over r,s,k of framed[n,h+r,w+s,k] * w[R-1-r,S-1-s,c,k]`.

@@ -82,6 +82,7 @@ impl Geometry {
     }
 }
 
+// ANCHOR: forward
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
@@ -113,6 +114,7 @@ impl Record for Forward {
         Ok(())
     }
 }
+// ANCHOR_END: forward
 
 impl Record for BackwardInput {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {

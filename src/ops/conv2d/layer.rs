@@ -101,6 +101,7 @@ impl Layer for Conv2d {
         y
     }
 
+    // ANCHOR: backward
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         let geometry = self.built(tape, at);
         let (dw, db) = (at.gradients[0], at.gradients[1]);
@@ -112,4 +113,5 @@ impl Layer for Conv2d {
             dx
         })
     }
+    // ANCHOR_END: backward
 }

@@ -4,6 +4,7 @@ use crate::reference::{Real, Tensors};
 
 // The innermost loops run over neighbours in memory, all with one factor in common: that form compilers vectorise.
 
+// ANCHOR: forward
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let Geometry { batch, inputs, outputs } = self.geometry;
@@ -25,6 +26,7 @@ impl Compute for Forward {
         }
     }
 }
+// ANCHOR_END: forward
 
 impl Compute for BackwardInput {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {

@@ -31,12 +31,14 @@ pub(in crate::ops) fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
     x
 }
 
+// ANCHOR: drop_out
 /// Element `i` of what a layer lets through: 0 or `value / (1 - rate)`.
 fn drop_out<F: Real>(value: F, rate: f64, layer: u32, step: &Step, i: usize) -> F {
     let key = [step.seed_low, step.seed_high, step.step, layer];
     let words = threefry(key, [(i / 4) as u32, 0, 0, 0]);
     if words[i % 4] < threshold(rate) { F::zero() } else { value * F::of(f64::from(scale(rate))) }
 }
+// ANCHOR_END: drop_out
 
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {

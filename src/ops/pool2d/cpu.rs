@@ -15,6 +15,7 @@ fn window(g: &Window2d, n: usize, p: usize, q: usize, c: usize) -> Vec<usize> {
     elements
 }
 
+// ANCHOR: extreme
 /// The number of the first of `elements` that no other exceeds, or for [`Kind::Min`] none falls below.
 fn first_extreme<F: Real>(kind: Kind, x: &[F], elements: &[usize]) -> usize {
     let mut first = 0;
@@ -26,6 +27,7 @@ fn first_extreme<F: Real>(kind: Kind, x: &[F], elements: &[usize]) -> usize {
     }
     first
 }
+// ANCHOR_END: extreme
 
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {

@@ -55,6 +55,7 @@ fn reduce<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N])
     }
 }
 
+// ANCHOR: extreme
 /// `y` of `N` channels of a window that begins at `x[0]`, and the numbers of the places that gave it.
 #[inline(always)]
 fn extreme<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N], m: &mut [u8; N]) {
@@ -71,6 +72,7 @@ fn extreme<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N]
     *y = best;
     *m = first.map(|place| place as u8);
 }
+// ANCHOR_END: extreme
 
 /// Adds to `dx` of `N` channels of a window that begins at `dx[0]`: `dy f'(y)` at the place `m`.
 #[inline(always)]

@@ -7,6 +7,7 @@ fn largest<F: Real>(x: &[F]) -> usize {
     (1..x.len()).fold(0, |best, j| if x[j] > x[best] { j } else { best })
 }
 
+// ANCHOR: softmax
 /// `a[j] = exp(x[j] - max) / sum`, and the sum.
 fn softmax<F: Real>(x: &[F]) -> (Vec<F>, F) {
     let max = x[largest(x)];
@@ -14,6 +15,7 @@ fn softmax<F: Real>(x: &[F]) -> (Vec<F>, F) {
     let sum: F = powers.iter().copied().sum();
     (powers.into_iter().map(|power| power / sum).collect(), sum)
 }
+// ANCHOR_END: softmax
 
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
@@ -50,6 +52,7 @@ impl Compute for Loss {
             };
             // e[j] = a[j] - [j = target]
             let e: Vec<F> = a.iter().enumerate().map(|(j, a)| if j == target { *a - F::one() } else { *a }).collect();
+            // ANCHOR: costs
             match self.cost {
                 Cost::CrossEntropy => {
                     // -log a[j]
@@ -70,6 +73,7 @@ impl Compute for Loss {
                     }
                 }
             }
+            // ANCHOR_END: costs
             prediction[n] = largest(x) as u32;
         }
     }
