@@ -1,7 +1,7 @@
-//! The blocking forms of what programs call first. Each waits for the device on the thread that calls it, and is named like
-//! the form that it waits for, with `_blocking` behind.
+//! Blocking counterparts of the main `async` functions. Each blocks the calling thread until its `async` form is done,
+//! and has the same name followed by `_blocking`.
 //!
-//! A page in a browser cannot wait, so there these do not exist; the `async` forms run everywhere.
+//! A web page must not block, so these do not exist in browsers; the `async` forms work everywhere.
 
 use crate::data::Dataset;
 use crate::error::Result;

@@ -1,7 +1,7 @@
-//! What `--device cpu` does with a network here: a few training steps, timed once and remembered.
+//! The training speed of `--device cpu` on this machine: a few training steps, timed once and cached.
 //!
-//! Where the shaders run on a software driver anyway, the user should know what native code would give, and a figure of
-//! another machine says little about this one.
+//! Where the shaders run on a software driver anyway, the user should know how fast native code would be, and figures
+//! from another machine say little about this one.
 
 use crate::data::{DataPair, hex};
 use crate::error::Result;
@@ -16,31 +16,31 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// About how long is measured.
+/// Approximate duration of the measurement.
 const MEASURING: Duration = Duration::from_millis(250);
 
-/// How long steps are left out before.
+/// Duration of the warm-up steps, which do not count.
 const WARMING: Duration = Duration::from_millis(50);
 
-/// Images to train on, of a larger set: more than caches hold, and copied in no time.
+/// Number of images of a larger set to train on: more than the CPU's caches hold, yet quick to copy.
 const IMAGES: usize = 10_000;
 
-/// How is measured. Figures of another method are not taken from the cache folder.
+/// Name of the method, part of the cache key: figures measured by another method are not reused.
 const METHOD: &str = "mean of steps on different images";
 
-/// A first step that takes longer is the last: nobody is kept waiting for a figure.
+/// The measurement is abandoned after a first step that takes longer, so that nobody has to wait for it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Measured on this machine.
+/// Training speed of the CPU engine on this machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CpuSpeed {
-    /// Images trained on a second, on all cores.
+    /// Training images per second, on all cores.
     pub images_per_second: f64,
-    /// Whether it was known from another run.
+    /// Whether the figure comes from the cache.
     pub remembered: bool,
 }
 
-/// What the file in the cache folder holds of a network.
+/// Cache entry of a network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
     network: String,
@@ -49,8 +49,9 @@ struct Entry {
     images_per_second: f64,
 }
 
-/// The speed of training as [`crate::train::Trainer`] would with `options`: from the cache folder `cache`, or else measured
-/// in about a third of a second, and kept there; without a folder nothing is kept. `None` where a step takes too long to try.
+/// The speed at which [`crate::train::Trainer`] would train with `options` on the CPU. It is read from the folder
+/// `cache`, or else measured in about a third of a second and cached there; without a folder nothing is cached. `None`
+/// if a step takes too long to measure.
 ///
 /// # Errors
 ///
@@ -76,14 +77,14 @@ pub fn cpu_speed(
     }
     let Some(images_per_second) = measure(&device, network, options, data)? else { return Ok(None) };
     kept.insert(key, Entry { network: network.name.clone(), batch, cpu, images_per_second });
-    // Measured again the next time, that is all.
+    // If saving fails, the next call measures again.
     let _ = kept.save();
     Ok(Some(CpuSpeed { images_per_second, remembered: false }))
 }
 
-/// Images a second as an epoch reports them ([`crate::train::EpochReport`]), so that both can be compared: the mean over
-/// steps on different images, in submits of many steps, with their losses read back. The first steps, which meet fresh
-/// memory, are left out.
+/// Images per second, measured as in an epoch's report ([`crate::train::EpochReport`]) so that the two can be compared:
+/// the mean over steps on different images, in submits of many steps, including the time to read back losses. The first
+/// steps, which touch memory for the first time, do not count.
 fn measure(device: &Device, network: &Network, options: &TrainOptions, data: &DataPair) -> Result<Option<f64>> {
     let few = DataPair { train: data.train.first(IMAGES), test: data.test.first(1), source: String::new() };
     let mut trainer = Trainer::new(device, network, &few, steady(options), None)?;
@@ -99,7 +100,7 @@ fn measure(device: &Device, network: &Network, options: &TrainOptions, data: &Da
     Ok((!is_slow && tally.counted > 0.0).then(|| tally.images / tally.counted))
 }
 
-/// Options that cost the same time, and whose run does not end or diverge before it is measured.
+/// Options whose steps take the same time, with a run that neither ends nor diverges before it is measured.
 fn steady(options: &TrainOptions) -> TrainOptions {
     TrainOptions {
         epochs: 1_000_000,
@@ -115,15 +116,16 @@ fn steady(options: &TrainOptions) -> TrainOptions {
     }
 }
 
-/// Images and seconds of steps, behind those that warm up.
+/// Images and seconds of the steps after the warm-up.
 #[derive(Default)]
 struct Tally {
-    /// Of all steps.
+    /// Seconds of all steps, including the warm-up.
     seconds: f64,
-    /// Of those that count.
+    /// Seconds of the steps that count.
     counted: f64,
+    /// Images of the steps that count.
     images: f64,
-    /// The last report: epoch, images and seconds of it.
+    /// The last report: its epoch, and the images and seconds since the start of that epoch.
     last: (usize, f64, f64),
 }
 
@@ -143,7 +145,7 @@ impl Tally {
     }
 }
 
-/// What the system calls the CPU: Linux alone says it in a file.
+/// The CPU's model name, which only Linux provides in a file; elsewhere its architecture.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));

@@ -1,8 +1,8 @@
-//! What was found on this machine and is worth keeping: a JSON file of named entries in a cache folder,
-//! which the program that uses this library chooses.
+//! Cached measurements of this machine: a JSON file of named entries in a cache folder, which the program that uses
+//! this library chooses.
 //!
-//! A cache may be lost at any time: a file that cannot be read, or holds something impossible, is set aside in silence
-//! and written anew.
+//! A cache may be lost at any time: a file that cannot be read or holds invalid entries is silently ignored and
+//! overwritten.
 
 use crate::error::{Error, Result};
 use crate::files::{Links, beside, check_own_file, read_own_text, replace_file};
@@ -13,15 +13,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long another process may take to change a file. It takes some milliseconds.
+/// How long to wait for another process to change a file, which normally takes a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Keeps other processes from changing a file in the user's cache folder until this is dropped, so that nothing of what they
-/// write is lost. The folder is made if need be.
+/// Keeps other processes from changing a file in the user's cache folder until the lock is dropped, so that concurrent
+/// writes are not lost. Creates the folder if needed.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the folder cannot be written, [`Error::File`] when another process does not come to an end with it.
+/// [`Error::Io`] when the folder cannot be written, [`Error::File`] when another process holds the lock for too long.
 pub(crate) fn locked(path: &Path) -> Result<Lock> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -29,43 +29,43 @@ pub(crate) fn locked(path: &Path) -> Result<Lock> {
     Lock::wait(&beside(path, ".lock"), Links::Follow, Some(PATIENCE), || ())
 }
 
-/// Whether an entry can be used.
+/// Checks whether an entry is valid.
 type IsSound<T> = fn(&T) -> bool;
 
-/// The entries of a file.
+/// The entries of a cache file, with changes that are not saved yet.
 #[derive(Debug)]
 pub(crate) struct Kept<T> {
     path: Option<PathBuf>,
     is_sound: IsSound<T>,
     entries: BTreeMap<String, T>,
-    /// The keys of those that are not written yet.
+    /// Keys of the entries that are not saved yet.
     changed: BTreeSet<String>,
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
-    /// Those of a file; none where there is none, or a damaged one. Without a path nothing is kept.
+    /// Reads the entries of a file; there are none if the file is missing or damaged. Without a path, nothing is saved.
     pub fn open(path: Option<PathBuf>, is_sound: IsSound<T>) -> Kept<T> {
         let entries = path.as_deref().and_then(|path| read(path, is_sound)).unwrap_or_default();
         Kept { path, is_sound, entries, changed: BTreeSet::new() }
     }
 
-    /// Where it lies.
+    /// Path of the file, if entries are saved.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// What is known under a key.
+    /// The entry of a key.
     pub fn get(&self, key: &str) -> Option<&T> {
         self.entries.get(key)
     }
 
-    /// Remembers.
+    /// Adds or replaces an entry. [`Kept::save`] writes it to the file.
     pub fn insert(&mut self, key: String, entry: T) {
         self.changed.insert(key.clone());
         self.entries.insert(key, entry);
     }
 
-    /// Writes what was learned; what other processes have written stays.
+    /// Saves new and changed entries; entries that other processes have written since are kept.
     pub fn save(&mut self) -> Result<()> {
         let Some(path) = self.path.as_deref().filter(|_| !self.changed.is_empty()) else { return Ok(()) };
         let _lock = locked(path)?;
@@ -80,12 +80,12 @@ impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
     }
 }
 
-/// The entries of a file, if it is whole and all of them can be used.
+/// The entries of a file, if it can be read and all of them are valid.
 fn read<T: DeserializeOwned>(path: &Path, is_sound: IsSound<T>) -> Option<BTreeMap<String, T>> {
     parse(read_own_text(path, Links::Follow).ok()?.as_bytes(), is_sound)
 }
 
-/// The same from a file's bytes.
+/// The entries in a file's content, if it can be parsed and all of them are valid.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], is_sound: IsSound<T>) -> Option<BTreeMap<String, T>> {
     let entries: BTreeMap<String, T> = serde_json::from_slice(bytes).ok()?;
     entries.values().all(is_sound).then_some(entries)
@@ -95,7 +95,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], is_sound: IsSound<T>) -> 
 mod tests {
     use super::*;
 
-    /// Locks are of open files, so threads stand for processes.
+    /// Locks belong to open files rather than to processes, so threads can stand in for processes.
     #[test]
     fn nothing_is_lost_when_many_write_at_once() {
         const WRITERS: usize = 8;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_has_learned_of_a_known_entry_stays() {
+    fn an_entry_that_another_process_has_changed_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Kept::open(Some(folder.path().join("kept.json")), |_: &f64| true);
         let mut first = open();
@@ -142,7 +142,7 @@ mod tests {
         let mut other = open();
         kept.insert("a".into(), 1.5);
         kept.save().unwrap();
-        // Another process's entries stay.
+        // The entries of another process are kept.
         other.insert("b".into(), 2.5);
         other.save().unwrap();
         assert_eq!((open().get("a"), open().get("b")), (Some(&1.5), Some(&2.5)));
@@ -163,7 +163,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_regular_file_is_not_waited_for() {
+    fn a_file_that_is_not_regular_is_an_error_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept.json");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -171,7 +171,7 @@ mod tests {
         kept.insert("a".into(), 1.5);
         let said = kept.save().unwrap_err().to_string();
         assert!(said.contains("expected a regular file, got a FIFO"), "{said}");
-        // A link in the user's own folder is the user's wish.
+        // Links in the user's own folder are followed.
         let real = folder.path().join("real.json");
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(&real, &path).unwrap();

@@ -1,9 +1,9 @@
-//! What is known to be wrong: kernels on adapters and drivers, each with its reason.
+//! Kernels that are known to give wrong results on some adapters and drivers, each with the reason.
 //!
-//! There are two lists of one form. `assets/known-bad.toml` is carried in the program: what people have judged, a driver's
-//! bug with its report for a reason. `known-bad.toml` in the user's cache folder is what [`mod@crate::verify`] has found on
-//! this machine; it may be edited, and may be lost. The tuner refuses what is on either ([`KnownBad::reason`]), and
-//! `verify` says when an entry passes after all.
+//! There are two lists in the same format. `assets/known-bad.toml` is built into the program and maintained by hand:
+//! each reason names a driver bug and where it was reported. `known-bad.toml` in the user's cache folder holds what
+//! [`mod@crate::verify`] has found on this machine; users may edit or delete it. The tuner rejects kernels that are on
+//! either list ([`KnownBad::reason`]), and `verify` says when an entry passes after all.
 
 use crate::error::{Error, Result};
 use crate::files::{Links, read_own_text_if_there, replace_file};
@@ -15,29 +15,31 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// One thing that is wrong.
+/// An entry of the lists: a kernel that is wrong on an adapter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownFault {
-    /// A part of the adapter's name, upper or lower case.
+    /// Substring of the adapter's name, in upper or lower case.
     pub adapter: String,
-    /// A part of the driver with its version; all drivers if empty.
+    /// Substring of the driver's name and version, in upper or lower case; matches all drivers if empty.
     #[serde(default)]
     pub driver: String,
     /// The kernel as `verify` prints it: `conv2d/forward`.
     pub kernel: String,
-    /// A part of the variant as `verify` prints it; all variants if empty.
+    /// Substring of the variant as `verify` prints it; matches all variants if empty. If `sources` is given, the whole
+    /// variant.
     #[serde(default)]
     pub variant: String,
-    /// What happens, and where it was reported.
+    /// What goes wrong, and where it was reported.
     pub reason: String,
-    /// Of the shaders' texts, if a verification has found it: other texts may be right. See [`Launch::sources`].
+    /// Checksum of the shader sources, if the entry was found by a verification: other sources may be correct. See
+    /// [`Launch::sources`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<String>,
 }
 
 impl KnownFault {
-    /// What a verification has found.
+    /// The entry for a wrong kernel that a verification has found.
     pub fn found(gpu: &Gpu, launch: &Launch, reason: String) -> KnownFault {
         let Launch { kernel, variant, sources } = launch.clone();
         KnownFault {
@@ -50,13 +52,14 @@ impl KnownFault {
         }
     }
 
-    /// Whether it is about this device.
+    /// Whether the entry applies to a device.
     fn is_of(&self, adapter: &str, driver: &str) -> bool {
         let contains = |whole: &str, part: &str| whole.to_lowercase().contains(&part.to_lowercase());
         contains(adapter, &self.adapter) && contains(driver, &self.driver)
     }
 
-    /// Whether it is about this kernel. What was found is about exactly that one; else a part of the variant is enough.
+    /// Whether the entry applies to a kernel. An entry found by a verification applies to exactly that variant and
+    /// those sources; for other entries a substring of the variant is enough.
     fn is_about(&self, launch: &Launch) -> bool {
         let variant = match &self.sources {
             Some(sources) => self.variant == launch.variant && *sources == launch.sources,
@@ -66,7 +69,7 @@ impl KnownFault {
     }
 }
 
-/// A file of them.
+/// The content of a list's file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -76,19 +79,23 @@ struct File {
 
 const SHARED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/known-bad.toml"));
 
-/// What is known of one device.
+/// The entries that apply to one device.
 #[derive(Clone, Debug, Default)]
 pub struct KnownBad {
     entries: Vec<KnownFault>,
 }
 
 impl KnownBad {
-    /// The user's list in a cache folder.
+    /// Path of the user's list in a cache folder.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join("known-bad.toml")
     }
 
-    /// Both lists, as far as they are about a device. A damaged list of the user's is an error.
+    /// The entries of both lists that apply to a device; `folder` is the cache folder with the user's list.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::File`] when the user's list cannot be read or is not valid.
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Result<KnownBad> {
         let mut entries = entries_of(SHARED, Path::new("assets/known-bad.toml"))?;
         entries.extend(folder.map(read).transpose()?.unwrap_or_default());
@@ -96,28 +103,33 @@ impl KnownBad {
         Ok(KnownBad { entries })
     }
 
-    /// Every kernel that is known to be wrong.
+    /// All entries for the device.
     pub fn entries(&self) -> &[KnownFault] {
         &self.entries
     }
 
-    /// The entry about a kernel, if it is known to be wrong.
+    /// The entry for a kernel, if it is known to be wrong.
     pub fn entry(&self, launch: &Launch) -> Option<&KnownFault> {
         self.entries.iter().find(|entry| entry.is_about(launch))
     }
 
-    /// The same, if somebody has judged it, not a verification on this machine.
+    /// The entry for a kernel, if one was written by hand rather than found by a verification on this machine.
     pub fn judged(&self, launch: &Launch) -> Option<&KnownFault> {
         self.entries.iter().find(|entry| entry.sources.is_none() && entry.is_about(launch))
     }
 
-    /// Why a kernel is not to be taken.
+    /// Why a kernel must not be used, if it is known to be wrong.
     pub fn reason(&self, launch: &Launch) -> Option<String> {
         self.entry(launch).map(|entry| format!("known to be wrong: {}", entry.reason))
     }
 
-    /// Writes what a verification has found to the list in a cache folder: `found` is added, and what an earlier one had
-    /// found of `cleared` is taken out. The list is written only if that changes it; says whether it was.
+    /// Records a verification in the list in a cache folder: adds `found`, and removes entries that an earlier
+    /// verification had found for the kernels in `cleared`. The file is written only if its entries change; returns
+    /// whether it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::File`] when the list cannot be read, is not valid, or cannot be written.
     pub fn remember(folder: &Path, gpu: &Gpu, found: &[KnownFault], cleared: &[Launch]) -> Result<bool> {
         let (adapter, driver) = (gpu.info.name.as_str(), gpu.driver());
         let is_cleared = |entry: &KnownFault| {
@@ -134,7 +146,7 @@ impl KnownBad {
             }
             (bad != before).then_some(bad)
         };
-        // A folder that cannot be written does not matter where nothing is to be written.
+        // Checked before locking: a read-only folder does not matter if there is nothing to write.
         if change(&read(folder)?).is_none() {
             return Ok(false);
         }
@@ -147,11 +159,11 @@ impl KnownBad {
     }
 }
 
-/// The entries of a list; `origin` says in errors where the text is from.
+/// The entries of a list; `origin` is the file that errors name.
 ///
 /// # Errors
 ///
-/// [`Error::File`] when it is no list, or an entry of it lacks what it needs.
+/// [`Error::File`] when the text is not a valid list, or an entry lacks its adapter, kernel or reason.
 pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<KnownFault>> {
     let file: File = toml::from_str(text).map_err(|error| Error::file(origin, toml_problem(&error)))?;
     match file.bad.iter().find(|entry| entry.adapter.is_empty() || entry.kernel.is_empty() || entry.reason.is_empty()) {
@@ -160,7 +172,7 @@ pub fn entries_of(text: &str, origin: &Path) -> Result<Vec<KnownFault>> {
     }
 }
 
-/// The user's list; empty where there is none.
+/// The entries of the user's list; empty if the file does not exist.
 fn read(folder: &Path) -> Result<Vec<KnownFault>> {
     let path = KnownBad::path(folder);
     read_own_text_if_there(&path, Links::Follow)?.map_or(Ok(Vec::new()), |text| entries_of(&text, &path))
@@ -180,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_about_what_it_says() {
+    fn an_entry_applies_to_its_adapter_driver_kernel_and_variant() {
         let text = "[[bad]]\nadapter = 'acme'\ndriver = 'v1.2'\nkernel = 'conv2d/forward'\nvariant = 'staged'\n\
                     reason = 'wrong in the last row'\n";
         let [entry] = &entries_of(text, Path::new("list")).unwrap()[..] else { panic!("one entry expected") };
@@ -191,14 +203,14 @@ mod tests {
         assert!(!entry.is_about(&launch("conv2d/forward", "register 8x8, buffer", "00")));
         assert!(!entry.is_about(&launch("conv2d/forward_naive", staged, "00")));
         let found = KnownFault { sources: Some("00".into()), ..entry.clone() };
-        assert!(!found.is_about(&launch("conv2d/forward", staged, "00")), "only a part of the variant");
+        assert!(!found.is_about(&launch("conv2d/forward", staged, "00")), "only a substring of the variant");
         let found = KnownFault { variant: staged.into(), ..found };
         assert!(found.is_about(&launch("conv2d/forward", staged, "00")));
-        assert!(!found.is_about(&launch("conv2d/forward", staged, "01")), "another text of the shader");
+        assert!(!found.is_about(&launch("conv2d/forward", staged, "01")), "other shader sources");
     }
 
     #[test]
-    fn nonsense_is_named() {
+    fn errors_name_the_file_and_the_problem() {
         for (text, says) in [
             ("[[bad]]\nadapter = 'a'\nkernel = 'k'\n", "reason"),
             ("[[bad]]\nadapter = ''\nkernel = 'k'\nreason = 'r'\n", "needs adapter"),

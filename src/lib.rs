@@ -1,13 +1,14 @@
 //! Trains convolutional networks with hand-written WGSL compute shaders, through [`wgpu`], on any Vulkan, Metal or DX12
 //! GPU, or with native code on the CPU.
 //!
-//! Every operation exists three times: as shaders, as fast code for the CPU, and as plain loops that say what both must
-//! compute. [`prelude`] has what most programs use. What waits for a device is `async`, so that a page in a browser can use
-//! it; elsewhere the same names with `_blocking` behind wait by themselves.
+//! Every operation exists three times: as shaders, as fast code for the CPU, and as plain loops that define what both
+//! must compute. [`prelude`] has what most programs use. Functions that wait for a device are `async`, so that a web
+//! page can call them; on other platforms each has a blocking counterpart whose name ends in `_blocking`.
 //!
-//! # Train my own images
+//! # Train on your own images
 //!
-//! A [`data::Dataset`] is made of arrays, of bytes or of `f32` from 0 to 1. It is checked once, when it is made.
+//! A [`data::Dataset`] is built from arrays of bytes, or of `f32` from 0 to 1. It is validated once, when it is
+//! created.
 //!
 //! ```no_run
 //! use shadegrad::prelude::*;
@@ -41,13 +42,13 @@
 //! # }
 //! ```
 //!
-//! Files in the MNIST format are read by [`data::Source::Folder`]. [`network::Network::builder`] has every kind of layer,
-//! with the defaults of network files. `examples/train_arrays.rs` is a whole program.
+//! [`data::Source::Folder`] reads files in the MNIST format. [`network::Network::builder`] has every kind of layer,
+//! with the same defaults as network files. `examples/train_arrays.rs` is a complete program.
 //!
 //! # Train a preset
 //!
-//! A network carries the recipe that it is trained by, and a [`run`] keeps everything in a folder: what was run, what it
-//! reached, its weights, and checkpoints to go on from.
+//! A network carries the recipe that it is trained with, and a [`run`] keeps everything in a folder: its settings, its
+//! results, its weights, and checkpoints to resume from.
 //!
 //! ```no_run
 //! use shadegrad::prelude::*;
@@ -67,9 +68,9 @@
 //! # }
 //! ```
 //!
-//! [`Run::resume`](run::Run::resume) goes on with a run that was interrupted, to the same bits. [`network::PRESETS`] lists the
-//! presets; the best reads 99.7 % of MNIST. `network.recipe.complete()` gives the training options of a recipe, which
-//! [`train::Trainer`] takes as well: `examples/train_preset.rs`.
+//! [`Run::resume`](run::Run::resume) resumes an interrupted run; the result is the same to the bit.
+//! [`network::PRESETS`] lists the presets; the best reaches 99.7 % accuracy on MNIST. `network.recipe.complete()` gives
+//! the training options of a recipe, for use with [`train::Trainer`]: see `examples/train_preset.rs`.
 //!
 //! # Predict
 //!
@@ -83,11 +84,11 @@
 //! let device = Device::open_blocking(&"auto".parse()?)?;
 //! let mut predictor = Predictor::new(&device, &network, &weights)?;
 //!
-//! // A picture is brought to the form of the training images.
+//! // Crops, scales and centers a picture so that it looks like the training images.
 //! let image = prepare(Path::new("assets/digits/seven.png"), network.input, &network.picture_form())?;
 //! println!("{:.3?}", predictor.predict_blocking(&image)?);
 //!
-//! // Many images that have that form already, in few submits.
+//! // Many images that already look like the training images, in few submits.
 //! let images = [vec![0; 784], quantized(&[0.5; 784])?];
 //! for probabilities in predictor.predict_batch_blocking(&images)? {
 //!     println!("{probabilities:.3?}");
@@ -96,17 +97,17 @@
 //! # }
 //! ```
 //!
-//! [`evaluate::evaluate`] gives loss, accuracy and confusion on images with labels.
+//! [`evaluate::evaluate`] computes the loss, the accuracy and the confusion matrix on labelled images.
 //!
-//! # Check my GPU
+//! # Check your GPU
 //!
-//! [`verify::verify`], which is `shadegrad verify`, runs every kernel in every variant against the reference. Each error is
-//! given as a share of the bound that is derived for it, and [`verify::Report`] is what a bug report to a driver's makers
-//! needs.
+//! [`verify::verify`], which is also the command `shadegrad verify`, runs every variant of every kernel against the
+//! reference. Each error is given as a fraction of the bound derived for it, and [`verify::Report`] holds what a bug
+//! report to a driver's vendor needs.
 //!
-//! # Check my own shader
+//! # Check your own shader
 //!
-//! A `.wgsl` file is checked as any of the passes here, on the same cases and within the same bounds:
+//! A `.wgsl` file can be checked as any of the passes here, on the same cases and within the same bounds:
 //!
 //! ```no_run
 //! use shadegrad::prelude::*;
@@ -120,32 +121,34 @@
 //! # }
 //! ```
 //!
-//! [`verify::own`] says what the file must look like: buffers are bound by the names of the formula, and sizes are constants.
+//! [`verify::own`] documents what the file must look like: buffers are bound by the names in the formula, and sizes are
+//! constants.
 //! `shadegrad verify --kernel mine.wgsl --as conv2d.forward` does the same.
 //!
 //! # Read a kernel beside its reference
 //!
-//! Each operation has one name, and a module of it in [`ops`] that opens with its formula. `shaders/conv2d/forward_naive.wgsl`
-//! computes one output an invocation, as the formula reads; `src/ops/conv2d/cpu.rs` is the reference in plain loops;
-//! `shaders/conv2d/forward.wgsl` is the fast one. `examples/one_op.rs` runs an operation both ways and compares. [`map`]
-//! walks through a whole training step, and says which module does what.
+//! Each operation has one name, and a module of that name in [`ops`] that opens with its formula.
+//! `shaders/conv2d/forward_naive.wgsl` computes one output per invocation, directly from the formula;
+//! `src/ops/conv2d/cpu.rs` is the reference in plain loops; `shaders/conv2d/forward.wgsl` is the fast kernel.
+//! `examples/one_op.rs` runs an operation both ways and compares the results. [`map`] walks through a whole training
+//! step and tells which module does what.
 //!
 //! # Features
 //!
-//! | feature | brings |
+//! | feature | adds |
 //! |---|---|
 //! | `cli`, on by default | the program `shadegrad`, and all other features |
 //! | `images` | pictures as input (`data::prepare`), contact sheets of samples as output (`data::sheet`) |
 //! | `fetch` | downloads of data sets (`data::fetch`) |
-//! | `report` | drawings as SVG (`picture`, `profile::roofline`) |
-//! | `local-time` | dates in the time zone of the user ([`clock`]); else they are in UTC |
+//! | `report` | charts as SVG (`picture`, `profile::roofline`) |
+//! | `local-time` | dates in the user's time zone ([`clock`]) instead of UTC |
 //!
-//! Without any of them there is everything from data in memory and in the MNIST format to trained weights, checkpoints,
-//! tuning and verification. So the library compiles for browsers too (`wasm32-unknown-unknown`). There all that waits is
-//! async, the CPU has one thread, what reads or writes a file gives an error, and [`cpu_speed`](mod@cpu_speed), which blocks,
-//! is not there.
+//! Without any of them, the library goes from data in memory or in the MNIST format to trained weights, with
+//! checkpoints, tuning and verification. In that form it also compiles for browsers (`wasm32-unknown-unknown`). There,
+//! every function that waits is async, the CPU engine has one thread, functions that read or write files return an
+//! error, and [`cpu_speed`](mod@cpu_speed), which blocks, does not exist.
 
-// No panic reaches a user, and what is printed is up to the program. Tests may do both.
+// The library must not panic, and leaves printing to the program that uses it. Tests may do both.
 #![cfg_attr(
     not(test),
     warn(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)

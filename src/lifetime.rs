@@ -1,18 +1,19 @@
-//! Memory by turns: what is never alive at once needs memory for the largest of it only.
+//! Memory reuse: objects that are never alive at the same time share a slot as large as the largest of them.
 //!
-//! A plan has two kinds of such things. An activation is alive from the pass that writes it to the last that reads it
-//! ([`crate::plan::Plan::share`]); a texture mirror from its copy to its last reader ([`crate::gpu::Mirrors`]). Both are
-//! given slots by one rule, the greedy one "by size" for shared objects of Pisarchyk and Lee (*Efficient Memory
-//! Management for Deep Neural Net Inference*, 2020): the largest first, each into the smallest slot that is free all its
-//! life, else into a new one. So no slot ever grows, and a small thing does not take the place of a large one.
+//! A plan has two kinds of such objects. An activation is alive from the pass that writes it to the last pass that
+//! reads it ([`crate::plan::Plan::share`]); a texture mirror from its copy to its last reader
+//! ([`crate::gpu::Mirrors`]). Both are assigned to slots by the greedy-by-size strategy for shared objects of Pisarchyk
+//! and Lee (*Efficient Memory Management for Deep Neural Net Inference*, 2020): the largest object first, each into the
+//! smallest slot that is free during its whole lifetime, or else into a new one. So a slot never grows, and a small
+//! object does not occupy a slot that a large one needs.
 //!
-//! A slot is a buffer or a texture of its own, not a stretch of one large arena, because WebGPU forbids that a dispatch
-//! reads one part of a buffer and writes another.
+//! A slot is a buffer or a texture of its own, not part of one large arena, because WebGPU does not allow a dispatch to
+//! read one part of a buffer and write another.
 
 use std::collections::BTreeMap;
 
-/// When something is alive, in lists of passes or commands: positions from a first to a last, both included. It may die and
-/// be born again, and live in several lists.
+/// When an object is alive, as inclusive ranges of positions in lists of passes or commands. It may be alive several
+/// times in a list, and in several lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     spans: Vec<Span>,
@@ -26,12 +27,12 @@ struct Span {
 }
 
 impl Lifetime {
-    /// Born at position `at` of a list.
+    /// Starts a new span at position `at` of a list.
     pub fn begin(&mut self, list: usize, at: usize) {
         self.spans.push(Span { list, first: at, last: at });
     }
 
-    /// Alive still at position `at`: since it was last born in this list, or from here on.
+    /// Extends the last span to position `at`; starts a new one there if the last span is not in this list.
     pub fn reach(&mut self, list: usize, at: usize) {
         match self.spans.last_mut().filter(|span| span.list == list) {
             Some(span) => span.last = at,
@@ -39,19 +40,19 @@ impl Lifetime {
         }
     }
 
-    /// Whether it has been born in a list.
+    /// Whether the object is alive anywhere in a list.
     pub fn knows(&self, list: usize) -> bool {
         self.spans.iter().any(|span| span.list == list)
     }
 
-    /// Whether both are alive at some position. What dies where the other is born meets it: one pass reads the one and
-    /// writes the other.
+    /// Whether both objects are alive at some position. A span that ends where the other starts counts: one pass reads
+    /// the first object and writes the second.
     pub fn meets(&self, other: &Lifetime) -> bool {
         let meet = |a: &Span, b: &Span| a.list == b.list && a.first <= b.last && b.first <= a.last;
         self.spans.iter().any(|own| other.spans.iter().any(|of_other| meet(own, of_other)))
     }
 
-    /// When both are alive.
+    /// The positions at which both objects are alive.
     fn in_common(&self, other: &Lifetime) -> Lifetime {
         let both = |(a, b): (&Span, &Span)| {
             let span = Span { list: a.list, first: a.first.max(b.first), last: a.last.min(b.last) };
@@ -62,8 +63,8 @@ impl Lifetime {
     }
 }
 
-/// The slot of each thing, by its size, numbered as they are made: a slot is as large as the first thing in it, and a later
-/// slot is no larger than one before. `lives` says when each thing is alive.
+/// Assigns each object to a slot, given the sizes and the lifetimes. Slots are numbered in the order of their creation:
+/// a slot is as large as the first object in it, and no larger than any earlier slot.
 pub(crate) fn assign(sizes: &[usize], lives: &[Lifetime]) -> Vec<usize> {
     let mut by_size: Vec<usize> = (0..sizes.len()).collect();
     by_size.sort_by_key(|thing| std::cmp::Reverse(sizes[*thing]));
@@ -75,21 +76,22 @@ pub(crate) fn assign(sizes: &[usize], lives: &[Lifetime]) -> Vec<usize> {
     slot_of
 }
 
-/// Slots and when they are taken, under a binary tree that finds a free one without a look at each.
+/// Slots and when they are occupied, under a binary tree that finds a free one without a look at each.
 ///
-/// In a long chain nearly everything that the way back reads again is alive in the middle, so a search that asked every
-/// slot would take a time that grows with the square of the chain's length.
+/// In a long chain, nearly all activations that the backward pass reads again are alive in the middle. A linear search
+/// over the slots would therefore take time quadratic in the length of the chain.
 #[derive(Default)]
 struct Slots {
-    /// When each slot is taken: spans apart from each other, the last position by list and first position.
+    /// When each slot is occupied: disjoint spans, as a map from list and first position to last position.
     taken: Vec<BTreeMap<(usize, usize), usize>>,
-    /// `shared[k][i]` is a time when all slots from `i << k` on, `1 << k` of them, are taken: what the first things in them
-    /// have in common. The last row has one entry.
+    /// `shared[k][i]` is a time at which all of the `1 << k` slots from `i << k` on are occupied: the intersection of
+    /// the lifetimes of the first objects in them. The last row has one entry.
     shared: Vec<Vec<Lifetime>>,
 }
 
 impl Slots {
-    /// The slot that something with this life is put into: the last that is free all that time, else a new one.
+    /// Puts an object with this lifetime into the last slot that is free throughout, or else into a new one. Returns
+    /// the slot.
     fn put(&mut self, life: &Lifetime) -> usize {
         let root = self.shared.len().checked_sub(1);
         let slot = root.and_then(|level| self.last_free(level, 0, life)).unwrap_or_else(|| self.add(life));
@@ -99,7 +101,7 @@ impl Slots {
         slot
     }
 
-    /// The last free slot below an entry of `shared`.
+    /// The last free slot among those that an entry of `shared` covers.
     fn last_free(&self, level: usize, index: usize, life: &Lifetime) -> Option<usize> {
         if self.shared[level].get(index)?.meets(life) {
             return None;
@@ -111,13 +113,13 @@ impl Slots {
         self.last_free(below, 2 * index + 1, life).or_else(|| self.last_free(below, 2 * index, life))
     }
 
-    /// A new slot, whose first thing has this life.
+    /// Adds a slot whose first object has this lifetime.
     fn add(&mut self, life: &Lifetime) -> usize {
         let slot = self.taken.len();
         self.taken.push(BTreeMap::new());
         match self.shared.last() {
             None => self.shared.push(Vec::new()),
-            // The tree is full, and gets a new root above the old one.
+            // The tree is full: it gets a new root above the old one.
             Some(root) if slot.is_power_of_two() => self.shared.push(root.clone()),
             Some(_) => {}
         }
@@ -131,13 +133,13 @@ impl Slots {
     }
 }
 
-/// The first position of a span among these that has a position with `span` in common, if there is one.
+/// The key of a span among these that overlaps `span`, if there is one.
 fn overlap(taken: &BTreeMap<(usize, usize), usize>, span: Span) -> Option<(usize, usize)> {
     let (start, last) = taken.range(..=(span.list, span.last)).next_back()?;
     (start.0 == span.list && *last >= span.first).then_some(*start)
 }
 
-/// Adds a span. One thing may have several that overlap; they become one.
+/// Adds a span. The spans of one object may overlap; those are merged.
 fn take(taken: &mut BTreeMap<(usize, usize), usize>, mut span: Span) {
     while let Some(start) = overlap(taken, span) {
         span.first = span.first.min(start.1);
@@ -160,7 +162,7 @@ mod tests {
         assign(&sizes, &lives)
     }
 
-    /// The rule as it reads: every slot is asked, from the last to the first.
+    /// The rule by linear search: tries every slot, from the last to the first.
     fn plainly(things: &[(usize, Lifetime)]) -> Vec<usize> {
         let mut by_size: Vec<usize> = (0..things.len()).collect();
         by_size.sort_by_key(|thing| std::cmp::Reverse(things[*thing].0));
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_goes_on_until_the_next_birth() {
+    fn a_span_extends_until_the_next_begins() {
         let mut life = Lifetime::default();
         life.begin(0, 1);
         life.reach(0, 3);
@@ -201,31 +203,31 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_used_again_as_soon_as_they_are_free() {
-        // A chain: each is read where the next is written, so two slots serve all.
+    fn slots_are_reused_as_soon_as_they_are_free() {
+        // A chain: each object is read where the next is written, so two slots suffice.
         let chain: Vec<_> = (0..5).map(|at| (10 - at, alive(&[(0, at, at + 1)]))).collect();
         assert_eq!(slots(&chain), [0, 1, 0, 1, 0]);
-        // One that outlives all others keeps its own.
+        // An object that outlives all others keeps its slot to itself.
         let chain = [(1, alive(&[(0, 0, 9)])), (5, alive(&[(0, 1, 2)])), (4, alive(&[(0, 3, 4)]))];
         assert_eq!(slots(&chain), [1, 0, 0]);
-        // Dead while another is alive, and born again.
+        // Alive before and after the other, but not with it.
         assert_eq!(slots(&[(3, alive(&[(0, 0, 1), (0, 6, 7)])), (2, alive(&[(0, 2, 5)]))]), [0, 0]);
-        // Never together in one list, but in the other.
+        // Disjoint in one list, overlapping in the other.
         let twice = [(2, alive(&[(0, 0, 1), (1, 0, 2)])), (1, alive(&[(0, 2, 3), (1, 1, 2)]))];
         assert_eq!(slots(&twice), [0, 1]);
     }
 
     #[test]
-    fn a_small_thing_takes_the_smallest_slot() {
+    fn a_small_object_takes_the_smallest_slot() {
         let things = [(9, alive(&[(0, 0, 1)])), (5, alive(&[(0, 0, 1)])), (4, alive(&[(0, 2, 2)]))];
         assert_eq!(slots(&things), [0, 1, 1]);
     }
 
     proptest! {
-        /// No two things that are alive at once share a slot; no slot is larger than its largest thing; and all slots
-        /// together take no more than a slot for each thing would.
+        /// No two objects that are alive at once share a slot; slots are ordered by size; and all slots together take
+        /// no more than a separate slot for each object would.
         #[test]
-        fn what_is_alive_has_its_slot_alone(
+        fn objects_alive_at_once_have_different_slots(
             things in prop::collection::vec(
                 (0..50usize, prop::collection::vec((0..3usize, 0..20usize, 0..6usize), 0..4)),
                 0..30,

@@ -1,6 +1,6 @@
-//! A compiled network on a device: the same sections, run by shaders, by the CPU, or by the reference.
+//! A compiled network on a device: its passes run as shaders, as native code on the CPU, or as the reference.
 //!
-//! Everything that waits is async and nothing here blocks a browser; the binary blocks on it.
+//! Everything that waits is async, so nothing here blocks a browser; the command-line program blocks on it.
 
 mod banks;
 mod check;
@@ -23,26 +23,26 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What `--device` asks for.
+/// The device requested by `--device`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The CPU, with so many threads; if not given, as many as it has cores.
+    /// The CPU engine, with this many threads; by default one per core.
     Cpu(Option<usize>),
-    /// The reference, on the CPU.
+    /// The reference, which runs on the CPU.
     Reference,
-    /// A GPU or a driver that acts as one; the CPU if `auto` finds none.
+    /// A GPU or a software driver; `auto` falls back to the CPU if there is none.
     Adapter(AdapterChoice),
 }
 
 impl Default for DeviceChoice {
-    /// The device that `auto` takes.
+    /// The choice `auto`.
     fn default() -> Self {
         DeviceChoice::Adapter(AdapterChoice::Auto)
     }
 }
 
 impl fmt::Display for DeviceChoice {
-    /// As `--device` takes it.
+    /// The value of `--device` that makes this choice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DeviceChoice::Cpu(None) => f.write_str("cpu"),
@@ -68,7 +68,7 @@ impl FromStr for DeviceChoice {
         }
         Ok(match text.trim() {
             "" => {
-                let choices = "auto, cpu, reference, a number or a part of a name";
+                let choices = "auto, cpu, reference, an index or part of a name";
                 return Err(Error::Usage(format!("the device is empty; give {choices}")));
             }
             "auto" => DeviceChoice::Adapter(AdapterChoice::Auto),
@@ -87,9 +87,9 @@ impl FromStr for DeviceChoice {
 pub struct Device {
     kind: Kind,
     choices: Arc<KernelChoices>,
-    /// What was taken, for people and for `run.toml`.
+    /// Name and kind of the device, for output and for `run.toml`.
     pub description: String,
-    /// What the user should know about it.
+    /// A notice about the device to show to the user.
     pub notice: Option<String>,
 }
 
@@ -101,7 +101,11 @@ enum Kind {
 }
 
 impl Device {
-    /// Opens what was asked for.
+    /// Opens the requested device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when it does not exist or cannot be opened, [`Error::Usage`] when the choice is not valid.
     pub async fn open(choice: &DeviceChoice) -> Result<Device> {
         let adapter = match choice {
             DeviceChoice::Cpu(threads) => return Device::cpu(*threads, Instructions::best(), None),
@@ -120,8 +124,12 @@ impl Device {
         }
     }
 
-    /// Fails where nothing was asked for and there is no driver: [`Device::open`] then gives the CPU, which is no answer to
-    /// a question about drivers. `instead` says what `--device cpu` would do.
+    /// Checks that `auto` finds a driver, for commands that need one: [`Device::open`] would fall back to the CPU.
+    /// Other choices always pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when there is no driver; `instead` is appended to its message, and may suggest `--device cpu`.
     pub async fn require_driver(choice: &DeviceChoice, instead: &str) -> Result<()> {
         let DeviceChoice::Adapter(adapter @ AdapterChoice::Auto) = choice else { return Ok(()) };
         match crate::gpu::adapter(adapter).await? {
@@ -142,26 +150,35 @@ impl Device {
         }
     }
 
-    /// The same device opened anew, with the same choice of kernels. What was on it is lost, and its memory is given back.
+    /// Closes the device, which frees its memory, and opens it again with the same choice of kernels. Everything that
+    /// was on it is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] when the device is no longer available.
     pub async fn reopen(&self) -> Result<Device> {
         let Some(gpu) = self.gpu() else { return Ok(self.clone()) };
         gpu.destroy();
-        // What it has to say of that is known.
-        let _ = gpu.finish("giving the device back").await;
+        // The error it reports, that the device was destroyed, is expected.
+        let _ = gpu.finish("closing the device").await;
         match gpu.reopen().await? {
             Some(opened) => Device::opened(opened).with_choices(self.choices().clone()),
-            None => Err(Error::DeviceLost(format!("{} is there no more", self.description))),
+            None => Err(Error::DeviceLost(format!("{} is no longer available", self.description))),
         }
     }
 
-    /// The CPU, with chosen vector instructions.
+    /// The CPU engine, with the given vector instructions; by default one thread per core.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when the number of threads is out of range, [`Error::Device`] when threads cannot be started.
     pub fn cpu(threads: Option<usize>, instructions: Instructions, notice: Option<String>) -> Result<Device> {
         let team = Team::new(threads, instructions)?;
         let description = format!("CPU, {}", team.description());
         Ok(Device { kind: Kind::Cpu(Arc::new(team)), choices: no_choices(), description, notice })
     }
 
-    /// The GPU, if this is one.
+    /// The GPU, if the device is one.
     pub fn gpu(&self) -> Option<&Gpu> {
         match &self.kind {
             Kind::Gpu(gpu) => Some(gpu),
@@ -169,8 +186,8 @@ impl Device {
         }
     }
 
-    /// What decides the bits of its results, as far as the program knows: the adapter with its driver, or the CPU's vector
-    /// instructions.
+    /// Identifies what determines the exact bits of the results, as far as the program knows: the adapter with its
+    /// driver, or the CPU's vector instructions.
     pub fn identity(&self) -> String {
         match &self.kind {
             Kind::Gpu(_) | Kind::Reference => self.description.clone(),
@@ -178,12 +195,17 @@ impl Device {
         }
     }
 
-    /// How passes are recorded for this device: the best guess for it, unless it was told better.
+    /// The kernel configurations for this device: defaults for its kind, unless [`Device::with_choices`] has set
+    /// others.
     pub fn choices(&self) -> &KernelChoices {
         &self.choices
     }
 
-    /// The same device, with these choices for every machine that is made on it.
+    /// The same device, with these kernel configurations for every machine that is created on it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when a configuration exceeds the limits of the device.
     pub fn with_choices(&self, choices: KernelChoices) -> Result<Device> {
         if let Some(gpu) = self.gpu() {
             for (label, config) in choices.all() {
@@ -196,19 +218,19 @@ impl Device {
     }
 }
 
-/// What the user should know of a software driver.
+/// The notice for a software driver.
 fn software_notice() -> String {
     "this is a software driver: the shaders run on the CPU, far slower than on a GPU; `--device cpu` runs native code \
      instead, usually several times as fast (`shadegrad bench` compares them)"
         .to_string()
 }
 
-/// Of a device that runs no shaders.
+/// Placeholder choices for a device that runs no shaders.
 fn no_choices() -> Arc<KernelChoices> {
     Arc::new(KernelConfig::software().into())
 }
 
-/// One of the lists of a [`Compiled`].
+/// One of the lists of passes of a [`Compiled`] network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// A training step.
@@ -219,10 +241,10 @@ pub enum Section {
     Predict,
 }
 
-/// Words that are written at once, so that a data set is not held twice more.
+/// Number of words written at a time, so that uploading a data set does not need further copies of all of it.
 const PIECE: usize = 1 << 18;
 
-/// Steps that a CPU takes at once: enough to make the wait between two runs of them short.
+/// Most steps that the CPU engine runs per call: enough that the overhead between calls is small.
 const MOST_STEPS: usize = 64;
 
 impl Section {
@@ -238,7 +260,7 @@ impl Section {
 
 /// A compiled network with its storages on a device.
 pub struct Machine {
-    /// What is run.
+    /// The network that is run.
     pub compiled: Compiled,
     backend: Backend,
 }
@@ -250,12 +272,16 @@ enum Backend {
 }
 
 impl Machine {
-    /// Allocates everything and compiles every kernel: a step creates nothing.
+    /// Allocates all memory and compiles every kernel; steps allocate nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Memory`] when there is not enough memory, and errors of the device.
     pub fn new(device: &Device, compiled: Compiled) -> Result<Machine> {
         Machine::with_config(device, compiled, device.choices())
     }
 
-    /// The same with chosen kernels.
+    /// Like [`Machine::new`], with the given kernel configurations.
     pub fn with_config(device: &Device, compiled: Compiled, config: &impl ChooseKernel) -> Result<Machine> {
         let gpu = match &device.kind {
             Kind::Gpu(gpu) => gpu,
@@ -281,7 +307,7 @@ impl Machine {
         Ok(Machine { compiled, backend: Backend::Gpu { gpu: gpu.clone(), memory: Box::new(memory), programs } })
     }
 
-    /// Most steps that [`Machine::run`] takes at once.
+    /// Largest useful number of steps per call of [`Machine::run`].
     pub fn most_steps(&self) -> usize {
         match self.backend {
             Backend::Gpu { .. } => Memory::UNIFORMS,
@@ -290,7 +316,7 @@ impl Machine {
         }
     }
 
-    /// Runs a section once for each step. On a GPU it has only been submitted when this returns.
+    /// Runs a section once for each step. On a GPU, the work has only been submitted when this returns.
     pub fn run(&mut self, section: Section, steps: &[Step]) -> Result<()> {
         let passes = section.of(&self.compiled);
         match &mut self.backend {
@@ -311,7 +337,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Waits for everything submitted.
+    /// Waits until all submitted work is done.
     pub async fn finish(&self) -> Result<()> {
         match &self.backend {
             Backend::Gpu { gpu, .. } => gpu.finish("running the network").await,
@@ -319,7 +345,7 @@ impl Machine {
         }
     }
 
-    /// Puts a data set on the device, in its own order.
+    /// Uploads a data set to the device, in its own order.
     pub fn load_set(&mut self, to: &DataTensors, set: &Dataset) {
         self.write_bytes(to.images, set.images());
         for first in (0..set.len()).step_by(PIECE) {
@@ -337,7 +363,7 @@ impl Machine {
         Region { offset: region.offset + part.start, len: part.len(), ..region }
     }
 
-    /// Overwrites the first numbers of a tensor.
+    /// Overwrites the first elements of a tensor of floating-point numbers.
     pub fn write(&mut self, id: TensorId, values: &[f32]) {
         let region = self.region(id, 0..values.len());
         match &mut self.backend {
@@ -347,12 +373,12 @@ impl Machine {
         }
     }
 
-    /// Overwrites the first integers of a tensor.
+    /// Overwrites the first elements of a tensor of integers.
     pub fn write_int(&mut self, id: TensorId, values: &[u32]) {
         self.write_int_at(id, 0, values);
     }
 
-    /// Overwrites the first bytes of an integer tensor: four to a word, the first in the lowest bits.
+    /// Overwrites the first bytes of a tensor of integers: four bytes per word, the first in the lowest bits.
     pub fn write_bytes(&mut self, id: TensorId, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<4>();
         for (index, piece) in words.chunks(PIECE).enumerate() {
@@ -375,7 +401,7 @@ impl Machine {
         }
     }
 
-    /// A part of a tensor of numbers.
+    /// Reads part of a tensor of floating-point numbers.
     pub async fn read(&mut self, id: TensorId, part: Range<usize>) -> Result<Vec<f32>> {
         let region = self.region(id, part);
         match &mut self.backend {
@@ -385,7 +411,7 @@ impl Machine {
         }
     }
 
-    /// A part of a tensor of integers.
+    /// Reads part of a tensor of integers.
     pub async fn read_int(&mut self, id: TensorId, part: Range<usize>) -> Result<Vec<u32>> {
         let region = self.region(id, part);
         match &mut self.backend {
@@ -396,11 +422,11 @@ impl Machine {
     }
 }
 
-/// What [`Machine::read`] needs memory for, in errors.
+/// What [`Machine::read`] allocates memory for, as errors name it.
 const READ: &str = "a copy of a tensor";
 
-/// Runs one pass of the reference, if there is memory for what it puts aside meanwhile: copies in `f64` of all its tensors,
-/// and one more of its largest input, rearranged.
+/// Runs one pass of the reference after checking that there is memory for its working copies: all of its tensors in
+/// `f64`, and one rearranged copy of its largest input.
 fn run_reference(machine: &mut reference::ReferenceBackend<f32>, plan: &Plan, pass: &Pass, step: Step) -> Result<()> {
     let len = |id: &TensorId| plan.get(*id).region.len;
     let largest = pass.inputs.iter().map(len).max().unwrap_or_default();
@@ -410,7 +436,7 @@ fn run_reference(machine: &mut reference::ReferenceBackend<f32>, plan: &Plan, pa
     Ok(())
 }
 
-/// The dispatches of a section.
+/// Records the dispatches of a section.
 pub fn recording(compiled: &Compiled, passes: &[Pass], config: &impl ChooseKernel) -> Result<Recording> {
     let mut recording = Recording::new();
     for pass in passes {

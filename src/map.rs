@@ -1,41 +1,42 @@
-//! The map of the code: one training step in order, and the modules that take part in it.
+//! A map of the code: one training step from start to end, and the modules that take part in it.
 //!
 //! # One training step
 //!
-//! The way of the data through the preset `case2`, in the order of `shadegrad plan case2`. Labels are
+//! How data flows through the preset `case2`, in the order that `shadegrad plan case2` prints. Labels are
 //! `<layer>.<pass>`; `dw`, `db`, `dx` and `dy` are the gradients of `w`, `b`, `x` and `y`.
 //!
 //! | label | what happens | where |
 //! |---|---|---|
-//! | | files, or the built-in generator, become bytes: 0 is background, 255 ink | [`data`] |
-//! | | the bytes go to the device once; each epoch sends a new order of them | [`train`], [`data::order`] |
-//! | `batch.gather` | the order picks a batch: bytes become numbers from 0 to 1; with `--augment`, distorted by maps that `batch.augment` has drawn | [`ops::gather_batch`], [`ops::augment`] |
+//! | | files, or the built-in generator, yield images as bytes: 0 is background, 255 ink | [`data`] |
+//! | | the bytes are uploaded to the device once; each epoch uploads a new order of the images | [`train`], [`data::order`] |
+//! | `batch.gather` | copies the next images in that order to the batch, as numbers from 0 to 1; with `--augment`, distorted by random maps drawn by `batch.augment` | [`ops::gather_batch`], [`ops::augment`] |
 //! | `conv1.forward` | convolution, bias and ReLU | [`ops::conv2d`], [`ops::activation`] |
 //! | `pool1.forward` | maximum of each window | [`ops::pool2d`] |
-//! | `conv2.forward`, `pool2.forward` | the same, smaller and deeper | |
-//! | `dropout1.forward` | some values become 0, drawn by seed and step | [`ops::dropout`] |
-//! | | flatten is only another shape for the same numbers | [`ops::flatten`] |
-//! | `dense1.forward`, `dropout2.forward`, `dense2.forward` | ten scores an image | [`ops::dense`] |
+//! | `conv2.forward`, `pool2.forward` | the same, with smaller images and more channels | |
+//! | `dropout1.forward` | sets random values to 0, chosen by seed and step | [`ops::dropout`] |
+//! | | flatten gives the same numbers another shape and needs no pass | [`ops::flatten`] |
+//! | `dense1.forward`, `dropout2.forward`, `dense2.forward` | ten scores per image | [`ops::dense`] |
 //! | `loss.cross_entropy` | softmax, loss, prediction, and the gradient of the scores | [`ops::softmax`] |
-//! | `score` | the batch's loss and correct predictions are added up | [`ops::score`] |
+//! | `score` | adds up the loss and the correct predictions of the batch | [`ops::score`] |
 //! | `dense2.backward_weight`, `dense2.backward_bias`, … | `dw`, `db` and `dx` of a layer | [`ops::dense`] |
-//! | `dropout2.backward` … `conv1.backward_weight` | the same names in reverse | [`ops`] |
-//! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam; on request `clip.scale` before, `average.update` behind | [`ops::sgd`], [`ops::adam`], [`ops::clip`], [`ops::average`] |
+//! | `dropout2.backward` … `conv1.backward_weight` | the same layers in reverse order | [`ops`] |
+//! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam; if requested, `clip.scale` before it and `average.update` after it | [`ops::sgd`], [`ops::adam`], [`ops::clip`], [`ops::average`] |
 //! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
-//! | | after an epoch the network is evaluated, and the run can go on from here | [`evaluate`], [`train::Checkpoint`](crate::train::Checkpoint) |
+//! | | after each epoch the network is evaluated and a checkpoint can be saved | [`evaluate`], [`train::Checkpoint`](crate::train::Checkpoint) |
 //!
 //! # The modules
 //!
-//! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [passes](crate::plan::Pass), whose tensors take
-//! turns in memory. [`ops`] holds the operations, one module each: `mod.rs` says what it is, `gpu.rs` launches it, `fast.rs` computes it fast on the CPU, and
-//! `cpu.rs` readably. [`gpu`] speaks to wgpu and knows no neural network; [`tune`] chooses among its kernels. [`fast`]
-//! runs the same passes on the CPU, and [`reference`] runs their readable form. [`machine`] puts a compiled network on
-//! any of them. [`train`] and [`evaluate`] drive a machine; how is said by [`train::TrainOptions`](crate::train::TrainOptions).
-//! A [run](crate::run) trains with a folder, checkpoints and tuning, and a [study](crate::study) makes many runs and reports on
-//! them. [`profile`] says what each dispatch of a step costs,
-//! [`cpu_speed`] what the CPU would do in the place of a software driver, and [`verify`] whether the kernels are
-//! right on this device; what is known to be wrong is in [`known_bad`]. [`picture`] draws, and
-//! [`text`] makes strings of unknown origin safe to show.
+//! [`network`] checks a chain of layers and compiles it to a [`plan::Plan`] and its [passes](crate::plan::Pass), whose
+//! tensors share memory over time. [`ops`] holds the operations, one module each: `mod.rs` defines the operation,
+//! `gpu.rs` launches its kernels, `fast.rs` computes it fast on the CPU, and `cpu.rs` is the readable reference.
+//! [`gpu`] is the layer over wgpu and knows nothing of neural networks; [`tune`] chooses among the kernels. [`fast`]
+//! runs the passes on the CPU, and [`reference`] runs their reference form. [`machine`] puts a compiled network on any
+//! of these devices. [`train`] and [`evaluate`] drive a machine, as configured by
+//! [`train::TrainOptions`](crate::train::TrainOptions). A [run](crate::run) adds a folder, checkpoints and tuning to
+//! training, and a [study](crate::study) makes many runs and reports on them. [`profile`] measures what each dispatch
+//! of a step costs, [`cpu_speed`] how fast the CPU engine would be where only a software driver is available, and
+//! [`verify`] whether the kernels are correct on this device; kernels known to be wrong are listed in [`known_bad`].
+//! [`picture`] draws charts, and [`text`] makes strings of unknown origin safe to print.
 //!
 //! [`cpu_speed`]: mod@crate::cpu_speed
 //! [`data`]: mod@crate::data

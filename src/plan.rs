@@ -1,8 +1,8 @@
-//! A network compiled to a list: tensors, and the passes over them in order.
+//! A compiled network: its tensors, and the passes over them in order.
 //!
-//! The plan knows no device. The CPU walks it as it stands ([`crate::fast`], [`crate::reference`]); for a GPU each pass is recorded as
-//! one or more dispatches ([`crate::ops::Record`]). Once every section is recorded, tensors that are never alive at once
-//! are laid into the same storage ([`Plan::share`]).
+//! The plan is independent of the device. The CPU runs it directly ([`crate::fast`], [`crate::reference`]); for a GPU,
+//! each pass is recorded as one or more dispatches ([`crate::ops::Record`]). Once every section is recorded, tensors
+//! that are never alive at the same time are placed in the same storage ([`Plan::share`]).
 
 mod share;
 
@@ -14,16 +14,16 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TensorId(pub usize);
 
-/// What a storage's 4-byte elements are.
+/// Type of a storage's 4-byte elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
-    /// `f32` on the device; on the CPU the reference's number type
+    /// `f32`, or `f64` when the reference computes with it.
     Real,
-    /// `u32` on every device
+    /// `u32`.
     Int,
 }
 
-/// A buffer, in which one or several tensors lie.
+/// A buffer that holds one or several tensors.
 #[derive(Clone, Debug)]
 pub struct Storage {
     /// Name of the storage in `plan` and in errors.
@@ -32,18 +32,19 @@ pub struct Storage {
     pub len: usize,
     /// Type of the elements.
     pub element: Element,
-    /// Whether its tensors are there one after the other ([`Plan::share`]); else side by side.
+    /// Whether its tensors occupy the same memory at different times ([`Plan::share`]) rather than adjacent parts of
+    /// it.
     pub in_turns: bool,
 }
 
 /// A named view of a storage.
 #[derive(Clone, Debug)]
 pub struct Tensor {
-    /// `<layer>.<name>`, the name as the formulas have it: `conv1.dw`.
+    /// `<layer>.<name>`, with the name from the formulas: `conv1.dw`.
     pub name: String,
-    /// Dimensions, slowest first.
+    /// Dimensions, the slowest-varying first.
     pub shape: Vec<usize>,
-    /// Part of a storage that holds the tensor.
+    /// The part of a storage that holds the tensor.
     pub region: Region,
 }
 
@@ -52,7 +53,7 @@ pub struct Tensor {
 pub struct Pass {
     /// Name of the pass: `<layer>.<pass>`.
     pub label: String,
-    /// What is computed, and how.
+    /// The operation that the pass performs.
     pub op: Box<dyn Op>,
     /// Tensors that are read, in the order of [`Op::inputs`].
     pub inputs: Vec<TensorId>,
@@ -61,7 +62,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Whether a dispatch of this label is one of this pass: `conv1.forward.reduce` is of `conv1.forward`.
+    /// Whether the dispatch with this label belongs to this pass: `conv1.forward.reduce` belongs to `conv1.forward`.
     pub(crate) fn made(&self, dispatch: &str) -> bool {
         let part = dispatch.strip_prefix(&self.label);
         part.is_some_and(|part| part.is_empty() || part.starts_with('.'))
@@ -79,30 +80,30 @@ pub struct Plan {
     by_name: HashMap<String, TensorId>,
 }
 
-/// Slices of shared storages start at multiples of 256 bytes, as WebGPU demands of binding offsets.
+/// Alignment of slices of a storage in elements: 256 bytes, as WebGPU requires of binding offsets.
 const SLICE_ALIGNMENT: usize = 64;
 
 impl Plan {
-    /// A new storage of `len` elements; zero means that [`Plan::slice`] will make it grow.
+    /// Adds a storage of `len` elements; with a length of 0, [`Plan::slice`] makes it grow.
     pub fn storage(&mut self, name: impl Into<String>, len: usize, element: Element) -> StorageId {
         self.storages.push(Storage { name: name.into(), len, element, in_turns: false });
         StorageId(self.storages.len() - 1)
     }
 
-    /// A tensor with a storage of its own.
+    /// Adds a tensor with a storage of its own.
     pub fn tensor(&mut self, name: impl Into<String>, shape: &[usize], element: Element) -> TensorId {
         let name = name.into();
         let storage = self.storage(name.clone(), 0, element);
         self.view(name, shape, storage, 0)
     }
 
-    /// A tensor behind the last one in `storage`.
+    /// Adds a tensor after the last one in `storage`.
     pub fn slice(&mut self, name: impl Into<String>, shape: &[usize], storage: StorageId) -> TensorId {
         let offset = self.storages[storage.0].len.next_multiple_of(SLICE_ALIGNMENT);
         self.view(name, shape, storage, offset)
     }
 
-    /// A tensor at `offset` of a storage, which grows if it must.
+    /// Adds a tensor at `offset` in a storage, which grows if necessary.
     pub fn view(&mut self, name: impl Into<String>, shape: &[usize], storage: StorageId, offset: usize) -> TensorId {
         let len = shape.iter().product();
         let held = &mut self.storages[storage.0].len;
@@ -114,18 +115,18 @@ impl Plan {
         id
     }
 
-    /// The first tensor of this name.
+    /// The first tensor with this name.
     pub fn find(&self, name: &str) -> Option<TensorId> {
         self.by_name.get(name).copied()
     }
 
-    /// The tensor of an id.
+    /// The tensor with this id.
     pub fn get(&self, id: TensorId) -> &Tensor {
         &self.tensors[id.0]
     }
 
-    /// What to call a region that a pass reads or writes: by its tensor there, else by any tensor there, else by its place in
-    /// the storage.
+    /// A name for a region that a pass reads or writes: that of its own tensor there, else of any tensor there, else
+    /// the range in the storage.
     pub(crate) fn name(&self, pass: Option<&Pass>, region: &Region) -> String {
         let own = pass.into_iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)).map(|id| self.get(*id));
         match own.chain(&self.tensors).find(|tensor| tensor.region == *region) {
@@ -137,10 +138,11 @@ impl Plan {
         }
     }
 
-    /// A pass over tensors of this plan. Lengths are compared with what the operation says of itself.
+    /// A pass over tensors of this plan, whose lengths must be those that the operation declares.
     ///
     /// # Panics
-    /// In debug builds, if they differ: that is a mistake in a layer, not something a user can bring about.
+    ///
+    /// In debug builds, if the lengths differ: that is a mistake in a layer, which users cannot cause.
     pub fn pass(
         &self,
         label: impl Into<String>,

@@ -1,4 +1,4 @@
-//! What most programs use: `use shadegrad::prelude::*;`
+//! The items that most programs use: `use shadegrad::prelude::*;`
 
 pub use crate::data::{DataPair, Dataset, Source, quantized};
 #[cfg(not(target_arch = "wasm32"))]

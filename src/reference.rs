@@ -1,7 +1,7 @@
-//! Walks a plan on the CPU, pass by pass, in `f64`, with tensors that are kept in `f32` or `f64`.
+//! The reference: runs a plan on the CPU, pass by pass, in `f64`, with tensors stored as `f32` or `f64`.
 //!
-//! With `f32` each pass reads tensors of `f32`, computes in `f64` and rounds what it writes once. So the reference is more
-//! exact than all that is compared with it, however long its sums are.
+//! With tensors of `f32`, each pass computes in `f64` and rounds every result once, when it is stored. So the reference
+//! is more accurate than everything that is compared with it, however long its sums are.
 
 mod tensors;
 
@@ -15,9 +15,9 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{AddAssign, SubAssign};
 
-/// The number types that tensors are kept in: `f32`, and `f64` where the reference judges others.
+/// The number types that tensors are stored in: `f32`, or `f64` when other results are verified against the reference.
 pub trait Real: Float + AddAssign + SubAssign + Sum + Debug + Default + Send + Sync + 'static {
-    /// The number of this type that is nearest.
+    /// The number of this type nearest to `value`.
     fn of(value: f64) -> Self;
     /// Runs an operation on tensors of this type, in `f64`.
     fn run(op: &dyn Reference, tensors: &mut Tensors<'_, Self>);
@@ -50,13 +50,13 @@ enum Data<F> {
     Int(Vec<u32>),
 }
 
-/// A plan's storages in the CPU's memory.
+/// The storages of a plan in the CPU's memory.
 pub struct ReferenceBackend<F> {
     storages: Vec<Data<F>>,
 }
 
 impl<F: Real> ReferenceBackend<F> {
-    /// The storages of a plan, with zeros in them.
+    /// Allocates the storages of a plan, filled with zeros.
     pub fn new(plan: &Plan) -> Self {
         let zeros = |storage: &crate::plan::Storage| match storage.element {
             Element::Real => Data::Real(vec![F::zero(); storage.len]),

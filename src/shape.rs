@@ -1,4 +1,4 @@
-//! Shapes of what flows between layers, and the arithmetic of sliding windows.
+//! Shapes of the activations that flow between layers, and the arithmetic of sliding windows.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Number of elements an image.
+    /// Number of elements per image.
     pub fn len(&self) -> usize {
         match self {
             Shape::Image(dimensions) => dimensions.iter().product(),
@@ -20,7 +20,7 @@ impl Shape {
         }
     }
 
-    /// Whether there is no element.
+    /// Whether the shape has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -35,42 +35,48 @@ impl fmt::Display for Shape {
     }
 }
 
-/// How far a convolution's input is extended by zeros.
+/// Zeros added around a convolution's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Padding {
-    /// Not at all.
+    /// No padding.
     Valid,
-    /// So that the output has `ceil(input / stride)` rows and columns; the odd one goes to the bottom and right.
+    /// As much as makes the output `ceil(input / stride)` rows and columns; an odd one goes to the bottom and the
+    /// right.
     Same,
-    /// By this many on both sides: rows, columns.
+    /// This many rows above and below, and this many columns left and right.
     Explicit([usize; 2]),
 }
 
 /// A window that slides over a batch of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window2d {
-    /// N, images of the batch.
+    /// Number of images in the batch, N.
     pub batch: usize,
-    /// H, of the input
+    /// Height of the input, H.
     pub height: usize,
-    /// W, of the input
+    /// Width of the input, W.
     pub width: usize,
-    /// C, of the input
+    /// Channels of the input, C.
     pub channels: usize,
-    /// R, S: the window's rows and columns
+    /// Rows and columns of the window, R and S.
     pub kernel: [usize; 2],
-    /// Steps, in rows and columns
+    /// Rows and columns from one position of the window to the next.
     pub stride: [usize; 2],
-    /// Zeros above the first row and left of the first column
+    /// Rows of zeros above the input and columns of zeros left of it.
     pub padding: [usize; 2],
-    /// P, of the output
+    /// Height of the output, P.
     pub out_height: usize,
-    /// Q, of the output
+    /// Width of the output, Q.
     pub out_width: usize,
 }
 
 impl Window2d {
-    /// The window's places on `batch` images of `shape`; the message of an error says expected and got.
+    /// A window over `batch` images of `shape`, which is height, width and channels.
+    ///
+    /// # Errors
+    ///
+    /// A message that gives what was expected and what was given, when a size or a stride is 0, the padding is not
+    /// smaller than the kernel, or the kernel does not fit in the padded input.
     pub fn new(
         batch: usize,
         shape: [usize; 3],
@@ -106,22 +112,22 @@ impl Window2d {
         Ok(Window2d { batch, height, width, channels, kernel, stride, padding: [top, left], out_height, out_width })
     }
 
-    /// Elements of the input, N*H*W*C.
+    /// Number of elements of the input, N*H*W*C.
     pub fn input_len(&self) -> usize {
         self.batch * self.height * self.width * self.channels
     }
 
-    /// Places of the window, N*P*Q.
+    /// Number of positions of the window in the batch, N*P*Q.
     pub fn places(&self) -> usize {
         self.batch * self.out_height * self.out_width
     }
 
-    /// R*S, places of the window.
+    /// Number of pixels that the window covers, R*S.
     pub fn area(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// The constants by which shaders know a window.
+    /// The shader constants that describe a window, with their values.
     pub(crate) fn constants(&self) -> [(&'static str, usize); 12] {
         [
             ("BATCH", self.batch),

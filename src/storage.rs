@@ -1,15 +1,15 @@
-//! Storages and regions: where tensors live, on whatever device.
+//! Storages and regions: where tensors are stored, on any device.
 
-/// Index of a storage: one buffer on the device, one vector on the CPU.
+/// Index of a storage: one buffer on a GPU, one vector on the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StorageId(pub usize);
 
 /// A part of a storage, in 4-byte elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Region {
-    /// The storage that it is a part of.
+    /// The storage that the region belongs to.
     pub storage: StorageId,
-    /// Position of its first element in the storage.
+    /// Index of the region's first element in the storage.
     pub offset: usize,
     /// Number of elements.
     pub len: usize,

@@ -577,7 +577,7 @@ fn a_loss_that_is_not_finite_is_explained() {
         "error: the loss of step ",
         "at learning rate 1000",
         "try a smaller learning rate",
-        "of finite numbers\nthe last good weights are in run",
+        "from finite numbers\nthe last good weights are in run",
     ] {
         assert!(stderr.contains(says), "{stderr}");
     }

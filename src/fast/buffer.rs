@@ -2,7 +2,7 @@ use crate::error::Result;
 use crate::memory;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
 
-/// A cache line, and the widest vector: loads that stay inside one are the cheapest.
+/// A cache line, which is also the width of the widest vector: loads within one line are the cheapest.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Line([u32; Line::LEN]);
@@ -11,7 +11,7 @@ impl Line {
     const LEN: usize = 16;
 }
 
-/// Elements of four bytes that begin at a cache line.
+/// Four-byte elements, aligned to a cache line.
 #[derive(Clone, Default)]
 pub(crate) struct Buffer {
     lines: Vec<Line>,
@@ -19,17 +19,17 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Everything zero. `what` says in the error what it was for, if the memory cannot be had.
+    /// Allocates `len` zeros. If that fails, the error says that the memory was needed for `what`.
     pub fn new(len: usize, what: &str) -> Result<Buffer> {
         Ok(Buffer { lines: memory::zeros(len.div_ceil(Line::LEN), what)?, len })
     }
 
-    /// The first `len` elements, whatever they hold. A buffer that is shorter gives way to one of that length; if the
-    /// memory for it cannot be had, that is the error, and the buffer is empty.
+    /// The first `len` elements, whose values are unspecified. A shorter buffer is replaced by one of that length; if
+    /// the allocation fails, the buffer is left empty.
     pub fn at_least(&mut self, len: usize) -> Result<&mut [f32]> {
         if self.len < len {
             *self = Buffer::default();
-            *self = Buffer::new(len, "what the threads work in")?;
+            *self = Buffer::new(len, "the working memory of the threads")?;
         }
         Ok(&mut cast_slice_mut(&mut self.lines)[..len])
     }

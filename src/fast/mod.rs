@@ -1,9 +1,10 @@
-//! Walks a plan on the CPU, fast: the passes of [`mod@crate::reference`], by vector instructions and all cores.
+//! The CPU engine: runs a plan on all cores with vector instructions, within the error bounds of the
+//! [reference](mod@crate::reference).
 //!
-//! Each operation says in its `fast.rs` how it is computed here ([`Fast`]); what has no such file runs the reference.
-//! Nearly all arithmetic of a step is in two loops, `product` and `outer`, which read their operands where they lie:
-//! no matrix of windows is written. Loops are compiled several times, for different vector instructions
-//! ([`Instructions`], by the crate `pulp`), and the program takes the widest that its CPU has.
+//! Each operation implements [`Fast`] in its `fast.rs`; operations without that file run the reference. Nearly all
+//! arithmetic of a step happens in two loop nests, `product` and `outer`, which read convolution windows directly from
+//! the image: no im2col matrix is written. Loops are compiled several times, for different vector instructions
+//! ([`Instructions`], by the crate `pulp`), and the program uses the widest that its CPU has.
 //!
 //! Results do not depend on the number of threads ([`Team`]). They may depend on the instructions: some CPUs round a
 //! product before it is added, others do not.
@@ -26,45 +27,48 @@ use crate::reference::{Held, Slice, SliceMut, Tensors, with_tensors};
 use buffer::Buffer;
 use std::sync::Arc;
 
-/// Numbers too small for the exponent, which a moment becomes where gradients stay zero; they are slow on many CPUs, and no
-/// sum would ever know.
+/// `value`, or zero if it is subnormal. Moments of Adam become subnormal where gradients stay zero. Such numbers are
+/// slow on many CPUs and too small to affect any result.
 #[inline(always)]
 pub(crate) fn flushed(value: f32) -> f32 {
     if value.abs() < f32::MIN_POSITIVE { 0.0 } else { value }
 }
 
-/// A gradient as an update takes it.
+/// A gradient, multiplied by the clipping factor if there is one.
 #[inline(always)]
 pub(crate) fn scaled(gradient: f32, scale: Option<f32>) -> f32 {
     scale.map_or(gradient, |scale| scale * gradient)
 }
 
-/// How an operation is computed fast: `fast.rs`.
+/// The fast implementation of an operation on the CPU, in its `fast.rs`.
 pub trait Fast: crate::ops::Reference {
-    /// Reads the inputs, writes the outputs, within the error bounds of the tests. Fails where the memory to work in cannot
-    /// be had; the outputs then hold anything.
+    /// Computes the outputs from the inputs, within the error bounds of the tests. By default, runs the reference.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Memory`] when working memory cannot be allocated; the content of the outputs is then undefined.
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, _team: &Team) -> Result<()> {
         self.run_f32(tensors);
         Ok(())
     }
 }
 
-/// What needs the most memory, in errors.
+/// What the memory for all tensors is needed for, as errors name it.
 pub(crate) const TENSORS: &str = "the network with its batch and data";
 
-/// A plan's storages in the CPU's memory, and the threads that work on them. Passes allocate no tensor: what they need
-/// besides, the team keeps from step to step.
+/// The storages of a plan in the CPU's memory, and the threads that work on them. Passes allocate no memory: the team
+/// keeps their working memory from step to step.
 pub struct CpuBackend {
     team: Arc<Team>,
     storages: Vec<Stored>,
 }
 
 impl CpuBackend {
-    /// The storages of a plan, with zeros in them.
+    /// Allocates the storages of a plan, filled with zeros.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Memory`] when the memory for the tensors cannot be had.
+    /// [`crate::Error::Memory`] when there is not enough memory for the tensors.
     pub fn new(team: Arc<Team>, plan: &Plan) -> Result<CpuBackend> {
         memory::check_room(bytes_of::<f32>(plan.storages.iter().map(|storage| storage.len).sum()), TENSORS)?;
         let storages = plan
@@ -88,7 +92,7 @@ impl CpuBackend {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Memory`] when a pass cannot be given the memory that it works in. What it writes is then undefined.
+    /// [`crate::Error::Memory`] when working memory cannot be allocated. The outputs of that pass are then undefined.
     pub fn run(&mut self, plan: &Plan, passes: &[Pass], steps: &[Step]) -> Result<()> {
         let CpuBackend { team, storages } = self;
         team.install(|| {

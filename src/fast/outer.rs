@@ -1,22 +1,23 @@
 //! `out[m,n] += sum over places of x(place,m) * dy[place,n]`: the weight gradient, a sum of outer products.
 //!
-//! `x` at a place is what the window covers there, read as [`Left`] reads it; it is the left operand of the forward pass,
-//! transposed. A tile of `out` stays in registers while the places go by, in their order.
+//! A place is a position of the window, and `x(place,m)` is an element that the window covers there, addressed as in
+//! [`Left`]: `x` is the transpose of the left operand of the forward pass. A tile of `out` stays in registers while the
+//! places are summed in order.
 
 use super::product::{Left, add, for_each_row, load, store};
 use pulp::{Simd, WithSimd};
 
-/// One sum.
+/// A sum of outer products.
 pub(crate) struct Outer<'a> {
-    /// m is the place in the runs, one run after the other.
+    /// The windows; m counts the elements of a window, run after run.
     pub x: Left<'a>,
-    /// `[places, dy_stride]`, of which the first n of each row count.
+    /// The gradients, `[places, dy_stride]`; only the first n elements of each row are used.
     pub dy: &'a [f32],
-    /// A multiple of [`super::product::LANES`].
+    /// Number of elements from row to row of `dy`, a multiple of [`super::product::LANES`].
     pub dy_stride: usize,
-    /// Sums, `[m, n]`.
+    /// The sums, `[m, n]`.
     pub out: &'a mut [f32],
-    /// Columns of the sums, n.
+    /// Number of columns of the sums, n.
     pub columns: usize,
 }
 
@@ -40,7 +41,7 @@ impl WithSimd for Outer<'_> {
 }
 
 impl Outer<'_> {
-    /// All columns of `R` rows, those of run `r` from `first` on; returns `R`.
+    /// Computes all columns of `R` rows, which start at element `first` of run `r`; returns `R`.
     #[inline(always)]
     fn rows<S: Simd, const R: usize>(&mut self, simd: S, r: usize, first: usize) -> usize {
         let mut column = 0;

@@ -1,19 +1,22 @@
-//! `out[m,n] = finish(sum over k of left(m,k) * right[k,n])`, where a row of `left` is what a window covers.
+//! `out[m,n] = finish(sum over k of left(m,k) * right[k,n])`, where row m of `left` holds the elements that a window
+//! covers.
 //!
-//! The left operand is read where it lies: a row's terms are a few runs of neighbours ([`Left`]). So a convolution needs no
-//! matrix of windows, and a dense layer is the case of one run. The loops keep a tile of sums in registers, `R` rows by
-//! `V` vectors of columns, and add one product to each of them for every k, in the order of k: no sum depends on the tile.
+//! The left operand is read in place: each row consists of a few runs of contiguous elements ([`Left`]). So a
+//! convolution needs no im2col matrix, and a dense layer is the special case of one run. The loops keep a tile of sums
+//! in registers, `R` rows by `V` vectors of columns, and add one product to each sum for every k, in order of k, so
+//! that results do not depend on the tile.
 //!
-//! What it spared: the crate `gemm` on a matrix of windows, four to 24 rows of places at a time. On one Zen 4 core (AVX-512)
-//! and conv2 of case1, `gemm` alone runs at 107 to 116 GFLOP/s forward, these loops at 110 to 115; on top of it, writing
-//! that matrix takes a tenth of its time, and it needs `unsafe`.
+//! Rejected: the crate `gemm` on an im2col matrix that is written for four to 24 rows of places at a time. On conv2 of
+//! case1, forward, on one Zen 4 core with AVX-512, `gemm` alone reaches 107 to 116 GFLOP/s and these loops 110 to 115.
+//! Writing the matrix adds another tenth of that time, and `gemm` needs `unsafe`.
 
 use super::vectorized;
 use crate::ops::Activation;
 use pulp::{Simd, WithSimd};
 
-/// The statements once for each row of a tile of `$rows`, as text. A loop might stay one, and a tile whose rows are counted
-/// at run time lies in memory, not in registers: that is two thirds of the speed.
+/// Repeats the statements for each row of a tile of `$rows`, unrolled at compile time. The compiler may not unroll a
+/// loop, and a tile that is indexed at run time is kept in memory rather than in registers, which reaches only two
+/// thirds of the speed.
 macro_rules! for_each_row {
     ($rows:expr, $i:ident, $body:block) => {
         for_each_row!($rows, $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
@@ -27,35 +30,35 @@ macro_rules! for_each_row {
 }
 pub(super) use for_each_row;
 
-/// Right operands have rows of a multiple of so many elements: the widest vector.
+/// Elements of the widest vector; rows of right operands have a multiple of this length.
 pub(crate) const LANES: usize = 16;
 
 // ANCHOR: left
-/// A matrix with a row for each place of a window; also `x` of [`super::outer::Outer`].
+/// A matrix with a row for each place, that is, each position of a window; also `x` of [`super::outer::Outer`].
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
-    /// What the windows lie on.
+    /// The images that the window slides over.
     pub values: &'a [f32],
-    /// Images, and rows and columns of places in each.
+    /// Number of images, and of rows and columns of places per image.
     pub places: [usize; 3],
-    /// Elements from one image, row and column of places to the next.
+    /// Offsets in elements from one image, row and column of places to the next.
     pub strides: [usize; 3],
-    /// Runs of neighbours below a window,
+    /// Number of contiguous runs of elements in a window.
     pub runs: usize,
-    /// elements of each,
+    /// Number of elements per run.
     pub run: usize,
-    /// and elements from the beginning of one to the next.
+    /// Offset in elements from the start of one run to the next.
     pub run_stride: usize,
 }
 // ANCHOR_END: left
 
 impl<'a> Left<'a> {
-    /// A matrix as it usually lies, with `stride` elements from row to row.
+    /// An ordinary row-major matrix, with `stride` elements from row to row.
     pub fn rows(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Left<'a> {
         Left { values, places: [1, 1, rows], strides: [0, 0, stride], runs: 1, run: columns, run_stride: 0 }
     }
 
-    /// First element of each row.
+    /// Index of the first element of each row.
     fn bases(&self) -> impl Iterator<Item = usize> + use<'a> {
         let Left { places: [images, rows, columns], strides: [image, row, column], .. } = *self;
         let rows = (0..images).flat_map(move |n| (0..rows).map(move |p| n * image + p * row));
@@ -63,22 +66,22 @@ impl<'a> Left<'a> {
     }
 }
 
-/// The right operand: `[k, stride]`, of which the first `columns` of each row count.
+/// The right operand: `[k, stride]`, of which the first `columns` elements of each row are used.
 #[derive(Clone, Copy)]
 pub(crate) struct Right<'a> {
     pub values: &'a [f32],
-    /// Columns of the product, n.
+    /// Number of columns of the product, n.
     pub columns: usize,
-    /// At least `columns`, rounded up to [`LANES`].
+    /// Number of elements from row to row: at least `columns`, rounded up to a multiple of [`LANES`].
     pub stride: usize,
 }
 
-/// Whether a matrix of so many columns can be a right operand as it lies.
+/// Whether a matrix with this number of columns can be a right operand without padding.
 pub(crate) fn fits(columns: usize) -> bool {
     columns.is_multiple_of(LANES)
 }
 
-/// Copies rows of `columns` elements to rows of a multiple of [`LANES`], filled up with zeros.
+/// Copies rows of `columns` elements to rows whose length is a multiple of [`LANES`], padded with zeros.
 pub(crate) fn widen(from: &[f32], columns: usize, to: &mut [f32]) {
     for (from, to) in from.chunks_exact(columns).zip(to.chunks_exact_mut(columns.next_multiple_of(LANES))) {
         to[..columns].copy_from_slice(from);
@@ -86,24 +89,25 @@ pub(crate) fn widen(from: &[f32], columns: usize, to: &mut [f32]) {
     }
 }
 
-/// What becomes of a finished sum.
+/// The operation applied to a finished sum.
 #[derive(Clone, Copy)]
 pub(crate) enum Finish<'a> {
     /// The sum is stored.
     Store,
-    /// The sum is added to what is there.
+    /// The sum is added to the output.
     Add,
-    /// f(sum + b[n])
+    /// f(sum + b[n]) is stored.
     Bias(&'a [f32], Activation),
-    /// sum * f'(x[m,n]); `x` lies like the product.
+    /// sum * f'(x[m,n]) is stored; `x` has the layout of the product.
     Producer(&'a [f32], Activation),
 }
 
-/// One product.
+/// A matrix product.
 pub(crate) struct Product<'a> {
     pub left: Left<'a>,
     pub right: Right<'a>,
-    /// `[m, out_stride]`, of which the first n of each row are written; the last row may end behind them.
+    /// The product, `[m, out_stride]`; the first n elements of each row are written, and the last row may end after
+    /// them.
     pub out: &'a mut [f32],
     pub out_stride: usize,
     pub finish: Finish<'a>,
@@ -118,8 +122,9 @@ impl WithSimd for Product<'_> {
         let many_registers = S::REGISTER_COUNT >= 32;
         let columns = self.right.columns;
         let mut column = 0;
-        // Tiles of 24 sums where there are 32 registers, of 10 where there are 16, and fewer columns at the right edge. Of 12
-        // the compiler keeps one in memory, and stores and loads it again for every k: the whole tile waits for that.
+        // Tiles of 24 sums with 32 registers and of 10 with 16, and narrower ones at the right edge. With 12 sums and
+        // 16 registers, the compiler keeps one sum in memory and loads and stores it for every k, which stalls the
+        // whole tile.
         while column < columns {
             let vectors = (columns - column).div_ceil(lanes);
             column += lanes
@@ -135,13 +140,13 @@ impl WithSimd for Product<'_> {
 }
 
 impl Product<'_> {
-    /// All rows of `V` vectors of columns from `column` on; returns `V`.
+    /// Computes all rows of `V` vectors of columns, starting at `column`; returns `V`.
     #[inline(always)]
     fn columns<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, column: usize) -> usize {
         let mut bases = self.left.bases();
         let mut row = 0;
         while let Some(first) = bases.next() {
-            // Behind the last row it is computed again, and not stored.
+            // Rows past the end repeat the first row of the tile; their sums are not stored.
             let mut tile_bases = [first; R];
             let mut rows = 1;
             for base in &mut tile_bases[1..] {
@@ -168,7 +173,7 @@ impl Product<'_> {
         let Right { values: right, stride, .. } = self.right;
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for r in 0..runs {
-            // Slices of one length, so that the loop over k need not check it for each of them.
+            // Slices of equal length, which saves the loop over k the bounds checks.
             let mut left = [&values[..0]; R];
             for i in 0..R {
                 left[i] = &values[bases[i] + r * run_stride..][..run];
@@ -190,7 +195,7 @@ impl Product<'_> {
     }
     // ANCHOR_END: tile
 
-    /// Stores the first `rows` rows of a tile, whose first sum is at `row` and `column`.
+    /// Finishes and stores the first `rows` rows of a tile, whose first sum is at `row` and `column`.
     #[inline(always)]
     fn finish<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -242,7 +247,7 @@ impl Product<'_> {
     }
 }
 
-/// `V` vectors, with zeros behind the end.
+/// Loads `V` vectors; elements past the end are zeros.
 #[inline(always)]
 pub(crate) fn load<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; V] {
     let (whole, _) = S::as_simd_f32s(from);
@@ -254,7 +259,7 @@ pub(crate) fn load<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; 
     vectors
 }
 
-/// What of `V` vectors lies before the end.
+/// Stores `V` vectors, as far as `to` reaches.
 #[inline(always)]
 pub(crate) fn store<S: Simd, const V: usize>(simd: S, to: &mut [f32], vectors: [S::f32s; V]) {
     let (whole, _) = S::as_mut_simd_f32s(to);
@@ -264,7 +269,7 @@ pub(crate) fn store<S: Simd, const V: usize>(simd: S, to: &mut [f32], vectors: [
     whole[..V].copy_from_slice(&vectors);
 }
 
-/// Rare, and long.
+/// Loads fewer elements than `V` vectors. Not inlined, because it is rarely called and long.
 #[inline(never)]
 fn load_part<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; V] {
     let (whole, rest) = S::as_simd_f32s(from);
@@ -290,7 +295,7 @@ pub(crate) fn add<S: Simd, const V: usize>(simd: S, mut a: [S::f32s; V], b: [S::
     a
 }
 
-/// Not a maximum, which would turn a NaN into 0.
+/// ReLU that propagates NaN, which a maximum would turn into 0.
 #[inline(always)]
 fn relu<S: Simd, const V: usize>(simd: S, mut z: [S::f32s; V]) -> [S::f32s; V] {
     let zero = simd.splat_f32s(0.0);
@@ -300,7 +305,7 @@ fn relu<S: Simd, const V: usize>(simd: S, mut z: [S::f32s; V]) -> [S::f32s; V] {
     z
 }
 
-/// `dy f'(z)`, from y = f(z)
+/// `dy f'(z)`, with f' computed from y = f(z).
 #[inline(always)]
 fn times_derivative<S: Simd, const V: usize>(
     simd: S,
@@ -321,9 +326,9 @@ fn times_derivative<S: Simd, const V: usize>(
     dy
 }
 
-/// Turns `[m, columns]` into `[columns, stride]`, of which the first m of each row are written.
+/// Transposes `[m, columns]` to `[columns, stride]`, of which the first m elements of each row are written.
 pub(crate) fn transpose(team: &super::Team, from: &[f32], columns: usize, to: &mut [f32], stride: usize) {
-    /// Rows that are read together: a cache line of what is written.
+    /// Number of rows that are read together, so that whole cache lines are written.
     const ROWS: usize = 16;
     vectorized!(team, {
         for (index, from) in from.chunks(ROWS * columns).enumerate() {

@@ -6,7 +6,7 @@ use crate::ops::Activation;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Elements that are worth a thread of their own.
+/// Smallest number of elements for which another thread is worthwhile.
 pub(crate) const WORTH: usize = 1 << 13;
 
 /// `out[i] = sum over j of parts[j,i]`
@@ -25,7 +25,7 @@ pub(crate) fn add_parts(team: &Team, parts: &[f32], out: &mut [f32]) {
 
 /// `out[n] = sum over rows of values[row,n]`
 pub(crate) fn columns(team: &Team, values: &[f32], columns: usize, out: &mut [f32]) -> Result<()> {
-    /// Rows that are added up in one go.
+    /// Number of rows per partial sum.
     const ROWS: usize = 512;
     if values.len() <= columns * ROWS {
         team.instructions.run(Columns { values, columns, out });

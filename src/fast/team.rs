@@ -3,17 +3,17 @@ use super::threads::Threads;
 use crate::error::{Error, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The vector instructions that loops are compiled for; which of them a CPU has is found out when the program runs.
+/// A set of vector instructions that loops are compiled for; whether the CPU has them is detected at run time.
 #[derive(Clone, Copy, Debug)]
 pub struct Instructions(pulp::Arch);
 
 impl Instructions {
-    /// The widest that this CPU has.
+    /// The widest instructions that this CPU has.
     pub fn best() -> Instructions {
         Instructions(pulp::Arch::new())
     }
 
-    /// All instructions that this CPU has, from plain to widest.
+    /// All sets of instructions that this CPU has, from scalar to the widest.
     pub fn all() -> Vec<Instructions> {
         let mut all = vec![Instructions(pulp::Arch::Scalar)];
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -42,19 +42,19 @@ impl Instructions {
         }
     }
 
-    /// Runs `work` compiled for these instructions; what it calls must be inlined.
+    /// Runs `work` compiled for these instructions; every function that it calls must be inlined.
     pub(crate) fn run<W: pulp::WithSimd>(self, work: W) -> W::Output {
         self.0.dispatch(work)
     }
 
-    /// Runs a closure by these instructions: see [`vectorized`].
+    /// Runs a closure compiled for these instructions: see [`vectorized`].
     pub(crate) fn vectorize<T>(self, work: impl FnOnce() -> T) -> T {
         self.0.dispatch(Loops(work))
     }
 }
 
-/// Plain loops, which the compiler makes vectors of. The closure is inlined, and taken as `FnOnce` on the way: behind a call
-/// of any other kind it would be compiled for the plainest instructions.
+/// Runs plain loops that the compiler vectorizes for the instructions of a team. The work must be an inlined closure,
+/// passed as `FnOnce`: behind any other call it would be compiled for the baseline instructions only.
 macro_rules! vectorized {
     ($team:expr, $work:expr) => {
         $team.instructions.vectorize(
@@ -76,25 +76,29 @@ impl<T, F: FnOnce() -> T> pulp::WithSimd for Loops<F> {
     }
 }
 
-/// The threads that share a pass, and the memory that they work in.
+/// The threads that share the work of a pass, and their working memory.
 ///
-/// Every pass divides its work so that no sum depends on how many threads there are: results have the same bits for any
-/// number of them.
+/// Every pass divides its work so that no sum depends on the number of threads: results are bitwise the same for any
+/// number.
 pub struct Team {
     threads: Threads,
     pub(crate) instructions: Instructions,
-    /// One a thread.
+    /// Working memory of each thread.
     own: Vec<Mutex<Buffer>>,
     shared: Mutex<Buffer>,
-    /// Held by who walks a plan.
+    /// Held while a plan runs.
     turn: Mutex<()>,
 }
 
 impl Team {
-    /// Most threads that can be asked for.
+    /// Largest number of threads.
     pub const MOST_THREADS: usize = 1024;
 
-    /// A team of so many threads, by default as many as there are cores.
+    /// Starts a team of `threads` threads, by default one per core.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when the number is out of range, [`Error::Device`] when threads cannot be started.
     pub fn new(threads: Option<usize>, instructions: Instructions) -> Result<Team> {
         if let Some(threads) = threads.filter(|threads| !(1..=Team::MOST_THREADS).contains(threads)) {
             return Err(Error::Usage(format!("expected from 1 to {} threads, got {threads}", Team::MOST_THREADS)));
@@ -109,39 +113,40 @@ impl Team {
         self.own.len()
     }
 
-    /// `2 threads, AVX-512`
+    /// Number of threads and instructions in words: `2 threads, AVX-512`.
     pub fn description(&self) -> String {
         let threads = self.threads();
         let s = if threads == 1 { "" } else { "s" };
         format!("{threads} thread{s}, {}", self.instructions.name())
     }
 
-    /// Runs `work` on one of the threads, so that what it does in parallel is done by the others too. Callers wait for each
-    /// other: a thread that waits for its part of one walk might else begin another, and wait there for memory that itself
-    /// holds.
+    /// Runs `work` on one of the threads, so that its parallel parts use all of them. Only one caller runs at a time.
+    /// Otherwise a thread that waits for others could steal work of another caller, and deadlock on working memory that
+    /// it holds itself.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.threads.run(work)
     }
 
-    /// The calling thread's memory. Nothing parallel may begin while it is held: this thread might be given more of it.
+    /// Working memory of the calling thread. No parallel work may start while it is held: the thread could steal work
+    /// that needs it as well, and deadlock.
     pub(crate) fn own(&self) -> MutexGuard<'_, Buffer> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         self.own[thread].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Memory for all threads.
+    /// Working memory shared by all threads.
     pub(crate) fn shared(&self) -> MutexGuard<'_, Buffer> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Into how many parts `items` are cut, so that every thread gets some and the last does not wait long: items a
-    /// part, at least `least`.
+    /// Number of items per part, at least `least`, when `items` items are divided among the threads: several parts per
+    /// thread, so that no thread waits long for the last one.
     pub(crate) fn part(&self, items: usize, least: usize) -> usize {
-        const PARTS_A_THREAD: usize = 4;
+        const PARTS_PER_THREAD: usize = 4;
         if self.threads() == 1 {
             return items.max(1);
         }
-        items.div_ceil(self.threads() * PARTS_A_THREAD).max(least).max(1)
+        items.div_ceil(self.threads() * PARTS_PER_THREAD).max(least).max(1)
     }
 }

@@ -1,32 +1,32 @@
-//! The threads of a [`super::Team`]: a pool of its own, or in a browser, where no thread can be started, the calling one.
+//! The threads of a [`super::Team`]: a thread pool, or in a browser, which cannot start threads, the calling thread.
 
 use crate::error::Result;
 
-/// Threads that share the parallel parts of what [`Threads::run`] is given.
+/// Threads that share the parallel work of [`Threads::run`].
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) struct Threads(rayon::ThreadPool);
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Threads {
-    /// Starts so many, or as many as there are cores.
+    /// Starts `count` threads, or one per core.
     pub fn start(count: Option<usize>) -> Result<Threads> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(count.unwrap_or(0))
             .thread_name(|index| format!("shadegrad {index}"))
             .build()
             .map_err(|error| crate::Error::Device(format!("cannot start threads: {error}")))?;
-        // Threads reserve address space when they first allocate. From here on that is taken, and what is said to be left
-        // over stays so.
+        // Threads reserve address space when they first allocate. Having them allocate now keeps later checks of the
+        // available memory accurate.
         pool.broadcast(|_| std::hint::black_box(vec![0_u8; 1]));
         Ok(Threads(pool))
     }
 
-    /// How many there are.
+    /// Number of threads.
     pub fn count(&self) -> usize {
         self.0.current_num_threads()
     }
 
-    /// Runs `work` on one of them, and what it does in parallel on all.
+    /// Runs `work` on one of the threads, and its parallel parts on all of them.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.0.install(work)
     }
@@ -38,17 +38,17 @@ pub(super) struct Threads;
 
 #[cfg(target_arch = "wasm32")]
 impl Threads {
-    /// Starts none, however many are asked for: results have the same bits for any number.
+    /// Starts no threads, regardless of the number requested: results are bitwise the same for any number.
     pub fn start(_: Option<usize>) -> Result<Threads> {
         Ok(Threads)
     }
 
-    /// One.
+    /// Number of threads, which is one.
     pub fn count(&self) -> usize {
         1
     }
 
-    /// Runs `work`. Where it is parallel, rayon takes the calling thread too, because it can start no other.
+    /// Runs `work`. Its parallel parts run on the calling thread as well, because rayon cannot start any other.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         work()
     }

@@ -4,48 +4,48 @@ use super::instance::instance;
 use super::named;
 use crate::error::{Error, Result};
 
-/// What `--device` asks for, the CPU aside.
+/// The adapter requested by `--device`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdapterChoice {
-    /// Discrete before integrated before virtual before software.
+    /// The best one: discrete GPUs before integrated GPUs, virtual GPUs and software drivers.
     Auto,
-    /// The adapter of this number in [`adapters`].
+    /// The adapter with this index in [`adapters`].
     Index(usize),
-    /// The adapter with this part in its name, upper or lower case; there must be one alone.
+    /// The only adapter whose name contains this, ignoring case.
     Name(String),
 }
 
-/// An adapter as [`adapters`] found it.
+/// An adapter found by [`adapters`].
 pub struct AdapterRecord {
-    /// Number of the adapter, as `--device INDEX` takes it.
+    /// Index of the adapter, as `--device INDEX` takes it.
     pub index: usize,
     /// Name, driver, backend and type of the adapter.
     pub info: wgpu::AdapterInfo,
-    /// What it allows at most.
+    /// Limits that the adapter supports.
     pub limits: wgpu::Limits,
-    /// What it can do.
+    /// Features that the adapter supports.
     pub features: wgpu::Features,
     pub(super) adapter: wgpu::Adapter,
     pub(super) instance: wgpu::Instance,
 }
 
 impl AdapterRecord {
-    /// Whether it is a driver that computes on the CPU.
+    /// Whether its driver runs shaders on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// "llvmpipe (LLVM 15) (software, Vulkan, Mesa 22.3.6)"
+    /// Name, type, backend and driver in one line: `llvmpipe (LLVM 15) (software, Vulkan, Mesa 22.3.6)`.
     pub fn describe(&self) -> String {
         describe(&self.info)
     }
 
-    /// "discrete GPU", "software", …
+    /// The type in words: `discrete GPU`, `software`, …
     pub fn type_name(&self) -> &'static str {
         type_name(self.info.device_type)
     }
 
-    /// Driver and its version.
+    /// Name and version of the driver.
     pub fn driver(&self) -> String {
         driver(&self.info)
     }
@@ -74,7 +74,7 @@ pub(super) fn type_name(kind: wgpu::DeviceType) -> &'static str {
     }
 }
 
-/// Place of a kind of adapter in the order in which [`AdapterChoice::Auto`] prefers them, the best first.
+/// Rank of a type of adapter for [`AdapterChoice::Auto`]; 0 is the best.
 fn rank(kind: wgpu::DeviceType) -> u8 {
     match kind {
         wgpu::DeviceType::DiscreteGpu => 0,
@@ -85,7 +85,7 @@ fn rank(kind: wgpu::DeviceType) -> u8 {
     }
 }
 
-/// All adapters that can run compute shaders here, in the driver's order.
+/// All adapters on this machine that can run compute shaders, in the driver's order.
 pub async fn adapters() -> Vec<AdapterRecord> {
     let instance = instance();
     let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
@@ -107,7 +107,12 @@ pub async fn adapters() -> Vec<AdapterRecord> {
         .collect()
 }
 
-/// The adapter of a choice, not opened. `Ok(None)`: there is none at all, and `choice` was [`AdapterChoice::Auto`].
+/// Finds the adapter of a choice without opening it. `Ok(None)` means that `choice` is [`AdapterChoice::Auto`] and
+/// there are no adapters.
+///
+/// # Errors
+///
+/// [`Error::Device`] when there is no such adapter, [`Error::Usage`] when a name matches several.
 pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
     let mut found = adapters().await;
     let position = match choice {
@@ -127,21 +132,21 @@ pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
     Ok(Some(found.swap_remove(position)))
 }
 
-/// How to get a driver on this platform.
+/// Tells the user how to get a driver on this platform.
 pub fn missing_driver_remedy() -> &'static str {
     if cfg!(target_os = "linux") {
         "run scripts/setup, or install a Vulkan driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers)"
     } else if cfg!(target_os = "macos") {
         "Metal needs macOS 10.13 or later and a session that may use the GPU"
     } else {
-        "install the GPU maker's driver with Vulkan or DirectX 12 support"
+        "install the GPU vendor's driver with Vulkan or DirectX 12 support"
     }
 }
 
 fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {
     if found.is_empty() {
         return Error::Device(format!(
-            "no device `{asked}`: there is no GPU driver at all; {}",
+            "no device `{asked}`: no GPU driver found; {}",
             missing_driver_remedy()
         ));
     }

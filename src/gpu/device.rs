@@ -1,4 +1,4 @@
-//! An open device: what it allows, what it reports, and how bytes come back from it.
+//! An open device: its limits, the errors it reports, and reading buffers back.
 
 use super::adapter::{AdapterChoice, AdapterRecord, adapter, adapters, driver, type_name};
 use super::fault::{self, Faults};
@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// The adapter that was opened, and how the choice was made.
+/// A device that was opened, with a description.
 pub struct OpenedGpu {
     /// The open device.
     pub gpu: Gpu,
-    /// The adapter in a line: name, type, backend, driver.
+    /// Name, type, backend and driver of the adapter in one line.
     pub description: String,
-    /// Whether it computes on the CPU.
+    /// Whether its driver runs shaders on the CPU.
     pub software: bool,
 }
 
@@ -34,23 +34,28 @@ pub struct Gpu {
     pub limits: wgpu::Limits,
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "only `objects` asks it, which browsers have not"))]
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "used only by `objects`, which browsers lack"))]
     pub(super) instance: wgpu::Instance,
     pub(crate) uniform_layout: wgpu::BindGroupLayout,
-    /// Number of the adapter in [`adapters`].
+    /// Index of the adapter in [`adapters`].
     index: usize,
     pub(super) uniform_fields: &'static [Field],
     pub(super) kernels: Mutex<HashMap<String, Arc<Kernel>>>,
     faults: Faults,
-    /// Whether kernels are not those of `shaders/`, so that nothing is known of their loops.
+    /// Whether kernels may come from outside `shaders/`, in which case nothing is known about their loops and indices.
     pub(crate) has_foreign_kernels: bool,
 }
 
 impl Gpu {
-    /// Opens an adapter. `Ok(None)`: there is none at all, and `choice` was [`AdapterChoice::Auto`].
+    /// Opens an adapter. `Ok(None)` means that `choice` is [`AdapterChoice::Auto`] and there are no adapters.
     ///
-    /// `uniform_fields` are the members of the uniform struct that kernels may declare in group 1; every kernel's
-    /// declaration is compared with it.
+    /// `uniform_fields` are the members of the uniform struct that kernels may declare in group 1; the declaration of
+    /// every kernel is compared with them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when there is no such adapter or it cannot be opened, [`Error::Usage`] when a name matches
+    /// several.
     pub async fn open(choice: &AdapterChoice, uniform_fields: &'static [Field]) -> Result<Option<OpenedGpu>> {
         match adapter(choice).await? {
             Some(record) => Ok(Some(OpenedGpu::open(record, uniform_fields).await?)),
@@ -58,12 +63,16 @@ impl Gpu {
         }
     }
 
-    /// The same adapter, opened once more. What fails there is no fault of this device, and what it holds is freed with
-    /// it.
+    /// Opens the same adapter as a second device. Its errors do not affect this device, and its memory is freed when it
+    /// is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when the adapter is no longer available or cannot be opened.
     pub async fn open_again(&self) -> Result<Gpu> {
         match adapter(&AdapterChoice::Index(self.index)).await? {
             Some(record) if record.info.name == self.info.name => Gpu::from_adapter(record, self.uniform_fields).await,
-            _ => Err(Error::Device(format!("{} is not there any more", self.info.name))),
+            _ => Err(Error::Device(format!("{} is no longer available", self.info.name))),
         }
     }
 
@@ -104,12 +113,12 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// Whether the driver computes on the CPU.
+    /// Whether the driver runs shaders on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// Invocations of a subgroup, where kernels may use subgroups and all have the same size.
+    /// Number of invocations per subgroup, if kernels may use subgroups and all subgroups have the same size.
     pub fn lanes(&self) -> Option<usize> {
         let fixed = self.info.subgroup_min_size == self.info.subgroup_max_size;
         let usable = fixed && self.device.features().contains(wgpu::Features::SUBGROUP);
@@ -121,26 +130,30 @@ impl Gpu {
         self.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
-    /// "software", "discrete GPU", …
+    /// The type in words: `software`, `discrete GPU`, …
     pub fn type_name(&self) -> &'static str {
         type_name(self.info.device_type)
     }
 
-    /// Driver and version.
+    /// Name and version of the driver.
     pub fn driver(&self) -> String {
         driver(&self.info)
     }
 
-    /// Fails with what the device has reported since it was opened. `during` says at what.
+    /// Checks that the device has reported no error since it was opened. `during` names the activity in error messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] when the device can no longer be used, [`Error::Device`] for other errors.
     pub fn check(&self, during: &str) -> Result<()> {
         if self.faults.any() && cfg!(not(target_arch = "wasm32")) {
-            // Of a loss, only the errors that follow from it may have been heard yet.
+            // After a loss, errors that follow from it may arrive before the report of the loss itself.
             fault::look(&self.device, during)?;
         }
         self.faults.check(during)
     }
 
-    /// The same adapter opened anew, after this device was lost. Its driver may be another by now.
+    /// Opens the same adapter again, after this device was lost. Its driver may have changed since.
     pub(crate) async fn reopen(&self) -> Result<Option<OpenedGpu>> {
         let place = |info: &wgpu::AdapterInfo| {
             (info.name.clone(), info.vendor, info.device, info.device_pci_bus_id.clone(), info.backend)
@@ -152,7 +165,8 @@ impl Gpu {
         }
     }
 
-    /// Ends the device, as a reset would: all that uses it fails from now on. For tests of what follows then.
+    /// Destroys the device: everything that uses it fails from now on, as after a reset. Closes devices, and simulates
+    /// losses in tests.
     pub fn destroy(&self) {
         self.device.destroy();
     }
@@ -162,7 +176,8 @@ impl Gpu {
         let binding_limit = self.limits.max_storage_buffer_binding_size;
         if usage.contains(wgpu::BufferUsages::STORAGE) && bytes > binding_limit {
             return Err(Error::Device(format!(
-                "buffer `{label}` needs {} MiB, this device binds at most {} MiB; use a smaller batch size or fewer images",
+                "buffer `{label}` needs {} MiB, but this device binds at most {} MiB; use a smaller batch size \
+                 or fewer images",
                 bytes.div_ceil(1 << 20),
                 binding_limit >> 20
             )));
@@ -174,14 +189,19 @@ impl Gpu {
         Ok(buffer)
     }
 
-    /// Waits until everything submitted so far is done.
+    /// Waits until all work submitted so far is done. `during` names the activity in error messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] when the device is lost or does not answer, [`Error::Device`] for other errors that it
+    /// reports.
     pub async fn finish(&self, during: &str) -> Result<()> {
         let (sender, receiver) = futures_channel::oneshot::channel();
         self.queue.on_submitted_work_done(move || {
             let _ = sender.send(());
         });
         self.drive(during)?;
-        // A lost device calls nobody back.
+        // A lost device never runs the callback.
         self.check(during)?;
         let _ = receiver.await;
         self.check(during)
@@ -212,7 +232,8 @@ impl Gpu {
         Ok(view[..bytes as usize].to_vec())
     }
 
-    /// Callbacks run only while somebody polls. A browser does that by itself; elsewhere we do, and block.
+    /// Blocks until all submitted work is done, so that callbacks run: they run only while the device is polled. A
+    /// browser polls by itself.
     fn drive(&self, during: &str) -> Result<()> {
         if cfg!(target_arch = "wasm32") { Ok(()) } else { fault::wait(&self.device, during) }
     }

@@ -1,4 +1,4 @@
-//! What goes wrong on a device outside of a call that could return it, and how bad that is.
+//! Errors that a device reports outside of the call that caused them, and whether the device is lost.
 
 use crate::error::{Error, Result};
 use std::cell::Cell;
@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long the device may take for what was submitted. A system resets a GPU that hangs after seconds; a software driver
-/// may be slow in earnest.
+/// How long to wait for submitted work. The system resets a GPU that hangs within seconds, but a software driver may
+/// just be slow.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What the device has reported since it was opened.
+/// Errors that the device has reported since it was opened.
 #[derive(Clone, Default)]
 pub(super) struct Faults(Arc<Mutex<Reported>>);
 
@@ -18,7 +18,7 @@ pub(super) struct Faults(Arc<Mutex<Reported>>);
 struct Reported {
     /// The first error.
     first: Option<String>,
-    /// Why the device cannot be used any more, though another might. What is said of it afterwards is of no use.
+    /// Why the device can no longer be used, although another could be. Later errors only follow from this one.
     lost: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An error of the device.
+    /// Records an error of the device.
     pub fn report(&self, error: &wgpu::Error) {
         let message = explain(error);
         let mut reported = self.lock();
@@ -37,19 +37,19 @@ impl Faults {
         reported.first.get_or_insert(message);
     }
 
-    /// The device is gone.
+    /// Records the loss of the device.
     pub fn report_loss(&self, reason: wgpu::DeviceLostReason, message: &str) {
         let message = if message.is_empty() { "no reason given" } else { message };
         self.lock().lost.get_or_insert(format!("the device was lost ({reason:?}: {message})"));
     }
 
-    /// Whether anything was reported.
+    /// Whether any error has been reported.
     pub fn any(&self) -> bool {
         let reported = self.lock();
         reported.first.is_some() || reported.lost.is_some()
     }
 
-    /// Fails with what was reported. `during` says at what.
+    /// Returns the error that was reported, if any. `during` names the activity in its message.
     pub fn check(&self, during: &str) -> Result<()> {
         let reported = self.lock();
         match (&reported.lost, &reported.first) {
@@ -60,12 +60,12 @@ impl Faults {
     }
 }
 
-/// Waits for everything that was submitted, and lets callbacks run.
+/// Waits until all submitted work is done, and runs pending callbacks.
 pub(super) fn wait(device: &wgpu::Device, during: &str) -> Result<()> {
     poll(during, || device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) }))
 }
 
-/// Lets callbacks run that are due.
+/// Runs pending callbacks without waiting.
 pub(super) fn look(device: &wgpu::Device, during: &str) -> Result<()> {
     poll(during, || device.poll(wgpu::PollType::Poll))
 }
@@ -74,8 +74,8 @@ thread_local! {
     static POLLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread asks the device how far it is. wgpu 30 panics if it finds the device lost then; the panic is caught
-/// and becomes an [`Error::DeviceLost`], so a panic hook need not speak of it.
+/// Whether the calling thread is polling the device. wgpu 30 panics if it finds the device lost while polling. The
+/// panic is caught and becomes an [`Error::DeviceLost`], so a panic hook need not report it.
 pub fn is_polling() -> bool {
     POLLING.get()
 }
@@ -90,11 +90,11 @@ fn poll(during: &str, poll: impl FnOnce() -> Result<wgpu::PollStatus, wgpu::Poll
             Err(Error::DeviceLost(format!("{during}: the device has not answered in {} seconds", PATIENCE.as_secs())))
         }
         Ok(Err(error)) => Err(Error::Device(format!("{during}: {error}"))),
-        Err(_) => Err(Error::DeviceLost(format!("{during}: the device was lost while it was waited for"))),
+        Err(_) => Err(Error::DeviceLost(format!("{during}: the device was lost while waiting for it"))),
     }
 }
 
-/// The error with all its causes in one line; wgpu puts the label of the kernel or buffer into them.
+/// The error with all its causes in one line; wgpu includes the label of the kernel or buffer in them.
 fn explain(error: &wgpu::Error) -> String {
     let mut message = match error {
         wgpu::Error::OutOfMemory { .. } => "out of memory".to_string(),
@@ -115,14 +115,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_device_may_cure_is_told_apart() {
+    fn a_lost_device_is_told_apart_from_other_errors() {
         let lost = |error: Error| matches!(error, Error::DeviceLost(_));
         assert!(poll("waiting", || Ok(wgpu::PollStatus::QueueEmpty)).is_ok());
         assert!(lost(poll("waiting", || Err(wgpu::PollError::Timeout)).unwrap_err()));
         assert!(!lost(poll("waiting", || Err(wgpu::PollError::WrongSubmissionIndex(2, 1))).unwrap_err()));
-        // The panic's message in the output of this test is meant.
+        // The message of this panic in the output of the test is expected.
         let error = poll("waiting", || panic!("Error in Device::poll: Parent device is lost")).unwrap_err();
-        assert_eq!(error.to_string(), "waiting: the device was lost while it was waited for");
+        assert_eq!(error.to_string(), "waiting: the device was lost while waiting for it");
         assert!(lost(error) && !is_polling());
     }
 

@@ -1,4 +1,4 @@
-//! Kernels: compiled once for a device, and shared.
+//! Kernels, which are compiled once per device and shared.
 
 use super::device::Gpu;
 use super::shader::{Binding, BindingKind, Field, KernelSpec};
@@ -16,7 +16,7 @@ pub(crate) struct Kernel {
 }
 
 impl Gpu {
-    /// The kernel of a specification; compiled once.
+    /// The kernel of a specification; compiled on first use.
     pub(crate) fn kernel(&self, spec: &KernelSpec) -> Result<Arc<Kernel>> {
         let key = spec.key();
         let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +34,7 @@ impl Gpu {
         if module.workgroup_size > self.limits.max_compute_invocations_per_workgroup {
             let most = self.limits.max_compute_invocations_per_workgroup;
             let size = module.workgroup_size;
-            return Err(Error::Device(format!("{name}: {size} invocations a workgroup, this device allows {most}")));
+            return Err(Error::Device(format!("{name}: {size} invocations per workgroup, this device allows {most}")));
         }
         let uses_uniform = module.bindings.iter().any(|binding| binding.kind == BindingKind::Uniform);
         if uses_uniform {
@@ -61,12 +61,12 @@ impl Gpu {
             bounds_checks: self.has_foreign_kernels || self.info.backend != wgpu::Backend::Vulkan,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
-        // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; guarding loops
-        // costs real GPUs dearly. Vulkan drivers check the bounds of buffers and images themselves (wgpu always asks for
-        // `robustBufferAccess`), and an index into a local array comes from a loop over that array: clamping it as well
-        // keeps Mesa from unrolling the loop, which made the matrix engine five times as slow on lavapipe. Foreign
-        // kernels are given all checks.
-        #[expect(unsafe_code, reason = "shaders without the checks that the comment above shows to be needless")]
+        // SAFETY: every loop in `shaders/` has a bound that does not depend on data, so none is endless; guards in
+        // loops are expensive on GPUs. Vulkan drivers check the bounds of buffers and images themselves (wgpu always
+        // requests `robustBufferAccess`), and every index into a local array comes from a loop over that array:
+        // clamping it as well prevents Mesa from unrolling the loop, which made the matrix engine five times as slow on
+        // lavapipe. Kernels from elsewhere are compiled with all checks.
+        #[expect(unsafe_code, reason = "shaders without checks that the comment above shows to be unnecessary")]
         let shader = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
@@ -84,13 +84,13 @@ impl Gpu {
     }
 }
 
-/// What the driver is given: here the module that `naga` has read.
+/// The source to compile: the module that `naga` has parsed.
 #[cfg(not(target_arch = "wasm32"))]
 fn source(_: &KernelSpec, module: naga::Module) -> Result<wgpu::ShaderSource<'static>> {
     Ok(wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)))
 }
 
-/// What the driver is given: a browser compiles the WGSL itself.
+/// The source to compile: WGSL text, which browsers compile themselves.
 #[cfg(target_arch = "wasm32")]
 fn source(spec: &KernelSpec, _: naga::Module) -> Result<wgpu::ShaderSource<'static>> {
     Ok(wgpu::ShaderSource::Wgsl(spec.text()?.into()))

@@ -1,30 +1,30 @@
-//! Texture mirrors: which regions have one, and which of them take turns in a texture.
+//! Texture mirrors: which regions have one, and which of them share a texture.
 //!
-//! A mirror lives from its copy to the last dispatch that reads it before the next copy. Where a copy is needed the
-//! [`Recording`] has found out when it was made; that two mirrors share a texture only if neither is copied while the
-//! other is still read makes no further copy necessary.
+//! A mirror is alive from its copy to the last dispatch that reads it before the next copy. The [`Recording`] already
+//! contains the copies that are needed. Two mirrors share a texture only if neither is copied while the other is still
+//! to be read, so sharing needs no further copies.
 
 use super::recording::{Command, Operand, Recording};
 use crate::lifetime::{Lifetime, assign};
 use crate::storage::{Region, StorageId};
 
-/// Texels in a row of a texture: the kernels in `shaders/shared/` that read mirrors count on it.
+/// Number of texels per row of a texture; kernels in `shaders/shared/` that read mirrors rely on it.
 pub(super) const WIDTH: u32 = 4096;
 pub(super) const TEXEL_BYTES: u64 = 16;
-/// A copy moves whole rows.
+/// Number of bytes per row of a texture; copies move whole rows.
 pub(super) const ROW_BYTES: u64 = WIDTH as u64 * TEXEL_BYTES;
 
-/// The mirrors of a program or of several that use the same memory.
+/// The mirrors of one or several programs that use the same memory.
 #[derive(Clone, Debug, Default)]
 pub struct Mirrors {
-    /// Each region that is copied somewhere, and the number of its texture.
+    /// Every mirrored region, and the index of its texture.
     regions: Vec<(Region, usize)>,
-    /// Rows of each texture.
+    /// Number of rows of each texture.
     rows: Vec<u64>,
 }
 
 impl Mirrors {
-    /// The mirrors of programs that are run one after the other.
+    /// The mirrors of programs that run one after the other.
     pub fn new(recordings: &[&Recording]) -> Mirrors {
         let mut regions: Vec<Region> = Vec::new();
         let mut lives: Vec<Lifetime> = Vec::new();
@@ -60,27 +60,27 @@ impl Mirrors {
         mirrors
     }
 
-    /// The texture that mirrors a region, if one does.
+    /// Index of the texture that mirrors a region, if it is mirrored.
     pub fn texture(&self, region: &Region) -> Option<usize> {
         self.regions.iter().find(|(known, _)| known == region).map(|(_, texture)| *texture)
     }
 
-    /// Bytes of each texture.
+    /// Size of each texture in bytes.
     pub fn textures(&self) -> impl Iterator<Item = u64> {
         self.rows.iter().map(|rows| rows * ROW_BYTES)
     }
 
-    /// The regions that take turns in a texture.
+    /// The regions whose mirrors share a texture.
     pub fn regions(&self, texture: usize) -> impl Iterator<Item = &Region> {
         self.regions.iter().filter(move |(_, other)| *other == texture).map(|(region, _)| region)
     }
 
-    /// Bytes of all textures, if each mirror had its own.
+    /// Size in bytes that all textures would have together if each mirror had its own.
     pub(crate) fn bytes_apart(&self) -> u64 {
         self.regions.iter().map(|(region, _)| rows(region) * ROW_BYTES).sum()
     }
 
-    /// Bytes that the buffer of a storage of `len` elements takes: the last row of a copy may go beyond its region.
+    /// Size in bytes of the buffer of a storage of `len` elements: the last row of a copy may extend beyond its region.
     pub(crate) fn buffer_bytes(&self, storage: StorageId, len: usize) -> u64 {
         let own = (len as u64 * 4).next_multiple_of(TEXEL_BYTES);
         let mirrored = self.regions.iter().map(|(region, _)| region).filter(|region| region.storage == storage);
@@ -88,7 +88,7 @@ impl Mirrors {
     }
 }
 
-/// Rows that a region's mirror takes.
+/// Number of rows of a region's mirror.
 pub(super) fn rows(region: &Region) -> u64 {
     (region.len as u64 * 4).div_ceil(ROW_BYTES).max(1)
 }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn mirrors_take_turns_in_a_texture() {
+    fn mirrors_share_a_texture() {
         let (a, b, c) = (region(0, 4 * 4096 * 3), region(1, 4 * 4096 * 2), region(2, 1));
         let mut train = Recording::new();
         train.dispatch(dispatch(&[a], b));
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(mirrors.bytes_apart(), 6 * ROW_BYTES);
         assert_eq!(mirrors.texture(&region(3, 1)), None);
 
-        // The same beside a recording that wants the first two at once.
+        // Together with a recording that reads the first two at once.
         let mut evaluate = Recording::new();
         evaluate.dispatch(dispatch(&[a, b], c));
         let mirrors = Mirrors::new(&[&train, &evaluate]);
@@ -146,7 +146,7 @@ mod tests {
         recording.dispatch(dispatch(&[a], c));
         let mirrors = Mirrors::new(&[&recording]);
         assert_ne!(mirrors.texture(&a), mirrors.texture(&b));
-        // Written meanwhile, it is copied again, and needs no place until then.
+        // If it is written in between, it is copied again and needs no texture until then.
         let mut recording = Recording::new();
         recording.dispatch(dispatch(&[a], b));
         recording.dispatch(dispatch(&[b], a));

@@ -1,8 +1,9 @@
-//! Everything that speaks to `wgpu`; knows no neural network.
+//! The layer over `wgpu`, which knows nothing of neural networks.
 //!
-//! [`adapters`] are listed and one is opened as a [`Gpu`]. A [`Recording`] is a plain list of dispatches over regions
-//! of storages, made without a device, so that it can be printed and tested. A [`Memory`] gives the storages their
-//! buffers and its [`Mirrors`] their textures, and a [`Program`] is a recording with its pipelines and bind groups, ready to be replayed.
+//! [`adapters`] lists the adapters, one of which is opened as a [`Gpu`]. A [`Recording`] is a plain list of dispatches
+//! over regions of storages, made without a device so that it can be printed and tested. A [`Memory`] holds the buffers
+//! of the storages and the textures of their [`Mirrors`], and a [`Program`] is a recording with its pipelines and bind
+//! groups, ready to be replayed.
 
 mod adapter;
 mod device;

@@ -1,15 +1,16 @@
-//! Which adapter a part of a name means.
+//! Finding an adapter by part of its name.
 
 use super::adapter::describe;
 use crate::error::{Error, Result};
 use crate::text::brief;
 
-/// The position of the adapter that has this part in its name, upper or lower case; none if there is none. A whole name
-/// comes before names that only contain it. What several backends offer of one device is that device, by the first of them.
+/// The position of the adapter whose name contains `part`, ignoring case; `None` if there is none. A name that equals
+/// `part` takes precedence over names that contain it. A device that several backends offer counts as one device; the
+/// first backend is taken.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] when several devices have that part in their names; it lists them.
+/// [`Error::Usage`] when the names of several devices contain `part`; the message lists them.
 pub(super) fn position(part: &str, found: &[&wgpu::AdapterInfo]) -> Result<Option<usize>> {
     let part_lower = part.to_lowercase();
     let matching = |is_match: &dyn Fn(&str) -> bool| -> Vec<usize> {
@@ -27,13 +28,13 @@ pub(super) fn position(part: &str, found: &[&wgpu::AdapterInfo]) -> Result<Optio
     let line = |(position, info): (&usize, &&wgpu::AdapterInfo)| format!("\n  {position}: {}", describe(info));
     let list: String = matches.iter().zip(&infos).map(line).collect();
     Err(Error::Usage(format!(
-        "device {}: {} devices have that in their names; give a number, or more of the name:{list}",
+        "device {}: the names of {} devices contain that; give an index, or more of the name:{list}",
         brief(part),
         matches.len()
     )))
 }
 
-/// Whether all of these are one device, each by another backend.
+/// Whether all of these are the same device, each through a different backend.
 fn is_one_device(infos: &[&wgpu::AdapterInfo]) -> bool {
     let device = |info: &wgpu::AdapterInfo| (info.name.clone(), info.vendor, info.device);
     let pairs =
@@ -51,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_name_is_that_of_one_device_or_an_error() {
+    fn part_of_a_name_selects_one_device_or_is_an_error() {
         let infos = [
             info("llvmpipe (LLVM 15.0.6, 256 bits)", 0, Backend::Vulkan),
             info("SwiftShader Device (LLVM 10.0.0)", 1, Backend::Vulkan),
@@ -66,11 +67,11 @@ mod tests {
         assert_eq!(found("swift"), Ok(Some(1)));
         assert_eq!(found("llvmpipe"), Ok(Some(0)));
         assert_eq!(found("voodoo"), Ok(None));
-        // One device, by two backends; its whole name is also a part of another.
+        // One device with two backends, whose name is also part of another device's name.
         assert_eq!(found("acme 3000"), Ok(Some(2)));
         assert_eq!(found("TI"), Ok(Some(3)));
         let problem = found("LLVM").unwrap_err();
-        assert!(problem.starts_with("device LLVM: 2 devices have that in their names; give a number"), "{problem}");
+        assert!(problem.starts_with("device LLVM: the names of 2 devices contain that; give an index"), "{problem}");
         assert!(problem.contains("\n  0: llvmpipe (LLVM 15.0.6, 256 bits) (discrete GPU, vulkan, "), "{problem}");
         assert!(problem.contains("\n  1: SwiftShader Device (LLVM 10.0.0) ("), "{problem}");
         assert!(found("acme").unwrap_err().contains("3 devices"));

@@ -1,32 +1,32 @@
-//! How many objects wgpu holds, by its own count: what shows that a step creates none. A browser does not
-//! count them.
+//! The number of objects that wgpu holds, by its own count: used to show that a training step creates none. Not
+//! available in browsers.
 
 use super::device::Gpu;
 
 /// Objects of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// Objects that are alive.
+    /// Number of objects that are alive.
     pub alive: usize,
-    /// The most that were ever alive at once.
+    /// Largest number of objects that were ever alive at once.
     pub most: usize,
 }
 
-/// Objects of a device, and of others of the same instance.
+/// Numbers of objects of all devices of a wgpu instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Objects {
-    /// Buffers, those for reading back among them.
+    /// Buffers, including those for reading back.
     pub buffers: Count,
-    /// One for several mirrors.
+    /// Textures; several mirrors may share one.
     pub textures: Count,
-    /// One a dispatch, and that of the per-step uniform.
+    /// Bind groups: one per dispatch, and one for the per-step uniform.
     pub bind_groups: Count,
-    /// One a kernel.
+    /// Pipelines: one per kernel.
     pub pipelines: Count,
 }
 
 impl Objects {
-    /// The counts, each with the name of what it counts.
+    /// The counts with the names of their kinds.
     pub fn all(&self) -> [(&'static str, Count); 4] {
         let Objects { buffers, textures, bind_groups, pipelines } = *self;
         [("buffers", buffers), ("textures", textures), ("bind groups", bind_groups), ("pipelines", pipelines)]
@@ -34,10 +34,11 @@ impl Objects {
 }
 
 impl Gpu {
-    /// The counts as they are now; nothing where another implementation of WebGPU keeps them.
+    /// The current counts; `None` if WebGPU is not implemented by wgpu itself.
     pub fn objects(&self) -> Option<Objects> {
         let hub = self.instance.generate_report()?.hub;
-        // wgpu numbers objects, and takes a number again only after its object is gone: all numbers are the most at once.
+        // wgpu numbers its objects and reuses the numbers of released ones, so the count of numbers is the maximum of
+        // objects alive at once.
         let count = |alive, free| Count { alive, most: alive + free };
         Some(Objects {
             buffers: count(hub.buffers.num_kept_from_user, hub.buffers.num_released_from_user),

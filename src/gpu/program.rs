@@ -1,4 +1,4 @@
-//! A recording with its buffers, pipelines and bind groups: what is replayed, step after step.
+//! A recording with its buffers, pipelines and bind groups, which is replayed step after step.
 
 use super::device::Gpu;
 use super::kernel::Kernel;
@@ -14,7 +14,7 @@ struct Storage {
     buffer: wgpu::Buffer,
 }
 
-/// The device's side of the storages.
+/// The device memory of the storages and of their mirrors.
 pub struct Memory {
     storages: Vec<Storage>,
     mirrors: Mirrors,
@@ -27,11 +27,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Most uniforms that can be written before a submit, and so most steps in one.
+    /// Largest number of uniforms per submit, and so of steps per submit.
     pub const UNIFORMS: usize = 256;
 
-    /// Allocates the storages (name, length in 4-byte elements) and what the recordings need beside them: mirrors,
-    /// scratch, and room for the uniforms of a submit (`uniform_bytes` each). Everything starts as zeros.
+    /// Allocates the storages (name, length in 4-byte elements) and what else the recordings need: mirrors, scratch
+    /// memory, and the uniforms of a submit (`uniform_bytes` each). All memory is initially zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] or [`Error::DeviceLost`] when a buffer or mirror exceeds the limits of the device or cannot be
+    /// allocated.
     pub fn new(
         gpu: &Gpu,
         storages: &[(String, usize)],
@@ -76,12 +81,12 @@ impl Memory {
         Ok(Memory { storages: all, mirrors, textures, scratch, uniform, uniform_group, uniform_stride, bytes })
     }
 
-    /// Bytes allocated on the device.
+    /// Number of bytes allocated on the device.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Overwrites a region. `data` holds whole 4-byte elements.
+    /// Overwrites the start of a region. `data` holds whole 4-byte elements.
     pub fn write(&self, gpu: &Gpu, region: Region, data: &[u8]) {
         debug_assert!(data.len() <= region.len * 4);
         gpu.queue.write_buffer(&self.storages[region.storage.0].buffer, region.offset as u64 * 4, data);
@@ -93,14 +98,14 @@ impl Memory {
         gpu.read(&storage.name, &storage.buffer, region.offset as u64 * 4, region.len as u64 * 4).await
     }
 
-    /// Reads the first elements of the scratch back.
+    /// Reads back the first `len` elements of the scratch memory.
     pub(crate) async fn read_scratch(&self, gpu: &Gpu, len: usize) -> Result<Vec<u8>> {
         gpu.read("scratch", &self.scratch, 0, len as u64 * 4).await
     }
 
     fn resource(&self, operand: &Operand) -> Result<wgpu::BindingResource<'_>> {
         let part = |buffer, offset: usize, len: usize| {
-            // vec4 kernels may touch the rest of the last vec4.
+            // Kernels that use vec4 may access the rest of the last vec4.
             let size = std::num::NonZeroU64::new((len as u64 * 4).next_multiple_of(TEXEL_BYTES));
             wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: offset as u64 * 4, size })
         };
@@ -157,7 +162,7 @@ impl Memory {
     }
 }
 
-/// For mirrors of at most `bytes`, of which the largest is in the storage `name`.
+/// A texture for mirrors of up to `bytes` bytes; the storage `name` has the largest.
 fn texture(gpu: &Gpu, name: &str, bytes: u64) -> Result<(wgpu::Texture, wgpu::TextureView)> {
     let height = bytes.div_ceil(ROW_BYTES) as u32;
     if height > gpu.limits.max_texture_dimension_2d {
@@ -183,14 +188,19 @@ pub(super) enum Prepared {
     Mirror(Region),
 }
 
-/// Ready to be replayed.
+/// A recording that is ready to be replayed.
 pub struct Program {
-    /// What was recorded, and what it became.
+    /// The recorded commands, each with its prepared form.
     pub(super) commands: Vec<(Command, Prepared)>,
 }
 
 impl Program {
-    /// Compiles the kernels and makes the bind groups, once.
+    /// Compiles the kernels and creates the bind groups.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shader`] when a kernel is not valid or its bindings differ from the operands, [`Error::Device`] when
+    /// the device does not accept it.
     pub fn new(gpu: &Gpu, memory: &Memory, recording: &Recording) -> Result<Program> {
         let prepare = |command: &Command| match command {
             Command::Mirror { region, .. } => Ok((command.clone(), Prepared::Mirror(*region))),
@@ -199,12 +209,16 @@ impl Program {
         Ok(Program { commands: recording.commands.iter().map(prepare).collect::<Result<_>>()? })
     }
 
-    /// What it was made of, in order.
+    /// The recorded commands, in order.
     pub fn commands(&self) -> impl Iterator<Item = &Command> {
         self.commands.iter().map(|(command, _)| command)
     }
 
-    /// Submits one replay for each uniform, in order. At most as many as there is room for uniforms.
+    /// Submits one replay for each uniform, in order; at most [`Memory::UNIFORMS`].
+    ///
+    /// # Errors
+    ///
+    /// Errors that the device has reported.
     pub fn submit<U: bytemuck::Pod>(&self, gpu: &Gpu, memory: &Memory, uniforms: &[U]) -> Result<()> {
         memory.write_uniforms(gpu, uniforms);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -215,7 +229,7 @@ impl Program {
         gpu.check("submitting work")
     }
 
-    /// Submits one command alone: the `index`-th of [`Program::commands`].
+    /// Submits a single command: the `index`-th of [`Program::commands`].
     pub(crate) fn submit_command<U: bytemuck::Pod>(
         &self,
         gpu: &Gpu,
@@ -232,7 +246,7 @@ impl Program {
 }
 
 // ANCHOR: encode
-/// One replay: runs of dispatches share a compute pass, which only a mirror copy interrupts.
+/// Encodes one replay. Consecutive dispatches share a compute pass; a mirror copy ends it.
 fn encode(commands: &[(Command, Prepared)], memory: &Memory, encoder: &mut wgpu::CommandEncoder, uniform_offset: u32) {
     let mut pass: Option<wgpu::ComputePass<'static>> = None;
     for (_, command) in commands {

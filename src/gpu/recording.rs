@@ -1,41 +1,42 @@
-//! A list of dispatches as plain data: what will run, on which regions, in how many workgroups.
+//! A list of dispatches as plain data: which kernels run, on which regions, in how many workgroups.
 //!
 //! A dispatch may read an operand through a *mirror*, a storage texture that holds a copy of the region: on software
-//! drivers texture loads are about three times as fast as buffer loads. The recording knows what has been written since,
-//! and inserts a copy exactly where a mirror is stale.
+//! drivers, texture loads are about three times as fast as buffer loads. The recording tracks which regions have been
+//! written, and inserts a copy only where a mirror is out of date.
 
 use super::shader::KernelSpec;
 use crate::storage::Region;
 
-/// Most workgroups in one dimension that every WebGPU device takes.
+/// Largest number of workgroups per dimension that every WebGPU device supports.
 pub const MAX_GROUPS: u32 = 65_535;
 
-/// What stands behind a binding.
+/// The memory that is bound to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
     /// A region of a storage, as a buffer.
     Buffer(Region),
     /// The texture mirror of the region; texel `i` holds its elements `4i` to `4i + 3`.
     Mirror(Region),
-    /// Room for partial results that live until the next dispatch that asks for scratch, in elements.
+    /// Scratch memory of this many elements, for partial results; its content lasts until the next dispatch that writes
+    /// to scratch memory.
     Scratch(usize),
 }
 
-/// What a dispatch is for, in numbers: what its time is compared with.
+/// The amount of work of a dispatch, to put its time in relation to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Multiplications and additions, where they are worth counting.
+    /// Multiplications and additions; 0 if they are not worth counting.
     pub flops: u64,
-    /// Bytes of its operands that it must read or write at least once.
+    /// Bytes of its operands that must be read or written at least once.
     pub bytes: u64,
 }
 
-/// Which of the variants of its kernel a dispatch runs, as whoever chose it says.
+/// The variant of its kernel that a dispatch runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variant {
-    /// Form, tile and operands of the loop nest that is joined to the kernel, where there is a choice of those.
+    /// Form, tile and operand sources of the matrix engine, if the kernel uses it.
     pub engine: Option<String>,
-    /// Whether operands that other variants read from storages are read from textures.
+    /// Whether operands are read from textures that other variants read from storages.
     pub textures: bool,
     /// Whether memory is read and written in 64-bit words.
     pub wide: bool,
@@ -44,19 +45,19 @@ pub struct Variant {
 /// A kernel with its operands, to be run once.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
-    /// `<layer>.<pass>`: what plan, profile, debugger and errors print.
+    /// Label in plans, profiles, debuggers and errors: `<layer>.<pass>`.
     pub label: String,
     /// The kernel that runs.
     pub kernel: KernelSpec,
     /// Operands that are read, by the names in the shader.
     pub reads: Vec<(&'static str, Operand)>,
-    /// Operands that are written.
+    /// Operands that are written, by the names in the shader.
     pub writes: Vec<(&'static str, Operand)>,
-    /// Workgroups, folded to at most 65,535 in x.
+    /// Numbers of workgroups in x and y, at most 65,535 each: see [`fold`].
     pub groups: [u32; 2],
     /// Work of the dispatch.
     pub cost: Work,
-    /// Which variant of the kernel it is.
+    /// Variant of the kernel.
     pub variant: Variant,
 }
 
@@ -116,7 +117,7 @@ impl Recording {
     }
     // ANCHOR_END: dispatch
 
-    /// Whether two recordings are the same commands, whatever their variants are called.
+    /// Whether two recordings run the same commands, regardless of the descriptions of their variants.
     pub(crate) fn does_the_same(&self, other: &Recording) -> bool {
         let same = |(one, other): (&Command, &Command)| match (one, other) {
             (Command::Dispatch(one), Command::Dispatch(other)) => one.does_the_same(other),
@@ -134,11 +135,11 @@ impl Recording {
         })
     }
 
-    /// The variant in words, over all dispatches: `subgroup 64x32 (8x32 each), texture, 64 groups, 64-bit words`. Empty where
-    /// nothing was chosen.
+    /// Description of the variant, over all dispatches: `subgroup 64x32 (8x32 each), texture, 64 groups, 64-bit words`.
+    /// Empty for the plain variant.
     pub fn variant(&self) -> String {
         let any = |is: fn(&Dispatch) -> bool| self.dispatches().any(is);
-        // The words of an engine say what it reads from.
+        // The description of an engine already says where it reads from.
         let engine = self.dispatches().find_map(|dispatch| dispatch.variant.engine.clone());
         let textures = || any(|dispatch| dispatch.variant.textures).then(|| "texture".to_string());
         let wide = any(|dispatch| dispatch.variant.wide).then(|| "64-bit words".to_string());
@@ -146,15 +147,15 @@ impl Recording {
         [engine.or_else(textures), wide, folded].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// Elements of scratch that the largest user needs.
+    /// Number of elements of scratch memory that the largest user needs.
     pub(crate) fn scratch_len(&self) -> usize {
         let operands = self.dispatches().flat_map(|d| d.reads.iter().chain(&d.writes));
         operands.map(|(_, operand)| if let Operand::Scratch(len) = operand { *len } else { 0 }).max().unwrap_or(0)
     }
 }
 
-/// Folds `groups` workgroups into two dimensions of at most `limit` each. The kernel finds its place again with
-/// `linear_group` (`shaders/shared/linear.wgsl`); workgroups past the last are left over and return at once.
+/// Folds `groups` workgroups into two dimensions of at most `limit` each. Kernels recover the linear index with
+/// `linear_group` (`shaders/shared/linear.wgsl`); excess workgroups return at once.
 pub fn fold(groups: usize, limit: u32) -> [u32; 2] {
     let limit = limit.max(1) as usize;
     let y = groups.div_ceil(limit).max(1);
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_has_a_name_by_what_was_chosen() {
+    fn variants_are_described() {
         let engine = || Some("register 64x16".to_string());
         for (variant, groups, name) in [
             (Variant::default(), [9, 1], ""),
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_is_compared_and_not_its_name() {
+    fn recordings_are_compared_by_what_runs() {
         let one = recording(Variant::default(), [9, 1]);
         let named = recording(Variant { wide: true, ..Variant::default() }, [9, 1]);
         assert!(one.does_the_same(&named));

@@ -1,23 +1,23 @@
-//! From `.wgsl` files to a validated module whose bindings are known.
+//! From `.wgsl` files to a validated module with reflected bindings.
 //!
-//! A kernel's text is a list of files, the pass first and the shared functions after it, joined line by line so that
-//! an error can name the file and line it stands in. Specialising replaces the values of top-level constants
-//! (`const TM = 8u;`); the value in the file is a working default. Nothing else is done to the text.
+//! A kernel's source is the concatenation of a list of files, the pass first and the shared functions after it, so that
+//! every error can be traced back to a line of a file. Specializing a kernel replaces the values of top-level constants
+//! (`const TM = 8u;`), whose values in the file are working defaults. The text is not changed in any other way.
 
 use crate::error::{Error, Result};
 use naga::valid::Capabilities;
 use std::fmt::{self, Write};
 
-/// One hand-written `.wgsl` file, carried in the binary.
+/// One hand-written `.wgsl` file, embedded in the binary.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ShaderFile {
-    /// Path from the top of the repository, as error messages print it.
+    /// Path from the root of the repository, as error messages print it.
     pub path: &'static str,
     /// The file's text.
     pub text: &'static str,
 }
 
-/// `wgsl!("dense/forward.wgsl")`: a file below `shaders/`, as a `&'static ShaderFile`.
+/// A file below `shaders/` as a `&'static ShaderFile`: `wgsl!("dense/forward.wgsl")`.
 #[macro_export]
 macro_rules! wgsl {
     ($path:literal) => {{
@@ -29,7 +29,7 @@ macro_rules! wgsl {
     }};
 }
 
-/// The value of a specialised constant.
+/// The value of a specialized constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constant {
     /// A `u32`.
@@ -62,7 +62,7 @@ impl From<bool> for Constant {
 }
 
 impl fmt::Display for Constant {
-    /// As a WGSL literal. `{:?}` of an f32 is the shortest text that reads back as the same bits.
+    /// The value as a WGSL literal. `{:?}` formats an f32 as the shortest text that parses to the same bits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Constant::U32(v) => write!(f, "{v}u"),
@@ -72,17 +72,17 @@ impl fmt::Display for Constant {
     }
 }
 
-/// What a kernel is made of. Equal specifications share one pipeline.
+/// The sources and constants of a kernel. Equal specifications share one pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KernelSpec {
-    /// The pass, then the shared files it calls.
+    /// The file of the pass, then the shared files that it uses.
     pub sources: Vec<&'static ShaderFile>,
-    /// Constants whose values are replaced.
+    /// Constants whose values are replaced, with the new values.
     pub constants: Vec<(&'static str, Constant)>,
 }
 
 impl KernelSpec {
-    /// A kernel of these files with every constant at its default.
+    /// A kernel made of these files, with every constant at its default.
     pub fn new(sources: impl IntoIterator<Item = &'static ShaderFile>) -> Self {
         KernelSpec { sources: sources.into_iter().collect(), constants: Vec::new() }
     }
@@ -105,13 +105,13 @@ impl KernelSpec {
         self
     }
 
-    /// The pass's path without folder and ending: `conv2d/forward`.
+    /// The path of the pass without `shaders/` and the extension: `conv2d/forward`.
     pub fn name(&self) -> &'static str {
         let path = self.sources.first().map_or("", |source| source.path);
         path.trim_start_matches("shaders/").trim_end_matches(".wgsl")
     }
 
-    /// What distinguishes this kernel from others; two specifications with one key are the same kernel.
+    /// Key that identifies the kernel: two specifications with the same key are the same kernel.
     pub(crate) fn key(&self) -> String {
         let mut key = String::new();
         for source in &self.sources {
@@ -123,13 +123,18 @@ impl KernelSpec {
         key
     }
 
-    /// Whether two specifications are the same files and the same values, in whatever order these were set.
+    /// Whether two specifications have the same files and the same values, regardless of the order in which the values
+    /// were set.
     pub(crate) fn does_the_same(&self, other: &KernelSpec) -> bool {
         let has = |constant: &(&str, Constant)| other.constants.contains(constant);
         self.sources == other.sources && self.constants.len() == other.constants.len() && self.constants.iter().all(has)
     }
 
-    /// The whole text, constants replaced.
+    /// The joined source text, with constants replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shader`] when a constant that is set is not declared exactly once.
     pub fn text(&self) -> Result<String> {
         let mut found = vec![0; self.constants.len()];
         let mut text = String::new();
@@ -144,7 +149,7 @@ impl KernelSpec {
             if count != 1 {
                 let files = self.sources.iter().map(|s| s.path).collect::<Vec<_>>().join(", ");
                 return Err(Error::Shader(format!(
-                    "constant `{name}` is to be specialised, but `const {name} = …;` stands {count} times in {files}"
+                    "constant `{name}` must be declared once, but `const {name} = …;` occurs {count} times in {files}"
                 )));
             }
         }
@@ -161,7 +166,7 @@ impl KernelSpec {
         Some(format!("const {name} = {};{tail}", self.constants[index].1))
     }
 
-    /// File, line within it (from 1) and text of line `line` (from 1) of the joined text.
+    /// The file, the line number in it and the text of line `line` of the joined text; lines are numbered from 1.
     fn locate(&self, line: usize) -> (&'static str, usize, &'static str) {
         let mut before = 0;
         for source in &self.sources {
@@ -175,7 +180,7 @@ impl KernelSpec {
         (self.name(), line, "")
     }
 
-    /// `message`, then for each label the file, line, the source line and a caret under the place.
+    /// `message`, then for each label the file and line, the source line, and carets under the labelled span.
     fn render<'a>(
         &self,
         message: &str,
@@ -201,7 +206,11 @@ impl KernelSpec {
         Error::Shader(out.trim_end().to_string())
     }
 
-    /// Parses, validates and reflects.
+    /// Parses and validates the source and reflects its bindings.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shader`] when the source is not valid; the message shows the file, the line and the position in it.
     pub fn module(&self) -> Result<Module> {
         let text = self.text()?;
         let parsed = naga::front::wgsl::parse_str(&text)
@@ -227,46 +236,46 @@ impl KernelSpec {
     }
 }
 
-/// What a binding is, as its declaration says.
+/// The kind of a binding, from its declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindingKind {
-    /// A storage buffer that is read: `var<storage, read>`.
+    /// A read-only storage buffer: `var<storage, read>`.
     Read,
-    /// A storage buffer that is written: `var<storage, read_write>`.
+    /// A writable storage buffer: `var<storage, read_write>`.
     ReadWrite,
     /// A uniform buffer: `var<uniform>`.
     Uniform,
-    /// A texture that is read: `texture_storage_2d<rgba32float, read>`.
+    /// A read-only storage texture: `texture_storage_2d<rgba32float, read>`.
     Texture,
 }
 
-/// One `@group @binding var`.
+/// A binding: a variable with the attributes `@group` and `@binding`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// Number of the group, `@group`.
     pub group: u32,
     /// Number within the group, `@binding`.
     pub index: u32,
-    /// The variable's name; buffers are bound by it.
+    /// Name of the variable; operands are bound by name.
     pub name: String,
-    /// Buffer, uniform or texture, and whether it is written.
+    /// Whether the binding is a buffer, a uniform or a texture, and whether it is writable.
     pub kind: BindingKind,
 }
 
-/// A member of a uniform struct: name, byte offset, scalar type (`u32`, `f32`).
+/// A member of a uniform struct: its name, its offset in bytes, and its scalar type (`u32`, `f32`).
 pub type Field = (&'static str, usize, &'static str);
 
-/// A validated module and what reflection found in it.
+/// A validated module with the results of reflection.
 pub struct Module {
-    /// The module as the device takes it.
+    /// The parsed module.
     pub naga: naga::Module,
-    /// What the validator found out.
+    /// Results of the validation, which translation to other languages needs.
     pub info: naga::valid::ModuleInfo,
     /// Bindings, ordered by group and index.
     pub bindings: Vec<Binding>,
-    /// Invocations per workgroup.
+    /// Number of invocations per workgroup.
     pub workgroup_size: u32,
-    /// Members of the struct behind the uniform binding, if there is one.
+    /// Members of the uniform struct: name, offset in bytes, scalar type. Empty if there is no uniform.
     pub uniform: Vec<(String, usize, String)>,
 }
 

@@ -1,8 +1,8 @@
-//! How long each command of a program takes.
+//! Times each command of a program.
 //!
-//! A device with timestamps writes its own clock where a compute pass begins and where it ends, so every dispatch gets
-//! a pass of its own for the time of the measurement. Without them a command is repeated alone, until the host's clock
-//! can be trusted.
+//! A device with timestamp queries records its clock at the beginning and at the end of a compute pass, so for the
+//! measurement every dispatch gets a compute pass of its own. Without timestamps, each command is repeated in isolation
+//! for long enough that the host's clock is accurate.
 
 use super::device::Gpu;
 use super::program::{Memory, Prepared, Program};
@@ -11,26 +11,27 @@ use crate::clock::Instant;
 use crate::error::Result;
 use std::time::Duration;
 
-/// What commands are timed by.
+/// The clock that commands are timed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// The device's, within whole replays of the program.
+    /// The device's clock, in replays of the whole program.
     Timestamps,
-    /// The host's, around repetitions of one command. Its operands stay in the caches, and the submit counts too.
+    /// The host's clock, around repetitions of one command. Its operands stay in the caches, and the time includes the
+    /// submit.
     Repetition,
 }
 
-/// Commands in one query set: WebGPU allows 4096 queries, and a command takes two.
-const COMMANDS_A_SET: usize = 2048;
+/// Number of commands per query set: WebGPU allows 4096 queries, and a command needs two.
+const COMMANDS_PER_SET: usize = 2048;
 
-/// What repetitions of a command must take together before they are believed.
+/// Shortest time that the repetitions of a command must take together.
 const LEAST: Duration = Duration::from_millis(10);
 
-/// Most repetitions in one submit.
+/// Largest number of repetitions per submit.
 const MOST_REPETITIONS: u32 = 1024;
 
 impl Gpu {
-    /// The best clock that the device has.
+    /// The best clock that the device supports.
     pub fn clock(&self) -> Clock {
         let has_timestamps = self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         if has_timestamps { Clock::Timestamps } else { Clock::Repetition }
@@ -38,8 +39,13 @@ impl Gpu {
 }
 
 impl Program {
-    /// Seconds that each command takes, in the order of the recording: one value a replay. With [`Clock::Repetition`]
-    /// commands run out of turn and more often than `replays`; what they leave in the memory means nothing then.
+    /// Seconds that each command takes, in the order of the recording, with one value per replay. With
+    /// [`Clock::Repetition`], commands run out of order and more often than `replays` times, so the memory holds
+    /// meaningless values afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Errors that the device reports.
     pub async fn time<U: bytemuck::Pod>(
         &self,
         gpu: &Gpu,
@@ -54,7 +60,7 @@ impl Program {
             let mut at = 0;
             match clock {
                 Clock::Timestamps => {
-                    for commands in self.commands.chunks(COMMANDS_A_SET) {
+                    for commands in self.commands.chunks(COMMANDS_PER_SET) {
                         for measured in timestamps(gpu, memory, commands).await? {
                             seconds[at].push(measured);
                             at += 1;
@@ -100,7 +106,8 @@ async fn timestamps(gpu: &Gpu, memory: &Memory, commands: &[(Command, Prepared)]
             Prepared::Dispatch { kernel, group, groups } => {
                 memory.dispatch(&mut pass(&mut encoder, begin, end), kernel, group, *groups, 0);
             }
-            // A copy is part of no pass, and only passes have timestamps everywhere: it lies between two empty ones.
+            // A copy is not part of a compute pass, but only passes have timestamps on all devices: it is timed between
+            // two empty passes.
             Prepared::Mirror(region) => {
                 drop(pass(&mut encoder, None, begin));
                 memory.copy_to_mirror(&mut encoder, region);
@@ -112,12 +119,12 @@ async fn timestamps(gpu: &Gpu, memory: &Memory, commands: &[(Command, Prepared)]
     gpu.queue.submit([encoder.finish()]);
     gpu.check("timing a program")?;
     let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&gpu.read("timestamps", &resolved, 0, bytes).await?);
-    let seconds_a_tick = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
+    let seconds_per_tick = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
     let (pairs, _) = ticks.as_chunks::<2>();
-    Ok(pairs.iter().map(|[begin, end]| end.saturating_sub(*begin) as f64 * seconds_a_tick).collect())
+    Ok(pairs.iter().map(|[begin, end]| end.saturating_sub(*begin) as f64 * seconds_per_tick).collect())
 }
 
-/// Seconds of one command, by the host's clock: the mean of as many as take [`LEAST`].
+/// Seconds per run of one command, by the host's clock: the mean of as many repetitions as take at least [`LEAST`].
 async fn repetition(gpu: &Gpu, memory: &Memory, command: &Prepared) -> Result<f64> {
     let mut count = 1;
     loop {

@@ -1,9 +1,9 @@
-//! Kernels in the languages that drivers take: what becomes of WGSL on Vulkan, DirectX 12, Metal and OpenGL ES.
+//! Translation of kernels to the shading languages of Vulkan, DirectX 12, Metal and OpenGL ES.
 //!
-//! `wgpu` translates a kernel itself when it makes a pipeline. Here the same translator is called without a device, so
-//! that every kernel can be checked for every family of GPUs on a machine that has none of them, and read by whoever
-//! wants to know what a driver is given. Checks of indices and loops are those that pipelines are made with; bindings are
-//! numbered in the order of their WGSL declarations, which a device may do otherwise.
+//! `wgpu` translates a kernel itself when it creates a pipeline. This module calls the same translator without a
+//! device, so that every kernel can be checked for every family of GPUs on a machine that has none of them, and so that
+//! the code that a driver receives can be read. Bounds checks and loop guards are those with which pipelines are
+//! created. Bindings are numbered in the order of their WGSL declarations; on a device the numbers may differ.
 
 use super::shader::{BindingKind, KernelSpec, Module};
 use crate::error::{Error, Result};
@@ -11,26 +11,26 @@ use naga::ResourceBinding;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 
-/// A language that kernels can be put into.
+/// A language that kernels can be translated to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// WGSL as it is written, files joined and constants replaced: WebGPU.
+    /// The WGSL source with files joined and constants replaced, for WebGPU.
     Wgsl,
-    /// SPIR-V 1.3, in binary: Vulkan 1.1.
+    /// Binary SPIR-V 1.3, for Vulkan 1.1.
     SpirV,
-    /// HLSL of shader model 6.0: DirectX 12.
+    /// HLSL of shader model 6.0, for DirectX 12.
     Hlsl,
-    /// The Metal Shading Language 2.4.
+    /// The Metal Shading Language 2.4, for Metal.
     Msl,
-    /// GLSL ES 3.1: OpenGL ES, and WebGL's successors.
+    /// GLSL ES 3.1, for OpenGL ES.
     Glsl,
 }
 
 impl Language {
-    /// All of them.
+    /// All languages.
     pub const ALL: [Language; 5] = [Language::Wgsl, Language::SpirV, Language::Hlsl, Language::Msl, Language::Glsl];
 
-    /// What the names of files in this language end in, as tools expect it.
+    /// File extension of the language, as tools expect it.
     pub fn extension(self) -> &'static str {
         match self {
             Language::Wgsl => "wgsl",
@@ -43,11 +43,11 @@ impl Language {
 }
 
 impl KernelSpec {
-    /// The kernel in another language.
+    /// Translates the kernel to a language.
     ///
     /// # Errors
     ///
-    /// [`Error::Shader`] when the kernel is not valid, or the language cannot say it; the message names both.
+    /// [`Error::Shader`] when the kernel is not valid or cannot be expressed in the language; the message names both.
     pub fn translate(&self, language: Language) -> Result<Vec<u8>> {
         if language == Language::Wgsl {
             return self.text().map(String::into_bytes);
@@ -59,13 +59,14 @@ impl KernelSpec {
             Language::Msl => msl(&module),
             Language::Glsl => glsl(&module),
         };
-        translated.map_err(|problem| Error::Shader(format!("{} cannot become {language:?}: {problem}", self.name())))
+        let cannot = |problem| format!("cannot translate {} to {language:?}: {problem}", self.name());
+        translated.map_err(|problem| Error::Shader(cannot(problem)))
     }
 }
 
-/// Drivers of Vulkan and OpenGL keep indices inside of buffers and images themselves.
+/// For Vulkan and OpenGL, whose drivers check the bounds of buffers and images themselves.
 const UNCHECKED: BoundsCheckPolicies = policies(BoundsCheckPolicy::Unchecked);
-/// Drivers of Metal do not.
+/// For Metal, whose drivers do not.
 const CHECKED: BoundsCheckPolicies = policies(BoundsCheckPolicy::Restrict);
 
 const fn policies(policy: BoundsCheckPolicy) -> BoundsCheckPolicies {
@@ -120,7 +121,7 @@ fn msl(module: &Module) -> Result<Vec<u8>, String> {
         };
         resources.resources.insert(ResourceBinding { group: binding.group, binding: binding.index }, target);
     }
-    // The lengths of all buffers, for the checks of indices.
+    // The buffer with the lengths of all buffers, for bounds checks.
     resources.sizes_buffer = buffers.next();
     let options = msl::Options {
         lang_version: (2, 4),
@@ -137,7 +138,7 @@ fn msl(module: &Module) -> Result<Vec<u8>, String> {
     };
     let (text, info) =
         msl::write_string(&module.naga, &module.info, &options, &pipeline).map_err(|error| error.to_string())?;
-    // An entry point may fail alone.
+    // Errors of single entry points are reported here.
     info.entry_point_names.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     Ok(text.into_bytes())
 }
@@ -148,7 +149,7 @@ fn glsl(module: &Module) -> Result<Vec<u8>, String> {
         zero_initialize_workgroup_memory: false,
         ..glsl::Options::default()
     };
-    // Buffers that are stored to, uniforms and images are numbered apart.
+    // Storage buffers, uniforms and images each have their own numbering.
     for kind in [&[BindingKind::Read, BindingKind::ReadWrite][..], &[BindingKind::Uniform], &[BindingKind::Texture]] {
         let of_kind = module.bindings.iter().filter(|binding| kind.contains(&binding.kind));
         for (slot, binding) in (0..).zip(of_kind) {

@@ -1,4 +1,4 @@
-//! Weights and what is kept beside them, to and from the device.
+//! Copies weights and optimizer states to and from the device.
 
 use super::Machine;
 use crate::error::Result;
@@ -8,19 +8,19 @@ use crate::plan::TensorId;
 use std::ops::Range;
 
 impl Machine {
-    /// Puts weights on the device.
+    /// Uploads weights to the device.
     pub fn write_weights(&mut self, weights: &Weights) {
         for (id, values) in self.compiled.tensors.parameters.clone().into_iter().zip(&weights.values) {
             self.write(id, values);
         }
     }
 
-    /// The weights as they are now.
+    /// Reads the current weights.
     pub async fn read_weights(&mut self) -> Result<Weights> {
         self.read_bank(self.compiled.tensors.weights).await
     }
 
-    /// What is kept beside each weight as it is now.
+    /// Reads the current optimizer states, each of which has a value per weight.
     pub async fn read_optimizer_states(&mut self) -> Result<Vec<(OptimizerState, Weights)>> {
         let mut read = Vec::new();
         for (optimizer_state, id) in self.compiled.tensors.optimizer_states.clone() {
@@ -29,12 +29,12 @@ impl Machine {
         Ok(read)
     }
 
-    /// Puts what is kept beside each weight on the device. What is not given starts as before the first step: the average as
-    /// the weights, all else as zeros. What no step needs is left out.
+    /// Uploads optimizer states to the device. States that are not given get their initial values: the average starts
+    /// as the weights, all others as zeros. Given states that the network does not use are ignored.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Memory`] when there is not enough memory to put them together.
+    /// [`crate::Error::Memory`] when there is not enough memory to assemble them.
     pub fn write_optimizer_states(&mut self, weights: &Weights, given: &[(OptimizerState, Weights)]) -> Result<()> {
         for (optimizer_state, id) in self.compiled.tensors.optimizer_states.clone() {
             let given = given.iter().find(|(known, _)| *known == optimizer_state).map(|(_, values)| values);
@@ -48,7 +48,7 @@ impl Machine {
         Ok(())
     }
 
-    /// The parameters of a tensor that is laid out like the weights.
+    /// Reads a tensor that has the same layout as all weights together.
     async fn read_bank(&mut self, whole: TensorId) -> Result<Weights> {
         let len = self.compiled.plan.get(whole).region.len;
         let all = self.read(whole, 0..len).await?;
@@ -56,7 +56,7 @@ impl Machine {
         Ok(Weights { values: values.collect::<Result<_>>()? })
     }
 
-    /// Where each parameter lies in the tensor of all weights.
+    /// The range of each parameter in the tensor of all weights.
     fn parts(&self) -> Vec<Range<usize>> {
         let Compiled { plan, tensors, .. } = &self.compiled;
         let start = plan.get(tensors.weights).region.offset;

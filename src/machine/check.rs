@@ -1,4 +1,4 @@
-//! [`Machine::first_not_finite`]: a step, pass by pass, until one of them makes a number that is not finite.
+//! [`Machine::first_not_finite`]: runs a step pass by pass until one of them produces a number that is not finite.
 
 use super::{Backend, Machine, READ, Section, run_reference};
 use crate::error::Result;
@@ -11,28 +11,32 @@ use std::fmt;
 /// The first number of a step that is not finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotFinite {
-    /// The pass that made it: `<layer>.<pass>`.
+    /// The pass that produced it: `<layer>.<pass>`.
     pub label: String,
-    /// What the pass was run by: the kernel, or on the CPU the operation.
+    /// The kernel that ran the pass; on the CPU, the operation.
     pub kernel: String,
-    /// The tensor that it is in.
+    /// The tensor that contains it.
     pub tensor: String,
-    /// Its place there.
+    /// Its index in the tensor.
     pub index: usize,
-    /// Infinite, or not a number.
+    /// The number: infinite or NaN.
     pub value: f32,
 }
 
 impl fmt::Display for NotFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let NotFinite { label, kernel, tensor, index, value } = self;
-        write!(f, "{label} (kernel {kernel}) made {tensor}[{index}] = {value} of finite numbers")
+        write!(f, "{label} (kernel {kernel}) computed {tensor}[{index}] = {value} from finite numbers")
     }
 }
 
 impl Machine {
-    /// Runs one step of a section and reads back what each pass writes. Ends with the first pass that makes a number that
-    /// is not finite; where all are finite, the step is done as always.
+    /// Runs one step of a section and reads back what each pass writes. Stops at the first pass that produces a number
+    /// that is not finite; if all are finite, the step has been carried out as usual.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the device, and [`crate::Error::Memory`] when there is no memory for a copy of a tensor.
     pub async fn first_not_finite(&mut self, section: Section, step: Step) -> Result<Option<NotFinite>> {
         let plan = &self.compiled.plan;
         let passes = section.of(&self.compiled);
@@ -71,7 +75,7 @@ impl Machine {
     }
 }
 
-/// The same on a CPU: `run` runs a pass and reads regions that it has written.
+/// [`Machine::first_not_finite`] on the CPU: `run` runs a pass and returns the content of regions that it has written.
 fn walk(
     plan: &Plan,
     passes: &[Pass],
@@ -90,7 +94,8 @@ fn walk(
     Ok(None)
 }
 
-/// The name of what a dispatch writes: an output of its pass. Tensors of other passes may lie in the same place.
+/// The name of the tensor that a dispatch writes, which is an output of its pass. Tensors of other passes may share the
+/// same memory.
 fn tensor<'a>(plan: &'a Plan, passes: &[Pass], label: &str, region: &Region) -> &'a str {
     let outputs = passes.iter().filter(|pass| label.starts_with(&pass.label)).flat_map(|pass| &pass.outputs);
     let found = outputs.map(|id| plan.get(*id)).find(|tensor| tensor.region == *region);

@@ -1,4 +1,4 @@
-//! [`Machine::profile`]: a section of the network under a clock, command by command.
+//! [`Machine::profile`]: times a section of the network command by command.
 
 use super::{Backend, Machine, Section, run_reference};
 use crate::clock::Instant;
@@ -9,20 +9,26 @@ use crate::plan::{Pass, Plan, TensorId};
 use crate::profile::{Profile, Row, TimedBy};
 use std::time::Duration;
 
-/// How long whole steps run before and while they are timed.
+/// Duration of the untimed warm-up.
 const WARM_UP: Duration = Duration::from_millis(200);
+/// Duration of the timing of whole steps.
 const STEPS: Duration = Duration::from_millis(300);
 
-/// Replays that are timed command by command: the least and the most, and about how long they take otherwise.
+/// Number of replays that are timed command by command.
 const REPLAYS: std::ops::RangeInclusive<usize> = 3..=50;
+/// Duration of the timed replays, as far as [`REPLAYS`] allows.
 const REPLAYING: Duration = Duration::from_millis(500);
 
 impl Machine {
-    /// Times a step of a section, as a whole and by its commands; takes about a second, or seven steps where they are
-    /// slow. Weights and what is beside them are put back afterwards.
+    /// Times a step of a section, as a whole and command by command. Takes about a second, or about seven steps if they
+    /// are slow. Restores weights and optimizer states afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the device, and [`crate::Error::Memory`] when there is no memory for a copy of the weights.
     pub async fn profile(&mut self, section: Section, step: Step) -> Result<Profile> {
         let saved = self.save().await?;
-        // A step that learns nothing may be repeated at will.
+        // With a learning rate of 0, a step can be repeated without changing the weights.
         let step = Step { learning_rate: 0.0, ..step };
         self.steps_for(WARM_UP, section, step).await?;
         let step_seconds = self.steps_for(STEPS, section, step).await?;
@@ -33,7 +39,7 @@ impl Machine {
         profile
     }
 
-    /// Runs whole steps for at least so long, one or more; seconds a step.
+    /// Runs whole steps, at least one, for at least the duration `least`. Returns seconds per step.
     async fn steps_for(&mut self, least: Duration, section: Section, step: Step) -> Result<f64> {
         let start = Instant::now();
         let (mut run, mut done) = (1, 0);
@@ -42,7 +48,7 @@ impl Machine {
             self.run(section, &vec![step; run])?;
             self.finish().await?;
             done += run;
-            // Enough steps in a submit to hide what it costs, as in training.
+            // Enough steps per submit to hide its overhead, as in training.
             if before.elapsed() < least / 4 {
                 run = (2 * run).min(self.most_steps());
             }
@@ -83,7 +89,7 @@ impl Machine {
         Ok(Profile { timed_by, replays, step_seconds, rows: rows.collect() })
     }
 
-    /// What a step changes and the next one reads.
+    /// Copies of the tensors that a step changes and the next one reads.
     async fn save(&mut self) -> Result<Vec<(TensorId, Vec<f32>)>> {
         let tensors = &self.compiled.tensors;
         let mut saved = Vec::new();
@@ -123,7 +129,7 @@ fn row(plan: &Plan, passes: &[Pass], command: &Command) -> Row {
     }
 }
 
-/// Seconds of each pass in each replay.
+/// Seconds per pass, for each replay.
 fn time(passes: &[Pass], replays: usize, mut run: impl FnMut(&Pass) -> Result<()>) -> Result<Vec<Vec<f64>>> {
     let mut seconds = vec![Vec::new(); passes.len()];
     for _ in 0..replays {

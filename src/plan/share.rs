@@ -1,4 +1,4 @@
-//! [`Plan::share`]: tensors that are never alive at once take turns in a storage.
+//! [`Plan::share`]: tensors that are never alive at the same time share a storage.
 
 use super::{Element, Pass, Plan, Region, Storage, StorageId, TensorId};
 use crate::lifetime::{Lifetime, assign};
@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 impl Plan {
-    /// Gives tensors that are alive for a part of a section only, activations and their gradients, one storage for several
-    /// of them. All sections must have been recorded: two tensors share only if in none of them one is read while the
-    /// other has been written since.
+    /// Places tensors that are alive only during part of a section, such as activations and their gradients, in shared
+    /// storages. All sections must have been recorded: two tensors share a storage only if no section writes one of
+    /// them while the other is still to be read.
     ///
-    /// A tensor keeps its storage to itself if it is among `kept`, because the host knows it or because it must survive
-    /// from step to step; likewise what lies beside one of them, and what a section reads before it has written it. Ids
-    /// of tensors stay, those of storages do not.
+    /// A storage is not shared if it holds one of the tensors in `kept`, which the host accesses or which must survive
+    /// from step to step, or a tensor that a section reads before writing it. Ids of tensors remain valid; ids of
+    /// storages change.
     pub fn share(&mut self, sections: &[&[Pass]], kept: &[TensorId]) {
         let mut lives = vec![Lifetime::default(); self.storages.len()];
         let mut stays = vec![false; self.storages.len()];
@@ -44,8 +44,8 @@ impl Plan {
         self.merge(&slot_of);
     }
 
-    /// Makes one storage of all that have the same slot. It stands where the first of them stood, and has the size and the
-    /// name of the largest.
+    /// Merges all storages that have the same slot. The merged storage takes the position of the first of them and the
+    /// size and name of the largest.
     fn merge(&mut self, slot_of: &[Option<(Element, usize)>]) {
         let mut merged: Vec<Storage> = Vec::new();
         let mut now: Vec<StorageId> = Vec::new();
@@ -95,14 +95,14 @@ mod tests {
             (pass, from, to)
         });
         let pass = |(label, from, to): (&str, TensorId, TensorId)| {
-            // What a pass computes is of no interest here.
+            // The operation does not matter here.
             let op = activation::Forward { activation: Activation::Relu, len: 1 };
             Pass { label: label.to_string(), op: Box::new(op), inputs: vec![from], outputs: vec![to] }
         };
         pairs.map(pass).collect()
     }
 
-    /// The storages after sharing, by the letters of what is in them; `kept` are letters too.
+    /// The storages after sharing: name, length, and the letters of their tensors. `kept` holds letters too.
     fn shared(lens: &[(char, usize)], sections: &[&str], kept: &str) -> Vec<(String, usize, String)> {
         let mut plan = Plan::default();
         let lens = lens.iter().copied().collect();
@@ -128,7 +128,7 @@ mod tests {
         let lens = [('x', 7), ('a', 4), ('b', 5), ('c', 3), ('y', 2)];
         let expected = [storage("x", 7, "x"), storage("a", 4, "ac"), storage("b", 5, "b"), storage("y", 2, "y")];
         assert_eq!(shared(&lens, &["xa ab bc cy"], "y"), expected);
-        // Without a mark on y, it lies where b was; x is there before the section, so it stays alone.
+        // If y is not kept, it shares the storage of b; x is read before it is written, so it is not shared.
         let expected = [storage("x", 7, "x"), storage("a", 4, "ac"), storage("b", 5, "by")];
         assert_eq!(shared(&lens, &["xa ab bc cy"], ""), expected);
     }
@@ -141,19 +141,19 @@ mod tests {
 
     #[test]
     fn what_is_read_later_keeps_its_place_until_then() {
-        // As on the way back: the last pass wants a again.
+        // As in a backward pass: the last pass reads a again.
         let lens = [('x', 1), ('a', 4), ('b', 4), ('c', 4), ('d', 4)];
         let expected = [storage("x", 1, "x"), storage("a", 4, "a"), storage("b", 4, "bd"), storage("c", 4, "c")];
         assert_eq!(shared(&lens, &["xa ab bc cd ad"], ""), expected);
     }
 
     #[test]
-    fn a_section_counts_as_much_as_another() {
-        // Apart in the first, together in the second.
+    fn all_sections_are_taken_into_account() {
+        // Never alive at once in the first section, but in the second.
         let lens = [('x', 1), ('a', 3), ('b', 3), ('c', 3)];
         assert_eq!(shared(&lens, &["xa ab bc"], "").len(), 3);
         assert_eq!(shared(&lens, &["xa ab bc", "xa xc ab"], "").len(), 4);
-        // What the second reads without having written it comes from outside.
+        // The second section reads a tensor that it has not written.
         let expected = [storage("x", 1, "x"), storage("a", 3, "a"), storage("b", 3, "b"), storage("c", 3, "c")];
         assert_eq!(shared(&lens, &["xa ab bc", "ac"], ""), expected);
     }
@@ -173,8 +173,8 @@ mod tests {
     }
 
     proptest! {
-        /// Over random sections, each run twice: whatever a pass reads is what was last written to that tensor, and a kept
-        /// tensor still holds it at the end.
+        /// Over random sections, each run twice: a pass reads what was last written to the tensor, and a kept tensor
+        /// still holds its value at the end.
         #[test]
         fn what_is_read_is_what_was_written(
             lens in prop::collection::vec(1..9usize, 12),
@@ -194,7 +194,7 @@ mod tests {
             let kept: Vec<TensorId> = (0..plan.tensors.len()).map(TensorId).filter(is_kept).collect();
             plan.share(&sections.iter().map(Vec::as_slice).collect::<Vec<_>>(), &kept);
 
-            // Who wrote each element last, in the storages as they are now.
+            // The tensor that each element of the merged storages was last written for.
             let mut writer: Vec<Vec<Option<TensorId>>> =
                 plan.storages.iter().map(|storage| vec![None; storage.len]).collect();
             let mut alive = HashSet::new();
@@ -206,7 +206,7 @@ mod tests {
                 for id in &pass.inputs {
                     let (storage, range) = elements(*id);
                     let held = writer[storage][range].iter();
-                    // Nobody has written it yet, or it was its own writer.
+                    // Either never written, or last written for this tensor.
                     let whole = held.clone().all(|by| *by == Some(*id)) || held.clone().all(Option::is_none);
                     prop_assert!(whole, "{}: {} is gone", pass.label, plan.get(*id).name);
                     for output in &pass.outputs {

@@ -1,4 +1,4 @@
-//! The device's own ceilings, measured by two kernels that do one thing each: `shaders/ceiling/`.
+//! The peak arithmetic rate and bandwidth of a device, measured by two kernels in `shaders/ceiling/`.
 
 use crate::clock::Instant;
 use crate::error::Result;
@@ -10,43 +10,43 @@ use crate::wgsl;
 use serde::Serialize;
 use std::time::Duration;
 
-/// What a device reaches at best.
+/// Peak rates of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ceilings {
-    /// Multiplications and additions a second, in registers alone.
+    /// Multiplications and additions per second, in registers.
     pub flops_per_second: f64,
-    /// Bytes read and written a second, from one large buffer to another.
+    /// Bytes read and written per second, when copying from one large buffer to another.
     pub bytes_per_second: f64,
 }
 
-/// A kernel that measures a ceiling, with the storages that it wants.
+/// A kernel that measures a ceiling, with its storages.
 pub struct Ceiling {
     /// The dispatch that is timed.
     pub recording: Recording,
-    /// Names and lengths in elements: what is read, what is written.
+    /// Names and lengths in elements of the storages: first the input, then the output.
     pub storages: Vec<(String, usize)>,
-    /// What is read.
+    /// Region that the kernel reads.
     pub input: Region,
-    /// What is written.
+    /// Region that the kernel writes.
     pub output: Region,
 }
 
-/// Chains of an invocation, in `shaders/ceiling/multiply_add.wgsl`.
+/// Number of dependent chains per invocation, in `shaders/ceiling/multiply_add.wgsl`.
 const CHAINS: u64 = 12;
-/// Links of a chain that a turn of its loop makes.
-const LINKS_A_TURN: u64 = 16;
+/// Number of multiply-adds per chain and loop iteration.
+const LINKS_PER_TURN: u64 = 16;
 
-/// How long each is repeated: a GPU needs a while to reach its clock.
+/// Duration of each measurement: a GPU needs some time to reach its full clock rate.
 const AT_LEAST: Duration = Duration::from_millis(300);
 
-/// `invocations` times twelve chains of `16 turns` multiplications and as many additions.
+/// A kernel that runs twelve chains of `16 * turns` multiply-adds in each invocation.
 pub fn multiply_add(invocations: usize, turns: usize) -> Ceiling {
     let kernel = KernelSpec::new([wgsl!("ceiling/multiply_add.wgsl")]).set("TURNS", turns);
-    let flops = 2 * CHAINS * LINKS_A_TURN * (invocations * turns) as u64;
+    let flops = 2 * CHAINS * LINKS_PER_TURN * (invocations * turns) as u64;
     ceiling(kernel, invocations, [("factors", 2), ("y", invocations)], flops)
 }
 
-/// A copy of four elements for each invocation.
+/// A kernel that copies four elements per invocation.
 pub fn copy(invocations: usize) -> Ceiling {
     let len = 4 * invocations;
     ceiling(KernelSpec::new([wgsl!("ceiling/copy.wgsl")]), invocations, [("x", len), ("y", len)], 0)
@@ -75,7 +75,12 @@ fn ceiling(kernel: KernelSpec, invocations: usize, operands: [(&'static str, usi
 }
 
 impl Ceiling {
-    /// Buffers on the device; what is read holds `values` from its start, and zeros behind them.
+    /// Allocates the buffers on the device and compiles the kernel. The input starts with `values` and is zero after
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the device.
     pub fn prepare(&self, gpu: &Gpu, values: &[f32]) -> Result<(Memory, Program)> {
         let memory = Memory::new(gpu, &self.storages, &[&self.recording], size_of::<Step>())?;
         memory.write(gpu, self.input, bytemuck::cast_slice(values));
@@ -83,7 +88,7 @@ impl Ceiling {
         Ok((memory, program))
     }
 
-    /// Seconds of the fastest of many.
+    /// Seconds of the fastest of many repetitions.
     async fn best(&self, gpu: &Gpu, values: &[f32]) -> Result<f64> {
         let (memory, program) = self.prepare(gpu, values)?;
         let start = Instant::now();
@@ -101,7 +106,11 @@ impl Ceiling {
 }
 
 impl Ceilings {
-    /// What a device reaches at best; nothing for the CPU.
+    /// Measures the ceilings of a device; `None` for the CPU.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the device.
     pub async fn of(device: &Device) -> Result<Option<Ceilings>> {
         match device.gpu() {
             Some(gpu) => Ceilings::measure(gpu).await.map(Some),
@@ -109,12 +118,16 @@ impl Ceilings {
         }
     }
 
-    /// Measures both, in about a second.
+    /// Measures both ceilings of a GPU, in about a second.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the device.
     pub async fn measure(gpu: &Gpu) -> Result<Ceilings> {
-        // Enough invocations to fill the largest GPU, and few enough to be short on a CPU.
+        // Enough invocations to fill the largest GPUs, or few enough to be quick on a CPU.
         let (invocations, turns) = if gpu.is_software() { (1 << 13, 64) } else { (1 << 20, 64) };
         let arithmetic = multiply_add(invocations, turns);
-        // 128 MiB in and 128 MiB out, if the device binds so much.
+        // 128 MiB in and 128 MiB out, if the device allows buffer bindings of that size.
         let binding = usize::try_from(gpu.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
         let copy = copy((128 << 20).min(binding) / 16);
         let seconds = arithmetic.best(gpu, &[1.0, 1.0]).await?;

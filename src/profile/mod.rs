@@ -1,6 +1,6 @@
-//! What each dispatch of a step costs, beside what the device can do at best.
+//! The time of each dispatch of a step, compared with the peak rates of the device.
 //!
-//! A [`Profile`] has a row for each command of a recording, in its order: the copies to mirrors too. Its times are
+//! A [`Profile`] has a row for each command of a recording, in order, including the copies to mirrors. Its rates are
 //! compared with [`Ceilings`], which two kernels measure on the same device.
 
 mod ceiling;
@@ -12,58 +12,58 @@ pub use ceiling::{Ceiling, Ceilings, copy, multiply_add};
 use crate::table::{Align, Table};
 use serde::Serialize;
 
-/// How a profile was taken.
+/// The clock and the method of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimedBy {
-    /// The device's clock, a compute pass for each dispatch.
+    /// The device's clock, with a compute pass for each dispatch.
     Timestamps,
-    /// The host's clock, each command repeated alone.
+    /// The host's clock, with each command repeated in isolation.
     Repetition,
-    /// The host's clock, pass by pass: the CPU.
+    /// The host's clock, pass by pass, on the CPU.
     Host,
 }
 
 /// A command of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// `<layer>.<pass>`, as `shadegrad plan` has it; copies end in `.copy`.
+    /// Label of the command, as in `shadegrad plan`: `<layer>.<pass>`, or for a copy `<layer>.<pass>.copy`.
     pub label: String,
-    /// Which kernel, or what is copied.
+    /// Name of the kernel, or of the tensor that is copied.
     pub kernel: String,
-    /// Median over the replays.
+    /// Seconds per run, as the median over the replays.
     pub seconds: f64,
     /// Multiplications and additions; 0 where they are not counted.
     pub flops: u64,
-    /// Bytes that it must read or write at least once.
+    /// Bytes that must be read or written at least once.
     pub bytes: u64,
 }
 
-/// A step, command by command.
+/// The profile of a step, command by command.
 #[derive(Clone, Debug, Serialize)]
 pub struct Profile {
-    /// How the dispatches were timed.
+    /// How the commands were timed.
     pub timed_by: TimedBy,
-    /// Steps that were timed command by command.
+    /// Number of steps that were timed command by command.
     pub replays: usize,
-    /// Seconds of a whole step, when nothing is timed within it.
+    /// Seconds per step, measured over whole steps.
     pub step_seconds: f64,
-    /// In the order of the step.
+    /// The commands, in the order of the step.
     pub rows: Vec<Row>,
 }
 
 impl Row {
-    /// Multiplications and additions a second; nothing where none are counted or the clock has not moved.
+    /// Multiplications and additions per second; `None` if they are not counted or the measured time is 0.
     pub fn flops_per_second(&self) -> Option<f64> {
         (self.flops > 0 && self.seconds > 0.0).then(|| self.flops as f64 / self.seconds)
     }
 
-    /// Bytes a second.
+    /// Bytes per second; `None` if the measured time is 0.
     pub fn bytes_per_second(&self) -> Option<f64> {
         (self.bytes > 0 && self.seconds > 0.0).then(|| self.bytes as f64 / self.seconds)
     }
 
-    /// Multiplications and additions a byte: where it stands on a roofline.
+    /// Arithmetic intensity: multiplications and additions per byte; `None` if they are not counted.
     pub fn intensity(&self) -> Option<f64> {
         (self.flops > 0 && self.bytes > 0).then(|| self.flops as f64 / self.bytes as f64)
     }
@@ -75,7 +75,7 @@ impl Profile {
         self.rows.iter().map(|row| row.seconds).sum()
     }
 
-    /// For people: a line for each row, then the sum beside the whole step, then the ceilings.
+    /// The profile as a table for people: a line per row, then the sum and the time of a whole step, then the ceilings.
     pub fn table(&self, ceilings: Option<&Ceilings>) -> String {
         use Align::{Left, Right};
         let heading = ["pass", "kernel", "ms", "of step", "GFLOP/s", "of peak", "GB/s", "of peak"];
@@ -92,7 +92,7 @@ impl Profile {
                 row.label.clone(),
                 row.kernel.clone(),
                 format!("{:.3}", row.seconds * 1e3),
-                // A clock too coarse for every row says zero for all.
+                // With a very coarse clock, all rows can be zero.
                 percent(row.seconds / sum.max(f64::MIN_POSITIVE)),
                 rate(flops),
                 share(flops, ceilings.map(|peak| peak.flops_per_second)),
@@ -107,7 +107,7 @@ impl Profile {
         if let Some(peak) = ceilings {
             let (flops, bytes) = (peak.flops_per_second * 1e-9, peak.bytes_per_second * 1e-9);
             text += &format!(
-                "peak, as measured: {} GFLOP/s multiplying and adding in registers, {} GB/s from buffer to buffer\n",
+                "measured peak: {} GFLOP/s in registers, {} GB/s from buffer to buffer\n",
                 significant(flops),
                 significant(bytes)
             );
@@ -115,7 +115,7 @@ impl Profile {
         text
     }
 
-    /// For programs: an object with everything that the table has, in seconds, flops and bytes.
+    /// The profile as JSON for programs: the content of the table, in seconds, flops and bytes.
     pub fn json(&self, ceilings: Option<&Ceilings>) -> serde_json::Value {
         let rows = self.rows.iter().map(|row| {
             let (flops, bytes) = (row.flops_per_second(), row.bytes_per_second());
@@ -136,9 +136,9 @@ impl Profile {
 impl TimedBy {
     fn describe(self) -> &'static str {
         match self {
-            TimedBy::Timestamps => "by the device's timestamps",
-            TimedBy::Repetition => "each repeated alone, by the host's clock",
-            TimedBy::Host => "by the host's clock",
+            TimedBy::Timestamps => "timed by the device's timestamps",
+            TimedBy::Repetition => "timed by the host's clock, each command repeated in isolation",
+            TimedBy::Host => "timed by the host's clock",
         }
     }
 }
@@ -147,12 +147,12 @@ fn ms(seconds: f64) -> String {
     format!("{:.3}", seconds * 1e3)
 }
 
-/// A share as "12.3 %"; tiny ones as "0.0 %".
+/// A fraction as a percentage with one decimal: `12.3 %`.
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// Three significant digits: 1234 as it is, 12.3, 0.123.
+/// A number with three significant digits: 12.3, 0.123; numbers from 100 on without decimals: 1234.
 fn significant(value: f64) -> String {
     match value {
         100.0.. => format!("{value:.0}"),

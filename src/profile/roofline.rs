@@ -1,7 +1,7 @@
-//! A roofline: each dispatch at its work a byte (across) and its work a second (up), under what the device allows.
+//! A roofline chart: operations per second over operations per byte for each dispatch, below the limits of the device.
 //!
-//! The slope is memory, `copied bytes a second * work a byte`; the flat part is arithmetic. Only dispatches whose
-//! multiplications and additions are counted have a place.
+//! The slope is the memory limit, `bytes per second * operations per byte`; the flat part is the arithmetic limit. Only
+//! dispatches whose multiplications and additions are counted are shown.
 
 use super::{Ceilings, Profile, Row};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use std::path::Path;
 
 const WIDTH: u32 = 1280;
 const LEAST_HEIGHT: u32 = 720;
-/// Of the list at the right.
+/// Width of the list on the right.
 const LIST_WIDTH: u32 = 400;
 const LINE: u32 = 20;
 const TEXT: (&str, u32) = ("monospace", 16);
@@ -23,18 +23,23 @@ const ROOF: RGBColor = RGBColor(96, 108, 120);
 const FORWARD: RGBColor = RGBColor(38, 112, 178);
 const BACKWARD: RGBColor = RGBColor(204, 96, 32);
 
-/// A dispatch with a place.
+/// A dispatch in the chart.
 struct Point<'a> {
     row: &'a Row,
-    /// Multiplications and additions a byte.
+    /// Multiplications and additions per byte.
     x: f64,
-    /// Billions of them a second.
+    /// Billions of multiplications and additions per second.
     y: f64,
-    /// Of the whole step.
+    /// Fraction of the time of the step.
     share: f64,
 }
 
-/// Draws into a file that ends in `.svg`; a file of that name is replaced when the new one is whole.
+/// Draws the chart of a profile to an SVG file, which must end in `.svg`. An existing file is replaced only once the
+/// new one is complete.
+///
+/// # Errors
+///
+/// [`Error::File`] when there is nothing to draw, and errors of writing the file.
 pub fn save(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings) -> Result<()> {
     let points = points(profile);
     if points.is_empty() {
@@ -44,7 +49,7 @@ pub fn save(path: &Path, title: &str, profile: &Profile, ceilings: &Ceilings) ->
     picture::save(path, &Roofline { title, points, ceilings })
 }
 
-/// What is drawn.
+/// The content of the chart.
 struct Roofline<'a> {
     title: &'a str,
     points: Vec<Point<'a>>,
@@ -92,7 +97,7 @@ fn draw(root: &Canvas<'_>, title: &str, points: &[Point<'_>], ceilings: &Ceiling
         .map_err(says)?;
     chart
         .configure_mesh()
-        .x_desc("multiplications and additions a byte")
+        .x_desc("multiplications and additions per byte")
         .y_desc("GFLOP/s")
         .x_label_formatter(&|x| plain(*x))
         .y_label_formatter(&|y| plain(*y))
@@ -104,7 +109,7 @@ fn draw(root: &Canvas<'_>, title: &str, points: &[Point<'_>], ceilings: &Ceiling
         .draw()
         .map_err(says)?;
     let roof = [(x_least, x_least * bandwidth), (ridge, peak), (x_most, peak)];
-    // Where the slope leaves the picture at the bottom, it starts there.
+    // If the slope would leave the chart at the bottom, it starts at the edge.
     let start = x_least.max(y_least / bandwidth);
     let roof = [(start, start * bandwidth)].into_iter().chain(roof.into_iter().filter(|(x, _)| *x > start));
     chart.draw_series(LineSeries::new(roof, ROOF.stroke_width(2))).map_err(says)?;
@@ -134,10 +139,10 @@ fn draw(root: &Canvas<'_>, title: &str, points: &[Point<'_>], ceilings: &Ceiling
     Ok(())
 }
 
-/// A place for each point's number: on the point, or as far to its right as no other number is. `spans` are the last
-/// value of each axis over its first.
+/// Where to print the number of each point: on the point, or moved to the right until it is clear of other numbers.
+/// `spans` gives the ratio of the last to the first value of each axis.
 fn apart(points: &[Point<'_>], spans: [f64; 2]) -> Vec<(f64, f64)> {
-    // What a number needs of the picture, along each axis.
+    // Size of a number as a fraction of the chart, along each axis.
     const ROOM: [f64; 2] = [0.03, 0.03];
     let [wide, high] = [0, 1].map(|axis| spans[axis].powf(ROOM[axis]));
     let is_near = |a: f64, b: f64, room: f64| (a / b).max(b / a) < room;
@@ -156,7 +161,7 @@ fn colour(point: &Point<'_>) -> RGBColor {
     if point.row.label.contains(".forward") { FORWARD } else { BACKWARD }
 }
 
-/// Three digits, and no more zeros than needed.
+/// A number with about three significant digits; small numbers in scientific notation.
 fn plain(value: f64) -> String {
     match value {
         100.0.. => format!("{value:.0}"),

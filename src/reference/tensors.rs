@@ -1,9 +1,9 @@
-//! The tensors of one pass as slices of the storages that hold them: what every walk on the CPU hands to an operation.
+//! The tensors of one pass as slices of the storages that hold them, as operations on the CPU receive them.
 
 use crate::ops::Step;
 use crate::plan::{Pass, Plan, Region, StorageId};
 
-/// The tensors of one pass, by the names that its operation gives them.
+/// The tensors of one pass, by the names that the operation gives them.
 pub struct Tensors<'a, F> {
     /// The values of the per-step uniform.
     pub step: Step,
@@ -51,7 +51,7 @@ impl<'a, F> SliceMut<'a, F> {
 }
 
 impl<'a, F> Tensors<'a, F> {
-    /// An input of numbers.
+    /// The floating-point input of this name.
     pub fn input(&self, name: &str) -> &'a [F] {
         match self.inputs.iter().find(|(n, _)| *n == name) {
             Some((_, Slice::Real(values))) => values,
@@ -59,7 +59,7 @@ impl<'a, F> Tensors<'a, F> {
         }
     }
 
-    /// An input of integers.
+    /// The integer input of this name.
     pub fn input_int(&self, name: &str) -> &'a [u32] {
         match self.inputs.iter().find(|(n, _)| *n == name) {
             Some((_, Slice::Int(values))) => values,
@@ -67,7 +67,7 @@ impl<'a, F> Tensors<'a, F> {
         }
     }
 
-    /// An output of numbers; each can be taken once.
+    /// The floating-point output of this name; each output can be taken once.
     pub fn output(&mut self, name: &str) -> &'a mut [F] {
         match self.take(name) {
             Some(SliceMut::Real(values)) => values,
@@ -75,7 +75,7 @@ impl<'a, F> Tensors<'a, F> {
         }
     }
 
-    /// An output of integers; each can be taken once.
+    /// The integer output of this name; each output can be taken once.
     pub fn output_int(&mut self, name: &str) -> &'a mut [u32] {
         match self.take(name) {
             Some(SliceMut::Int(values)) => values,
@@ -89,7 +89,7 @@ impl<'a, F> Tensors<'a, F> {
 }
 
 impl Tensors<'_, f32> {
-    /// Runs on copies in `f64`, and rounds what was written.
+    /// Runs `run` on copies in `f64` and rounds the outputs to `f32`.
     pub(super) fn widened(&mut self, run: impl FnOnce(&mut Tensors<'_, f64>)) {
         let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
         let mut read = Vec::new();
@@ -117,17 +117,17 @@ impl Tensors<'_, f32> {
     }
 }
 
-/// A storage in the CPU's memory, with numbers of type `F` or integers in it.
+/// A storage in the CPU's memory that holds numbers of type `F` or integers.
 pub(crate) trait Held<F> {
-    /// What it holds, to be read.
+    /// The content, for reading.
     fn read(&self) -> Slice<'_, F>;
-    /// What it holds, to be written.
+    /// The content, for writing.
     fn write(&mut self) -> SliceMut<'_, F>;
-    /// Takes what it holds, and leaves nothing there.
+    /// Moves the content out and leaves the storage empty.
     fn take(&mut self) -> Self;
 }
 
-/// Runs one pass in a step: `run` gets its tensors, by name, as slices of `storages`.
+/// Calls `run` with the tensors of a pass, by name, as slices of `storages`.
 pub(crate) fn with_tensors<F, S: Held<F>, T>(
     storages: &mut [S],
     plan: &Plan,
@@ -135,7 +135,7 @@ pub(crate) fn with_tensors<F, S: Held<F>, T>(
     step: Step,
     run: impl FnOnce(&mut Tensors<'_, F>) -> T,
 ) -> T {
-    // A pass never reads a storage that it writes, so what it writes can be taken out meanwhile.
+    // A pass never reads a storage that it writes, so the storages that it writes can be moved out while it runs.
     let written: Vec<Region> = pass.outputs.iter().map(|id| plan.get(*id).region).collect();
     let mut taken: Vec<(StorageId, S)> = Vec::new();
     for Region { storage, .. } in &written {
@@ -166,7 +166,7 @@ fn outputs<'a, F>(
     for (storage, mut rest) in storages {
         let names = pass.op.outputs().into_iter().map(|(name, _)| name);
         let mut within: Vec<_> = names.zip(written).filter(|(_, region)| region.storage == storage).collect();
-        // In the order in which they lie there: each is cut off the front of what is left.
+        // In the order of their offsets, so that each can be split off the front of the rest.
         within.sort_by_key(|(_, region)| region.offset);
         let mut cut = 0;
         for (name, region) in within {
