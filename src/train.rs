@@ -1,11 +1,11 @@
-//! The training loop: draw an order, replay the step, look at what the device has counted, evaluate.
+//! The training loop: shuffle the images, replay the step, read the statistics that the device has collected, evaluate.
 //!
-//! The data set lies on the device and a step is one replay of the plan; only a few numbers change from step to step.
-//! Steps are submitted in runs that take about a tenth of a second, measured while running; after each run its losses
-//! are read back, a few bytes, and the observer hears of them. How many steps a run has changes no bit of anything.
+//! The data set stays on the device, and a step is one replay of the plan; only a few numbers change from step to step.
+//! Steps are submitted in runs that take about a tenth of a second, as measured during training. After each run its
+//! losses, a few bytes, are read back and reported to the observer. The length of a run does not change any result.
 //!
-//! Between two runs of steps the whole of the training is a small [`State`]. A [`Checkpoint`] keeps it, and
-//! [`Trainer::resume`] goes on from there.
+//! Between two runs of steps, the complete state of the training is a small [`State`]. A [`Checkpoint`] saves it, and
+//! [`Trainer::resume`] continues from there.
 
 mod checkpoint;
 mod compile;
@@ -37,11 +37,11 @@ use crate::profile::Profile;
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-/// What a run of steps should take: long enough to hide the submit, short enough to show progress and to stay far below
-/// the two seconds after which some systems reset a GPU.
+/// Target duration of a run of steps: long enough to hide the cost of a submit, short enough to show progress and to
+/// stay far below the two seconds after which some systems reset a GPU.
 const RUN_TARGET: Duration = Duration::from_millis(100);
 
-/// Who hears what a run does, and may end it.
+/// Receives the events of a run, and may end it.
 type Observer<'o> = dyn FnMut(Event<'_>) -> Result<ControlFlow<()>> + 'o;
 
 /// A network being trained on a device.
@@ -54,21 +54,21 @@ pub struct Trainer<'a> {
     order: Order,
     rates: Rates,
     progress: Progress,
-    /// What is trained and how, and the state to go back to.
+    /// The last checkpoint: network, options, and the state to return to.
     saved: Checkpoint,
     saved_at: Instant,
-    /// Steps that the next run submits.
+    /// Number of steps that the next run submits.
     run_length: usize,
-    /// Steps that it may submit.
+    /// Most steps that a run may submit.
     most_steps: usize,
-    /// The last step that the observer has heard of.
+    /// The last step that was reported to the observer.
     heard: usize,
-    /// How often the device was opened anew.
+    /// How often the device was reopened.
     recoveries: usize,
 }
 
 impl<'a> Trainer<'a> {
-    /// Puts the data on the device and compiles the plan. Starts from `initial`, or from weights drawn by the seed.
+    /// Puts the data on the device and compiles the plan. Starts from `initial`, or from weights drawn with the seed.
     pub fn new(
         device: &Device,
         network: &Network,
@@ -90,15 +90,15 @@ impl<'a> Trainer<'a> {
         Trainer::from(device, start, data)
     }
 
-    /// Goes on from a checkpoint, to the very bits that a run without the interruption ends with, if the device and its
-    /// kernels are those of the checkpoint. Fails if the data are others. [`TrainOptions::epochs`] and `max_steps` of the
-    /// checkpoint may have been raised, but not `epochs` where a schedule ends with them ([`Schedule::has_an_end`]).
+    /// Resumes from a checkpoint. The result is bit-identical to that of an uninterrupted run if the device and its
+    /// kernels are those of the checkpoint. Fails if the data differ. [`TrainOptions::epochs`] and `max_steps` of the
+    /// checkpoint may have been raised, but not `epochs` if the schedule depends on it ([`Schedule::has_an_end`]).
     pub fn resume(device: &Device, checkpoint: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
         let found = data.checksum();
         if found != checkpoint.data {
             return Err(Error::Checkpoint(format!(
-                "{} are not the data that the run was trained on: expected the checksum {}, got {found}; say \
-                 where those are",
+                "{}: not the data that the run was trained on: expected the checksum {}, got {found}; \
+                 give the location of the original data",
                 data.source, checkpoint.data
             )));
         }
@@ -133,7 +133,7 @@ impl<'a> Trainer<'a> {
         Ok(trainer)
     }
 
-    /// Puts everything back to where it was at the last checkpoint.
+    /// Restores the state of the last checkpoint.
     fn go_back(&mut self) -> Result<()> {
         let State { weights, optimizer_states, progress } = &self.saved.state;
         let expected = progress.epochs * self.epoch_steps() + progress.epoch.steps;
@@ -149,8 +149,8 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Trains to the end, or until the observer breaks; called again, it goes on. A device that is lost meanwhile is
-    /// opened anew, three times at most.
+    /// Trains to the end, or until the observer ends it; a further call continues. If the device is lost meanwhile, it
+    /// is reopened, three times at most.
     pub async fn run(&mut self, observer: &mut Observer<'_>) -> Result<Outcome> {
         let mut outcome = Outcome { epochs: Vec::new(), evaluation: None, interrupted: false };
         loop {
@@ -192,12 +192,12 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// The weights as they are now; [`State::model`] is what is judged.
+    /// The current weights; [`State::model`] holds the weights that are evaluated.
     pub async fn weights(&mut self) -> Result<Weights> {
         self.machine.read_weights().await
     }
 
-    /// The run as it is now, between two runs of steps. Fails if there is a weight that is not finite.
+    /// A checkpoint of the current state, between two runs of steps. Fails if a weight is not finite.
     pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
         let state = self.state().await?;
         match find_nan::not_finite(&state) {
@@ -213,8 +213,8 @@ impl<'a> Trainer<'a> {
         Ok(State { weights, optimizer_states, progress: self.progress.clone() })
     }
 
-    /// What each dispatch of a training step costs, on the batch that the data order begins with. Weights and all
-    /// that is beside them are as before when it returns, so training goes on as if nothing had been measured.
+    /// Measures the cost of each dispatch of a training step, on the first batch of the data order. Weights and
+    /// optimizer state are restored afterwards, so training is not affected.
     pub async fn profile(&mut self) -> Result<Profile> {
         let batch = self.batch();
         let TrainOptions { seed, learning_rate, .. } = *self.options();
@@ -222,37 +222,37 @@ impl<'a> Trainer<'a> {
         self.machine.profile(Section::Train, step).await
     }
 
-    /// What is trained. It knows the form of the images, which is measured here if nobody has done so.
+    /// The network. Its `form` is set; if it was missing, it was measured from the training images.
     pub fn network(&self) -> &Network {
         &self.saved.network
     }
 
-    /// How it is trained.
+    /// The training options.
     pub fn options(&self) -> &TrainOptions {
         &self.saved.options
     }
 
-    /// How far it has come.
+    /// How far the run has progressed.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// On what: the device of [`Trainer::new`], or what it was opened anew as.
+    /// The device of [`Trainer::new`], or the one that it was reopened as.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Images a step.
+    /// Images per step.
     fn batch(&self) -> usize {
         self.options().batch_size.min(self.data.train.len())
     }
 
-    /// Steps of a whole epoch.
+    /// Steps per full epoch.
     fn epoch_steps(&self) -> usize {
         self.data.train.len().div_ceil(self.batch())
     }
 
-    /// What is left of the epoch, or of what `max_steps` allows of it.
+    /// Runs the rest of the epoch, up to `max_steps`.
     async fn epoch(&mut self, observer: &mut Observer<'_>) -> Result<ControlFlow<()>> {
         let (images, steps) = (self.data.train.len() as u64, self.epoch_steps() as u64);
         memory::check_room(8 * images + 2 * size_of::<Step>() as u64 * steps, "the order of an epoch")?;
@@ -291,7 +291,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// All steps of this epoch, those that are done as well.
+    /// All steps of this epoch, including those that are done.
     fn steps(&self) -> Vec<Step> {
         let before = self.progress.step - self.progress.epoch.steps;
         let TrainOptions { seed, learning_rate, max_steps, .. } = *self.options();
@@ -305,7 +305,7 @@ impl<'a> Trainer<'a> {
         steps
     }
 
-    /// The next steps in one submit; the mean loss of each.
+    /// Runs the next steps in one submit; returns the mean loss of each.
     async fn run_steps(&mut self, steps: &[Step]) -> Result<Vec<f64>> {
         let start = Instant::now();
         let done = self.progress.epoch.steps;
@@ -334,7 +334,7 @@ impl<'a> Trainer<'a> {
         Ok((losses, correct))
     }
 
-    /// Doubles or halves the next run, to stay near the target.
+    /// Doubles or halves the length of the next run, to stay near the target duration.
     fn adapt(&mut self, took: Duration) {
         if self.options().every_step {
             self.run_length = 1;
@@ -345,7 +345,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Steps until the first that the observer has not heard of.
+    /// Steps until the first one that has not been reported to the observer.
     fn steps_to_news(&self) -> usize {
         match self.heard.saturating_sub(self.progress.step) {
             0 => usize::MAX,
@@ -358,7 +358,7 @@ impl<'a> Trainer<'a> {
         every.is_some_and(|every| every.is_due(self.progress.step, self.saved_at.elapsed()))
     }
 
-    /// From now on the run can go back to here.
+    /// Makes this the checkpoint that the run can return to.
     fn save(&mut self, checkpoint: Checkpoint, observer: &mut Observer<'_>) -> Result<ControlFlow<()>> {
         self.saved = checkpoint;
         let flow = observer(Event::Checkpoint(&self.saved));
@@ -369,12 +369,12 @@ impl<'a> Trainer<'a> {
     fn not_finite(&self, what: &str, step: usize, value: f64) -> Error {
         let rate = self.options().learning_rate;
         Error::NotFinite(format!(
-            "{what} {step} is {value}, at learning rate {rate}; try a smaller learning rate, a tenth say"
+            "{what} {step} is {value}, at learning rate {rate}; try a smaller learning rate, for example a tenth of it"
         ))
     }
 }
 
-/// A machine with the data on it.
+/// Creates a machine with the data on it.
 fn put(device: &Device, what: &Checkpoint, data: &DataPair) -> Result<(Machine, ScoreTensors)> {
     let mut machine = Machine::new(device, what.options.compile(&what.network, data)?)?;
     let tensors = &machine.compiled.tensors;

@@ -89,14 +89,14 @@ fn a_step_of_one_value_a_channel_is_refused() {
         let says = |images, options| refusal(network, images, options).unwrap();
         assert_eq!(
             says(21, batches(5)),
-            "batch_norm `single` wants at least 2 images a step, for the variance of each channel, and the last step of \
-             an epoch has 1 (21 training images in batches of 5); take a batch size of 6"
+            "batch_norm `single` needs at least 2 images per step for the variance of each channel, but the last step of \
+             an epoch has 1 (21 training images in batches of 5); use a batch size of 6"
         );
         // 6 would leave one again.
-        assert!(says(31, batches(5)).ends_with("take a batch size of 7"));
+        assert!(says(31, batches(5)).ends_with("use a batch size of 7"));
         assert!(
             says(21, batches(1))
-                .contains("and each step has 1 (21 training images in batches of 1); take a batch size of 3")
+                .contains("but each step has 1 (21 training images in batches of 1); use a batch size of 3")
         );
         assert!(
             says(1, batches(5)).ends_with("(1 training images in batches of 1); there must be more training images")
@@ -125,7 +125,7 @@ fn training_says_which_batch_size_leaves_no_image_alone() {
     let place = Place::new();
     let norm = place::MODEL.to_string() + "[[layers]]\ntype = 'batch_norm'\n";
     fs::write(place.path("norm.toml"), norm).unwrap();
-    let says = ["batch_norm `norm1`", "299 training images in batches of 149", "take a batch size of 150"];
+    let says = ["batch_norm `norm1`", "299 training images in batches of 149", "use a batch size of 150"];
     place.refuses(1, "train --model norm.toml --data data --validation 1 --batch-size 149 --out run", &says);
     assert!(!place.path("run").exists());
 }

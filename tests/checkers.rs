@@ -139,7 +139,7 @@ fn a_write_behind_the_end_hits_the_guard() {
         dispatches(recording)[0].groups = [2, 1];
         *constant(recording, "GROUPS_X") = Constant::U32(2);
     };
-    expect_red("COUNT + 1", "guard of y written", || {
+    expect_red("COUNT + 1", "y was written past its end", || {
         case.run_tampered(&config, beyond);
     });
     // The same for an input, which a kernel has no business to write.
@@ -151,7 +151,7 @@ fn a_write_behind_the_end_hits_the_guard() {
         let dispatch = &mut dispatches(recording)[0];
         std::mem::swap(&mut dispatch.reads[0].1, &mut dispatch.writes[0].1);
     };
-    expect_red("an input is written", "input gradient written", || {
+    expect_red("an input is written", "input gradient was overwritten", || {
         update().run_tampered(&config, exchange);
     });
 }

@@ -155,7 +155,7 @@ fn what_decides_the_bits_cannot_be_changed() {
         ("--epochs 3", "--epochs must be at least 4, which the run has done, got 3"),
         ("--max-steps 59", "--max-steps must be at least 60, which the run has done, got 59"),
         ("--log-every 0", "--log-every must be at least 1"),
-        ("--data builtin", "built-in digits, seed 1 are not the data that the run was trained on"),
+        ("--data builtin", "built-in digits, seed 1: not the data that the run was trained on"),
         ("--device nosuch", "no device `nosuch`"),
     ] {
         place.refuses(1, &format!("train --resume whole {option}"), &[says]);
@@ -215,7 +215,7 @@ fn damaged_checkpoints_are_named_and_older_ones_are_usable() {
     flipped[whole.len() / 2] ^= 4;
     for damaged in [&[][..], &whole[..7], &whole[..whole.len() / 2], &whole[..whole.len() - 1], &flipped] {
         fs::write(&newest, damaged).unwrap();
-        let says = ["step-00000060.safetensors", "an older one is whole", "--resume run/checkpoints/step-00000050"];
+        let says = ["step-00000060.safetensors", "an older one is intact", "--resume run/checkpoints/step-00000050"];
         place.refuses(1, "train --resume run", &says);
         place.refuses(1, "train --resume run/checkpoints/step-00000060.safetensors", &says[..1]);
         place.refuses(1, "evaluate run/checkpoints/step-00000060.safetensors --data data", &says[..1]);

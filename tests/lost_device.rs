@@ -171,7 +171,7 @@ fn the_work_of_a_submit_is_halved_and_the_fourth_loss_is_the_last() {
         }
     });
     let message = error.err().unwrap().to_string();
-    assert!(message.contains("was lost") && message.ends_with("opened anew 3 times in this run"), "{message}");
+    assert!(message.contains("was lost") && message.ends_with("already reopened 3 times in this run"), "{message}");
     assert_eq!(most.len(), 3);
     assert!(most[0] > most[1] || most[0] == 1, "{most:?}");
     assert!(most.is_sorted_by(|a, b| a >= b) && most[2] >= 1, "{most:?}");

@@ -296,7 +296,7 @@ fn other_data_and_impossible_places_are_refused() {
     labels[29] ^= 1;
     other.test = other.test.with_labels(labels).unwrap();
     let message = refusal(&checkpoint, &other);
-    assert!(message.starts_with("spots are not the data that the run was trained on"), "{message}");
+    assert!(message.starts_with("spots: not the data that the run was trained on"), "{message}");
     let mut moved = checkpoint.clone();
     moved.state.progress.step += 1;
     let message = refusal(&moved, &data);

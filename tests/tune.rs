@@ -265,7 +265,7 @@ fn a_wrong_cpu_engine_is_what_gets_named() {
         trial.tamper_with_cpu(break_cpu);
         assert!(trial.run(&plain()).await.unwrap().is_right());
         let fault = trial.cpu_fault().unwrap();
-        assert!(fault.contains("element 3") && fault.contains("the reference says"), "{fault}");
+        assert!(fault.contains("element 3") && fault.contains("the reference gives"), "{fault}");
     });
     // In a whole tuning: every pass says so once, nothing is refused, all candidates are measured.
     let folder = tempfile::tempdir().unwrap();

@@ -119,10 +119,12 @@ fn what_is_right_passes_and_a_report_is_written() {
 fn every_break_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let text = output(folder.path(), &["verify", "--device", &device(), "--inject"], 0);
-    assert!(!text.contains("UNSEEN") && text.contains("breaks were seen"), "{text}");
-    let seen = text.lines().filter(|line| line.contains("  seen  ")).count();
+    assert!(!text.contains("MISSED") && text.contains("breaks were seen"), "{text}");
+    let seen = text.lines().filter(|line| line.contains("  detected  ")).count();
     assert!(seen >= 20, "only {seen} breaks\n{text}");
-    for what in ["by its last bit", "a stride", "barrier", "stale copy", "NaN", "guard", "another run", "training"] {
+    for what in
+        ["last bit of", "wrong stride", "barrier", "stale copy", "NaN", "past its end", "second run", "training"]
+    {
         assert!(text.contains(what), "nothing of {what}\n{text}");
     }
 }
@@ -137,7 +139,7 @@ fn a_break_that_nobody_sees_is_named() {
     };
     let table = shadegrad::verify::injected_table(&[injected(Some("y[0]")), injected(None)]);
     let lines: Vec<&str> = table.lines().collect();
-    assert!(lines[1].contains("seen") && lines[1].contains("y[0]") && lines[2].ends_with("UNSEEN"), "{table}");
+    assert!(lines[1].contains("detected") && lines[1].contains("y[0]") && lines[2].ends_with("MISSED"), "{table}");
 }
 
 #[test]
@@ -310,7 +312,7 @@ fn an_entry_that_passes_is_reported() {
     assert!(!passes.failed() && !rows(&passes).is_empty() && rows(&passes).iter().all(|row| row.known_bad.is_some()));
     assert!(passes.notes.iter().any(|note| note.contains("sgd/update") && note.contains("a test says so")));
     let text = output(folder.path(), &["verify", "--device", &device(), "--only", only], 0);
-    assert!(text.contains("pass, though known as bad"), "{text}");
+    assert!(text.contains("pass, but listed as known bad"), "{text}");
 
     // As expected, and no failure of the whole; nothing is added to the list.
     let before = std::fs::read_to_string(KnownBad::path(&cache)).unwrap();
@@ -387,7 +389,7 @@ fn nonsense_is_named() {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(status) && errors.contains(says), "{args:?}: {errors}");
     };
-    refused(&["--device", "reference"], 1, "the reference is what others are verified against");
+    refused(&["--device", "reference"], 1, "the reference is what other devices are verified against");
     refused(&["--device", "cpu", "--only", "conv3d"], 1, "called `conv3d`");
     refused(&["--device", "cpu", "--only", "conv"], 1, "called `conv`");
     refused(&["--only", "conv2d:x"], 2, "expected PASS");

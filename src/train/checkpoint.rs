@@ -1,9 +1,9 @@
-//! Checkpoints: a run in one file, from which it goes on as if it had never stopped.
+//! Checkpoints: a run in one file, from which training continues as if it had never stopped.
 //!
-//! A checkpoint is a safetensors file with the weights, what the optimizer keeps beside them, and in its header the network
-//! and everything else that the next step depends on. `evaluate` and `predict` take it for a weights file, and so does
-//! PyTorch. The header also holds a checksum of the whole file: one that was cut short, or has a bit flipped, is refused.
-//! [`Checkpoints`] keeps those of a run.
+//! A checkpoint is a safetensors file with the weights, the optimizer state and, in its header, the network and
+//! everything else that the next step depends on. `evaluate`, `predict` and PyTorch can read it as a weights file. The
+//! header also holds a checksum of the whole file, so that truncated files and files with flipped bits are rejected.
+//! [`Checkpoints`] manages the checkpoints of a run.
 
 mod folder;
 
@@ -21,28 +21,29 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
 
-/// Of the format below, and of what it implies: how the order of the images and dropout are drawn.
+/// Version of the format below and of what it implies: how the order of the images and the dropout masks are drawn.
 const VERSION: u32 = 2;
 
-/// The key of the header's metadata under which a [`Header`] stands.
+/// Key of the [`Header`] in the metadata of the file's header.
 const CHECKPOINT: &str = "shadegrad.checkpoint";
 
-/// Everything that a run needs to go on, except for its data.
+/// Everything that is needed to resume a run, except for its data.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The version of shadegrad that made it. Another may compute the same to other bits.
+    /// The version of shadegrad that wrote it. Results of other versions may differ in their last bits.
     pub program: String,
-    /// What is trained.
+    /// The network.
     pub network: Network,
-    /// How it is trained.
+    /// The training options.
     pub options: TrainOptions,
     /// The checksum of the data, [`crate::data::DataPair::checksum`].
     pub data: String,
-    /// The device, [`crate::machine::Device::identity`]. Another may compute the same to other bits.
+    /// The device, as given by [`crate::machine::Device::identity`]. Results of other devices may differ in their last
+    /// bits.
     pub device: String,
-    /// The kernels that the run is pinned to, on devices that have kernels.
+    /// The kernel configurations that the run is pinned to, on devices that have kernels.
     pub choices: Option<KernelChoices>,
-    /// How far it has come.
+    /// Weights, optimizer state and progress.
     pub state: State,
 }
 
@@ -59,7 +60,7 @@ struct Header {
     progress: Progress,
 }
 
-/// What can be read of a header of any version.
+/// The fields that can be read from a header of any version.
 #[derive(Deserialize)]
 struct AnyHeader {
     version: u32,
@@ -67,7 +68,7 @@ struct AnyHeader {
 }
 
 impl Checkpoint {
-    /// Whether no evaluation of the run so far was better than that of these weights.
+    /// Whether these weights have the best evaluation of the run so far.
     pub fn is_best(&self) -> bool {
         let Progress { best, step, .. } = &self.state.progress;
         best.is_some_and(|best| best.step == *step)
@@ -87,48 +88,48 @@ impl Checkpoint {
         }
     }
 
-    /// Fails where there is not enough memory for [`Checkpoint::to_bytes`].
+    /// Fails if there is not enough memory for [`Checkpoint::to_bytes`].
     fn check_room(&self) -> Result<()> {
         let State { weights, optimizer_states, .. } = &self.state;
         let values = optimizer_states.iter().map(|(_, values)| values).chain([weights]);
-        // What is put together, and the file that is made of it.
+        // The values put together, and the file made from them.
         memory::check_room(2 * values.map(Weights::bytes).sum::<u64>(), "a checkpoint")
     }
 
-    /// Writes a file. One of that name stays whole until the new one is complete and on the disk.
+    /// Writes a file. An existing file with that name stays intact until the new one is complete and on disk.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when it cannot be written, [`Error::Memory`] when there is not enough memory to put it together.
+    /// [`Error::Io`] if it cannot be written, [`Error::Memory`] if there is not enough memory to put it together.
     pub fn save(&self, path: &Path) -> Result<()> {
         self.check_room()?;
         let bytes = self.to_bytes();
         replace_file(path, |file| file.write_all(&bytes))
     }
 
-    /// Reads a file that [`Checkpoint::save`] has written.
+    /// Reads a file written by [`Checkpoint::save`].
     pub fn load(path: &Path) -> Result<Checkpoint> {
         Checkpoint::from_bytes(&weights::read(path)?, path)
     }
 
-    /// Whether a file that [`Checkpoint::save`] has written is whole.
+    /// Fails if a file written by [`Checkpoint::save`] is damaged.
     pub(crate) fn check(path: &Path) -> Result<()> {
         let bytes = weights::read(path)?;
         let checked = tensors::parse(&bytes).and_then(|file| header(&file).map(|_| ()));
         checked.map_err(|problem| Error::file(path, problem))
     }
 
-    /// The same from a file's bytes; `origin` says in errors where they are from.
+    /// Reads a checkpoint from the bytes of a file; `origin` is named in errors.
     pub fn from_bytes(bytes: &[u8], origin: &Path) -> Result<Checkpoint> {
         let said = |problem| Error::file(origin, problem);
         let file = tensors::parse(bytes).map_err(said)?;
         let header = header(&file).map_err(said)?;
         let network = weights::network_of(origin, &file)?;
-        let network = network.ok_or_else(|| said("expected the network in the header, got none".into()))?;
+        let network = network.ok_or_else(|| said("the header has no network".into()))?;
         Checkpoint::assemble(header, network, &file).map_err(said)
     }
 
-    /// The file's bytes: the same for the same checkpoint.
+    /// The bytes of the file; equal checkpoints give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Checkpoint { network, state, .. } = self;
         let header = Header {
@@ -145,7 +146,7 @@ impl Checkpoint {
             Ok(text) => file.note(CHECKPOINT, text),
             Err(error) => unreachable!("numbers and words: {error}"),
         }
-        // Who takes the file for one of weights gets those that were evaluated.
+        // A reader that takes the file as a weights file gets the weights that were evaluated.
         file.push(network, state.model());
         for (optimizer_state, values) in &state.optimizer_states {
             match optimizer_state {
@@ -163,7 +164,7 @@ impl Checkpoint {
             config.validate().map_err(|problem| format!("{label}: {problem}"))?;
         }
         let weights = file.weights(&network)?;
-        // What is copied below.
+        // The memory for the copies made below.
         memory::check_room(2 * weights.bytes(), "a checkpoint").map_err(|error| error.to_string())?;
         let needed = if progress.step > 0 { OptimizerState::needed(&options.step) } else { Vec::new() };
         let trained = if needed.contains(&OptimizerState::Average) { file.trained(&network)? } else { weights.clone() };
@@ -178,16 +179,16 @@ impl Checkpoint {
     }
 }
 
-/// The header of a file that is whole.
+/// The header of an undamaged file.
 fn header(file: &Parsed<'_>) -> Result<Header, String> {
     let (Some(text), Some(_)) = (file.note(CHECKPOINT), file.note(SEAL)) else {
-        return Err("not a checkpoint: weights alone cannot be resumed; start a run from them instead".into());
+        return Err("not a checkpoint: weights alone cannot be resumed; start a new run from them instead".into());
     };
-    let problem = |error: serde_json::Error| format!("not a checkpoint that can be read: {error}");
+    let problem = |error: serde_json::Error| format!("not a readable checkpoint: {error}");
     let AnyHeader { version, program } = serde_json::from_str(text).map_err(problem)?;
     if version != VERSION {
         return Err(format!(
-            "a checkpoint of shadegrad {}, in format {version}; this program reads format {VERSION}",
+            "a checkpoint of shadegrad {} in format {version}; this version reads format {VERSION}",
             brief(&program)
         ));
     }

@@ -1,4 +1,4 @@
-//! Training options laid over a network and its data: what is compiled, and the learning rate of each step.
+//! Applies training options to a network and its data: what is compiled, and the learning rate of each step.
 
 use super::schedule::Rates;
 use crate::data::DataPair;
@@ -6,13 +6,13 @@ use crate::error::{Error, Result};
 use crate::network::{CompileOptions, Compiled, Network, NetworkLayer};
 use crate::options::{LARGEST_BATCH, TrainOptions};
 
-/// Whether batches of this size leave one image for the last.
+/// Whether batches of this size leave a single image for the last batch.
 fn leaves_one(images: usize, batch: usize) -> bool {
     images.checked_rem(batch) == Some(1)
 }
 
 impl TrainOptions {
-    /// Images a step: no more than there are.
+    /// Images per step: at most as many as there are.
     pub(super) fn batch(&self, data: &DataPair) -> usize {
         self.batch_size.min(data.train.len().max(data.test.len()))
     }
@@ -24,7 +24,7 @@ impl TrainOptions {
         Ok(Rates::new(self.learning_rate, self.schedule, self.warmup, epoch_steps, self.epochs)?)
     }
 
-    /// The network as [`Trainer::new`](super::Trainer::new) will run it: what there is to tune.
+    /// The network compiled as [`Trainer::new`](super::Trainer::new) runs it, for the tuner.
     pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
         self.validate()?;
         network.check_fit(&data.train)?;
@@ -39,7 +39,8 @@ impl TrainOptions {
         network.compile(&CompileOptions { batch, train_images: images, test_images, slots, ..step })
     }
 
-    /// Refuses a step that takes the variance of a single value: that is 0, and so is the gradient of all before it.
+    /// Rejects a step that takes the variance of a single value: that is 0, and so is the gradient of every layer
+    /// before.
     fn check_statistics(&self, network: &Network, images: usize) -> Result<()> {
         let is_single = |at: &&NetworkLayer| at.layer.batch_statistics(at.input) == Some(1);
         let Some(layer) = network.layers.iter().find(is_single) else { return Ok(()) };
@@ -52,16 +53,16 @@ impl TrainOptions {
         let larger = (batch + 1..=LARGEST_BATCH.min(images)).find(|batch| !leaves_one(images, *batch));
         let other = larger.or_else(|| (2..batch).rev().find(|batch| !leaves_one(images, *batch)));
         let remedy =
-            other.map_or("there must be more training images".into(), |batch| format!("take a batch size of {batch}"));
+            other.map_or("more training images are needed".into(), |batch| format!("use a batch size of {batch}"));
         Err(Error::Usage(format!(
-            "{} `{}` wants at least 2 images a step, for the variance of each channel, and {which} has 1 ({images} \
+            "{} `{}` needs at least 2 images per step for the variance of each channel, but {which} has 1 ({images} \
              training images in batches of {batch}); {remedy}",
             layer.layer.kind(),
             layer.name
         )))
     }
 
-    /// What a step of so many images is compiled for; no section as yet.
+    /// The options that a step is compiled with, without sections for data sets.
     pub fn compile_options(&self) -> CompileOptions {
         CompileOptions { batch: self.batch_size, step: self.step, ..CompileOptions::default() }
     }

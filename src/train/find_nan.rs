@@ -1,5 +1,6 @@
-//! Which pass made the first number that is not finite: the steps since the last checkpoint are done again, one by one,
-//! until one of them spoils loss, weights or what is kept beside them; that one is done once more, pass by pass.
+//! Finds the pass that produced the first number that is not finite: the steps since the last checkpoint are repeated
+//! one by one until one of them spoils the loss, the weights or the optimizer state; that step is then repeated pass by
+//! pass.
 
 use super::{State, Trainer};
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::network::Weights;
 use crate::ops::Step;
 
 impl Trainer<'_> {
-    /// What is known of where it began, as a line to follow the error.
+    /// Where the number first appeared, as a line to append to the error.
     pub(super) async fn find_not_finite(&mut self) -> Result<String> {
         self.go_back()?;
         if let Some(train) = self.machine.compiled.tensors.train {
@@ -16,7 +17,7 @@ impl Trainer<'_> {
         }
         let first = self.progress.step + 1;
         let steps = self.steps();
-        // The losses of the steps that went wrong are still there.
+        // Clears the losses of the steps that went wrong.
         self.machine.write(self.scores.losses, &vec![0.0; steps.len()]);
         let mut before = self.saved.state.clone();
         for step in &steps[self.progress.epoch.steps..] {
@@ -40,7 +41,9 @@ impl Trainer<'_> {
         if let Some(found) = self.find_in_evaluation().await? {
             return Ok(format!("evaluation: {found}"));
         }
-        Ok(format!("steps done again from step {first} on stayed finite: this device does not repeat itself"))
+        Ok(format!(
+            "all values stayed finite when the steps from {first} on were repeated: the results of this device are not reproducible"
+        ))
     }
 
     async fn find_in_evaluation(&mut self) -> Result<Option<NotFinite>> {

@@ -1,24 +1,24 @@
-//! The end of an epoch: what has been learned, and whether the run goes on.
+//! The end of an epoch: evaluation, and whether the run continues.
 
 use super::{Best, EpochReport, Lowest, Progress, Trainer};
 use crate::error::Result;
 use crate::evaluate::Evaluation;
 
 impl Trainer<'_> {
-    /// Whether nothing is left to be done.
+    /// Whether the run has nothing left to do.
     pub fn is_finished(&self) -> bool {
         let Progress { epochs, step, evaluated, .. } = self.progress;
         let most = self.options().max_steps.unwrap_or(usize::MAX);
         epochs >= self.options().epochs || (step >= most && evaluated == step) || self.stopped_early().is_some()
     }
 
-    /// The epoch of the lowest validation loss, if none since has come below it for as long as patience reaches.
+    /// The epoch with the lowest validation loss, if patience has run out since.
     pub fn stopped_early(&self) -> Option<Lowest> {
         let patience = self.options().patience?;
         self.progress.lowest.filter(|_| self.progress.waited() >= patience)
     }
 
-    /// Evaluates what has been learned in this epoch; a whole one is counted.
+    /// Evaluates the weights; if the epoch is complete, counts it.
     pub(super) async fn close_epoch(&mut self) -> Result<(EpochReport, Evaluation)> {
         let evaluation = self.evaluate().await?;
         let (val_loss, val_accuracy) = (evaluation.loss, evaluation.accuracy());

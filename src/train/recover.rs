@@ -1,19 +1,19 @@
-//! A device that was lost (reset, put to sleep, given a new driver, out of memory) is opened anew, and the run goes on from
-//! its last checkpoint, with less work in each submit.
+//! Recovery from a lost device (reset, suspended, driver updated, out of memory): it is reopened, and the run continues
+//! from its last checkpoint with less work in each submit.
 
 use super::{Event, Observer, Recovery, Trainer, put};
 use crate::error::{Error, Result};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// How often a run may open its device anew.
+/// How often a run may reopen its device.
 const MOST: usize = 3;
 
-/// Before a device is tried again that could not be opened: a driver may be starting.
+/// Pause before another attempt to open a device: its driver may be starting.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Trainer<'_> {
-    /// Opens the device anew and goes back to the last checkpoint. Fails if that was done too often.
+    /// Reopens the device and returns to the last checkpoint. Fails if that has happened too often.
     pub(super) async fn recover(
         &mut self,
         mut problem: String,
@@ -22,7 +22,7 @@ impl Trainer<'_> {
         loop {
             if self.recoveries == MOST {
                 return Err(Error::DeviceLost(format!(
-                    "{problem}\nthe device was opened anew {MOST} times in this run"
+                    "{problem}\nthe device was already reopened {MOST} times in this run"
                 )));
             }
             self.recoveries += 1;

@@ -1,4 +1,4 @@
-//! What a run says of itself: events for the observer, and how it ended.
+//! What a run reports: events for the observer, and how it ended.
 
 use super::Checkpoint;
 use crate::evaluate::Evaluation;
@@ -6,32 +6,32 @@ use crate::machine::Device;
 use crate::network::Weights;
 use serde::{Deserialize, Serialize};
 
-/// What the observer hears.
+/// An event for the observer.
 pub enum Event<'a> {
-    /// Some steps are done.
+    /// Some steps were done.
     Steps(StepsReport<'a>),
-    /// An epoch is done and evaluated; the weights are what was evaluated ([`super::State::model`]).
+    /// An epoch was finished and evaluated, with the weights that were evaluated ([`super::State::model`]).
     Epoch(&'a EpochReport, &'a Weights),
-    /// The run can go on from here: after each epoch, and within it as [`TrainOptions::checkpoint_every`] says.
+    /// The run can be resumed from here: after each epoch, and within it as [`TrainOptions::checkpoint_every`] says.
     ///
     /// [`TrainOptions::checkpoint_every`]: super::TrainOptions::checkpoint_every
     Checkpoint(&'a Checkpoint),
-    /// The device was lost and opened anew; the run goes on from the last checkpoint. Steps that the observer has heard of
-    /// are done again in silence.
+    /// The device was lost and reopened; the run continues from the last checkpoint. Steps that were already reported
+    /// are repeated without events.
     Recovery(Recovery<'a>),
 }
 
-/// A device that was lost and opened anew.
+/// A device that was lost and reopened.
 pub struct Recovery<'a> {
-    /// What happened to it.
+    /// Why the device was lost.
     pub problem: &'a str,
-    /// How often this has been done for this run, from 1.
+    /// Number of recoveries in this run, from 1.
     pub times: usize,
     /// The step of the last checkpoint.
     pub step: usize,
-    /// Steps that are submitted at once from now on, at most.
+    /// Most steps per submit from now on.
     pub most_steps: usize,
-    /// The device as it is now.
+    /// The reopened device.
     pub device: &'a Device,
 }
 
@@ -40,9 +40,9 @@ pub struct Recovery<'a> {
 pub struct StepsReport<'a> {
     /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Number of the first of these steps over the whole run, from 1.
+    /// Number of the first of these steps, counted over the whole run, from 1.
     pub first_step: usize,
-    /// Mean loss of each.
+    /// Mean loss of each step.
     pub losses: &'a [f64],
     /// Steps of this epoch that are done.
     pub done: usize,
@@ -50,38 +50,38 @@ pub struct StepsReport<'a> {
     pub steps: usize,
     /// Mean loss of this epoch so far.
     pub epoch_loss: f64,
-    /// Images a second, in this epoch so far.
+    /// Images per second, in this epoch so far.
     pub images_per_second: f64,
 }
 
-/// What an epoch has reached.
+/// Results of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Steps done over the whole run.
+    /// Steps done since the start of the run.
     pub step: usize,
-    /// Mean over the epoch's images, each seen with the weights of its step and with dropout.
+    /// Mean loss over the epoch's training images, each with the weights of its step and with dropout.
     pub train_loss: f64,
-    /// Share of the epoch's images, seen likewise.
+    /// Fraction of the epoch's training images classified correctly, measured likewise.
     pub train_accuracy: f64,
-    /// Mean over the validation set.
+    /// Mean loss over the validation set.
     pub val_loss: f64,
-    /// Share of the validation set.
+    /// Fraction of the validation set classified correctly.
     pub val_accuracy: f64,
-    /// Seconds of training, without the evaluation.
+    /// Training time in seconds, without the evaluation.
     pub seconds: f64,
-    /// Images trained on a second.
+    /// Training speed in images per second.
     pub images_per_second: f64,
 }
 
 /// How a run ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Epochs done and evaluated by this call.
+    /// Results of the epochs finished by this call.
     pub epochs: Vec<EpochReport>,
-    /// The last evaluation. None only of a run that was ended before its first.
+    /// The last evaluation. `None` only if the run was ended before its first.
     pub evaluation: Option<Evaluation>,
-    /// Whether the observer ended it.
+    /// Whether the observer ended the run.
     pub interrupted: bool,
 }

@@ -1,34 +1,34 @@
-//! The learning rate of each step: a pure function of the step's number, computed in `f64` and sent with the step. So a run
-//! that goes on has the rates of one that was never interrupted.
+//! The learning rate of each step: a pure function of the step's number, computed in `f64` and sent with the step. So a
+//! resumed run has the same rates as one that was never interrupted.
 //!
-//! With eta the learning rate, `t` the step from 0, `T` the steps of all epochs and `W` those of the warm-up:
+//! With `eta` the learning rate, `t` the step from 0, `T` the steps of all epochs and `W` those of the warm-up:
 //!
 //! - constant: `eta`
-//! - step: `eta gamma^k`, where `k` counts the whole periods of `size` epochs before `t`
+//! - step: `eta gamma^k`, where `k` is the number of complete periods of `size` epochs before `t`
 //! - exponential: `eta gamma^(t / E)`, with `E` the steps of an epoch
-//! - cosine (Loshchilov and Hutter 2017, equation 5, without restarts): from eta down to `end_factor eta` along half a
-//!   cosine, `(t - W) / (T - W)` of it at step `t`
-//! - one-cycle (Smith and Topin 2018, in PyTorch's form): along half a cosine from `start_factor eta` up to eta at step
-//!   `peak_at T - 1`, along another down to `end_factor eta` at the last step; momentum stays as it is
+//! - cosine (Loshchilov and Hutter 2017, equation 5, without restarts): from `eta` to `end_factor eta` along half a
+//!   cosine, at the fraction `(t - W) / (T - W)` of it in step `t`
+//! - one-cycle (Smith and Topin 2018, in PyTorch's form): along half a cosine from `start_factor eta` up to `eta` at
+//!   step `peak_at T - 1`, then along another down to `end_factor eta` at the last step; momentum does not change
 //! - a warm-up multiplies the first rates by `(t + 1) / W` (Goyal et al. 2017)
 
 use crate::options::{OptionError, Schedule, Span};
 use std::f64::consts::PI;
 
-/// A schedule laid over the steps of a run.
+/// A schedule applied to the steps of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
     learning_rate: f32,
     schedule: Schedule,
-    /// W
+    /// `W`, in steps.
     warmup: usize,
     epoch_steps: usize,
-    /// T
+    /// `T`, in steps.
     total: usize,
 }
 
 impl Rates {
-    /// Of a run of `epochs` epochs. Fails if the warm-up takes all of it.
+    /// The rates of a run of `epochs` epochs. Fails if the warm-up takes the whole run.
     pub fn new(
         learning_rate: f32,
         schedule: Schedule,
@@ -41,16 +41,16 @@ impl Rates {
         match warmup {
             Some(span) if steps >= total => {
                 let problem =
-                    format!("must be shorter than the run, of {total} steps, got {span}; give fewer steps or more ");
+                    format!("must be shorter than the run of {total} steps, got {span}; reduce it, or increase ");
                 Err(OptionError::new("warmup", problem).field("epochs"))
             }
             _ => Ok(Rates { learning_rate, schedule, warmup: steps, epoch_steps, total }),
         }
     }
 
-    /// That of a step, from 0.
+    /// The rate of a step, counted from 0.
     pub fn at(&self, step: usize) -> f32 {
-        // A factor of 1 gives back the bits of the learning rate.
+        // A factor of 1 preserves the bits of the learning rate.
         (f64::from(self.learning_rate) * self.warm(step) * self.shape(step)) as f32
     }
 
@@ -77,7 +77,7 @@ impl Rates {
                 let falls = last as f64 - peak;
                 match () {
                     () if t < peak => cosine(start_factor, 1.0, t / peak),
-                    // A run of one step has the highest rate alone.
+                    // A run of a single step has only the peak rate.
                     () if falls > 0.0 => cosine(1.0, end_factor, (t - peak) / falls),
                     () => 1.0,
                 }
@@ -86,7 +86,7 @@ impl Rates {
     }
 }
 
-/// From one value to another along half a cosine, a share of the way.
+/// From one value to another along half a cosine, at the fraction `share` of the way.
 fn cosine(from: f64, to: f64, share: f64) -> f64 {
     to + (from - to) * (1.0 + (PI * share).cos()) / 2.0
 }
@@ -103,7 +103,7 @@ mod tests {
     fn close(got: &[f32], expected: impl Fn(f64) -> f64) {
         for (step, got) in got.iter().enumerate() {
             let expected = 0.1 * expected(step as f64);
-            // The learning rate is an f32, and so is what comes of it.
+            // The learning rate is an f32, so the rates have no more precision.
             assert!((f64::from(*got) - expected).abs() <= 1e-7 * 0.1, "step {step}: {got}, expected {expected}");
         }
     }
@@ -153,7 +153,7 @@ mod tests {
         );
         assert_eq!((got[0], got[5]), (0.004, 0.1));
         assert!((got[19] / 4e-7 - 1.0).abs() < 1e-6, "{}", got[19]);
-        // Too short to rise, or to do anything but stand at the peak.
+        // Too short to rise: these runs start at the peak.
         for (epoch_steps, first) in [(1, 0.1), (2, 0.1)] {
             let short = Rates::new(0.1, cycle, None, epoch_steps, 1).unwrap();
             assert_eq!(short.at(0), first);
@@ -168,12 +168,12 @@ mod tests {
         let drops = Schedule::Step { size: 1, gamma: 0.1 };
         let long = |t: f64| ((t + 1.0) / 10.0).min(1.0) * [1.0, 0.1, 0.01, 0.001][t as usize / 5];
         close(&rates(drops, Some(Span::Epochs(2))), long);
-        // The cosine begins where the warm-up ends.
+        // The cosine starts where the warm-up ends.
         let behind = |t: f64| if t < 4.0 { warm(t) } else { 0.5 * (1.0 + (PI * (t - 4.0) / 16.0).cos()) };
         close(&rates(Schedule::Cosine { end_factor: 0.0 }, Some(Span::Steps(4))), behind);
         for span in [Span::Steps(20), Span::Epochs(4), Span::Epochs(usize::MAX)] {
             let error = Rates::new(0.1, Schedule::Constant, Some(span), 5, 4).unwrap_err().to_string();
-            assert!(error.contains("warmup must be shorter than the run, of 20 steps, got"), "{error}");
+            assert!(error.contains("warmup must be shorter than the run of 20 steps, got"), "{error}");
         }
     }
 }

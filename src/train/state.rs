@@ -1,27 +1,28 @@
-//! Where a run stands between two steps: what a checkpoint has to hold, and no more.
+//! The state of a run between two steps: exactly what a checkpoint has to hold.
 
 use crate::network::{OptimizerState, Weights};
 use serde::{Deserialize, Serialize};
 
-/// Where a run stands between two steps. With its network, options and data it decides everything that follows: the order
-/// of the images is drawn by (seed, epoch) and dropout by (seed, step), so neither has a state of its own.
+/// The state of a run between two steps. Together with network, options and data it determines everything that follows:
+/// the order of the images is drawn from (seed, epoch) and dropout from (seed, step), so neither has a state of its
+/// own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// What has been learned.
+    /// The trained weights.
     pub weights: Weights,
-    /// What is kept beside each weight; nothing before the first step ([`OptimizerState`] says where each of them starts).
+    /// The optimizer state of each weight; empty before the first step ([`OptimizerState`] gives the starting values).
     pub optimizer_states: Vec<(OptimizerState, Weights)>,
-    /// How far it has come.
+    /// How far the run has progressed.
     pub progress: Progress,
 }
 
 impl State {
-    /// Before the first step.
+    /// The state before the first step.
     pub fn new(weights: Weights) -> State {
         State { weights, optimizer_states: Vec::new(), progress: Progress::default() }
     }
 
-    /// What the run has to show, and is judged by: the average of the weights, if it keeps one.
+    /// The weights that are evaluated and reported: their average, if the run keeps one.
     pub fn model(&self) -> &Weights {
         let average =
             self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == OptimizerState::Average);
@@ -29,26 +30,26 @@ impl State {
     }
 }
 
-/// How far a run has come.
+/// How far a run has progressed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Epochs done and evaluated.
+    /// Epochs finished and evaluated.
     pub epochs: usize,
-    /// Steps done over the whole run.
+    /// Steps done since the start of the run.
     pub step: usize,
-    /// What is known of the epoch that is under way.
+    /// Sums over the current epoch so far.
     pub epoch: EpochSums,
-    /// Steps that were done at the last evaluation.
+    /// Number of steps done at the last evaluation.
     pub evaluated: usize,
     /// The best evaluation so far.
     pub best: Option<Best>,
-    /// The lowest validation loss at the end of an epoch, which patience counts from.
+    /// The lowest validation loss at the end of an epoch, from which patience is counted.
     #[serde(default)]
     pub lowest: Option<Lowest>,
 }
 
 impl Progress {
-    /// Counts an epoch that is done and evaluated.
+    /// Counts an epoch that is finished and evaluated.
     pub(super) fn count_epoch(&mut self, val_loss: f64) {
         self.epochs += 1;
         self.epoch = EpochSums::default();
@@ -57,7 +58,7 @@ impl Progress {
         }
     }
 
-    /// Epochs since that of the lowest validation loss.
+    /// Epochs since the lowest validation loss.
     pub fn waited(&self) -> usize {
         self.epochs - self.lowest.map_or(self.epochs, |lowest| lowest.epoch.min(self.epochs))
     }
@@ -66,47 +67,48 @@ impl Progress {
 /// The lowest validation loss at the end of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lowest {
-    /// Which, from 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Mean over the validation set.
+    /// Mean loss over the validation set.
     pub val_loss: f64,
 }
 
-/// An evaluation that no other has surpassed.
+/// The best evaluation of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// Steps done by then.
+    /// Number of steps done at the evaluation.
     pub step: usize,
-    /// Share of the validation set.
+    /// Fraction of the validation set classified correctly.
     pub val_accuracy: f64,
-    /// Mean over the validation set, which decides between equal accuracies.
+    /// Mean loss over the validation set, which decides between equal accuracies.
     pub val_loss: f64,
 }
 
 impl Best {
-    /// Whether this one is better.
+    /// Whether this evaluation is better than the other.
     pub(super) fn surpasses(&self, other: &Best) -> bool {
         (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
     }
 }
 
-/// What is known of the steps of an epoch so far.
+/// Sums over the steps of an epoch so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochSums {
-    /// Steps of it that are done: the position in the order of the images.
+    /// Steps of the epoch that are done: the position in the order of the images.
     pub steps: usize,
-    /// Images of the steps that are done.
+    /// Images in those steps.
     pub images: usize,
-    /// Sum of their losses.
+    /// Sum of the images' losses.
     pub loss: f64,
-    /// Of their images, those that were predicted rightly.
+    /// Number of images classified correctly.
     pub correct: u64,
-    /// Seconds that they took.
+    /// Time that the steps took, in seconds.
     pub seconds: f64,
 }
 
 impl EpochSums {
-    /// Adds steps one by one: rounded sums depend on their order, and how many steps come at once is a matter of speed.
+    /// Adds steps one by one: rounding depends on the order of a sum, and the number of steps per submit must not
+    /// change the result.
     pub(super) fn add(&mut self, images: usize, losses: &[f32], correct: &[u32], seconds: f64) {
         self.steps += losses.len();
         self.images += images;
@@ -117,17 +119,17 @@ impl EpochSums {
         self.seconds += seconds;
     }
 
-    /// Mean loss of an image.
+    /// Mean loss per image.
     pub fn mean_loss(&self) -> f64 {
         self.loss / self.images as f64
     }
 
-    /// Share of the images that were predicted rightly.
+    /// Fraction of the images classified correctly.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.images as f64
     }
 
-    /// Images a second.
+    /// Images per second.
     pub fn images_per_second(&self) -> f64 {
         self.images as f64 / self.seconds
     }
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn sums_do_not_depend_on_how_many_steps_come_at_once() {
-        // Half the spacing of f64 at 2: (2 + tiny) + tiny is 2, and 2 + (tiny + tiny) is not.
+        // Half the spacing of f64 at 2, so (2 + tiny) + tiny is 2, and 2 + (tiny + tiny) is not.
         let tiny = 2f32.powi(-52);
         let losses = [1.0, 1.0, tiny, tiny, 3.0, tiny, tiny];
         let sum = |lengths: &[usize]| {

@@ -1,4 +1,4 @@
-//! What was found on this machine, one JSON file for each device.
+//! The tuner's results on this machine, in one JSON file for each device.
 
 use super::trial::Verdict;
 use crate::data::hex;
@@ -12,30 +12,30 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Version of what says whether a candidate is right: the reference, and the comparison with it. It is part of the name of
-/// the cache's file, so that what an earlier judge has refused is tried again.
+/// Version of the check that candidates must pass: the reference, and the comparison with it. It is part of the cache
+/// file's name, so that candidates refused by an earlier check are tried again.
 const JUDGE: u32 = 3;
 
-/// A gain of less than three in a hundred is noise.
+/// A gain of less than 3 % counts as noise.
 const NOISE: f64 = 0.97;
 
-/// What is known of one pass.
+/// Measurements of one pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Where it was met first.
+    /// Label of the pass where it was first met.
     pub label: String,
-    /// The configuration that is taken.
+    /// The chosen configuration.
     pub config: KernelConfig,
-    /// Seconds a pass with it; none if nothing that was tried is right.
+    /// Seconds per pass with the chosen configuration; `None` if no candidate so far is correct.
     pub seconds: Option<f64>,
-    /// Everything that was tried: its seconds.
+    /// The correct candidates, each with its time in seconds per pass.
     pub tried: Vec<(KernelConfig, f64)>,
-    /// What was refused, and why.
+    /// The refused candidates, each with the reason.
     pub refused: Vec<(KernelConfig, String)>,
 }
 
 impl Measured {
-    /// Nothing but a guess.
+    /// An entry without measurements, with a guess as its configuration.
     pub fn new(label: &str, guess: KernelConfig) -> Measured {
         Measured { label: label.to_string(), config: guess, seconds: None, tried: Vec::new(), refused: Vec::new() }
     }
@@ -44,28 +44,28 @@ impl Measured {
         self.config.validate().is_ok()
     }
 
-    /// The fastest that is right, if anything is.
+    /// The fastest correct candidate, if there is one.
     pub fn best(&self) -> Option<KernelConfig> {
         self.seconds.map(|_| self.config)
     }
 
-    /// What was measured of some settings, in seconds a pass.
+    /// Seconds per pass measured with a configuration, if it was measured.
     pub fn seconds_of(&self, config: &KernelConfig) -> Option<f64> {
         self.tried.iter().find(|(known, _)| known == config).map(|(_, seconds)| *seconds)
     }
 
-    /// Whether it has been tried.
+    /// Whether the configuration has been tried.
     pub fn knows(&self, config: &KernelConfig) -> bool {
         let tried = self.tried.iter().map(|(known, _)| known);
         tried.chain(self.refused.iter().map(|(known, _)| known)).any(|known| known == config)
     }
 
-    /// Adds what came of a candidate; the least of its times counts. The fastest is chosen, but the first that was tried
-    /// stays unless another is clearly faster.
+    /// Adds the verdict on a candidate, and keeps the shortest of its times. The fastest candidate is chosen, but the
+    /// first that was tried stays unless another is clearly faster.
     pub fn add(&mut self, config: KernelConfig, verdict: Verdict) {
         match verdict {
             Verdict::Wrong(why) => {
-                // It may have been right once: another verification knows better.
+                // The candidate may have passed earlier; the failure counts.
                 self.tried.retain(|(known, _)| *known != config);
                 if !self.refused.iter().any(|(known, _)| *known == config) {
                     self.refused.push((config, why));
@@ -88,7 +88,7 @@ impl Measured {
     }
 }
 
-/// The entries of a device.
+/// The tuner's results for a device.
 #[derive(Debug)]
 pub struct Cache {
     kept: Kept<Measured>,
@@ -96,13 +96,14 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache of a device in a folder; empty where there is none, or a damaged one. Without a folder nothing is kept.
+    /// Opens the cache of a device in a folder; it is empty if there is no file or the file is damaged. Without a
+    /// folder, results are not saved.
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Cache {
         let device = (&gpu.info.name, gpu.info.vendor, gpu.info.device, gpu.driver(), gpu.info.backend, gpu.lanes());
         let hash = Sha256::digest(format!("{device:?}, judge {JUDGE}"));
         let name = hex(&hash[..8]);
         let cache = Cache::open_file(folder.map(|folder| folder.join(format!("tune-{name}.json"))));
-        // Of a damaged list of the user's, `verify` says so; the one of the program is left.
+        // `verify` reports a damaged user list; here only the built-in list is used then.
         let known_bad = KnownBad::open(folder, gpu).or_else(|_| KnownBad::open(None, gpu)).unwrap_or_default();
         Cache { known_bad, ..cache }
     }
@@ -111,32 +112,32 @@ impl Cache {
         Cache { kept: Kept::open(path, Measured::is_sound), known_bad: KnownBad::default() }
     }
 
-    /// The entries in the bytes of a cache's file; none if it is damaged, or one of them is impossible.
+    /// The entries in the bytes of a cache file; `None` if it is damaged or one of its configurations is invalid.
     pub fn entries_of(bytes: &[u8]) -> Option<BTreeMap<String, Measured>> {
         kept::parse(bytes, Measured::is_sound)
     }
 
-    /// Where the file lies.
+    /// Path of the file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.kept.path()
     }
 
-    /// What is known to be wrong on this device.
+    /// The kernels known to be wrong on this device.
     pub fn known_bad(&self) -> &KnownBad {
         &self.known_bad
     }
 
-    /// What is known under a key.
+    /// The entry with this key.
     pub fn get(&self, key: &str) -> Option<&Measured> {
         self.kept.get(key)
     }
 
-    /// Remembers what is known of a pass.
+    /// Adds or replaces the entry of a pass.
     pub fn insert(&mut self, key: String, entry: Measured) {
         self.kept.insert(key, entry);
     }
 
-    /// Writes what was learned; what another process wrote meanwhile stays.
+    /// Writes the cache; entries that another process wrote meanwhile are kept.
     pub fn save(&mut self) -> Result<()> {
         self.kept.save()
     }
@@ -154,7 +155,7 @@ mod tests {
         let mut entry = Measured::new("conv1.forward", guess);
         entry.add(guess, Verdict::Right(2.0));
         entry.add(other, Verdict::Right(1.99));
-        assert_eq!((entry.config, entry.seconds), (guess, Some(2.0)), "two per mille are noise");
+        assert_eq!((entry.config, entry.seconds), (guess, Some(2.0)), "0.2 % is noise");
         entry.add(other, Verdict::Wrong("no".into()));
         assert_eq!(entry.config, guess);
         entry.add(other, Verdict::Right(1.0));

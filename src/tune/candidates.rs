@@ -1,14 +1,14 @@
-//! Which kernels are worth trying, by the kind of device.
+//! The kernel configurations worth trying, by kind of device.
 
 use crate::gpu::Gpu;
 use crate::ops::{KernelConfig, KernelForm, OperandSource, Tile};
 
-/// The best guess first, then what is worth trying on a device of this kind.
+/// The best guess for a device, followed by the other configurations worth trying on its kind.
 pub fn candidates(gpu: &Gpu) -> Vec<KernelConfig> {
     candidates_from(KernelConfig::of(gpu))
 }
 
-/// The candidates for any device for which `seed` is the best guess: `seed` first.
+/// The candidates for a device whose best guess is `seed`, which comes first.
 pub fn candidates_from(seed: KernelConfig) -> Vec<KernelConfig> {
     let others: Vec<KernelConfig> = match seed.form {
         KernelForm::Subgroup | KernelForm::Sliding => {

@@ -1,4 +1,4 @@
-//! The choices of a run: a kernel configuration for each pass, and the small file that they are kept in.
+//! The kernel configurations of a run, one for each pass, and the small file that holds them.
 
 use crate::error::{Error, Result};
 use crate::files::{read_text, replace_file};
@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// The kernel configuration of each pass, by its label.
+/// The kernel configuration of each pass, by label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelChoices {
-    /// The configuration of passes that are not listed.
+    /// The configuration of passes that are not listed below.
     pub others: KernelConfig,
-    /// The configuration of single passes.
+    /// Configurations of individual passes, by label.
     #[serde(default)]
     pub passes: BTreeMap<String, KernelConfig>,
 }
@@ -33,13 +33,13 @@ impl ChooseKernel for KernelChoices {
 }
 
 impl KernelChoices {
-    /// Reads the `tune.toml` of a run, or another file like it.
+    /// Reads the `tune.toml` of a run, or a file of the same format.
     pub fn read(path: &Path) -> Result<KernelChoices> {
         let text = read_text(path)?;
         KernelChoices::from_toml(&text).map_err(|problem| Error::file(path, problem))
     }
 
-    /// Reads the text of a `tune.toml`; the message of an error says what is wrong with it.
+    /// Parses the text of a `tune.toml`; the error message says what is wrong with it.
     pub fn from_toml(text: &str) -> Result<KernelChoices, String> {
         let choices: KernelChoices = toml::from_str(text).map_err(|error| toml_problem(&error))?;
         for (label, config) in choices.all() {
@@ -48,7 +48,7 @@ impl KernelChoices {
         Ok(choices)
     }
 
-    /// Each configuration, with the label that it stands under.
+    /// Every configuration with its label.
     pub fn all(&self) -> impl Iterator<Item = (&str, &KernelConfig)> {
         let passes = self.passes.iter().map(|(label, config)| (label.as_str(), config));
         passes.chain([("others", &self.others)])

@@ -1,4 +1,4 @@
-//! The passes that there is a choice for, each with its candidates and what is known of them.
+//! The passes that the tuner has a choice for, each with its candidates and what is known about them.
 
 use super::cache::{Cache, Measured};
 use super::refuse;
@@ -12,23 +12,23 @@ use crate::plan::Pass;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-/// A pass with fewer multiplications and additions is over before a choice could matter.
+/// A pass with fewer multiplications and additions takes too little time for a choice to matter.
 const LEAST_FLOPS: u64 = 10_000_000;
 
-/// A pass on its way through the tuner.
+/// A pass in the tuner.
 pub(super) struct Contest<'a> {
     pub pass: &'a Pass,
     pub key: String,
-    /// The configurations that make different kernels of it.
+    /// The configurations that lead to different kernels.
     pub candidates: Vec<KernelConfig>,
     pub entry: Option<Measured>,
-    /// Whether the cache knew everything.
+    /// Whether the cache already had results for all candidates.
     pub cached: bool,
-    /// Longest that a candidate took, with compiling and comparing.
+    /// Longest time that a candidate took, including compilation and comparison.
     pub took: Option<Duration>,
-    /// Candidates that are known to be wrong on this device, and why.
+    /// Candidates known to be wrong on this device, each with the reason.
     pub known_bad: Vec<(KernelConfig, String)>,
-    /// What the reference says of the pass, once the CPU engine was found to be wrong in it.
+    /// The reference's result for the pass, once the CPU engine was found to be wrong.
     pub reference: Option<Outputs>,
 }
 
@@ -37,7 +37,7 @@ impl Contest<'_> {
         self.entry.as_ref().is_some_and(|entry| entry.knows(config))
     }
 
-    /// Why a candidate is not even tried, if it is not.
+    /// The reason not to try a candidate, if there is one.
     pub fn refusal(&self, config: &KernelConfig) -> Option<Verdict> {
         let known = self.known_bad.iter().find(|(known, _)| known == config);
         known.map(|(_, why)| Verdict::Wrong(why.clone()))
@@ -48,7 +48,8 @@ impl Contest<'_> {
     }
 }
 
-/// The passes that there is a choice for, the most expensive first: so the best was done whenever the time is over.
+/// The passes that the tuner has a choice for, the most expensive first: the time spent always went to the most
+/// important ones.
 pub(super) fn contests<'a>(
     compiled: &'a Compiled,
     candidates: &[KernelConfig],
@@ -71,7 +72,7 @@ pub(super) fn contests<'a>(
     Ok(contests)
 }
 
-/// The passes whose kernels there is a choice of.
+/// The passes whose kernels depend on the configuration.
 fn tunable<'a>(compiled: &'a Compiled, seed: &KernelConfig) -> Result<Vec<&'a Pass>> {
     let mut found = Vec::new();
     for pass in compiled.train.iter().filter(|pass| pass.op.flops() >= LEAST_FLOPS) {
@@ -84,9 +85,10 @@ fn tunable<'a>(compiled: &'a Compiled, seed: &KernelConfig) -> Result<Vec<&'a Pa
     Ok(found)
 }
 
-/// What distinguishes a pass in the cache: its shape, and the text of every kernel that could be chosen. Not where its
-/// tensors lie: the same layer in another network is the same pass. With it the candidates, without those that come to
-/// the same kernels as one before them: a sum that is short is not split, however many groups there may be.
+/// The cache key of a pass and its distinct candidates. The key covers the pass's shape and the text of every kernel
+/// that could be chosen, but not the location of its tensors: the same layer in another network is the same pass.
+/// Candidates that lead to the same kernels as an earlier one are left out: for example, a short sum is never split,
+/// however many workgroups are allowed.
 fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[KernelConfig]) -> Result<(String, Vec<KernelConfig>)> {
     let plan = trial::alone(&compiled.plan, pass);
     let mut key = Sha256::new();

@@ -1,14 +1,14 @@
-//! Which kernels are fastest here: a handful of candidates for each matrix pass, tried on the device itself.
+//! The tuner finds the fastest kernels on a device: it tries a few candidates for each pass of the matrix engine.
 //!
-//! A candidate ([`KernelConfig`](crate::ops::KernelConfig): form, tile, operands, split) is run on small whole numbers, whose sums are exact in any
-//! order, and must give the right bits before its time counts: those of the CPU engine, or where the two differ those of
-//! the reference, which then says which of them is wrong. One that is known to be wrong here
-//! ([`KnownBad`](crate::known_bad::KnownBad)) is not even tried. What was found is kept in the user's cache folder ([`Cache`]) by adapter, driver,
-//! shape and shader text; the choices of a run are a small file ([`KernelChoices`]) that another run can be pinned to: other
-//! tiles add in another order, so equal bits need equal choices.
+//! A candidate ([`KernelConfig`](crate::ops::KernelConfig): form, tile, operands, split) is run on small whole numbers,
+//! whose sums are exact in any order. Its time counts only if it gives the right bits: those of the CPU engine or, if
+//! the two differ, those of the reference, which then decides which of them is wrong. Kernels known to be wrong on the
+//! device ([`KnownBad`](crate::known_bad::KnownBad)) are not tried. Results are kept in the user's cache folder
+//! ([`Cache`]) by adapter, driver, shape and shader text. The choices of a run are a small file ([`KernelChoices`])
+//! that another run can be pinned to: other tiles add in another order, so identical results need identical choices.
 //!
-//! For the same reason a run keeps the kernels that it began with. A [`Tuner`] can go on between its epochs, on a device of
-//! its own, but what it finds there is for the next run.
+//! For the same reason a run keeps the kernels that it started with. A [`Tuner`] can continue between its epochs, on a
+//! device of its own, but its findings apply to the next run only.
 
 mod cache;
 mod candidates;
@@ -26,7 +26,7 @@ pub use tuner::{Effort, TuneProgress, Tuned, Tuner, WrongResult};
 
 use crate::table::{Align, Table};
 
-/// Everything that was tried, a line each.
+/// A table of everything that was tried, one row for each candidate.
 pub fn table(tuned: &[Tuned]) -> String {
     use Align::{Left, Right};
     let mut table = Table::new(["pass", "kernel", "ms", "GFLOP/s", ""], [Left, Left, Right, Right, Left]);

@@ -1,4 +1,4 @@
-//! What the tuner does not even try: kernels that are known to be wrong on this device.
+//! Kernels that the tuner does not try, because they are known to be wrong on this device.
 
 use crate::error::Result;
 use crate::gpu::Recording;
@@ -9,7 +9,7 @@ use crate::plan::Pass;
 use crate::tune::KernelChoices;
 use crate::verify::Launch;
 
-/// Why a pass is not to be run with these settings, if it is not.
+/// The reason not to run a pass with this configuration, if there is one.
 fn refusal(known: &KnownBad, compiled: &Compiled, pass: &Pass, config: &KernelConfig) -> Result<Option<String>> {
     if known.entries().is_empty() {
         return Ok(None);
@@ -19,7 +19,7 @@ fn refusal(known: &KnownBad, compiled: &Compiled, pass: &Pass, config: &KernelCo
     Ok(known.reason(&Launch::of(&recording)))
 }
 
-/// The candidates for a pass that are not to be run, and why.
+/// The candidates for a pass that must not be run, each with the reason.
 pub(super) fn known(
     known: &KnownBad,
     compiled: &Compiled,
@@ -33,8 +33,8 @@ pub(super) fn known(
     Ok(found)
 }
 
-/// Gives every pass that would run a kernel that is known to be wrong another one: the first of the candidates that is
-/// not, or kernels with less to go wrong.
+/// Gives every pass that would run a kernel known to be wrong another configuration: the first candidate that is not
+/// known to be wrong, or else a simpler kernel.
 pub(super) fn avoid(
     known: &KnownBad,
     compiled: &Compiled,

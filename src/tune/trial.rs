@@ -1,4 +1,4 @@
-//! One pass by itself on the device, with every way to compute it.
+//! Tries kernel configurations for one pass by itself on the device.
 
 use crate::clock::Instant;
 use crate::error::Result;
@@ -12,17 +12,17 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What came of a candidate.
+/// The result of trying a candidate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// The candidate computes what it should, in so many seconds a pass, texture copies included.
+    /// The candidate is correct. Its time in seconds per pass includes texture copies.
     Right(f64),
-    /// The candidate computes something else or cannot be run, and why.
+    /// The candidate is wrong or cannot be run, with the reason.
     Wrong(String),
 }
 
 impl Verdict {
-    /// Whether it computes what it should.
+    /// Whether the candidate is correct.
     pub fn is_right(&self) -> bool {
         matches!(self, Verdict::Right(_))
     }
@@ -31,22 +31,23 @@ impl Verdict {
 /// The elements of each output of a pass.
 pub type Outputs = Vec<Vec<f32>>;
 
-/// A pass, its inputs, and what must come of them.
+/// A pass, its inputs and its expected outputs.
 ///
-/// The CPU engine says that first, because it is fast: it takes some hundredths of a second where the naive kernel takes as
-/// many seconds on a software driver. But it is no judge of its own: where a kernel disagrees with it, the reference is
-/// asked, and says which of the two is wrong.
+/// The CPU engine computes the expected outputs, because it is fast: it takes some hundredths of a second where the
+/// naive kernel takes as many seconds on a software driver. But it is not trusted blindly: if a kernel disagrees with
+/// it, the reference decides which of the two is wrong.
 pub struct Trial<'a> {
     gpu: &'a Gpu,
     pass: &'a Pass,
     plan: Plan,
-    /// What the CPU engine computed; none once it is known to be wrong in this pass.
+    /// The outputs of the CPU engine; `None` once it is known to be wrong for this pass.
     cpu: Option<Outputs>,
     reference: OnceCell<Outputs>,
 }
 
 impl<'a> Trial<'a> {
-    /// Runs the pass on small whole numbers by the CPU engine. A driver that is wrong in all kernels alike is found too.
+    /// Computes the pass on small whole numbers with the CPU engine, so that a driver that is wrong in all kernels
+    /// alike is detected too.
     pub fn new(gpu: &'a Gpu, team: &Arc<Team>, compiled: &Compiled, pass: &'a Pass) -> Result<Trial<'a>> {
         let plan = alone(&compiled.plan, pass);
         let mut machine = fast::CpuBackend::new(team.clone(), &plan)?;
@@ -59,34 +60,34 @@ impl<'a> Trial<'a> {
         Ok(Trial { gpu, pass, plan, cpu: Some(cpu), reference: OnceCell::new() })
     }
 
-    /// A trial for which the reference has been asked already, because the CPU engine is wrong in this pass.
+    /// A trial with outputs of the reference, because the CPU engine is already known to be wrong for this pass.
     pub(super) fn by_reference(gpu: &'a Gpu, compiled: &Compiled, pass: &'a Pass, expected: Outputs) -> Trial<'a> {
         Trial { gpu, pass, plan: alone(&compiled.plan, pass), cpu: None, reference: OnceCell::from(expected) }
     }
 
-    /// What the reference says, if it was asked and says that the CPU engine is wrong.
+    /// The outputs of the reference, if the reference showed that the CPU engine is wrong.
     pub(super) fn into_reference(self) -> Option<Outputs> {
         self.cpu_fault().is_some().then_some(self.reference.into_inner()).flatten()
     }
 
-    /// Changes what the CPU engine has computed, so that it can be seen to be blamed.
+    /// Changes the outputs of the CPU engine, so that tests can provoke a fault of the CPU engine.
     pub fn tamper_with_cpu(&mut self, tamper: impl FnOnce(&mut Outputs)) {
         if let Some(cpu) = &mut self.cpu {
             tamper(cpu);
         }
     }
 
-    /// Where the CPU engine is wrong in this pass, if a candidate disagreed with it and the reference does too.
+    /// Where the CPU engine is wrong in this pass, if both a candidate and the reference disagree with it.
     pub fn cpu_fault(&self) -> Option<String> {
         difference(self.reference.get()?, self.cpu.as_ref()?)
     }
 
-    /// Compares a candidate with what it must compute, and times it.
+    /// Compares a candidate with the expected outputs, and times it.
     pub async fn run(&self, config: &KernelConfig) -> Result<Verdict> {
         self.run_tampered(config, |_| ()).await
     }
 
-    /// Runs what `tamper` makes of the recording, so that the comparison can be seen to fail.
+    /// Like [`Trial::run`], but `tamper` changes the recording first, so that tests can provoke a difference.
     pub async fn run_tampered(&self, config: &KernelConfig, tamper: impl FnOnce(&mut Recording)) -> Result<Verdict> {
         let mut recording = match self.recording(config) {
             Ok(recording) => recording,
@@ -102,7 +103,7 @@ impl<'a> Trial<'a> {
         Ok(Verdict::Right(self.time(&stage).await?))
     }
 
-    /// What the reference says: readable loops, which take seconds for a large pass.
+    /// The outputs of the reference: plain loops, which take seconds for a large pass.
     fn reference(&self) -> &Outputs {
         self.reference.get_or_init(|| {
             let mut machine = reference::ReferenceBackend::<f32>::new(&self.plan);
@@ -121,7 +122,7 @@ impl<'a> Trial<'a> {
         Ok(recording)
     }
 
-    /// Memory with the inputs in it. Outputs hold a value that no kernel computes.
+    /// Memory that holds the inputs. Outputs are filled with a value that no kernel computes.
     fn stage(&self, recording: &Recording) -> Result<(Memory, Program)> {
         let storages: Vec<_> = self.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
         let memory = Memory::new(self.gpu, &storages, &[recording], size_of::<Step>())?;
@@ -145,7 +146,7 @@ impl<'a> Trial<'a> {
         Ok(outputs)
     }
 
-    /// The least of a few runs: whatever else goes on in the machine can only add to it.
+    /// The shortest of a few runs: other load on the machine can only add to the time.
     async fn time(&self, (memory, program): &(Memory, Program)) -> Result<f64> {
         const RUN: Duration = Duration::from_millis(20);
         let mut best = f64::INFINITY;
@@ -162,7 +163,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The plan with the tensors of one pass alone, each in a storage of its own. All ids stay.
+/// The plan with only the tensors of one pass, each in its own storage. All ids stay the same.
 pub(super) fn alone(plan: &Plan, pass: &Pass) -> Plan {
     let mut alone = plan.clone();
     alone.storages.clear();
@@ -176,7 +177,7 @@ pub(super) fn alone(plan: &Plan, pass: &Pass) -> Plan {
     alone
 }
 
-/// From -2 to 2: sums of up to two million products of them are exact in f32, in any order.
+/// Whole numbers from -2 to 2: sums of up to two million of their products are exact in f32, in any order.
 fn whole_numbers(len: usize, seed: usize) -> Vec<f32> {
     let mut state = seed as u32 ^ 0x9e37_79b9;
     let mut next = || {
@@ -186,8 +187,8 @@ fn whole_numbers(len: usize, seed: usize) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// Where two results differ. Whole numbers come of products and sums alone, and are exact; activations other than relu
-/// are computed, and may differ in the last places.
+/// The first difference between two results. Products and sums of whole numbers are exact; activations other than ReLU
+/// are not, so their results may differ in the last places.
 fn difference(expected: &[Vec<f32>], got: &[Vec<f32>]) -> Option<String> {
     for (expected, got) in expected.iter().zip(got) {
         let is_exact = expected.iter().all(|want| want.fract() == 0.0);
@@ -196,7 +197,7 @@ fn difference(expected: &[Vec<f32>], got: &[Vec<f32>]) -> Option<String> {
             // NaN is never within the bound.
             let within = (want - have).abs() <= allowed;
             if !within {
-                return Some(format!("element {index} is {have}, and the reference says {want}"));
+                return Some(format!("element {index} is {have}, but the reference gives {want}"));
             }
         }
     }
@@ -214,7 +215,7 @@ mod tests {
         for wrong in [[2.0, 2.0], [1.000_001, 2.0], [f32::NAN, 2.0], [1.0, f32::NAN]] {
             assert!(difference(&[whole()], &[wrong.to_vec()]).is_some(), "{wrong:?}");
         }
-        // An activation, saturated where it is 1.
+        // An activation that saturates where it is 1.
         assert_eq!(difference(&[vec![1.0, 0.3]], &[vec![0.999_999_9, 0.300_001]]), None);
         for wrong in [[2.0, 0.3], [1.0, 0.31], [f32::NAN, 0.3], [1.0, f32::NAN], [1.001, 0.3]] {
             assert!(difference(&[vec![1.0, 0.3]], &[wrong.to_vec()]).is_some(), "{wrong:?}");

@@ -1,4 +1,4 @@
-//! Tries the candidates of all passes on a device, as long as there is time, and says which are best.
+//! Tries the candidates of all passes on a device within the time allowed, and chooses the best.
 
 use super::cache::{Cache, Measured};
 use super::candidates::candidates;
@@ -17,46 +17,47 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How much may be tried.
+/// How much to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Candidates of which nothing is known, as long as the next is expected to end within this time; the next call goes
-    /// on from there. Without any time nothing is tried.
+    /// Candidates without results, while the next one is expected to end within this time; the next call continues from
+    /// there. With no time, nothing is tried.
     Within(Duration),
-    /// Every candidate of every pass, twice, whatever the cache knows.
+    /// Every candidate of every pass, twice, whatever the cache holds.
     Full,
 }
 
-/// What the tuner is doing.
+/// Progress of the tuner.
 #[derive(Clone, Copy, Debug)]
 pub struct TuneProgress<'a> {
     /// Number of the candidate, from 1 to [`TuneProgress::candidates`].
     pub candidate: usize,
-    /// How many candidates all passes have together.
+    /// Number of candidates of all passes.
     pub candidates: usize,
     /// Label of the pass.
     pub label: &'a str,
-    /// Configuration that is tried.
+    /// The configuration being tried.
     pub config: &'a KernelConfig,
 }
 
-/// What is known of a pass after tuning.
+/// The result of tuning a pass.
 #[derive(Clone, Debug)]
 pub struct Tuned {
     /// Label of the pass.
     pub label: String,
     /// Multiplications and additions of the pass.
     pub flops: u64,
-    /// The choice, with all that was tried for it.
+    /// The choice, with everything that was tried.
     pub entry: Measured,
-    /// Whether the cache knew everything.
+    /// Whether all results came from the cache.
     pub cached: bool,
 }
 
-/// The passes of a network that there is a choice for, and what is known of them on a device: from the cache, and by
-/// trying.
+/// The passes of a network that have a choice of kernels, and what is known about them on a device, from the cache and
+/// from trials.
 ///
-/// Trying may stop and go on at any time, the most expensive passes first. Nothing is held on the device in between.
+/// Tuning may stop and continue at any time, and handles the most expensive passes first. It holds nothing on the
+/// device in between.
 pub struct Tuner<'a> {
     compiled: &'a Compiled,
     guess: KernelConfig,
@@ -66,24 +67,24 @@ pub struct Tuner<'a> {
     tamper_with_cpu: Option<fn(&mut Outputs)>,
 }
 
-/// Something that the tuner found to compute something else than it should.
+/// A wrong result that the tuner found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WrongResult {
-    /// A candidate for a pass. It was refused.
+    /// A candidate for a pass gave a wrong result and was refused.
     Kernel {
         /// Label of the pass.
         label: String,
         /// The configuration that was refused.
         config: KernelConfig,
-        /// Where it was wrong.
+        /// The first difference.
         why: String,
     },
-    /// The CPU engine, with which candidates are compared first. The reference took its place, and no kernel was refused
-    /// for it.
+    /// The CPU engine, with which candidates are compared first, gave a wrong result. The reference took its place, and
+    /// no kernel was refused because of it.
     CpuEngine {
         /// Label of the pass.
         label: String,
-        /// Where it was wrong.
+        /// The first difference.
         why: String,
     },
 }
@@ -104,7 +105,7 @@ impl fmt::Display for WrongResult {
 }
 
 impl<'a> Tuner<'a> {
-    /// Finds the passes, and looks up what the cache knows of them.
+    /// Finds the passes, and looks up their results in the cache.
     pub fn new(gpu: &Gpu, compiled: &'a Compiled, cache: &Cache) -> Result<Tuner<'a>> {
         let candidates = candidates(gpu);
         let guess = candidates[0];
@@ -113,40 +114,41 @@ impl<'a> Tuner<'a> {
         Ok(Tuner { compiled, guess, candidates, contests, known_bad, tamper_with_cpu: None })
     }
 
-    /// Changes whatever the CPU engine computes, so that it can be seen to be blamed.
+    /// Changes all outputs of the CPU engine, so that tests can provoke a fault of the CPU engine.
     pub fn tamper_with_cpu(&mut self, tamper: fn(&mut Outputs)) {
         self.tamper_with_cpu = Some(tamper);
     }
 
-    /// How many passes there is a choice for.
+    /// Number of passes that have a choice of kernels.
     pub fn passes(&self) -> usize {
         self.contests.len()
     }
 
-    /// How many candidates nothing is known of.
+    /// Number of candidates without results.
     pub fn left(&self) -> usize {
         self.contests.iter().map(Contest::unknown).sum()
     }
 
-    /// Whether something was measured of every pass, so that nothing has to be before a run begins.
+    /// Whether every pass has a measurement, so that none is needed before a run starts.
     pub fn has_met_all(&self) -> bool {
         self.contests.iter().all(|contest| contest.entry.as_ref().is_some_and(|entry| !entry.tried.is_empty()))
     }
 
-    /// Whether a candidate is left that is expected to end within a time.
+    /// Whether there is a candidate left that is expected to end within the limit.
     pub fn can_go_on(&self, limit: Duration) -> bool {
         let mut left = self.contests.iter().filter(|contest| contest.unknown() > 0);
         !limit.is_zero() && left.any(|contest| self.expected_of(contest) < limit)
     }
 
-    /// How long the next candidate of a pass may take: as long as the slowest of the pass so far, or of all.
+    /// Expected duration of the next candidate of a pass: that of the slowest candidate of the pass so far, or of all
+    /// passes.
     fn expected_of(&self, contest: &Contest<'_>) -> Duration {
         let slowest = || self.contests.iter().filter_map(|contest| contest.took).max();
         contest.took.or_else(slowest).unwrap_or_default()
     }
 
-    /// Tries candidates on a device, and returns what was found to be wrong. The device must be of the same kind as the one
-    /// that the tuner was made for. What was found before an error is kept.
+    /// Tries candidates on a device, and returns the wrong results that it found. The device must be of the same kind
+    /// as the one that the tuner was made for. Results found before an error are kept.
     pub async fn go_on(
         &mut self,
         gpu: &Gpu,
@@ -154,7 +156,7 @@ impl<'a> Tuner<'a> {
         progress: &mut dyn FnMut(TuneProgress<'_>),
     ) -> Result<Vec<WrongResult>> {
         let started = Instant::now();
-        // Twice where there is time: a machine that is busy for a moment must not decide.
+        // Each candidate is tried twice if there is time, so that a short load on the machine does not decide.
         let (rounds, limit) = match effort {
             Effort::Within(limit) => (1, limit),
             Effort::Full => (2, Duration::MAX),
@@ -217,7 +219,7 @@ impl<'a> Tuner<'a> {
         Ok(trial)
     }
 
-    /// The best that is known of each pass. Wrong candidates are never chosen; passes of which nothing is known keep the
+    /// The best configuration known for each pass. Wrong candidates are never chosen; passes without results keep the
     /// best guess for the device, unless it is known to be wrong there.
     pub fn choices(&self) -> Result<KernelChoices> {
         let naive = KernelConfig { form: KernelForm::Naive, operands: OperandSource::Buffer, ..self.guess };
@@ -228,8 +230,8 @@ impl<'a> Tuner<'a> {
         Ok(choices)
     }
 
-    /// How much less time the passes take by the best that is known than by the choices of a run, as a share; nothing if
-    /// one of these was never measured.
+    /// The fraction of time saved by the best known configurations compared with the choices of a run; `None` if one of
+    /// these was never measured.
     pub fn gain_over(&self, choices: &KernelChoices) -> Option<f64> {
         let (mut now, mut then) = (0.0, 0.0);
         for contest in &self.contests {
@@ -240,7 +242,7 @@ impl<'a> Tuner<'a> {
         (now > 0.0).then(|| 1.0 - then / now)
     }
 
-    /// What is known, pass by pass.
+    /// The results of each pass.
     pub fn tuned(&self) -> Vec<Tuned> {
         let tuned = |Contest { pass, entry, cached, .. }: &Contest<'_>| {
             let entry = entry.clone()?;
@@ -249,7 +251,7 @@ impl<'a> Tuner<'a> {
         self.contests.iter().filter_map(tuned).collect()
     }
 
-    /// Puts what is known into a cache, which is not saved yet.
+    /// Adds the results to a cache, which is not saved yet.
     pub fn remember(&self, cache: &mut Cache) {
         for contest in self.contests.iter().filter(|contest| !contest.cached) {
             if let Some(entry) = &contest.entry {

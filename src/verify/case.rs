@@ -1,7 +1,7 @@
-//! One pass by itself: on the device, on the CPU, and on the reference, from the same f32 inputs.
+//! One pass by itself: run on the device, on the CPU and on the reference, from the same f32 inputs.
 //!
-//! Outputs start poisoned with NaN and every storage has a guard tail that must survive, because a driver's robustness
-//! hides stray indices. On the device everything runs twice, and must give the same bits.
+//! Outputs start filled with NaN, and every storage has a guard tail that must stay unchanged, because a driver's
+//! bounds checks hide stray indices. On the device each case runs twice and must give the same bits.
 
 use super::expected::Finding;
 use crate::error::Result;
@@ -21,7 +21,7 @@ const POISON_BITS: u32 = 0x7fc0_dead;
 pub enum Values {
     /// Floating-point numbers.
     Real(Vec<f32>),
-    /// Counts, labels, packed bytes.
+    /// Unsigned integers: counts, labels or packed bytes.
     Int(Vec<u32>),
 }
 
@@ -58,17 +58,17 @@ impl Values {
 }
 
 /// A tensor of a case: its name in the operation and its content before the pass. An output that the pass only writes
-/// is left out, or listed as integers if it holds such.
+/// is left out, or listed as integers if it holds integers.
 pub type Given = (&'static str, Values);
 
-/// What came out for one output tensor.
+/// The result in one output tensor.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Name of the tensor, as the operation has it.
+    /// Name of the tensor in the operation.
     pub name: &'static str,
     /// Type of the elements.
     pub element: Element,
-    /// Bits of each element.
+    /// Bit pattern of each element.
     pub bits: Vec<u32>,
 }
 
@@ -79,7 +79,7 @@ impl Output {
     }
 }
 
-/// One pass with its operands, ready to run anywhere.
+/// One pass with its operands, ready to run on any device.
 pub struct Case {
     plan: Plan,
     pass: Pass,
@@ -90,11 +90,11 @@ pub struct Case {
 }
 
 impl Case {
-    /// A pass with the content of its tensors; those of names that it does not have are ignored.
+    /// A pass with the content of its tensors; tensors that the pass does not have are ignored.
     ///
     /// # Panics
-    /// If an input is missing, and in debug builds if a length is wrong: mistakes in the case, not something a user can
-    /// bring about.
+    /// If an input is missing and, in debug builds, if a length is wrong. Both are mistakes in the case, which no user
+    /// input can cause.
     pub fn new(op: impl Op + 'static, given: Vec<Given>) -> Case {
         let mut plan = Plan::default();
         let mut bound = Vec::new();
@@ -122,7 +122,7 @@ impl Case {
         Case { plan, pass, given: bound, outputs, step }
     }
 
-    /// The case in another step.
+    /// The same case with another per-step uniform.
     pub fn with_step(mut self, step: Step) -> Case {
         self.step = step;
         self
@@ -133,7 +133,7 @@ impl Case {
         &self.pass.label
     }
 
-    /// What the reference makes of it, as numbers.
+    /// The reference's outputs, computed in `F`, as f64.
     pub fn reference<F: Real>(&self) -> Vec<(&'static str, Vec<f64>)> {
         let mut machine = ReferenceBackend::<F>::new(&self.plan);
         for (id, values) in &self.given {
@@ -150,7 +150,7 @@ impl Case {
         let mut read = |(name, id, element): &(&'static str, TensorId, Element)| {
             let region = self.plan.get(*id).region;
             let values = match element {
-                // f32 and f64 have a value in f64.
+                // Every f32 and f64 has an f64 value.
                 Element::Real => machine.real(region).iter().map(|v| v.to_f64().unwrap_or(f64::NAN)).collect(),
                 Element::Int => machine.int(region).iter().map(|v| f64::from(*v)).collect(),
             };
@@ -159,7 +159,7 @@ impl Case {
         self.outputs.iter().map(&mut read).collect()
     }
 
-    /// Where its tensors lie, by the names that the operation has for them, each once; whether the pass writes it.
+    /// Name and place of each tensor of the pass, each once, and whether the pass writes it.
     pub(super) fn tensors(&self) -> Vec<(&'static str, Region, bool)> {
         let op = &self.pass.op;
         let outputs = self.outputs.iter().map(|(name, id, _)| (*name, *id, true));
@@ -168,14 +168,15 @@ impl Case {
         outputs.chain(inputs).map(region).collect()
     }
 
-    /// The dispatches of the pass in a variant.
+    /// The dispatches of the pass with this kernel configuration.
     pub fn recording(&self, config: &KernelConfig) -> Result<Recording> {
         let mut recording = Recording::new();
         ops::record(&self.plan, &self.pass, config, &mut recording)?;
         Ok(recording)
     }
 
-    /// Runs a recording of it, twice. Finds a guard or an input that has changed, and bits that differ between the runs.
+    /// Runs a recording of the pass twice. Reports a guard or an input that has changed, and bits that differ between
+    /// the runs.
     pub async fn on_gpu(&self, gpu: &Gpu, mut recording: Recording) -> Result<Vec<Output>, Finding> {
         widen(&mut recording);
         let storages: Vec<(String, usize)> =
@@ -199,7 +200,7 @@ impl Case {
         for (id, values) in &self.given {
             let region = self.plan.get(*id).region;
             let mut bits = values.bits();
-            // What rounds up to a whole vec4 is nobody's: it may be written.
+            // The elements that round a tensor up to a whole vec4 belong to nothing, so they may be written.
             bits.resize(region.len.next_multiple_of(4), 0);
             bits.resize(with_guard(region.len), GUARD_BITS);
             memory.write(gpu, whole(region), bytemuck::cast_slice(&bits));
@@ -223,7 +224,7 @@ impl Case {
         Ok(outputs)
     }
 
-    /// Runs on the CPU. Inputs cannot change there, and nothing outside of an output can be reached.
+    /// Runs the pass on the CPU. There an input cannot change, and nothing outside an output can be written.
     pub fn on_cpu(&self, team: &Arc<Team>) -> Result<Vec<Output>> {
         let mut machine = fast::CpuBackend::new(team.clone(), &self.plan)?;
         for (id, values) in &self.given {
@@ -250,7 +251,8 @@ fn with_guard(len: usize) -> usize {
     len.next_multiple_of(4) + GUARD
 }
 
-/// Lets every buffer operand reach into its storage's guard, so that a stray store lands there instead of being clamped.
+/// Extends every buffer operand into the guard of its storage, so that a stray store lands there instead of being
+/// clamped.
 fn widen(recording: &mut Recording) {
     for command in &mut recording.commands {
         if let Command::Dispatch(dispatch) = command {

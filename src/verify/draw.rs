@@ -1,8 +1,8 @@
-//! Shapes drawn at random: a list of edge cases holds what somebody thought of, and a mistake may hide anywhere else.
+//! Shapes drawn at random: a list of edge cases covers only what somebody thought of.
 //!
-//! Every draw follows from a seed, the name of what it is for and a number, so that one shape can be drawn again without
-//! those before it. Small sizes, and sizes around multiples of four, come more often than others: kernels are chosen by
-//! them.
+//! Every draw follows from a seed, the name of its purpose and a number, so one shape can be drawn again without those
+//! before it. Small sizes, and sizes around multiples of four, are more frequent than others, because the choice of
+//! kernel depends on them.
 
 use crate::data::order::{below, mix};
 use crate::shape::{Padding, Window2d};
@@ -10,47 +10,47 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 use std::ops::Range;
 
-/// Multiplications and additions of a drawn pass: the reference computes as many in a millisecond or two.
+/// Most multiplications and additions of a drawn pass: the reference computes as many in a millisecond or two.
 pub(crate) const MOST_FLOPS: u64 = 300_000;
 
-/// A source of sizes and settings.
+/// A source of random sizes and settings.
 pub struct Draw(Pcg64);
 
 impl Draw {
-    /// The source of number `number` of what is called `name`.
+    /// The random source for draw `number` of the purpose `name`.
     pub fn new(seed: u64, name: &str, number: usize) -> Draw {
         let seed = name.bytes().fold(seed, |seed, byte| mix(seed, u64::from(byte)));
         Draw(Pcg64::seed_from_u64(mix(seed, number as u64)))
     }
 
-    /// A number in `0..bound`, all equally likely.
+    /// A number in `0..bound`, uniformly distributed.
     pub fn below(&mut self, bound: usize) -> usize {
         below(bound as u64, &mut self.0) as usize
     }
 
-    /// A number in `1..=most`, all equally likely.
+    /// A number in `1..=most`, uniformly distributed.
     pub fn up_to(&mut self, most: usize) -> usize {
         1 + self.below(most)
     }
 
-    /// True once in `n` times.
+    /// True with a probability of 1 in `n`.
     pub fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    /// One of these.
+    /// One of `these`, each equally likely.
     pub fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
         these[self.below(these.len())]
     }
 
-    /// A number in `range`, evenly.
+    /// A number in `range`, uniformly distributed.
     pub fn real(&mut self, range: Range<f64>) -> f64 {
-        // 53 bits: all that a f64 between 0 and 1 can hold.
+        // 53 bits: the precision of an f64 between 0 and 1.
         let share = (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
         range.start + share * (range.end - range.start)
     }
 
-    /// A size in `1..=most`: small, around a multiple of four, or any.
+    /// A size in `1..=most`: small, close to a multiple of four, or any.
     pub fn size(&mut self, most: usize) -> usize {
         match self.below(4) {
             0 => self.up_to(most.min(4)),
@@ -60,7 +60,7 @@ impl Draw {
         }
     }
 
-    /// A number of channels in `1..=most`: as few as a picture has, a multiple of four, or any.
+    /// A number of channels in `1..=most`: as few as in a picture, a multiple of four, or any.
     pub fn channels(&mut self, most: usize) -> usize {
         match self.below(3) {
             0 => self.up_to(most.min(3)),
@@ -69,8 +69,8 @@ impl Draw {
         }
     }
 
-    /// A window on a batch of images, with any padding that a layer takes, or none. Its rows and columns are alike half of
-    /// the time, as they nearly always are in networks.
+    /// A window on a batch of images; `padded` allows any padding that a layer accepts. Half of the windows are square,
+    /// as nearly all are in real networks.
     pub fn window(&mut self, padded: bool) -> Window2d {
         loop {
             let rows = self.axis();
@@ -82,7 +82,7 @@ impl Draw {
             };
             let image = [rows.input, columns.input, self.channels(24)];
             let (kernel, stride) = ([rows.kernel, columns.kernel], [rows.stride, columns.stride]);
-            // A kernel larger than its padded image is no window.
+            // A kernel larger than its padded image is not a valid window.
             if let Ok(window) = Window2d::new(self.size(6), image, kernel, stride, padding) {
                 return window;
             }
@@ -97,16 +97,16 @@ impl Draw {
     }
 }
 
-/// One direction of a window.
+/// One dimension of a window.
 #[derive(Clone, Copy)]
 struct Axis {
-    /// Pixels of the image.
+    /// Size of the image in pixels.
     input: usize,
-    /// Pixels of the window.
+    /// Size of the window in pixels.
     kernel: usize,
-    /// Pixels from one place of the window to the next.
+    /// Pixels between neighbouring positions of the window.
     stride: usize,
-    /// Zeros on either side of the image.
+    /// Zeros on each side of the image.
     zeros: usize,
 }
 
@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    /// What a list of edge cases once lacked, and all that makes windows differ.
+    /// Shapes that the list of edge cases once lacked, and every property in which windows can differ.
     #[test]
     fn windows_are_of_every_kind() {
         let windows: Vec<Window2d> = (0..2000).map(|number| Draw::new(1, "windows", number).window(true)).collect();

@@ -1,80 +1,79 @@
-//! What must come out of a case, and the comparison with what did.
+//! The expected outputs of a case, and the comparison with the actual ones.
 
 use super::case::{Case, Output};
 use crate::error::Error;
 use crate::plan::Element;
 
-/// What is wrong with a result.
+/// A reason why a result is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Finding {
-    /// An element is too far from what was expected, or no number.
+    /// An element is not a number, or too far from the expected value.
     #[error("{output}[{index}]: got {got}, expected {expected}, error {error:e} over bound {bound:e}")]
     Wrong {
         /// Name of the output.
         output: String,
-        /// Number of the element.
+        /// Index of the element.
         index: usize,
-        /// What came out.
+        /// The value that was computed.
         got: f64,
-        /// What the reference says.
+        /// The value of the reference.
         expected: f64,
-        /// How far they are apart.
+        /// Distance between the two.
         error: f64,
-        /// How far they may be.
+        /// Largest distance allowed.
         bound: f64,
     },
-    /// The numbers of elements do not agree.
-    #[error("{what}: lengths {got}, {expected} and {bound} of what came out, what was expected, and its bounds")]
+    /// The numbers of elements differ.
+    #[error("{what}: {got} results, {expected} expected values and {bound} bounds")]
     Lengths {
         /// What was compared.
         what: String,
-        /// Elements that came out.
+        /// Number of results.
         got: usize,
-        /// Elements of the reference.
+        /// Number of expected values.
         expected: usize,
-        /// Elements with a bound.
+        /// Number of bounds.
         bound: usize,
     },
-    /// Something was written behind the end of a tensor.
-    #[error("guard of {0} written")]
+    /// The pass wrote past the end of a tensor.
+    #[error("{0} was written past its end")]
     Guard(String),
-    /// An input has changed.
-    #[error("input {0} written")]
+    /// The pass wrote to an input.
+    #[error("input {0} was overwritten")]
     Input(String),
-    /// The same run again gave other bits.
-    #[error("{output}[{index}]: another run gave other bits, {second:#010x} instead of {first:#010x}")]
+    /// A second run of the same case gave different bits.
+    #[error("{output}[{index}]: a second run gave different bits, {second:#010x} instead of {first:#010x}")]
     Unsteady {
         /// Name of the output.
         output: String,
-        /// Number of the element.
+        /// Index of the element.
         index: usize,
         /// Bits of the first run.
         first: u32,
         /// Bits of the second.
         second: u32,
     },
-    /// The CPU's bits depend on how many threads there are.
-    #[error("{0} depends on the threads")]
+    /// The CPU's result depends on the number of threads.
+    #[error("{0} depends on the number of threads")]
     Threads(String),
-    /// The device refused or failed.
+    /// The device reported an error.
     #[error(transparent)]
     Device(#[from] Error),
 }
 
-/// What must come out: for each output its values and the largest error allowed of each.
+/// The expected values of each output, and the largest error allowed for each element.
 #[derive(Clone, Debug)]
 pub struct Expected(Vec<(&'static str, Vec<f64>, Vec<f64>)>);
 
 impl Expected {
-    /// Equal numbers: what the reference gives in f32. For inputs whose sums are exact, in any order. (-0 and 0 are the
-    /// same sum.)
+    /// Expects exactly the reference's f32 results. For inputs whose sums are exact in any order. (-0 and 0 are equal.)
     pub fn exact(case: &Case) -> Expected {
         let outputs = case.reference::<f32>().into_iter();
         Expected(outputs.map(|(name, values)| (name, values.clone(), vec![0.0; values.len()])).collect())
     }
 
-    /// What the reference gives in f64, from the same f32 inputs. `bound` says, for an output's name and its expected
-    /// values, the largest error allowed of each element.
+    /// Expects the reference's f64 results, computed from the same f32 inputs. `bound` takes an output's name and its
+    /// expected values, and gives the largest error allowed for each element.
     pub fn within(case: &Case, bound: impl Fn(&str, &[f64]) -> Vec<f64>) -> Expected {
         let outputs = case.reference::<f64>().into_iter();
         let with_bound = |(name, values): (&'static str, Vec<f64>)| {
@@ -84,18 +83,18 @@ impl Expected {
         Expected(outputs.map(with_bound).collect())
     }
 
-    /// The values of the first output of this name.
+    /// The expected values of the first output of this name, if there is one.
     pub fn values(&self, name: &str) -> Option<&[f64]> {
         self.0.iter().find(|(known, _, _)| *known == name).map(|(_, values, _)| values.as_slice())
     }
 
-    /// Nothing but the outputs of these names.
+    /// Keeps only the outputs with these names.
     pub(super) fn of(mut self, names: &[&str]) -> Expected {
         self.0.retain(|(name, ..)| names.contains(name));
         self
     }
 
-    /// The worst error as a share of its bound, 0 where all are equal; or the first thing that is wrong.
+    /// The worst error relative to its bound, 0 if all elements are equal; or the first thing that is wrong.
     pub fn judge(&self, got: &[Output]) -> Result<f64, Finding> {
         if got.len() != self.0.len() {
             let (what, bound) = ("number of outputs".to_string(), self.0.len());
@@ -109,7 +108,7 @@ impl Expected {
     }
 }
 
-/// Compares element by element; a NaN anywhere fails. Gives the worst error as a share of its bound.
+/// Compares element by element; any NaN fails. Gives the worst error relative to its bound.
 pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) -> Result<f64, Finding> {
     if got.len() != expected.len() || got.len() != bound.len() {
         let (got, expected, bound) = (got.len(), expected.len(), bound.len());
@@ -131,7 +130,7 @@ pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) -> Resu
 }
 
 impl Output {
-    /// The elements as numbers, of whatever type they are.
+    /// The elements as numbers, whatever their type.
     pub fn values(&self) -> Vec<f64> {
         let value = |bits: &u32| match self.element {
             Element::Real => f64::from(f32::from_bits(*bits)),

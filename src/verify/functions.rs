@@ -1,8 +1,8 @@
-//! The functions that a driver brings, swept for their error on it: `exp`, `log`, `tanh`, `sqrt` and division.
+//! Accuracy of the driver's built-in functions, measured over their ranges: `exp`, `log`, `tanh`, `sqrt` and division.
 //!
-//! Kernels call them, and the bounds of cases grant them what WGSL grants a driver. Here each is called alone, on many
-//! numbers of its range, and compared with f64: in ULP, the spacing of f32 at the exact value, and as a share
-//! of what is granted.
+//! Kernels call them, and the bounds of the cases allow them the errors that WGSL allows. Here each is called alone,
+//! with many arguments across its range, and compared with f64. Errors are given in ULP, the spacing of f32 at the
+//! exact value, and relative to what is allowed.
 
 use super::bounds::{TINY, U};
 use crate::error::{Error, Result};
@@ -14,49 +14,50 @@ use crate::plan::{Element, Plan, TensorId};
 use crate::wgsl;
 use serde::Serialize;
 
-/// One function with the numbers that it is tried on.
+/// A built-in function and the arguments that it is tested with.
 pub struct Function {
-    /// Name of the function, as WGSL has it.
+    /// Name of the function in WGSL.
     pub name: &'static str,
-    /// What it is tried on.
+    /// Range of the arguments.
     pub range: &'static str,
-    /// What it is granted, in words.
+    /// The error allowed, in words.
     pub grant: &'static str,
     source: &'static ShaderFile,
-    /// Arguments from two numbers in [0, 1).
+    /// Makes the arguments from two numbers in [0, 1).
     arguments: fn(f64, f64) -> [f32; 2],
     exact: fn(f64, f64) -> f64,
-    /// Largest error that WGSL grants, from a and the exact value.
+    /// The largest error that WGSL allows, from the first argument and the exact value.
     granted: fn(f64, f64) -> f64,
 }
 
-/// What came of a sweep.
+/// The result of testing a function.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sweep {
     /// Name of the function.
     pub function: &'static str,
-    /// What it was tried on.
+    /// Range of the arguments.
     pub range: &'static str,
-    /// What it is granted.
+    /// The error allowed, in words.
     pub grant: &'static str,
-    /// How many numbers.
+    /// Number of argument pairs.
     pub inputs: usize,
-    /// The largest error in ULP, and where.
+    /// The largest error in ULP.
     pub worst_ulp: f64,
-    /// Arguments at which the worst error was found.
+    /// Arguments with the largest error.
     pub at: [f32; 2],
-    /// The largest error as a share of what is granted.
+    /// The largest error relative to the error allowed.
     pub worst: f64,
-    /// The first result that is too far off, or no number.
+    /// The first result that is not a number or exceeds the error allowed.
     pub finding: Option<String>,
 }
 
-/// From 2^`from` to 2^(`from` + `octaves`), evenly by exponent.
+/// A number from 2^`from` to 2^(`from` + `octaves`), uniform in its exponent.
 fn spread(share: f64, from: f64, octaves: f64) -> f32 {
     (from + share * octaves).exp2() as f32
 }
 
-/// All of them. Beyond their ranges results overflow, or are below the smallest normal number, where drivers may give 0.
+/// All functions. Beyond these ranges results overflow, or are below the smallest normal number, where drivers may give
+/// 0.
 pub fn functions() -> [Function; 5] {
     [
         Function {
@@ -73,7 +74,7 @@ pub fn functions() -> [Function; 5] {
             range: "2^-126 to 2^127",
             grant: "2^-21 from 0.5 to 2, else 3 ULP",
             source: wgsl!("verify/log.wgsl"),
-            // Half of them where the result is near 0.
+            // Half of the arguments are between 0.5 and 2, where the result is near 0.
             arguments: |u, v| [if v < 0.5 { spread(u, -126.0, 253.0) } else { spread(u, -1.0, 2.0) }, 0.0],
             exact: |a, _| a.ln(),
             granted: |a, exact| if (0.5..=2.0).contains(&a) { 4.0 * U } else { 3.0 * ulp(exact) },
@@ -81,7 +82,7 @@ pub fn functions() -> [Function; 5] {
         Function {
             name: "tanh",
             range: "-15 to 15",
-            grant: "40 ULP of 1, as the layers claim",
+            grant: "40 ULP of 1, as the layers assume",
             source: wgsl!("verify/tanh.wgsl"),
             arguments: |u, v| [if v < 0.5 { -15.0 + 30.0 * u } else { 2.0 * u - 1.0 } as f32, 0.0],
             exact: |a, _| a.tanh(),
@@ -113,8 +114,8 @@ pub(crate) fn ulp(value: f64) -> f64 {
     (value.abs().max(TINY).log2().floor() - 23.0).exp2()
 }
 
-/// The `f32` at or below a value, and the one at or above it. What is granted counts from either: a result has to be
-/// rounded, and the conformance tests of WebGPU let the exact value be rounded before an error is added to it.
+/// The closest `f32` values at or below a value and at or above it. The error allowed counts from either: a result has
+/// to be rounded, and the WebGPU conformance tests round the exact value before they add an error to it.
 fn neighbours(exact: f64) -> [f64; 2] {
     let nearest = exact as f32;
     let [below, above] = match f64::from(nearest).total_cmp(&exact) {
@@ -126,15 +127,15 @@ fn neighbours(exact: f64) -> [f64; 2] {
 }
 
 impl Function {
-    /// An exponential computed with too few digits, to see whether the sweep notices.
+    /// An exponential computed with too few terms, to see whether the test detects it.
     pub(super) fn coarse() -> Function {
         let [exp, ..] = functions();
         Function { source: wgsl!("verify/exp_coarse.wgsl"), ..exp }
     }
 
-    /// The arguments: `count` of them, a multiple of 4, the same in every run.
+    /// `count` arguments, a multiple of 4, the same in every run.
     fn inputs(&self, count: usize) -> [Vec<f32>; 2] {
-        // Weyl sequences: both fill [0, 1) evenly, and together the square.
+        // Weyl sequences: each fills [0, 1) evenly, and together they fill the unit square.
         let share = |i: usize, step: f64| (i as f64 * step).fract();
         let pairs =
             (0..count).map(|i| (self.arguments)(share(i, 0.754_877_666_246_692_8), share(i, 0.569_840_290_998)));
@@ -142,7 +143,7 @@ impl Function {
         [a, b]
     }
 
-    /// The dispatch that computes it for `count` pairs in `a b -> y`, with the plan of their tensors.
+    /// The dispatch that computes the function for `count` pairs in `a b -> y`, with the plan of their tensors.
     pub fn recording(&self, count: usize) -> (Plan, [TensorId; 3], Recording) {
         const WORKGROUP: usize = 64;
         let mut plan = Plan::default();
@@ -163,14 +164,14 @@ impl Function {
         (plan, tensors, recording)
     }
 
-    /// What came of a sweep that the device did not get to the end of.
+    /// The result of a test that the device could not complete.
     pub(super) fn failed(&self, error: &Error) -> Sweep {
         let Function { name: function, range, grant, .. } = *self;
         let (worst, finding) = (f64::INFINITY, Some(format!("{function}: {error}")));
         Sweep { function, range, grant, inputs: 0, worst_ulp: worst, at: [f32::NAN; 2], worst, finding }
     }
 
-    /// Computes `count` results, a multiple of 4, on the device and compares them.
+    /// Computes `count` results, a multiple of 4, on the device and compares them with the exact ones.
     pub(crate) async fn sweep(&self, gpu: &Gpu, count: usize) -> Result<Sweep> {
         let [a, b] = self.inputs(count);
         let (plan, tensors, recording) = self.recording(count);
@@ -186,7 +187,7 @@ impl Function {
         Ok(self.judge(&a, &b, &y))
     }
 
-    /// Compares results with what they should be.
+    /// Compares results with the exact values.
     pub fn judge(&self, a: &[f32], b: &[f32], y: &[f32]) -> Sweep {
         let Function { name: function, range, grant, .. } = *self;
         let (inputs, at) = (y.len(), [0.0; 2]);
@@ -200,9 +201,9 @@ impl Function {
             let within = share <= 1.0;
             if !within && sweep.finding.is_none() {
                 let of = if function == "division" { format!("{a:?} / {b:?}") } else { format!("{function}({a:?})") };
-                sweep.finding = Some(format!("{of} is {y:?}, {in_ulp:.1} ULP from {exact:e}; granted are {grant}"));
+                sweep.finding = Some(format!("{of} is {y:?}, {in_ulp:.1} ULP from {exact:e}; allowed: {grant}"));
             }
-            // Written so that NaN is the worst of all.
+            // Written so that NaN counts as the worst.
             if !(in_ulp <= sweep.worst_ulp || sweep.worst_ulp.is_nan()) {
                 (sweep.worst_ulp, sweep.at) = (in_ulp, [*a, *b]);
             }
@@ -224,7 +225,7 @@ mod tests {
         }
     }
 
-    /// Three ULP are granted to `log`, from the rounded value: no more.
+    /// `log` may be off by 3 ULP from the rounded value and no more.
     #[test]
     fn what_is_granted_counts_from_the_rounded_value() {
         let log = &functions()[1];

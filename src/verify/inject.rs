@@ -1,7 +1,8 @@
-//! The verifier's own test: kernels are broken on purpose, one mistake at a time, and each must be noticed.
+//! The test of the verifier itself: fault injection. Kernels are broken on purpose, one fault at a time, and each must
+//! be detected.
 //!
-//! A break changes the dispatches of a pass as a wrong kernel or a wrong driver would: an element, a constant, an operand,
-//! the order of commands. What is checked is first seen to pass without it, so that red means the break.
+//! A fault changes the dispatches of a pass as a wrong kernel or a wrong driver would: an element, a constant, an
+//! operand or the order of commands. The intact pass must succeed first, so that a failure is due to the fault.
 
 use super::functions::Function;
 use super::launch::{mirrored, plain};
@@ -17,29 +18,30 @@ use crate::shape::{Padding, Window2d};
 use crate::table::{Align, Table};
 use crate::wgsl;
 
-/// What came of a break.
+/// The outcome of one injected fault.
 #[derive(Clone, Debug)]
 pub struct Injected {
-    /// What was broken.
+    /// Description of the fault.
     pub what: &'static str,
-    /// Pass in which it was broken.
+    /// The pass that was broken.
     pub pass: String,
-    /// What was noticed: if nothing, the verifier is blind to it.
+    /// How the verifier noticed the fault. `None`: it did not.
     pub seen: Option<String>,
 }
 
-/// One mistake.
+/// One fault.
 struct Break {
     what: &'static str,
     op: Box<dyn Op>,
-    /// What the operands are, as [`Check::what`] has it.
+    /// The operands, as in [`Check::what`].
     operands: &'static str,
     config: KernelConfig,
-    /// Changes the dispatches; `Check` tells where the largest element is. Says whether it found what it wants to change.
+    /// Changes the dispatches. The `Check` tells where the largest element is. Gives whether it found what it is meant
+    /// to change.
     apply: fn(&mut Recording, &Check) -> bool,
 }
 
-/// Breaks everything there is to break, one thing at a time. `observer` is told what is next.
+/// Injects every fault, one at a time. `observer` gets the number of faults done, their total and the next one's name.
 pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize, &str)) -> Result<Vec<Injected>> {
     let mut device = Device::open(choice).await?;
     let breaks = breaks()?;
@@ -49,23 +51,23 @@ pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize
     for (index, broken) in breaks.iter().enumerate() {
         observer(index, total, broken.what);
         let Some(gpu) = device.gpu() else {
-            return Err(Error::Usage("faults are injected into shaders; take a device that runs them".into()));
+            return Err(Error::Usage("faults are injected into shaders; choose a device that runs shaders".into()));
         };
         let finding = broken.run(gpu).await?;
-        // A device reports its first error for ever after.
+        // After its first error a device keeps reporting it.
         if matches!(finding, Some(Finding::Device(_))) {
             device = Device::open(choice).await?;
         }
         let seen = finding.map(|finding| finding.to_string());
         injected.push(Injected { what: broken.what, pass: broken.op.name().to_string(), seen });
     }
-    let what = "a function with too few digits";
+    let what = "a function computed with too little precision";
     observer(breaks.len(), total, what);
     if let Some(gpu) = device.gpu() {
         let seen = Function::coarse().sweep(gpu, 1 << 12).await?.finding;
         injected.push(Injected { what, pass: "exp".into(), seen });
     }
-    let what = "one step of ten, by a hundredth of its learning rate";
+    let what = "learning rate of one step in ten, off by 1 %";
     for (index, task) in tasks.iter().enumerate() {
         observer(breaks.len() + 1 + index, total, what);
         let mut steps = task.steps();
@@ -76,13 +78,13 @@ pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize
     Ok(injected)
 }
 
-/// A line for each break.
+/// A table with one row for each fault.
 pub fn injected_table(injected: &[Injected]) -> String {
-    let mut table = Table::new(["break", "pass", "", ""], [Align::Left; 4]);
+    let mut table = Table::new(["fault", "pass", "", ""], [Align::Left; 4]);
     for Injected { what, pass, seen } in injected {
         let [result, finding] = match seen {
-            Some(finding) => ["seen", finding.lines().next().unwrap_or_default()],
-            None => ["UNSEEN", ""],
+            Some(finding) => ["detected", finding.lines().next().unwrap_or_default()],
+            None => ["MISSED", ""],
         };
         table.row([what.to_string(), pass.clone(), result.to_string(), finding.to_string()]);
     }
@@ -90,7 +92,7 @@ pub fn injected_table(injected: &[Injected]) -> String {
 }
 
 impl Break {
-    /// What is noticed.
+    /// Runs the intact and the broken pass. Gives how the fault was noticed, or `None` if it was not.
     async fn run(&self, gpu: &Gpu) -> Result<Option<Finding>> {
         let problem = |why: String| Error::Device(format!("{}: {}: {why}", self.op.name(), self.what));
         let checks = self.op.checks();
@@ -101,7 +103,7 @@ impl Break {
             check.expected.judge(&outputs)
         };
         let mut recording = check.case.recording(&self.config)?;
-        judge(recording.clone()).await.map_err(|finding| problem(format!("fails without it: {finding}")))?;
+        judge(recording.clone()).await.map_err(|finding| problem(format!("fails without the fault: {finding}")))?;
         if !(self.apply)(&mut recording, check) {
             return Err(problem("there is nothing to break".into()));
         }
@@ -123,7 +125,7 @@ fn change(recording: &mut Recording, name: &str, change: impl FnOnce(Constant) -
     found.map(|(_, value)| *value = change(*value)).is_some()
 }
 
-/// Adds to a whole constant.
+/// Adds to an integer constant.
 fn add(recording: &mut Recording, name: &str, by: i32) -> bool {
     change(recording, name, |value| match value {
         Constant::U32(value) => Constant::U32(value.wrapping_add_signed(by)),
@@ -131,7 +133,7 @@ fn add(recording: &mut Recording, name: &str, by: i32) -> bool {
     })
 }
 
-/// Multiplies a constant.
+/// Multiplies a floating-point constant.
 fn scale(recording: &mut Recording, name: &str, by: f32) -> bool {
     change(recording, name, |value| match value {
         Constant::F32(value) => Constant::F32(value * by),
@@ -139,7 +141,7 @@ fn scale(recording: &mut Recording, name: &str, by: f32) -> bool {
     })
 }
 
-/// Appends a dispatch of one invocation with these constants, on an operand that the last one writes or reads.
+/// Appends a dispatch of one invocation of `kernel`, on an operand that the last dispatch writes or reads.
 fn append(recording: &mut Recording, name: &str, kernel: KernelSpec, scratch: Option<usize>) -> bool {
     let operands = recording.dispatches().last().map(|last| [last.writes.clone(), last.reads.clone()].concat());
     let Some((_, operand)) = operands.unwrap_or_default().into_iter().find(|(known, _)| *known == name) else {
@@ -151,18 +153,18 @@ fn append(recording: &mut Recording, name: &str, kernel: KernelSpec, scratch: Op
     true
 }
 
-/// Sets and flips bits of one element.
+/// A kernel that sets and flips bits of one element.
 fn flip(index: usize, set: u32, flip: u32) -> KernelSpec {
     let kernel = KernelSpec::new([wgsl!("verify/flip.wgsl")]);
     kernel.set_all([("INDEX", index as u32), ("SET", set), ("FLIP", flip)])
 }
 
-/// Adds to one element, in units of the last place, how often it has run.
+/// A kernel that adds the number of times it has run to one element, in units of the last place.
 fn drift(index: usize) -> KernelSpec {
     KernelSpec::new([wgsl!("verify/drift.wgsl")]).set("INDEX", index)
 }
 
-/// Every kernel that only this module has, on tensors that nobody needs: for tests that look at all shaders.
+/// Every kernel that only this module uses, on tensors that nothing else uses: for tests that look at all shaders.
 pub fn recordings() -> Vec<Recording> {
     let mut plan = Plan::default();
     let words = plan.tensor("words", &[64], Element::Int);
@@ -176,24 +178,24 @@ pub fn recordings() -> Vec<Recording> {
     vec![recording, Function::coarse().recording(1024).2]
 }
 
-/// One invocation.
+/// A dispatch of one invocation.
 fn single(kernel: KernelSpec, writes: Vec<(&'static str, Operand)>) -> Dispatch {
     let (label, cost) = ("verify.break".to_string(), Work::default());
     Dispatch { label, kernel, reads: Vec::new(), writes, groups: [1, 1], cost, variant: Variant::default() }
 }
 
-/// Where the largest element of an output is.
+/// Index of the largest element of an output.
 fn largest(check: &Check, name: &str) -> usize {
     let values = check.expected.values(name).unwrap_or_default().iter().enumerate();
     values.max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs())).map_or(0, |(index, _)| index)
 }
 
-/// The engine's text without its first barrier. Subgroups that run abreast would win the race without it, as they do on some
-/// GPUs: the half of the workgroup that brings the operands is late.
+/// Removes the first barrier from the matrix engine's shader. Subgroups that run in lockstep would still win the race,
+/// as they do on some GPUs, so the half of the workgroup that loads the operands is delayed.
 fn without_barrier(recording: &mut Recording) -> bool {
     const BARRIER: &str = "workgroupBarrier();";
     const PART: &str = "for (var k = first; k < end; k += DEPTH) {";
-    // Xorshift never comes from another number to 0, but what compiler knows that, and drops the loop?
+    // Xorshift never maps a nonzero number to 0, but no compiler can prove that and drop the loop.
     const LATE: &str = "
         if local < ACROSS * DOWN / 2u {
             var late = local + k + 1u;
@@ -209,7 +211,7 @@ fn without_barrier(recording: &mut Recording) -> bool {
     for source in dispatches(recording).flat_map(|dispatch| &mut dispatch.kernel.sources) {
         if source.text.contains(BARRIER) && source.text.contains(PART) {
             let text = source.text.replacen(BARRIER, "", 1).replacen(PART, &format!("{PART}{LATE}"), 1);
-            // A source lives as long as the program: once a run.
+            // A source lives as long as the program. This leak happens once per run.
             let text = text.leak();
             *source =
                 Box::leak(Box::new(ShaderFile { path: "shaders/shared/matrix_staged.wgsl without a barrier", text }));
@@ -219,7 +221,7 @@ fn without_barrier(recording: &mut Recording) -> bool {
     false
 }
 
-/// Moves the first copy to a texture behind everything.
+/// Moves the first copy to a texture behind all other commands.
 fn copy_late(recording: &mut Recording) -> bool {
     let is_copy = |command: &Command| matches!(command, Command::Mirror { .. });
     let first = recording.commands.iter().position(is_copy);
@@ -268,39 +270,39 @@ fn breaks() -> Result<Vec<Break>> {
     let norm = || Box::new(clip::Scale { len: 5001, most: 0.5 }) as Box<dyn Op>;
     let of = |what, op, operands, config, apply| Break { what, op, operands, config, apply };
     Ok(vec![
-        of("an element of a whole sum, by its last bit", dense(geometry), "whole", register, |recording, check| {
+        of("last bit of an element of an exact sum", dense(geometry), "whole", register, |recording, check| {
             append(recording, "product", flip(largest(check, "y"), 0, 1), None)
         }),
-        of("an element, by one part in a hundred", dense(geometry), "random", register, |recording, check| {
+        of("one element, off by 1 %", dense(geometry), "random", register, |recording, check| {
             append(recording, "product", flip(largest(check, "y"), 0, 1 << 16), None)
         }),
         of("an element that is NaN", dense(geometry), "random", register, |recording, _| {
             append(recording, "product", flip(100, 0x7fc0_0000, 0), None)
         }),
-        of("the last workgroup does not run", relu(), "random", register, |recording, _| {
+        of("last workgroup not run", relu(), "random", register, |recording, _| {
             dispatches(recording).last().map(|last| last.groups[0] -= 1).is_some()
         }),
-        of("a store behind the end", relu(), "random", register, |recording, _| {
+        of("a store past the end", relu(), "random", register, |recording, _| {
             append(recording, "y", flip(1012, 0, 1), None)
         }),
         of("a store into an input", relu(), "random", register, |recording, _| {
             append(recording, "x", flip(0, 0, 1), None)
         }),
-        of("other bits in every run", relu(), "random", register, |recording, _| {
+        of("different bits in every run", relu(), "random", register, |recording, _| {
             append(recording, "y", drift(500), Some(4))
         }),
-        of("a stride", conv(), "whole", register, |recording, _| add(recording, "STRIDE_H", -1)),
-        of("a stride", pooled(), "random", register, |recording, _| add(recording, "STRIDE_W", 1)),
-        of("the row's length", dense(geometry), "whole", register, |recording, _| add(recording, "INPUTS4", 1)),
-        of("the padding", conv(), "whole", register, |recording, _| {
+        of("wrong stride", conv(), "whole", register, |recording, _| add(recording, "STRIDE_H", -1)),
+        of("wrong stride", pooled(), "random", register, |recording, _| add(recording, "STRIDE_W", 1)),
+        of("wrong row length", dense(geometry), "whole", register, |recording, _| add(recording, "INPUTS4", 1)),
+        of("missing padding", conv(), "whole", register, |recording, _| {
             change(recording, "PADDED", |_| Constant::Bool(false))
         }),
-        of("four terms of a sum", dense(geometry), "whole", register, |recording, _| add(recording, "K", -4)),
+        of("four terms missing from a sum", dense(geometry), "whole", register, |recording, _| add(recording, "K", -4)),
         of("a missing barrier", dense(deep), "whole", staged, |recording, _| without_barrier(recording)),
         of("a stale copy of the left operand", dense(geometry), "whole", textures, |recording, _| copy_late(recording)),
-        of("a part of a split sum", dense(deep), "whole", split, |recording, _| add(recording, "PARTS", -1)),
-        of("a folded grid", relu(), "random", folded, |recording, _| add(recording, "GROUPS_X", 1)),
-        of("two operands, swapped", tanh(), "random", register, |recording, _| {
+        of("a missing part of a split sum", dense(deep), "whole", split, |recording, _| add(recording, "PARTS", -1)),
+        of("wrong row length of a folded grid", relu(), "random", folded, |recording, _| add(recording, "GROUPS_X", 1)),
+        of("two operands swapped", tanh(), "random", register, |recording, _| {
             dispatches(recording)
                 .last()
                 .map(|last| {
@@ -309,15 +311,13 @@ fn breaks() -> Result<Vec<Break>> {
                 })
                 .is_some()
         }),
-        of("the layer that dropout draws for", drop(), "random", register, |recording, _| add(recording, "LAYER", 1)),
-        of("momentum, by one part in a thousand", update(), "random", register, |recording, _| {
-            scale(recording, "MOMENTUM", 1.001)
-        }),
-        of("a share of a moment, by one part in a thousand", moments(), "random", register, |recording, _| {
+        of("dropout drawn for another layer", drop(), "random", register, |recording, _| add(recording, "LAYER", 1)),
+        of("momentum, off by 0.1 %", update(), "random", register, |recording, _| scale(recording, "MOMENTUM", 1.001)),
+        of("decay rate of a moment, off by 0.1 %", moments(), "random", register, |recording, _| {
             scale(recording, "BETA2", 1.001)
         }),
-        of("a part of a norm", norm(), "whole", register, |recording, _| add(recording, "PACKS", -1)),
-        of("a decay, by one part in a hundred", moments(), "random", register, |recording, _| {
+        of("a missing part of a norm", norm(), "whole", register, |recording, _| add(recording, "PACKS", -1)),
+        of("weight decay, off by 1 %", moments(), "random", register, |recording, _| {
             scale(recording, "DECOUPLED_DECAY", 1.01)
         }),
     ])

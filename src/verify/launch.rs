@@ -1,4 +1,4 @@
-//! The variants of a device, and what a pass becomes in each.
+//! The kernel configurations that a device is verified with, and the kernel that a pass launches with each.
 
 use super::Extent;
 use crate::data::hex;
@@ -8,14 +8,15 @@ use crate::tune::candidates;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// The kernel that a pass takes in a variant: what the tables, the list of what is known to be wrong and the tuner call it.
+/// The kernel that a pass launches with a configuration, as the tables, the list of known bad kernels and the tuner
+/// name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
-    /// `conv2d/forward`: the shader of the first dispatch, which does the work.
+    /// For example `conv2d/forward`: the shader of the first dispatch, which does the main work.
     pub kernel: String,
-    /// Which of its variants: form, tile and operands of the matrix engine, what others load through.
+    /// The kernel's variant: form, tile and operands of the matrix engine, or the way in which other kernels load.
     pub variant: String,
-    /// Hash of the texts of the shaders: an entry about one text says nothing of another.
+    /// Hash of the shaders' texts: a listed defect applies only to the text that it was found in.
     pub sources: String,
 }
 
@@ -42,8 +43,8 @@ impl fmt::Display for Launch {
     }
 }
 
-/// The naive kernels, whatever the tuner may choose, and unless it is to be quick every form with small tiles. The first are
-/// the same for any extent.
+/// The naive kernels, the configurations that the tuner may choose and, unless the extent is quick, every form with
+/// small tiles. The first ones are the same for every extent.
 pub fn variants(gpu: &Gpu, extent: Extent) -> Vec<KernelConfig> {
     let naive = KernelConfig { form: KernelForm::Naive, ..plain() };
     let others = if extent != Extent::Quick { every_form(gpu) } else { Vec::new() };
@@ -56,8 +57,8 @@ pub fn variants(gpu: &Gpu, extent: Extent) -> Vec<KernelConfig> {
     variants
 }
 
-/// Forms, operand sources, tiles, folded grids, sums in many parts, 64-bit words where the device has them; all quickly
-/// compiled.
+/// Every form with small tiles, so that it compiles quickly: operand sources, folded grids, sums split into many parts,
+/// and 64-bit words where the device supports them.
 pub fn every_form(gpu: &Gpu) -> Vec<KernelConfig> {
     let register = KernelConfig { tile: Tile { rows: 8, columns4: 2, across: 2, down: 4 }, busy_groups: 64, ..plain() };
     let mut variants = vec![
@@ -96,14 +97,14 @@ pub fn every_form(gpu: &Gpu) -> Vec<KernelConfig> {
     variants
 }
 
-/// Small register tiles on buffers: quickly compiled.
+/// Small register tiles that load from buffers: quick to compile.
 pub fn plain() -> KernelConfig {
     let tile = Tile { rows: 4, columns4: 1, across: 8, down: 8 };
     let operands = OperandSource::Buffer;
     KernelConfig { form: KernelForm::Register, operands, tile, wide: false, busy_groups: 512, max_groups: MAX_GROUPS }
 }
 
-/// Small register tiles on texture mirrors: quickly compiled.
+/// Small register tiles that load through texture copies: quick to compile.
 pub fn mirrored() -> KernelConfig {
     KernelConfig { operands: OperandSource::Texture, ..plain() }
 }

@@ -1,11 +1,11 @@
-//! Whether this device computes what it should: every kernel in every variant, against the reference.
+//! Verifies that a device computes correctly: every kernel in every variant, against the reference.
 //!
-//! A room of [`crate::ops`] says in its `cases.rs` what an operation is verified on ([`Verify`]): operands, and what must
-//! come out, as equal numbers or within a bound that has a reason. [`verify`] takes each operation at shapes that kernels
-//! are likely to get wrong ([`edge_cases`](crate::ops::edge_cases)) and in every variant that the tuner may choose ([`variants`]);
-//! then ten steps of training, then the functions that the driver brings ([`functions`]). What comes of it is a
-//! [`Report`], which one can attach to a driver's bug. [`inject`] breaks kernels on purpose, and sees whether all of this
-//! notices.
+//! Each operation of [`crate::ops`] defines in its `cases.rs` what it is verified on ([`Verify`]): operands and
+//! expected outputs, either exact or within a bound that has a reason. [`verify`] runs every operation at shapes that
+//! kernels are likely to get wrong ([`edge_cases`](crate::ops::edge_cases)) and in every variant that the tuner may
+//! choose ([`variants`]), then ten training steps, then the driver's built-in functions ([`functions`]). The result is
+//! a [`Report`] that can be attached to a bug report for the driver. [`inject`] breaks kernels on purpose and shows
+//! whether all of this detects it.
 
 mod bounds;
 mod case;
@@ -41,35 +41,36 @@ pub use values::{Operands, integers, random};
 
 use crate::ops::Activation;
 
-/// What an operation is verified on: `cases.rs`.
+/// The cases that an operation is verified on, defined in its `cases.rs`.
 pub trait Verify {
-    /// Cases of this very operation, at its own shape: operands, and what must come out.
+    /// Cases of this operation at its own shape: operands and expected outputs.
     fn checks(&self) -> Vec<Check>;
 }
 
-/// A case, and what must come out.
+/// A case and its expected outputs.
 pub struct Check {
-    /// What its operands are: `whole`, `random`, …
+    /// Kind of the operands: `whole`, `random`, …
     pub what: &'static str,
-    /// The pass with its operands.
+    /// The pass and its operands.
     pub case: Case,
-    /// The outputs that must come of it.
+    /// The expected outputs.
     pub expected: Expected,
 }
 
 impl Check {
-    /// Equal numbers: see [`Expected::exact`].
+    /// Expects exact results: see [`Expected::exact`].
     pub fn exact(what: &'static str, case: Case) -> Check {
         Check { what, expected: Expected::exact(&case), case }
     }
 
-    /// Within a bound: see [`Expected::within`].
+    /// Expects results within a bound: see [`Expected::within`].
     pub fn within(what: &'static str, case: Case, bound: impl Fn(&str, &[f64]) -> Vec<f64>) -> Check {
         Check { what, expected: Expected::within(&case, bound), case }
     }
 
-    /// Of a pass that is sums of products, with `activation` behind or before it: small whole numbers, whose sums are
-    /// exact in any order, unless the activation rounds; and random ones, within the bound of an output.
+    /// Checks of a pass that sums products and applies `activation` after or before it. Small whole numbers, whose sums
+    /// are exact in any order, must match exactly unless the activation rounds; random numbers must be within `bound`,
+    /// which takes the name of an output.
     pub fn sums(activation: Activation, whole: Case, random: Case, bound: impl Fn(&str) -> Vec<f64>) -> Vec<Check> {
         let mut checks = Vec::new();
         if matches!(activation, Activation::Identity | Activation::Relu) {

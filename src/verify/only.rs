@@ -1,15 +1,15 @@
-//! A part of everything that can be verified, as `--only` names it.
+//! The selection of what to verify, as written for `--only`.
 
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-/// Which shape of a pass.
+/// The shape of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// The edge case of this number in the list of its pass: `17`.
+    /// The edge case with this number in the list of its pass: `17`.
     Listed(usize),
-    /// The shape of this number among those drawn by a seed: `random17`.
+    /// The shape with this number among those drawn by a seed: `random17`.
     Random(usize),
 }
 
@@ -25,7 +25,7 @@ impl FromStr for Shape {
 }
 
 impl fmt::Display for Shape {
-    /// The text that reads as this.
+    /// The text that parses to this value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Shape::Listed(number) => write!(f, "{number}"),
@@ -34,8 +34,8 @@ impl fmt::Display for Shape {
     }
 }
 
-/// A part of everything: `conv2d`, `conv2d.forward`, `conv2d.forward:17` (a shape), `conv2d.forward:random17` (one of those
-/// drawn by the seed), `conv2d.forward:17:3` (a variant), `training`, `exp`.
+/// A part of what can be verified: `conv2d`, `conv2d.forward`, `conv2d.forward:17` (a shape), `conv2d.forward:random17`
+/// (a shape drawn by the seed), `conv2d.forward:17:3` (a variant), `training`, `exp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Only {
     pub(super) name: String,
@@ -59,7 +59,7 @@ impl FromStr for Only {
 }
 
 impl fmt::Display for Only {
-    /// The text that reads as this.
+    /// The text that parses to this value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         self.shape.iter().try_for_each(|shape| write!(f, ":{shape}"))?;
@@ -68,7 +68,7 @@ impl fmt::Display for Only {
 }
 
 impl Only {
-    /// Whether it is about something of this name: itself, or the room that it is in.
+    /// Whether it selects `name`: the name itself, or a group that contains it.
     pub(super) fn takes(&self, name: &str) -> bool {
         name.strip_prefix(&self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
     }

@@ -1,5 +1,5 @@
-//! What the passes of a layer with weights are verified on. Their outputs are sums of products: of small whole numbers,
-//! which are exact in any order, and of random ones, within the bound of a dot product.
+//! The checks of layers with weights. Their outputs are sums of products: of small whole numbers, which are exact in
+//! any order, and of random numbers, within the error bound of a dot product.
 
 use super::{Case, Check, Given, Operands, activation_error, dot_bound};
 use crate::ops::{Activation, Op};
@@ -8,38 +8,39 @@ use crate::ops::{Activation, Op};
 pub(crate) struct Products {
     /// Small whole numbers.
     pub whole: Operands,
-    /// Random numbers, whose sums stay where activations are curved.
+    /// Random numbers with sums in the range where activations are curved.
     pub random: Operands,
 }
 
 impl Products {
-    /// The checks of `x w b -> y`, a sum of `terms` products and a bias each. `linear` is `op` with the identity in place of
-    /// its activation `f`.
+    /// The checks of `x w b -> y`, where each output is a sum of `terms` products and a bias. `linear` is `op` with the
+    /// identity in place of its activation `f`.
     pub fn forward<T: Op + Copy + 'static>(&self, [op, linear]: [T; 2], f: Activation, terms: usize) -> Vec<Check> {
         let given = |operands: &Operands, _| operands.given(&["x", "w", "b"]);
-        // No activation here has a slope above 1, so it does not enlarge the sum's error; it adds its own.
+        // No activation has a slope above 1, so it does not enlarge the error of the sum. It only adds its own.
         self.checks([op, linear], f, given, terms + 1, activation_error(f))
     }
 
-    /// The checks of `dy w -> dx`, a sum of `terms` products each, times f'(x). `linear` is `op` with the identity for the
-    /// `producer`, which is f.
+    /// The checks of `dy w -> dx`, where each output is a sum of `terms` products times f'(x). `linear` is `op` with
+    /// the identity in place of `producer`, which is f.
     pub fn backward_input<T: Op + Copy + 'static>(
         &self,
         [op, linear]: [T; 2],
         producer: Activation,
         terms: usize,
     ) -> Vec<Check> {
-        // f' is at most 1, so it does not enlarge the sum's error. It is off by at most 2 u itself, and its product with
-        // the sum is rounded: no more than four terms more would be.
+        // f' is at most 1, so it does not enlarge the error of the sum. Its own error of at most 2 u and the rounding
+        // of its product with the sum are no more than four further terms would add.
         self.checks([op, linear], producer, Operands::given_behind, terms + 4, 0.0)
     }
 
-    /// The checks of a pass that sums products of these operands alone, `terms` of them for each element.
+    /// The checks of a pass that sums products of these operands alone, `terms` for each element.
     pub fn backward_weight<T: Op + Copy + 'static>(&self, op: T, names: &[&'static str], terms: usize) -> Vec<Check> {
         self.checks([op, op], Activation::Identity, |operands, _| operands.given(names), terms, 0.0)
     }
 
-    /// `given` makes the tensors of a pass from operands, with an activation behind or before it; `own` is the error of that.
+    /// `given` makes the tensors of a pass from operands, with an activation after or before it; `own` is the
+    /// activation's error.
     fn checks<T: Op + Copy + 'static>(
         &self,
         [op, linear]: [T; 2],

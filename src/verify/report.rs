@@ -1,4 +1,4 @@
-//! What a verification found: a table for people, JSON and Markdown for whoever has to mend the driver.
+//! The report of a verification: a table for the terminal, and JSON and Markdown for the developers of the driver.
 
 use super::functions::Sweep;
 use crate::error::{Error, Result};
@@ -11,41 +11,41 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Failures of a kernel that the table is followed by.
+/// Failures of each kernel that are printed below the table.
 const MOST_FAILURES: usize = 3;
 
-/// A kernel in a variant, over all of its cases.
+/// A kernel in one variant, over all of its cases.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelRow {
-    /// `conv2d/forward`; on the CPU the pass, `conv2d.forward`.
+    /// For example `conv2d/forward`; on the CPU the pass, `conv2d.forward`.
     pub kernel: String,
-    /// Which of the variants of the kernel.
+    /// Variant of the kernel.
     pub variant: String,
     /// Cases that were run, each twice.
     pub cases: usize,
-    /// The worst error as a share of its bound, over the cases that passed; 0 if all were equal.
+    /// The worst error relative to its bound, over the cases that passed; 0 if all results were equal.
     pub worst: f64,
-    /// Cases that failed.
+    /// The cases that failed.
     pub failures: Vec<Failure>,
-    /// Why it was expected to fail, if it was.
+    /// The reason why it was expected to fail, if it was.
     pub known_bad: Option<String>,
 }
 
 /// A case that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {
-    /// The operation with its shape.
+    /// The operation and its shape.
     pub operation: String,
-    /// What its operands are.
+    /// Kind of the operands.
     pub operands: String,
     /// What is wrong with the result.
     pub finding: String,
-    /// The command that runs this case alone.
+    /// The command that runs only this case.
     pub repeat: String,
 }
 
 impl KernelRow {
-    /// Whether something is wrong that nobody knew of.
+    /// Whether a case failed and the kernel is not listed as known bad.
     pub fn failed(&self) -> bool {
         !self.failures.is_empty() && self.known_bad.is_none()
     }
@@ -55,34 +55,34 @@ impl KernelRow {
             (true, None) => "pass",
             (false, None) => "FAIL",
             (false, Some(_)) => "known bad",
-            (true, Some(_)) => "pass, though known as bad",
+            (true, Some(_)) => "pass, but listed as known bad",
         }
     }
 }
 
-/// What was verified.
+/// The device that was verified.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeviceRecord {
-    /// The device in a line.
+    /// One-line description of the device.
     pub description: String,
     /// The adapter's name.
     pub adapter: String,
-    /// Vendor and device, as PCI numbers them.
+    /// PCI identifiers of vendor and device.
     pub ids: [u32; 2],
-    /// `discrete GPU`, `software`, …
+    /// For example `discrete GPU` or `software`.
     pub kind: String,
-    /// `vulkan`, `metal`, `dx12`
+    /// Graphics API: `vulkan`, `metal` or `dx12`.
     pub backend: String,
-    /// Driver and version.
+    /// Name and version of the driver.
     pub driver: String,
-    /// Invocations of a subgroup, least and most.
+    /// Smallest and largest size of a subgroup, in invocations.
     pub subgroup: [u32; 2],
     /// Whether kernels may use 64-bit integers.
     pub has_64_bit: bool,
 }
 
 impl DeviceRecord {
-    /// The record of an open device; the CPU has a description alone.
+    /// The record of an open device; a CPU has only a description.
     pub fn of(device: &Device) -> DeviceRecord {
         let description = device.description.clone();
         let of = |gpu: &Gpu| DeviceRecord {
@@ -108,49 +108,49 @@ impl DeviceRecord {
     }
 }
 
-/// Everything that was found.
+/// The results of a verification.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Version of this program.
     pub shadegrad: &'static str,
-    /// Version of the graphics library.
+    /// Version of wgpu.
     pub wgpu: &'static str,
     /// Operating system and processor.
     pub system: String,
     /// When the verification began.
     pub started: String,
-    /// The command that did it.
+    /// The command line.
     pub command: String,
-    /// What was verified.
+    /// The device that was verified.
     pub device: DeviceRecord,
-    /// Kernels and variants.
+    /// Results for each kernel and variant.
     pub rows: Vec<KernelRow>,
-    /// Functions of the driver.
+    /// Results for the driver's built-in functions.
     pub functions: Vec<Sweep>,
-    /// Shapes that were drawn at random, beside the listed edge cases.
+    /// Number of shapes that were drawn at random, in addition to the listed edge cases.
     pub random_shapes: usize,
-    /// The seed that they were drawn by.
+    /// The seed of the random shapes.
     pub seed: u64,
-    /// Entries of the list of what is known to be wrong that passed, and other remarks.
+    /// Listed known bad kernels that passed, and other remarks.
     pub notes: Vec<String>,
-    /// Whether it was stopped before the end.
+    /// Whether the verification was stopped before its end.
     pub interrupted: bool,
-    /// How long it took, in seconds.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
 impl Report {
-    /// Whether something is wrong that nobody knew of.
+    /// Whether anything failed that is not listed as known bad.
     pub fn failed(&self) -> bool {
         self.rows.iter().any(KernelRow::failed) || self.functions.iter().any(|sweep| sweep.finding.is_some())
     }
 
-    /// Cases of all rows.
+    /// Number of cases over all rows.
     pub fn cases(&self) -> usize {
         self.rows.iter().map(|row| row.cases).sum()
     }
 
-    /// Kernels, functions, then every failure with its command.
+    /// The report as text: the tables, then every failure with the command that repeats it.
     pub fn text(&self) -> String {
         let mut text = self.kernels_table();
         if !self.functions.is_empty() {
@@ -163,7 +163,7 @@ impl Report {
                 text += &format!("  {}\n  {}\n", failure.finding, failure.repeat);
             }
             if let more @ 1.. = row.failures.len().saturating_sub(MOST_FAILURES) {
-                text += &format!("  and {more} cases more, which are in the report (--report FILE)\n");
+                text += &format!("  and {more} more cases; `--report FILE` lists them all\n");
             }
         }
         for finding in self.functions.iter().filter_map(|sweep| sweep.finding.as_ref()) {
@@ -174,13 +174,13 @@ impl Report {
         }
         if self.random_shapes > 0 {
             let (shapes, seed) = (grouped(self.random_shapes as u64), self.seed);
-            text += &format!("\n{shapes} of the shapes were drawn at random; `--seed {seed}` draws them again\n");
+            text += &format!("\n{shapes} of the shapes were drawn at random; `--seed {seed}` repeats them\n");
         }
         text += &format!("\n{}\n", self.verdict());
         text
     }
 
-    /// One line for all of it.
+    /// The result in one line.
     pub fn verdict(&self) -> String {
         let failed = self.rows.iter().filter(|row| row.failed()).count();
         let functions = self.functions.iter().filter(|sweep| sweep.finding.is_some()).count();
@@ -215,7 +215,7 @@ impl Report {
 
     fn functions_table(&self) -> String {
         use Align::{Left, Right};
-        let heading = ["function", "range", "inputs", "worst ULP", "worst", "of what is granted", ""];
+        let heading = ["function", "range", "inputs", "worst ULP", "worst", "error allowed", ""];
         let mut table = Table::new(heading, [Left, Left, Right, Right, Right, Left, Left]);
         for sweep in &self.functions {
             let result = if sweep.finding.is_none() { "pass" } else { "FAIL" };
@@ -228,14 +228,15 @@ impl Report {
         table.render()
     }
 
-    /// Where a report of this name is written: `<path>.json` and `<path>.md`, in place of .json, .md or .txt if it ends so.
+    /// The two files that a report is written to: `<path>.json` and `<path>.md`. A suffix of .json, .md or .txt is
+    /// replaced.
     pub fn paths(path: &Path) -> [PathBuf; 2] {
         let ends_so = path.extension().is_some_and(|ending| ["json", "md", "txt"].iter().any(|one| ending == *one));
         let stem = if ends_so { path.with_extension("") } else { path.to_path_buf() };
         ["json", "md"].map(|ending| stem.with_added_extension(ending))
     }
 
-    /// Writes both. Gives their paths.
+    /// Writes both files and gives their paths.
     pub fn save(&self, path: &Path) -> Result<[PathBuf; 2]> {
         let paths = Report::paths(path);
         let json = serde_json::to_string_pretty(self).map_err(|error| Error::file(&paths[0], error.to_string()))?;
@@ -255,8 +256,8 @@ impl Report {
             "# shadegrad verify: {description}\n\n| | |\n|---|---|\n| verdict | {verdict} |\n| adapter | {adapter} \
              ({vendor:#06x}:{device:#06x}, {kind}) |\n| backend | {backend} |\n| driver | {driver} |\n| subgroups | {least} \
              to {most} |\n| 64-bit integers | {has_64_bit} |\n| versions | shadegrad {}, wgpu {} |\n| system | {system} |\n| \
-             started | {started} |\n| command | {} |\n\nA kernel's worst error is a share of the bound that is derived for it; \
-             `equal`: every bit.\n\n{}",
+             started | {started} |\n| command | {} |\n\nThe worst error of a kernel is relative to the bound derived for it; \
+             `equal` means no error.\n\n{}",
             self.shadegrad,
             self.wgpu,
             markdown_code(&self.command, true),

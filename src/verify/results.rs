@@ -1,4 +1,4 @@
-//! What a verification has found so far: a row for each kernel and variant.
+//! The results of a verification so far: one row for each kernel and variant.
 
 use super::Check;
 use super::expected::Finding;
@@ -10,12 +10,12 @@ use super::run::VerifyOptions;
 use crate::known_bad::KnownBad;
 use std::collections::BTreeMap;
 
-/// What was found so far.
+/// The results so far.
 pub(super) struct Results<'a> {
     options: &'a VerifyOptions,
     known: KnownBad,
     rows: Vec<KernelRow>,
-    /// The first thing that was wrong with each kernel, by kernel, variant and text.
+    /// The first failure of each kernel, by kernel, variant and hash of the shaders.
     launches: BTreeMap<String, (Launch, Option<String>)>,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Results<'a> {
         Results { options, known, rows: Vec::new(), launches: BTreeMap::new() }
     }
 
-    /// Enters what came of a check of an item in one of its variants.
+    /// Records the outcome of a check of an item in one of its variants.
     pub fn case(
         &mut self,
         of: (&str, &str),
@@ -43,7 +43,7 @@ impl<'a> Results<'a> {
         self.enter(of, launch, outcome, (&format!("{:?}", item.op), check.what), only);
     }
 
-    /// Enters what came of a case in the row of its kernel and variant.
+    /// Records the outcome of a case in the row of its kernel and variant.
     pub fn enter(
         &mut self,
         (kernel, variant): (&str, &str),
@@ -83,7 +83,7 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// Kernels that are wrong and that nobody has judged before, with what was wrong first.
+    /// Kernels that failed and that no known bad entry covers, each with its first failure.
     pub fn found(&self) -> impl Iterator<Item = (&Launch, &str)> {
         let wrong = self.launches.values().filter_map(|(launch, why)| Some((launch, why.as_deref()?)));
         wrong.filter(|(launch, _)| self.known.judged(launch).is_none())
@@ -94,17 +94,17 @@ impl<'a> Results<'a> {
         self.launches.values().filter(|(_, wrong)| wrong.is_none()).map(|(launch, _)| launch)
     }
 
-    /// A line for each kernel that was expected to fail and did not.
+    /// A note for each kernel that was expected to fail and passed.
     pub fn notes(&self) -> Vec<String> {
         let passed = self.rows.iter().filter(|row| row.failures.is_empty());
         let note = |row: &KernelRow| {
             let reason = row.known_bad.as_ref()?;
-            Some(format!("{} {} passes, though it is known to be wrong: {reason}", row.kernel, row.variant))
+            Some(format!("{} {} passes, although it is listed as known bad: {reason}", row.kernel, row.variant))
         };
         passed.filter_map(note).collect()
     }
 
-    /// The rows of a kernel together, kernels as they came.
+    /// The rows, grouped by kernel, with kernels in the order in which they first appeared.
     pub fn sorted(&self) -> Vec<KernelRow> {
         let first = |row: &KernelRow| self.rows.iter().position(|other| other.kernel == row.kernel);
         let mut rows = self.rows.clone();

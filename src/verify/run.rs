@@ -1,4 +1,4 @@
-//! The walk over all operations, shapes, operands and variants.
+//! The loop over all operations, shapes, operands and variants.
 
 use super::expected::Finding;
 use super::functions::functions;
@@ -19,58 +19,58 @@ use crate::version;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// How much is tried.
+/// How much to verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// The first three edge cases of each pass, in the variants that the tuner may choose, and few random shapes.
+    /// The first three edge cases of each pass, in the variants that the tuner may choose, and a few random shapes.
     Quick,
-    /// All edge cases, in those variants and in every form with small tiles, and some random shapes.
+    /// All edge cases, in those variants and in every form with small tiles, and more random shapes.
     Standard,
     /// As [`Extent::Standard`], with ten times as many random shapes.
     Full,
 }
 
-/// Numbers that a function is tried on, by extent.
+/// Number of arguments that a function is tested with, by extent.
 const SWEPT: [usize; 3] = [1 << 16, 1 << 20, 1 << 20];
 
-/// What is to be verified.
+/// Options of a verification.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
-    /// The device that is verified.
+    /// The device to verify.
     pub device: DeviceChoice,
-    /// How much is tried.
+    /// How much to verify.
     pub extent: Extent,
-    /// A network whose passes are verified at their own shapes, when it is trained so.
+    /// A network whose passes are verified at their own shapes, with the options that it is trained with.
     pub model: Option<(Network, CompileOptions)>,
-    /// The part of everything that is verified; all of it if not given.
+    /// The part to verify; `None` for everything.
     pub only: Option<Only>,
-    /// Shapes drawn at random besides the listed ones, over all passes; as many as suit the device and the extent if not
-    /// given.
+    /// Number of random shapes over all passes; `None` for a number that suits the device and the extent.
     pub random_shapes: Option<usize>,
-    /// Seed that random shapes are drawn by.
+    /// Seed of the random shapes.
     pub seed: u64,
-    /// The command that does this.
+    /// The command line, for the report.
     pub command: String,
-    /// The command that does the same, without what narrows it down: commands that repeat a case begin with it.
+    /// The command line without the options that restrict it: the commands that repeat a case start with it.
     pub repeat: String,
-    /// The folder of the tuner's cache, where the list of what was found to be wrong lies.
+    /// The folder of the tuner's cache, which holds the list of defects that were found.
     pub cache: Option<PathBuf>,
-    /// What is done to all dispatches of cases before they run: nothing, unless failures are to be seen.
+    /// Changes the dispatches of every case before they run, to provoke failures in tests.
     pub tamper: Option<fn(&mut Recording)>,
 }
 
-/// Where a verification is.
+/// Progress of a verification.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyProgress<'a> {
-    /// Parts that are done, of [`VerifyProgress::total`].
+    /// Parts done, out of [`VerifyProgress::total`].
     pub done: usize,
-    /// Parts in all: operations with a shape, the training, functions.
+    /// Number of parts: operations with a shape, the training, and functions.
     pub total: usize,
-    /// Name of what is verified next.
+    /// Name of the part that is verified next.
     pub name: &'a str,
 }
 
-/// Verifies. `observer` is asked before each shape; what was done by then is in the report.
+/// Verifies a device. `observer` is called before each part and may stop the verification; the report then covers what
+/// was done.
 pub async fn verify(
     options: &VerifyOptions,
     observer: &mut dyn FnMut(VerifyProgress<'_>) -> ControlFlow<()>,
@@ -88,7 +88,7 @@ pub async fn verify(
         return Err(Error::Usage(format!("nothing to verify on this device is called `{only}`")));
     }
     let device = DeviceRecord::of(&session.device);
-    // That there is no GPU, and this is the CPU.
+    // Says that no GPU was found and that this is the CPU.
     notes.extend(session.device.notice.clone().filter(|_| session.device.gpu().is_none()));
     let mut results = Results::new(options, session.known.clone());
     let mut sweeps = Vec::new();
@@ -135,14 +135,17 @@ pub async fn verify(
     };
     notes.extend(results.notes());
     if let (Some(gpu), Some(folder)) = (session.device.gpu(), &options.cache) {
-        // A verification of everything says also what is right again.
+        // Only a complete verification can clear entries of kernels that work again.
         let whole = options.extent != Extent::Quick && options.only.is_none() && !interrupted;
         let found: Vec<KnownFault> =
             results.found().map(|(launch, why)| KnownFault::found(gpu, launch, why.to_string())).collect();
         let cleared: Vec<Launch> = if whole { results.right().cloned().collect() } else { Vec::new() };
         if KnownBad::remember(folder, gpu, &found, &cleared)? {
             let path = KnownBad::path(folder);
-            notes.push(format!("what the tuner is to refuse on this device has changed, in {}", path.display()));
+            notes.push(format!(
+                "the list of kernels that the tuner refuses on this device has changed: {}",
+                path.display()
+            ));
         }
     }
     Ok(Report {

@@ -1,4 +1,4 @@
-//! What runs the cases: an open device with its variants, or the CPU with its instructions and threads.
+//! Runs the cases: on an open device with its variants, or on the CPU with its instruction sets and thread counts.
 
 use super::Check;
 use super::draw::Draw;
@@ -16,34 +16,34 @@ use crate::machine::{Device, DeviceChoice};
 use crate::ops::KernelConfig;
 use std::sync::Arc;
 
-/// Shapes drawn at random by default, by extent: the CPU is done with them in seconds, a driver compiles a kernel for each.
+/// Default numbers of random shapes, by extent: the CPU takes seconds, whereas a driver compiles a kernel for each.
 const RANDOM_ON_CPU: [usize; 3] = [500, 2000, 20_000];
 const RANDOM_ON_DRIVER: [usize; 3] = [50, 200, 2000];
 
-/// Threads of the CPU whose results must have the same bits.
+/// Numbers of threads with which the CPU must give the same bits.
 const THREADS: [usize; 3] = [1, 2, 5];
 
-/// What runs the cases.
+/// Runs the cases.
 pub(super) struct VerifySession<'a> {
     options: &'a VerifyOptions,
     pub device: Device,
     pub known: KnownBad,
     variants: Vec<KernelConfig>,
-    /// Teams by their instructions, one for each number of threads.
+    /// Thread pools by instruction set, one for each number of threads.
     teams: Vec<(&'static str, Vec<Arc<Team>>)>,
 }
 
 impl<'a> VerifySession<'a> {
     pub async fn open(options: &'a VerifyOptions) -> Result<VerifySession<'a>> {
         if options.device == DeviceChoice::Reference {
-            let problem = "the reference is what others are verified against; take another device";
+            let problem = "the reference is what other devices are verified against; choose another device";
             return Err(Error::Usage(problem.into()));
         }
         let device = Device::open(&options.device).await?;
         let (mut known, mut all, mut teams) = (KnownBad::default(), Vec::new(), Vec::new());
         if let Some(gpu) = device.gpu() {
             known = KnownBad::open(options.cache.as_deref(), gpu)?;
-            // A variant that is asked for by its number is taken from all of them.
+            // A variant selected by its number may be any of the list.
             let numbered = options.only.as_ref().is_some_and(|only| only.variant.is_some());
             all = variants(gpu, if numbered { Extent::Full } else { options.extent });
         } else {
@@ -55,13 +55,13 @@ impl<'a> VerifySession<'a> {
         Ok(VerifySession { options, device, known, variants: all, teams })
     }
 
-    /// How many shapes are drawn at random.
+    /// Number of random shapes to verify.
     pub fn random_shapes(&self) -> usize {
         let of_device = if self.device.gpu().is_some() { RANDOM_ON_DRIVER } else { RANDOM_ON_CPU };
         self.options.random_shapes.unwrap_or(of_device[self.options.extent as usize])
     }
 
-    /// The variants of an item that are to be run; `number` is what `--only` calls one.
+    /// The variants of an item to run; `number` is the number that `--only` uses for a variant.
     fn wanted<T>(&self, item: &Item, mut variants: Vec<T>, number: impl Fn(&T) -> usize) -> Vec<T> {
         let asked_for = self.options.only.as_ref().and_then(|only| only.variant);
         match (asked_for, item.shape) {
@@ -76,13 +76,14 @@ impl<'a> VerifySession<'a> {
         variants
     }
 
-    /// After a failure of the device, which it reports for ever after.
+    /// Opens the device again after a failure, which it would otherwise keep reporting.
     pub async fn reopen(&mut self) -> Result<()> {
         self.device = Device::open(&self.options.device).await?;
         Ok(())
     }
 
-    /// One operation at its shape, with all of its operands: a listed one in every variant, a random one in a random one.
+    /// Verifies one operation at its shape with all of its operands: a listed shape in every variant, a random one in a
+    /// random variant.
     pub async fn verify(&mut self, item: &Item, results: &mut Results<'_>) -> Result<()> {
         let checks = item.op.checks();
         let Some(first) = checks.first() else { return Ok(()) };
@@ -112,7 +113,7 @@ impl<'a> VerifySession<'a> {
     }
 }
 
-/// The variants in which the pass becomes different dispatches, with these.
+/// The variants that turn the pass into different dispatches, with those dispatches.
 fn distinct(check: &Check, variants: &[KernelConfig]) -> Result<Vec<(usize, Recording)>> {
     let mut distinct: Vec<(usize, Recording)> = Vec::new();
     for (variant, config) in variants.iter().enumerate() {
@@ -124,7 +125,7 @@ fn distinct(check: &Check, variants: &[KernelConfig]) -> Result<Vec<(usize, Reco
     Ok(distinct)
 }
 
-/// The worst error of a check with every number of threads, each twice, as a share of its bound.
+/// The worst error of a check relative to its bound, with every number of threads, each run twice.
 fn on_cpu(check: &Check, teams: &[Arc<Team>]) -> Result<f64, Finding> {
     let mut outputs = teams.iter().flat_map(|team| [team, team]).map(|team| check.case.on_cpu(team));
     let Some(first) = outputs.next().transpose()? else { return Ok(0.0) };

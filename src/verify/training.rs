@@ -1,4 +1,4 @@
-//! Ten training steps of small networks, against the same steps of the reference: whole plans, one pass after another.
+//! Ten training steps of small networks against the same steps on the reference: whole plans, one pass after another.
 
 use super::expected::{Finding, compare};
 use crate::data::Dataset;
@@ -9,7 +9,7 @@ use crate::ops::Step;
 use crate::ops::augment::Augment;
 use crate::options::{Moments, Optimizer, StepOptions};
 
-/// A little of everything: two convolutions, two kinds of pool, two dropouts, three activations.
+/// A network with most layer types: two convolutions, two kinds of pool, two dropouts and three activations.
 pub const NETWORK: &str = r#"
 input = [10, 9, 2]
 [[layers]]
@@ -47,8 +47,8 @@ type = "dense"
 units = 4
 "#;
 
-/// With norms. Its activations and its pool are smooth: norms spread what comes before a relu or a maximum over a range
-/// near 1 with errors of many u, and among half a million of them one would fall on the other side now and then.
+/// A network with batch norms. Its activations and its pool are smooth: a norm amplifies the error of its input to many
+/// u, and among half a million values before a ReLU or a maximum, one would now and then fall on the other side.
 const WITH_NORMS: &str = r#"
 input = [10, 9, 2]
 [[layers]]
@@ -86,7 +86,7 @@ type = "dense"
 units = 4
 "#;
 
-/// Images of noise for these networks, with a bright spot whose place is the class.
+/// Noise images for these networks, with a bright spot whose position is the class.
 pub fn spots(name: &str, count: usize, seed: u64) -> Result<Dataset> {
     const SHAPE: [usize; 3] = [10, 9, 2];
     let mut state = seed;
@@ -115,7 +115,7 @@ pub fn spots(name: &str, count: usize, seed: u64) -> Result<Dataset> {
 const IMAGES: usize = 95;
 const BATCH: usize = 20;
 
-/// What is trained, and how.
+/// A network and how it is trained.
 pub(super) struct Task {
     /// Name of the task: `ten steps`.
     pub name: &'static str,
@@ -124,13 +124,13 @@ pub(super) struct Task {
     text: &'static str,
     options: CompileOptions,
     learning_rate: f32,
-    /// Largest error of a weight and of what is kept beside it, after ten steps.
+    /// Largest error of a weight, and of a value of the optimizer state, after ten steps.
     bound: f64,
-    /// Largest error of a loss, as a share of it.
+    /// Largest relative error of a loss.
     loss_bound: f64,
 }
 
-/// Gradient descent with what it has, then everything else that a step can have.
+/// Plain gradient descent with its options, then all other options of a step.
 pub(super) fn tasks() -> [Task; 2] {
     let options = CompileOptions { batch: BATCH, train_images: IMAGES, slots: 10, ..CompileOptions::default() };
     [
@@ -147,9 +147,9 @@ pub(super) fn tasks() -> [Task; 2] {
                 ..options.clone()
             },
             learning_rate: 0.1,
-            // Both sides sum in f32 in orders of their own, so a gradient, below 1, is off by some 4 u. Ten steps of rate
-            // 0.1 with momentum 0.9 add their gradients with factors that sum to 4.1, which makes 2e-6. A wrong factor
-            // shows at 1e-3.
+            // Device and reference add f32 terms in different orders, so a gradient, which is below 1, is off by some 4
+            // u. Ten steps of rate 0.1 with momentum 0.9 add their gradients with factors that sum to 4.1, which gives
+            // 2e-6. A wrong factor shows up at 1e-3.
             bound: 2e-6,
             loss_bound: 1e-5,
         },
@@ -170,10 +170,10 @@ pub(super) fn tasks() -> [Task; 2] {
                 ..options
             },
             learning_rate: 0.05,
-            // A division by deviations, which begin near 0.1, makes 40 u of 4. A step changes a weight by at most rate /
-            // epsilon = 1 for a change of 1 in the moments, and ten steps add up: 400 u are 2.4e-5. A smaller epsilon would
-            // make whole steps of what is left of gradients that norms make 0, and that is rounding. A hundredth of one
-            // step's rate shows at 4e-5.
+            // A division by standard deviations, which start near 0.1, turns 4 u into 40 u. A change of 1 in the
+            // moments changes a weight by at most rate / epsilon = 1 per step, and ten steps add up: 400 u are 2.4e-5.
+            // With a smaller epsilon, gradients that a norm cancels to 0 would leave rounding errors that make
+            // full-size steps. A learning rate that is off by 1 % in one step shows up at 4e-5.
             bound: 2.5e-5,
             loss_bound: 1e-5,
         },
@@ -193,7 +193,7 @@ impl Task {
         steps
     }
 
-    /// Weights, what is kept beside them, and losses, after these steps.
+    /// Weights, optimizer state and losses after these steps.
     async fn train(&self, device: &Device, steps: &[Step]) -> Result<Vec<(&'static str, Vec<f64>)>> {
         let network = Network::from_toml("small", self.text)?;
         let mut machine = Machine::new(device, network.compile(&self.options)?)?;
@@ -218,8 +218,8 @@ impl Task {
         Ok(trained)
     }
 
-    /// Trains on the device by `steps` and on the reference by [`Task::steps`]; gives the worst error as a share of its
-    /// bound.
+    /// Trains on the device with `steps` and on the reference with [`Task::steps`]; gives the worst error relative to
+    /// its bound.
     pub(super) async fn check(&self, device: &Device, steps: &[Step]) -> Result<f64, Finding> {
         let reference = Device::open(&DeviceChoice::Reference).await?;
         let expected = self.train(&reference, &self.steps()).await?;
@@ -240,5 +240,5 @@ impl Task {
     }
 }
 
-/// What a step's loss is called in findings.
+/// Name of the losses in findings.
 const LOSSES: &str = "losses";

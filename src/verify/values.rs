@@ -1,4 +1,4 @@
-//! Numbers for cases: the same in every run, and made so that what comes of them can be judged.
+//! Numbers for cases: the same in every run, and chosen so that the results can be judged.
 
 use super::case::{Given, Values};
 use crate::ops::Activation;
@@ -36,13 +36,14 @@ pub struct Operands {
 }
 
 impl Operands {
-    /// Products of at most 9, so that sums of up to a million terms are exact in any order. `lens` are those of x, w, b
-    /// and dy.
+    /// Small whole numbers with products of at most 9, so that sums of up to a million terms are exact in any order.
+    /// `lens` are the lengths of x, w, b and dy.
     pub fn integers(lens: [usize; 4]) -> Operands {
         Operands::new(lens, |len, seed| integers(len, 3, seed))
     }
 
-    /// Weights as a network starts with, so that sums stay where activations are curved; an output sums `fan` products.
+    /// Random numbers with weights scaled as in a new network, so that sums stay where activations are curved. An
+    /// output sums `fan` products.
     pub fn random(lens: [usize; 4], fan: usize) -> Operands {
         let mut operands = Operands::new(lens, random);
         operands.w.iter_mut().for_each(|w| *w /= (fan as f32).sqrt());
@@ -54,13 +55,13 @@ impl Operands {
         Operands { x: values(x, 1), w: values(w, 2), b: values(b, 3), dy: values(dy, 4) }
     }
 
-    /// Their sizes, of which sums of absolute terms are made.
+    /// Their absolute values, for sums of absolute terms.
     pub fn absolute(&self) -> Operands {
         let abs = |values: &[f32]| values.iter().map(|v| v.abs()).collect();
         Operands { x: abs(&self.x), w: abs(&self.w), b: abs(&self.b), dy: abs(&self.dy) }
     }
 
-    /// The operands of these names, as tensors of a case.
+    /// The operands with these names, as tensors of a case.
     pub fn given(&self, names: &[&'static str]) -> Vec<Given> {
         let values = |name| match name {
             "x" => &self.x,
@@ -71,7 +72,7 @@ impl Operands {
         names.iter().map(|name| (*name, Values::Real(values(*name).clone()))).collect()
     }
 
-    /// `dy w x`, where x is made into what `producer` may have given out.
+    /// `dy w x`, where x is mapped to values that the activation `producer` can output.
     pub fn given_behind(&self, producer: Activation) -> Vec<Given> {
         let output = |x: f32| match producer {
             Activation::Identity | Activation::Relu => x.max(0.0),

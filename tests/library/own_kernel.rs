@@ -46,8 +46,8 @@ fn mistakes_are_found() {
         ("var sum = b[k]", "var sum = b[0]", " y["),
         // Every other element keeps its NaN.
         ("    y[i] = sum;", "    if i % 2u == 0u { y[i] = sum; }", "got NaN"),
-        ("    y[i] = sum;", "    y[i] = sum; y[i + COUNT] = sum;", "guard of y written: a buffer is longer"),
-        ("    if i >= COUNT {", "    if i >= arrayLength(&y) {", "guard of y written: a buffer is longer"),
+        ("    y[i] = sum;", "    y[i] = sum; y[i + COUNT] = sum;", "y was written past its end: buffers are longer"),
+        ("    if i >= COUNT {", "    if i >= arrayLength(&y) {", "y was written past its end: buffers are longer"),
         ("    y[i] = sum;", "    y[i] = sum + 1e-5;", "over bound"),
     ] {
         let report = report(&broken(part, other), "conv2d.forward", SHAPE);
@@ -59,7 +59,10 @@ fn mistakes_are_found() {
     let writes_input =
         broken("var<storage, read> x", "var<storage, read_write> x").replace("y[i] = sum;", "y[i] = sum; x[0] = 9.0;");
     let report = report(&writes_input, "conv2d.forward", SHAPE);
-    assert!(report.failures.iter().all(|failure| failure.finding == "input x written") && report.failed(), "{report}");
+    assert!(
+        report.failures.iter().all(|failure| failure.finding == "input x was overwritten") && report.failed(),
+        "{report}"
+    );
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn what_is_no_shader_of_the_pass_is_named_with_its_line() {
     assert!(said.contains("^^") && said.contains("kk"), "{said}");
     let formula = "conv2d.forward reads `x w b` and writes `y`";
     for (part, other, says) in [
-        ("var<storage, read> b: array<f32>", "var<storage, read> bias: array<f32>", "nothing is called `bias`"),
+        ("var<storage, read> b: array<f32>", "var<storage, read> bias: array<f32>", "the pass has no tensor `bias`"),
         ("var<storage, read_write> y", "var<storage, read> y", "cannot be assigned"),
     ] {
         let text = broken(part, other).replace("b[k]", if other.contains("bias") { "bias[k]" } else { "b[k]" });
@@ -92,11 +95,11 @@ fn what_is_no_shader_of_the_pass_is_named_with_its_line() {
     }
     let nothing = "@group(0) @binding(0) var<storage, read> x: array<f32>;\n@compute @workgroup_size(1)\nfn main() {\n    _ = x[0];\n}\n";
     let said = refused(nothing, "conv2d.forward");
-    assert!(said.contains(&format!("mine.wgsl: no output is bound; {formula}")), "{said}");
+    assert!(said.contains(&format!("mine.wgsl: no output has a binding; {formula}")), "{said}");
     let said = refused(&broken("const STRIDE_W = 1u;", "  const STRIDE_W = 1u;"), "conv2d.forward");
-    assert!(said.contains("mine.wgsl:12: `STRIDE_W` is a number of the shape"), "{said}");
+    assert!(said.contains("mine.wgsl:12: `STRIDE_W` is set for each shape"), "{said}");
     let said = refused(&broken("const STRIDE_W = 1u;", "override STRIDE_W = 1u;"), "conv2d.forward");
-    assert!(said.contains("mine.wgsl:12: `STRIDE_W` is a number of the shape"), "{said}");
+    assert!(said.contains("mine.wgsl:12: `STRIDE_W` is set for each shape"), "{said}");
     let said = refused(CONV, "conv2d.fwd");
     assert!(said.starts_with("no pass `conv2d.fwd`: expected one of conv2d.forward, conv2d.backward_input"), "{said}");
     assert_eq!(OwnKernel::passes().filter(|pass| !said.contains(pass)).count(), 0, "{said}");
@@ -112,7 +115,7 @@ fn shapes_that_cannot_be_are_named() {
         ("hight=3", "unknown key `hight`; known keys: batch, height, width, channels"),
         ("height", "expected KEY=VALUE, got `height`"),
         ("height=tall", "height: expected a whole number, got `tall`"),
-        ("height=0", "height: expected a whole number from 1, got 0"),
+        ("height=0", "height: expected a whole number of at least 1, got 0"),
         ("height=3,height=4", "height is given twice"),
         ("activation=gelu", "activation: expected identity, relu, sigmoid, tanh, got `gelu`"),
         ("height=2,kernel=3", "expected at least 3 rows for the kernel, got 2"),

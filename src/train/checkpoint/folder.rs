@@ -1,4 +1,4 @@
-//! The checkpoints of a run: a folder with the last two, and the best.
+//! The checkpoint folder of a run: the last two checkpoints, and the best.
 
 use super::Checkpoint;
 use crate::error::{Error, Result};
@@ -9,36 +9,38 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// The best by validation accuracy.
+/// File name of the checkpoint with the best validation accuracy.
 const BEST: &str = "best.safetensors";
 
-/// `checkpoints/` of a run: `step-00000600.safetensors` for the last two, and a copy of the best, `best.safetensors`.
+/// The folder `checkpoints/` of a run: `step-00000600.safetensors` for each of the last two checkpoints, and a copy of
+/// the best, `best.safetensors`.
 ///
-/// A new one is written beside them and read back whole before an older one is removed. Whenever the program is killed or
-/// the machine loses its power, there is one to go on from.
+/// A new checkpoint is written next to the others and read back in full before an older one is removed. So there is
+/// always one to resume from, even if the program is killed or the machine loses power.
 #[derive(Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
-    /// The name of the one that was written or resumed from last.
+    /// File name of the last checkpoint that was written or loaded.
     former: Option<OsString>,
 }
 
-/// A checkpoint with its place.
+/// A checkpoint and its path.
 #[derive(Debug)]
 pub struct Restored {
-    /// What it holds.
+    /// The checkpoint.
     pub checkpoint: Checkpoint,
-    /// Where it lies.
+    /// Path of its file.
     pub path: PathBuf,
 }
 
 impl Checkpoints {
-    /// Those in a folder, which the first [`Checkpoints::save`] makes.
+    /// The checkpoints in a folder. The first [`Checkpoints::save`] creates it.
     pub fn new(folder: PathBuf) -> Checkpoints {
         Checkpoints { folder, former: None }
     }
 
-    /// Fails where the folder is a link, or one of its checkpoints is no regular file: both could lead out of the run.
+    /// Fails if the folder is a link, or one of its checkpoints is not a regular file: both could point outside the
+    /// run.
     pub fn check(&self) -> Result<()> {
         check_own_folder(&self.folder)?;
         if !self.folder.is_dir() {
@@ -47,11 +49,11 @@ impl Checkpoints {
         self.steps()?.iter().chain([&self.folder.join(BEST)]).try_for_each(|path| check_own_file(path, Links::Refuse))
     }
 
-    /// The last one. Where it cannot be read, the error names an older one that can.
+    /// The last checkpoint. If it cannot be read, the error names an older one that can.
     pub fn last(&mut self) -> Result<Restored> {
         let mut all = self.steps()?;
         let Some(last) = all.pop() else {
-            return Err(Error::file(&self.folder, "expected a checkpoint, found none: the run has not come so far"));
+            return Err(Error::file(&self.folder, "no checkpoint found: the run ended before its first"));
         };
         self.load(&last).map_err(|error| {
             let best = self.folder.join(BEST);
@@ -59,22 +61,23 @@ impl Checkpoints {
                 |path: &PathBuf| check_own_file(path, Links::Refuse).is_ok() && Checkpoint::load(path).is_ok();
             let whole = all.into_iter().rev().chain([best]).find(is_whole);
             let remedy = match whole {
-                Some(path) => format!("an older one is whole: shadegrad train --resume {}", path.display()),
-                None => "no older one is whole".to_string(),
+                Some(path) => format!("an older one is intact: shadegrad train --resume {}", path.display()),
+                None => "there is no older one that is intact".to_string(),
             };
             Error::Checkpoint(format!("{error}\n{remedy}"))
         })
     }
 
-    /// Whether the last one is there and whole. It takes no more memory than the file has bytes.
+    /// Checks that there is a last checkpoint and that it is intact. Needs no more memory than the size of the file.
     pub fn check_last(&self) -> Result<()> {
         match self.steps()?.pop() {
             Some(last) => Checkpoint::check(&last),
-            None => Err(Error::file(&self.folder, "expected a checkpoint, found none")),
+            None => Err(Error::file(&self.folder, "no checkpoint found")),
         }
     }
 
-    /// This one. What is written from now on follows it: [`Checkpoints::save`] removes those that have gone on from it.
+    /// Loads this checkpoint. A later [`Checkpoints::save`] continues from it and removes the checkpoints that followed
+    /// it.
     pub fn load(&mut self, path: &Path) -> Result<Restored> {
         check_own_file(path, Links::Refuse)?;
         let checkpoint = Checkpoint::load(path)?;
@@ -82,7 +85,8 @@ impl Checkpoints {
         Ok(Restored { checkpoint, path: path.to_path_buf() })
     }
 
-    /// Writes the next one, reads it back, and only then removes all but this one, the one before it and the best.
+    /// Writes the next checkpoint, reads it back, and only then removes all but this one, the previous one and the
+    /// best.
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         check_own_folder(&self.folder)?;
         match fs::create_dir(&self.folder) {
@@ -105,7 +109,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Those that are named by their step, the last one last.
+    /// The checkpoints named after their step, in the order of steps.
     fn steps(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(Error::io("read", &self.folder))? {
@@ -125,7 +129,7 @@ fn step_of(path: &Path) -> Option<usize> {
     name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
 }
 
-/// A disk may say that all is well and keep something else.
+/// Writes a checkpoint and compares what can be read back: a disk may report success and store something else.
 fn write_and_compare(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     checkpoint.check_room()?;
     let bytes = checkpoint.to_bytes();
@@ -135,5 +139,5 @@ fn write_and_compare(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
         return Ok(());
     }
     let _ = fs::remove_file(path);
-    Err(Error::file(path, "what was written is not what is read back: the disk or its file system is at fault"))
+    Err(Error::file(path, "the file read back differs from what was written: the disk or its file system is faulty"))
 }

@@ -4,7 +4,7 @@ use crate::train::{Best, EpochSums, Lowest};
 use std::fs;
 use std::path::PathBuf;
 
-/// A checkpoint after some steps, with something in every field.
+/// A checkpoint after `step` steps, with every field set.
 fn made(step: usize) -> Checkpoint {
     let text = "name = 'small'\ninput = [2, 2, 1]\n[[layers]]\ntype = 'conv2d'\nfilters = 2\nkernel = 1\n\
                 [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 2\n";
@@ -14,7 +14,7 @@ fn made(step: usize) -> Checkpoint {
     velocity.values[1][1] = f32::from_bits(1);
     let best = Some(Best { step: 4, val_accuracy: 1.0 / 3.0, val_loss: 0.1 + 0.2 });
     let lowest = Some(Lowest { epoch: 1, val_loss: 0.1 + 0.2 });
-    // A sum whose last bit a careless parser of numbers loses.
+    // A sum whose last bit is lost by a careless number parser.
     let epoch = EpochSums { steps: step % 4, images: 7, loss: 1.0 / 49.0 * 49.0, correct: 5, seconds: 0.3 };
     Checkpoint {
         program: "0.1.0".into(),
@@ -48,7 +48,7 @@ fn what_is_saved_is_what_is_loaded() {
         (loaded.data, loaded.device, loaded.program),
         (saved.data.clone(), saved.device.clone(), "0.1.0".into())
     );
-    // -0 equals 0 and the tiniest number may be flushed: the bytes tell.
+    // Comparing bytes is stricter: -0 equals 0, and tiny numbers may be flushed to zero.
     let again = Checkpoint::load(&path).unwrap().to_bytes();
     assert!(again == saved.to_bytes() && again == fs::read(&path).unwrap());
 }
@@ -61,7 +61,7 @@ fn a_checkpoint_is_a_file_of_weights_too() {
     saved.save(&path).unwrap();
     let (network, weights) = crate::network::Weights::open(&path).unwrap();
     assert_eq!((network.to_toml(), weights), (saved.network.to_toml(), saved.state.weights.clone()));
-    // And weights are no checkpoint.
+    // Weights alone are not a checkpoint.
     let plain = saved.state.weights.to_bytes(&network);
     assert!(refusal(&plain).starts_with("some/file: not a checkpoint: weights alone"), "{}", refusal(&plain));
 }
@@ -88,11 +88,11 @@ fn every_flipped_bit_is_found() {
             bytes[at] ^= 1 << bit;
         }
     }
-    // The others make the header unreadable.
+    // All other bits make the header unreadable.
     assert!(by_checksum > bytes.len() * 4, "{by_checksum} of {}", bytes.len() * 8);
 }
 
-/// The same file with a text of its header replaced, and sealed anew.
+/// The same file with a text in its header replaced and the checksum corrected.
 fn forged(from: &str, to: &str) -> Vec<u8> {
     let bytes = made(6).to_bytes();
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -109,11 +109,11 @@ fn forged(from: &str, to: &str) -> Vec<u8> {
 fn other_versions_and_nonsense_are_named() {
     Checkpoint::from_bytes(&forged("\\\"version\\\":2", "\\\"version\\\":2"), Path::new("same")).unwrap();
     let newer = refusal(&forged("\\\"version\\\":2", "\\\"version\\\":3,\\\"news\\\":0"));
-    assert_eq!(newer, "some/file: a checkpoint of shadegrad 0.1.0, in format 3; this program reads format 2");
+    assert_eq!(newer, "some/file: a checkpoint of shadegrad 0.1.0 in format 3; this version reads format 2");
     for (from, to, says) in [
         ("\\\"version\\\":2", "\\\"version\\\":2,\\\"news\\\":0", "unknown field `news`"),
         ("\\\"momentum\\\":0.9", "\\\"momentum\\\":9.0", "momentum must be at least 0 and below 1, got 9"),
-        ("\\\"correct\\\":5", "\\\"correct\\\":-5", "not a checkpoint that can be read"),
+        ("\\\"correct\\\":5", "\\\"correct\\\":-5", "not a readable checkpoint"),
         ("velocity.0.bias", "velocity.0.base", "velocity.0.bias"),
         ("units = 2", "units = 3", "`2.weight`"),
     ] {
@@ -145,7 +145,7 @@ fn the_last_two_and_the_best_are_kept() {
     assert_eq!(Checkpoint::load(&place.join("best.safetensors")).unwrap().state.progress.step, 4);
     assert_eq!(step(checkpoints.last()), 8);
 
-    // Gone back to an older one, what came after it is given up, but only for something new.
+    // After going back to an older checkpoint, those that followed it stay until a new one is saved.
     let mut checkpoints = Checkpoints::new(place.clone());
     assert_eq!(step(checkpoints.load(&place.join("step-00000007.safetensors"))), 7);
     assert_eq!(names(&place).len(), 3);
@@ -185,12 +185,12 @@ fn a_damaged_one_is_named_and_so_is_an_older_one() {
                 assert!(message.contains("--resume") && message.ends_with(older), "{message}");
                 Checkpoint::load(Path::new(message.split("--resume ").nth(1).unwrap())).unwrap();
             }
-            None => assert!(message.ends_with("no older one is whole"), "{message}"),
+            None => assert!(message.ends_with("there is no older one that is intact"), "{message}"),
         }
     }
 }
 
-/// What cannot be written leaves what there was.
+/// A failed write leaves the existing files unchanged.
 #[test]
 fn a_failed_write_removes_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,12 +1,12 @@
-//! A shader of one's own, checked as one of the passes: against the reference, on its edge cases and on random shapes, within
-//! the bounds that are derived for it.
+//! Checks a user's own shader as one of the passes: against the reference, on the edge cases of the pass and on random
+//! shapes, within error bounds derived for the pass.
 //!
-//! # What a shader must look like
+//! # Requirements for a shader
 //!
-//! It is one file of WGSL, complete by itself, with one entry point, `main`. This one is a convolution without padding:
+//! It is one WGSL file, complete in itself, with one entry point, `main`. This one is a convolution without padding:
 //!
 //! ```wgsl
-//! const HEIGHT = 5u; // replaced by the height of each case, and so are the others
+//! const HEIGHT = 5u; // replaced by the height of each case; so are the others
 //! const WIDTH = 5u;
 //! const CHANNELS = 1u;
 //! const KERNEL_H = 3u;
@@ -31,28 +31,30 @@
 //! }
 //! ```
 //!
-//! - **Bindings** lie in group 0 and are named as in the formula of the pass, which stands at the head of its module:
-//!   `x w b` and `y` for [`conv2d`](crate::ops::conv2d), in the order of dimensions that is given there. Inputs are declared
-//!   `read`, outputs `read_write`. An output that is not bound is not checked; one at least must be. A buffer is longer than
-//!   its tensor, so that what is written behind it shows: `arrayLength` is not the number of elements.
-//! - **Shapes** are constants at the start of a line, `const HEIGHT = 5u;`. Where the file declares a constant that the pass
-//!   has, its value is replaced by that of each case. A wrong name is nobody's, so it keeps its value; [`KernelReport`] says
-//!   which constants were set.
-//! - **Settings** are constants as well (a stride, a padding, `ACTIVATION`: 0 identity, 1 relu, 2 sigmoid, 3 tanh). A shader
-//!   that does not declare one is taken for one that has only its default: cases with another are left out. The shader above
-//!   knows no padding, and no activation behind the sum.
-//! - **Invocations**: one for each element of the first output of the pass that is bound, in a row of workgroups of the size
-//!   that the shader declares. `const INVOCATIONS = …;`, of other constants, asks for another number. `COUNT` is set to it:
-//!   the last workgroup may be larger than what is left, and those behind must do nothing. `GROUPS_X` is set to the workgroups
-//!   of a row, as in `shaders/shared/linear.wgsl`.
+//! - **Bindings** are in group 0 and have the names in the formula of the pass, which stands at the head of its module:
+//!   `x w b` and `y` for [`conv2d`](crate::ops::conv2d), with dimensions in the order given there. Inputs are declared
+//!   `read`, outputs `read_write`. Outputs without a binding are not checked; at least one must have a binding. A
+//!   buffer is longer than its tensor, so that writes past the end are detected: `arrayLength` is not the number of
+//!   elements.
+//! - **Shapes** are constants at the start of a line, `const HEIGHT = 5u;`. If the file declares a constant of the
+//!   pass, its value is replaced by that of each case. A constant with any other name keeps its value; [`KernelReport`]
+//!   lists the constants that were set.
+//! - **Settings** are constants too (a stride, a padding, `ACTIVATION`: 0 identity, 1 relu, 2 sigmoid, 3 tanh). If a
+//!   shader does not declare a setting, it is assumed to support the default only, and cases with other values are
+//!   skipped. The shader above supports neither padding nor an activation.
+//! - **Invocations**: one for each element of the pass's first output that has a binding, in a row of workgroups of the
+//!   size that the shader declares. `const INVOCATIONS = …;`, computed from other constants, requests another number.
+//!   `COUNT` is set to that number; invocations of the last workgroup beyond it must do nothing. `GROUPS_X` is set to
+//!   the number of workgroups in a row, as in `shaders/shared/linear.wgsl`.
 //! - A pass that depends on the **step** (dropout, the optimizers, `gather_batch`) declares the uniform of
 //!   `shaders/shared/step.wgsl`.
 //!
 //! # What is checked
 //!
-//! What `shadegrad verify` checks of the kernels of this crate: outputs start as NaN, nothing may be written behind the end of
-//! a tensor or into an input, a second run must give the same bits, sums of small whole numbers must be equal, and others
-//! within a bound derived from the number of terms and their size. NaN is never within a bound.
+//! The same as `shadegrad verify` checks for the kernels of this crate: outputs start as NaN, nothing may be written to
+//! an input or past the end of a tensor, a second run must give the same bits, sums of small whole numbers must be
+//! exact, and other results must be within a bound derived from the number of terms and their magnitude. NaN is never
+//! within a bound.
 
 mod passes;
 mod report;
@@ -70,13 +72,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Random shapes that a shader is checked on besides the edge cases.
+/// Random shapes that a shader is checked on by default, in addition to the edge cases.
 const RANDOM_SHAPES: usize = 20;
 
-/// Constants that say how many invocations there are.
+/// Constants that are set to the number of invocations and of workgroups per row.
 const LAUNCH: [&str; 2] = ["COUNT", "GROUPS_X"];
 
-/// A shader and the pass that it is to compute; see the [module](self) for what it must look like.
+/// A shader and the pass that it should compute; see the [module](self) for its requirements.
 #[derive(Clone)]
 pub struct OwnKernel {
     source: &'static ShaderFile,
@@ -87,21 +89,21 @@ pub struct OwnKernel {
 }
 
 impl OwnKernel {
-    /// A shader from its file, to be checked as the pass of this name: `conv2d.forward`.
+    /// Reads a shader from a file, to be checked as the pass with this name: `conv2d.forward`.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the file cannot be read, and those of [`OwnKernel::new`].
+    /// [`Error::Io`] if the file cannot be read, and the errors of [`OwnKernel::new`].
     pub fn open(path: &Path, pass: &str) -> Result<OwnKernel> {
         OwnKernel::new(&path.display().to_string(), &read_text(path)?, pass)
     }
 
-    /// The same from its text; `name` says in errors where that is from.
+    /// Takes a shader's text, to be checked as the pass with this name; errors call the text `name`.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when there is no such pass, with the names of all, and [`Error::Shader`] with line and caret when the
-    /// text is no shader.
+    /// [`Error::Usage`] with the names of all passes if there is no such pass, and [`Error::Shader`] with line and
+    /// caret if the text is not a valid shader.
     pub fn new(name: &str, text: &str, pass: &str) -> Result<OwnKernel> {
         let found = passes().iter().find(|known| known.name == pass).ok_or_else(|| {
             let all: Vec<&str> = OwnKernel::passes().collect();
@@ -119,20 +121,21 @@ impl OwnKernel {
         passes().iter().map(|pass| pass.name)
     }
 
-    /// What a shape of a pass is made of, with defaults: `batch=2,height=9,…`. Nothing if there is no such pass.
+    /// The sizes and settings of a pass with their defaults: `batch=2,height=9,…`. `None` if there is no such pass.
     pub fn shape_of(pass: &str) -> Option<String> {
         let pass = passes().iter().find(|known| known.name == pass)?;
         let part = |key: &passes::Key| format!("{}={}", lower(key.name), worded(key, key.default));
         Some(pass.keys.iter().map(part).collect::<Vec<_>>().join(","))
     }
 
-    /// Asks for one shape, in place of the edge cases and random ones: `batch=3,height=28,width=28,channels=1,filters=8`.
-    /// What is not given has the default of [`OwnKernel::shape_of`]. `kernel`, `stride` and `padding` stand for both of
-    /// their directions. Where nothing but settings are given (`stride=2,activation=relu`), all cases are taken that have them.
+    /// Selects one shape in place of the edge cases and random shapes:
+    /// `batch=3,height=28,width=28,channels=1,filters=8`. Keys that are not given have the defaults of
+    /// [`OwnKernel::shape_of`]. `kernel`, `stride` and `padding` apply to both dimensions. If only settings are given
+    /// (`stride=2,activation=relu`), all cases with those settings are run.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] with the part that is not understood.
+    /// [`Error::Usage`] with the part that is not valid.
     pub fn with_shape(mut self, shape: &str) -> Result<OwnKernel> {
         let said = |problem: String| Error::Usage(format!("shape of {}: {problem}", self.pass.name));
         let mut given: Vec<Value> = Vec::new();
@@ -153,12 +156,13 @@ impl OwnKernel {
         Ok(self)
     }
 
-    /// How many random shapes there are besides the edge cases (20 unless given), and what they are drawn by.
+    /// Sets the number of random shapes in addition to the edge cases (20 by default), and the seed that they are drawn
+    /// by.
     pub fn with_random_shapes(self, random_shapes: usize, seed: u64) -> OwnKernel {
         OwnKernel { random_shapes, seed, ..self }
     }
 
-    /// The constants of a part of a shape.
+    /// The constants set by one part of a shape.
     fn values(&self, key: &str, value: &str) -> Result<Vec<Value>, String> {
         let names: Vec<String> = match key {
             "kernel" | "stride" => ["h", "w"].map(|axis| format!("{key}_{axis}")).to_vec(),
@@ -188,19 +192,19 @@ impl OwnKernel {
         names.iter().map(one).collect()
     }
 
-    /// Whether one shape is asked for.
+    /// Whether the user selected one shape.
     fn has_sizes(&self) -> bool {
         let is_size = |name: &str| self.pass.keys.iter().any(|key| key.name == name && !key.is_setting);
         self.given.iter().any(|(name, _)| is_size(name))
     }
 
-    /// The pass at the shape that is asked for.
+    /// The pass at the selected shape.
     fn one(&self) -> Result<Box<dyn Op>, String> {
         let value = |key: &passes::Key| (key.name, self.asked(key.name).unwrap_or(key.default));
         (self.pass.make)(&Values(self.pass.keys.iter().map(value).collect()))
     }
 
-    /// What the shape says of a key.
+    /// The value that the user gave for a key.
     fn asked(&self, name: &str) -> Option<Constant> {
         self.given.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
@@ -210,7 +214,8 @@ impl OwnKernel {
         self.source.text.lines().any(|line| declared(line) == Some(name))
     }
 
-    /// A constant that would be taken for the shader's own, though it has the name of a shape's, is an error.
+    /// An error if the file declares a constant of the pass anywhere but at the start of a line, where it would not be
+    /// set.
     fn check_constants(&self) -> Result<()> {
         let op = self.default_op()?;
         let constants = (self.pass.constants)(&*op).unwrap_or_default();
@@ -226,7 +231,7 @@ impl OwnKernel {
             );
             if let Some((number, line)) = hidden {
                 return Err(Error::Shader(format!(
-                    "{}:{number}: `{name}` is a number of the shape, and is set where a line begins with `const {name} = \
+                    "{}:{number}: `{name}` is set for each shape, so its line must begin with `const {name} = \
                      …;`\n{number} | {line}",
                     self.source.path
                 )));
@@ -241,7 +246,7 @@ impl OwnKernel {
     }
 }
 
-/// A value as a shape is written.
+/// A value as written in a shape.
 fn worded(key: &passes::Key, value: Constant) -> String {
     match value {
         Constant::U32(number) if !key.words.is_empty() => {
@@ -251,13 +256,13 @@ fn worded(key: &passes::Key, value: Constant) -> String {
     }
 }
 
-/// The name of the constant that a line declares.
+/// Name of the constant that a line declares.
 fn declared(line: &str) -> Option<&str> {
     let (head, _) = line.strip_prefix("const ")?.split_once('=')?;
     head.split(':').next().map(str::trim)
 }
 
-/// Sources live as long as the program, as those that it is built with do; each text is kept once.
+/// Interns a text, as sources must live as long as the program; equal texts are kept once.
 fn kept(name: &str, text: &str) -> &'static ShaderFile {
     static KEPT: OnceLock<Mutex<HashSet<&'static ShaderFile>>> = OnceLock::new();
     let mut kept = KEPT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);

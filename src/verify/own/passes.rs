@@ -1,9 +1,9 @@
-//! The passes that a shader can be checked as: the sizes and settings of each, as constants of a shader.
+//! The passes that a shader can be checked as, with the sizes and settings of each as constants of a shader.
 //!
-//! Names are those of our own shaders where they have them. A size has no meaning of its own for the rule which cases are
-//! taken; a setting does: see [`OwnKernel`](super::OwnKernel).
+//! The names are those of this crate's own shaders where these have them. Settings, unlike sizes, decide which cases a
+//! shader is run on: see [`OwnKernel`](super::OwnKernel).
 
-/// A pass by its keys, how it is made of their values, and the constants that it has.
+/// Implements [`Shaped`] for a pass from its keys, how it is made of their values, and its constants.
 macro_rules! shaped {
     ($op:ty, [$($key:expr),* $(,)?], |$values:ident| $make:expr, |$this:ident| [$($constant:expr),* $(,)?]) => {
         impl Shaped for $op {
@@ -35,19 +35,19 @@ use crate::shape::{Padding, Window2d};
 use std::any::Any;
 use std::sync::OnceLock;
 
-/// A constant with its value.
+/// Name and value of a constant.
 pub(super) type Value = (&'static str, Constant);
 
-/// A size or setting that a shape is made of.
+/// A size or setting of a pass.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
-    /// As shaders name it: `STRIDE_H`.
+    /// Its name in shaders: `STRIDE_H`.
     pub name: &'static str,
-    /// The value where a shape does not say another.
+    /// The value if a shape does not give one.
     pub default: Constant,
-    /// Words for the numbers from 0, if it has such.
+    /// Words for the numbers 0, 1, …; empty if there are none.
     pub words: &'static [&'static str],
-    /// Whether a shader that does not declare it computes what the default says.
+    /// Whether a shader that does not declare it computes the default.
     pub is_setting: bool,
 }
 
@@ -76,22 +76,22 @@ const ACTIVATION: Key = choice("ACTIVATION", ACTIVATIONS, 0);
 const PRODUCER: Key = choice("PRODUCER", ACTIVATIONS, 0);
 const KIND: Key = choice("KIND", &["max", "min", "average", "l2"], 0);
 
-/// Numbers of a shape, by name.
+/// The values of a pass's keys, by name.
 pub(super) struct Values(pub Vec<Value>);
 
 impl Values {
     fn get(&self, name: &str) -> Constant {
         match self.0.iter().find(|(known, _)| *known == name) {
             Some((_, value)) => *value,
-            None => unreachable!("a pass reads its own keys, and {name} is none"),
+            None => unreachable!("a pass reads its own keys, and {name} is not one of them"),
         }
     }
 
-    /// A number from `least` on.
+    /// A whole number of at least `least`.
     fn from(&self, name: &str, least: usize) -> Result<usize, String> {
         match self.get(name) {
             Constant::U32(number) if number as usize >= least => Ok(number as usize),
-            other => Err(format!("{}: expected a whole number from {least}, got {}", lower(name), plain(other))),
+            other => Err(format!("{}: expected a whole number of at least {least}, got {}", lower(name), plain(other))),
         }
     }
 
@@ -137,12 +137,12 @@ impl Values {
     }
 }
 
-/// `STRIDE_H` as a shape writes it: `stride_h`.
+/// The name in a shape, `stride_h`, of the constant `STRIDE_H`.
 pub(super) fn lower(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// A value without the letter behind it.
+/// A value without its type suffix.
 pub(super) fn plain(value: Constant) -> String {
     match value {
         Constant::U32(number) => number.to_string(),
@@ -159,20 +159,20 @@ fn code(name: &'static str, value: Activation) -> Value {
     number(name, value as usize)
 }
 
-/// A pass that can be made of numbers, and says of which it was made.
+/// A pass that can be made from numbers and gives them back.
 trait Shaped: Op + Sized + 'static {
     fn keys() -> Vec<Key>;
     fn make(values: &Values) -> Result<Self, String>;
-    /// The value of each key, and what follows from them.
+    /// The value of each key, and constants that follow from them.
     fn constants(&self) -> Vec<Value>;
 }
 
-/// A pass in the table.
+/// An entry of the table of passes.
 pub(super) struct Pass {
     pub name: &'static str,
     pub keys: Vec<Key>,
     pub make: fn(&Values) -> Result<Box<dyn Op>, String>,
-    /// Nothing of another pass.
+    /// `None` for another pass.
     pub constants: fn(&dyn Op) -> Option<Vec<Value>>,
 }
 
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(verified, known);
     }
 
-    /// A pass says of which numbers it was made, so that the same can be made again; and passes are told apart.
+    /// A pass gives the values that it was made of, so that it can be made again; and passes are told apart.
     #[test]
     fn passes_are_made_of_their_constants() {
         for pass in passes() {

@@ -1,4 +1,4 @@
-//! What came of checking a shader.
+//! The report of checking a shader.
 
 use crate::error::{Error, Result};
 use crate::ops::Op;
@@ -10,7 +10,7 @@ use std::fmt;
 /// Failures that the text of a report shows.
 const SHOWN: usize = 3;
 
-/// What came of all cases of a shader.
+/// The results of checking a shader.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelReport {
     /// Path of the shader file.
@@ -19,17 +19,17 @@ pub struct KernelReport {
     pub pass: String,
     /// The device that it ran on.
     pub device: String,
-    /// Constants of the file that were set to the numbers of each shape.
+    /// Constants of the file that were set for each shape.
     pub constants: Vec<&'static str>,
     /// Outputs that were compared.
     pub outputs: Vec<&'static str>,
-    /// Shapes that were tried.
+    /// Number of shapes.
     pub shapes: usize,
-    /// Edge cases that the shader was not asked for, because it does not declare their settings.
+    /// Edge cases that were skipped, because the shader does not declare their settings or their sums are too long.
     pub left_out: usize,
-    /// Cases that were run, each twice: shapes with their operands.
+    /// Number of cases: shapes with their operands, each run twice.
     pub cases: usize,
-    /// The worst error as a share of its bound, over the cases that passed; 0 if all were equal.
+    /// The worst error relative to its bound, over the cases that passed; 0 if all results were equal.
     pub worst: f64,
     /// The cases that failed.
     pub failures: Vec<KernelFailure>,
@@ -38,11 +38,11 @@ pub struct KernelReport {
 /// A case that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelFailure {
-    /// The pass with its shape.
+    /// The pass and its shape.
     pub operation: String,
     /// The operands: `whole` for small whole numbers, `random`.
     pub operands: String,
-    /// The element that is wrong, with expected and got, or what else is.
+    /// The first wrong element with expected and actual value, or the other reason for the failure.
     pub finding: String,
 }
 
@@ -62,7 +62,7 @@ impl KernelReport {
         }
     }
 
-    /// Enters what came of a case. A device that is gone, or a shader that it refuses, is the end.
+    /// Records the outcome of a case. A lost device or a shader that the device refuses is returned as an error.
     pub(super) fn enter(&mut self, op: &dyn Op, what: &str, outcome: Result<f64, Finding>) -> Result<()> {
         self.cases += 1;
         let finding = match outcome {
@@ -72,7 +72,9 @@ impl KernelReport {
             }
             Err(Finding::Device(error @ (Error::Shader(_) | Error::DeviceLost(_)))) => return Err(error),
             Err(finding @ Finding::Guard(_)) => {
-                format!("{finding}: a buffer is longer than its tensor; compare indices with COUNT, not arrayLength")
+                format!(
+                    "{finding}: buffers are longer than their tensors; compare indices with COUNT, not with arrayLength"
+                )
             }
             Err(finding) => finding.to_string(),
         };
@@ -87,7 +89,7 @@ impl KernelReport {
 }
 
 impl fmt::Display for KernelReport {
-    /// What was checked, the first failures, and one line for all of it.
+    /// The shader and pass, the first failures, and the result in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KernelReport { kernel, pass, device, .. } = self;
         writeln!(f, "{kernel} as {pass} on {device}")?;
@@ -95,18 +97,18 @@ impl fmt::Display for KernelReport {
         writeln!(f, "compared: {}; constants set: {constants}", self.outputs.join(" "))?;
         if self.left_out > 0 {
             let left_out = self.left_out;
-            writeln!(f, "{left_out} edge cases left out: their settings are not declared, or their sums are too long")?;
+            writeln!(f, "{left_out} edge cases skipped: their settings are not declared, or their sums are too long")?;
         }
         for KernelFailure { operation, operands, finding } in self.failures.iter().take(SHOWN) {
             writeln!(f, "\nFAIL {operation}, {operands}\n  {finding}")?;
         }
         if let more @ 1.. = self.failures.len().saturating_sub(SHOWN) {
-            writeln!(f, "  and {more} cases more")?;
+            writeln!(f, "  and {more} more cases")?;
         }
         let (cases, shapes) = (grouped(self.cases as u64), grouped(self.shapes as u64));
         let result = match (self.failures.len(), self.worst) {
             (0, 0.0) => "all equal".to_string(),
-            (0, worst) => format!("pass, the worst error {worst:.3} of its bound"),
+            (0, worst) => format!("pass, worst error {worst:.3} of its bound"),
             (failed, _) => format!("{failed} FAIL"),
         };
         write!(f, "\n{cases} cases at {shapes} shapes, each run twice: {result}")

@@ -1,4 +1,4 @@
-//! The cases of a shader, and the one dispatch that each becomes.
+//! Runs the cases of a shader, each as one dispatch.
 
 use super::passes::Key;
 use super::{KernelReport, LAUNCH, OwnKernel};
@@ -11,25 +11,27 @@ use crate::machine::Device;
 use crate::ops::{self, Op};
 use crate::verify::{Case, Check, Expected};
 
-/// Random passes that are drawn to find so many of one kind.
+/// Random passes that are drawn at most to find enough of one kind.
 const MOST_DRAWN: usize = 20_000;
 
-/// Terms of the longest sum that a shader with one invocation an output is asked for: software drivers leave a loop after
-/// 65,535 turns and say nothing.
+/// Terms of the longest sum that a shader is run on with one invocation per output: software drivers silently leave a
+/// loop after 65,535 iterations.
 const MOST_TERMS: u64 = 1 << 15;
 
 impl OwnKernel {
-    /// Runs every case on the device and compares it with the reference. The shader runs on a device of its own, with every
-    /// check of the driver on, so that one that fails there does no harm to others.
+    /// Runs every case on the device and compares it with the reference. The shader runs on a newly opened device with
+    /// all of wgpu's runtime checks on, so that a failure there does not affect others.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where there is no GPU or its driver, [`Error::Shader`] when the shader does not fit the pass or the
-    /// driver refuses it, and [`Error::Usage`] when no case is left.
+    /// [`Error::Device`] if there is no GPU and no driver, [`Error::Shader`] if the shader does not fit the pass or the
+    /// driver refuses it, and [`Error::Usage`] if no case is left.
     pub async fn verify(&self, device: &Device) -> Result<KernelReport> {
         let Some(gpu) = device.gpu() else {
             let (what, remedy) = (&device.description, crate::gpu::missing_driver_remedy());
-            return Err(Error::Device(format!("a shader runs on a GPU or its driver, and this is {what}; {remedy}")));
+            return Err(Error::Device(format!(
+                "a shader needs a GPU or a software driver, and this is {what}; {remedy}"
+            )));
         };
         let mut gpu = gpu.open_again().await?;
         gpu.has_foreign_kernels = true;
@@ -45,7 +47,7 @@ impl OwnKernel {
         Ok(report)
     }
 
-    /// The pass at every shape that the shader can be asked for, and how many it cannot.
+    /// The pass at every shape that the shader supports, and the number of edge cases that it does not.
     fn cases(&self) -> Result<(Vec<Box<dyn Op>>, usize)> {
         if self.has_sizes() {
             let one = self.one().map_err(|problem| Error::Usage(format!("shape of {}: {problem}", self.pass.name)))?;
@@ -63,20 +65,20 @@ impl OwnKernel {
             self.check_bindings(&**first)?;
             return Ok((cases, left_out));
         }
-        // What is bound may be the reason.
+        // If no case is left, the bindings may be the reason.
         self.check_bindings(&*self.default_op()?)?;
         let settings = self.pass.keys.iter().filter(|key| key.is_setting && !self.declares(key.name));
         let settings: Vec<&str> = settings.map(|key| key.name).collect();
         Err(Error::Usage(format!(
-            "{}: no case of {} is left: declare its settings ({}) in the shader, or give a shape",
+            "{}: no case of {} applies: declare its settings ({}) in the shader, or give a shape",
             self.source.path,
             self.pass.name,
             settings.join(", ")
         )))
     }
 
-    /// Whether the shader can be asked for this case: settings are as asked for, or declared, or the default; sums are not
-    /// longer than a driver's loops; and what is bound is there.
+    /// Whether the shader supports this case: each setting has the value asked for, or is declared, or has its default;
+    /// sums are short enough for the loops of all drivers; and the bindings match.
     fn takes(&self, op: &dyn Op) -> bool {
         let constants = (self.pass.constants)(op).unwrap_or_default();
         let is_so = |key: &Key| {
@@ -92,7 +94,7 @@ impl OwnKernel {
             && self.check_bindings(op).is_ok()
     }
 
-    /// Whether every binding is a tensor of the pass, declared as it is used, and one of them an output.
+    /// Checks that every binding is a tensor of the pass, declared as it is used, and that at least one is an output.
     fn check_bindings(&self, op: &dyn Op) -> Result<()> {
         let module = self.module(op, 1, 1)?;
         let (reads, writes) = (op.inputs(), op.outputs());
@@ -105,21 +107,21 @@ impl OwnKernel {
             let name = &binding.name;
             match binding.kind {
                 BindingKind::Uniform | BindingKind::Texture => {
-                    return said(format!("binding `{name}` is no storage buffer"));
+                    return said(format!("binding `{name}` is not a storage buffer"));
                 }
                 BindingKind::Read | BindingKind::ReadWrite if known(&writes, name) => {
                     if binding.kind == BindingKind::Read && !known(&reads, name) {
-                        return said(format!("binding `{name}` is an output, and is declared `read` only"));
+                        return said(format!("binding `{name}` is an output but is declared `read`"));
                     }
                 }
                 BindingKind::Read | BindingKind::ReadWrite if !known(&reads, name) => {
-                    return said(format!("nothing is called `{name}`"));
+                    return said(format!("the pass has no tensor `{name}`"));
                 }
                 BindingKind::Read | BindingKind::ReadWrite => {}
             }
         }
         if self.outputs(&module, op).is_empty() {
-            return said("no output is bound".into());
+            return said("no output has a binding".into());
         }
         Ok(())
     }
@@ -132,7 +134,7 @@ impl OwnKernel {
         op.outputs().into_iter().filter(|(name, _)| is_bound(name)).collect()
     }
 
-    /// The shader with the numbers of a case.
+    /// The shader with the constants of a case.
     fn spec(&self, op: &dyn Op, count: usize, groups_x: u32) -> KernelSpec {
         let constants = (self.pass.constants)(op).unwrap_or_default().into_iter();
         let launch = LAUNCH.into_iter().zip([Constant::from(count), Constant::from(groups_x)]);
@@ -143,7 +145,7 @@ impl OwnKernel {
         self.spec(op, count, groups_x).module()
     }
 
-    /// Runs one case and enters what came of it.
+    /// Runs one case and records its outcome.
     async fn check(&self, gpu: &Gpu, op: &dyn Op, check: Check, report: &mut KernelReport) -> Result<()> {
         let dispatch = self.dispatch(op, &check.case)?;
         let constants = dispatch.kernel.constants.iter().map(|(name, _)| *name).filter(|name| !LAUNCH.contains(name));
@@ -162,18 +164,18 @@ impl OwnKernel {
         report.enter(op, check.what, judged)
     }
 
-    /// The one dispatch of a case.
+    /// The dispatch of a case.
     fn dispatch(&self, op: &dyn Op, case: &Case) -> Result<Dispatch> {
         let module = self.module(op, 1, 1)?;
         let len = self.outputs(&module, op).first().map_or(1, |(_, len)| *len);
-        // Of the numbers of this case, so they are known only now.
+        // INVOCATIONS may depend on the constants of this case, so it is known only now.
         let module = self.module(op, len, 1)?;
         let count = self.invocations(&module)?.unwrap_or(len);
         let groups = fold(count.div_ceil(module.workgroup_size.max(1) as usize), MAX_GROUPS);
         if groups[1] > 1 && !self.declares("GROUPS_X") {
             return Err(Error::Shader(format!(
-                "{}: {count} invocations are more than {MAX_GROUPS} workgroups of {}, which are folded into two rows and \
-                 more: declare `const GROUPS_X = 1u;` and number workgroups by `group.y * GROUPS_X + group.x`",
+                "{}: {count} invocations need more than {MAX_GROUPS} workgroups of {}, so that they form several rows: \
+                 declare `const GROUPS_X = 1u;` and number workgroups by `group.y * GROUPS_X + group.x`",
                 self.source.path, module.workgroup_size
             )));
         }
@@ -197,7 +199,7 @@ impl OwnKernel {
         })
     }
 
-    /// The number of `const INVOCATIONS`, if the file declares it.
+    /// The value of `const INVOCATIONS`, if the file declares it.
     fn invocations(&self, module: &Module) -> Result<Option<usize>> {
         if !self.declares("INVOCATIONS") {
             return Ok(None);
@@ -208,7 +210,7 @@ impl OwnKernel {
         match literal {
             Some(naga::Expression::Literal(naga::Literal::U32(count))) if *count > 0 => Ok(Some(*count as usize)),
             _ => Err(Error::Shader(format!(
-                "{}: INVOCATIONS: expected a number from 1 of type u32, as in `const INVOCATIONS: u32 = 64u;`",
+                "{}: INVOCATIONS: expected a positive number of type u32, as in `const INVOCATIONS: u32 = 64u;`",
                 self.source.path
             ))),
         }

@@ -1,4 +1,4 @@
-//! Passes of the other layers, and of the loss.
+//! The passes of layers without a window, and of the loss.
 
 use super::{ACTIVATION, ACTIVATIONS, Key, PRODUCER, Shaped, Value, Values, choice, code, number, real, setting, size};
 use crate::gpu::Constant;
@@ -182,5 +182,9 @@ shaped!(
 
 fn rate(values: &Values) -> Result<f64, String> {
     let rate = f64::from(values.real("RATE")?);
-    if (0.0..1.0).contains(&rate) { Ok(rate) } else { Err(format!("rate: expected from 0 to below 1, got {rate}")) }
+    if (0.0..1.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err(format!("rate: expected a number from 0 up to but not including 1, got {rate}"))
+    }
 }

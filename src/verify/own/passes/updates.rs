@@ -1,4 +1,4 @@
-//! Passes of the optimizers, of data sets, and what is counted.
+//! The passes of the optimizers, of batches of images, and of augmentation.
 
 use super::{Key, Shaped, Value, Values, flag, lower, number, real, setting, size};
 use crate::gpu::Constant;
@@ -134,7 +134,11 @@ shaped!(
 
 fn images(values: &Values) -> Result<usize, String> {
     let (batch, images) = (values.size("BATCH")?, values.size("IMAGES")?);
-    if images >= batch { Ok(images) } else { Err(format!("images: expected at least a batch ({batch}), got {images}")) }
+    if images >= batch {
+        Ok(images)
+    } else {
+        Err(format!("images: expected at least the batch size ({batch}), got {images}"))
+    }
 }
 
 fn side(values: &Values, name: &str) -> Result<usize, String> {

@@ -5,7 +5,7 @@ use crate::gpu::Constant;
 use crate::ops::{conv2d, pool2d};
 use crate::shape::Window2d;
 
-/// Keys of a window with a stride of `stride`.
+/// Keys of a window with the default stride `stride`.
 fn window_keys(kernel: u32, stride: u32) -> Vec<Key> {
     vec![
         size("BATCH", 2),
@@ -83,7 +83,7 @@ impl Shaped for conv2d::BackwardWeight {
 
 impl Shaped for pool2d::Forward {
     fn keys() -> Vec<Key> {
-        // Only convolutions are padded.
+        // Only convolutions have padding.
         let mut keys = window_keys(2, 2);
         keys.extend([KIND, flag("KEEPS_M")]);
         keys
@@ -92,7 +92,7 @@ impl Shaped for pool2d::Forward {
         let op = Self { window: values.window()?, kind: values.kind(), keeps_m: values.flag("KEEPS_M") };
         check_pool(&op.window)?;
         if op.keeps_m && !op.kind.is_extreme() {
-            return Err("keeps_m: only max and min keep places".into());
+            return Err("keeps_m: only max and min pools keep positions".into());
         }
         Ok(op)
     }
@@ -123,5 +123,5 @@ impl Shaped for pool2d::Backward {
 }
 
 fn check_pool(window: &Window2d) -> Result<(), String> {
-    if window.padding == [0, 0] { Ok(()) } else { Err("padding: a pool has none".into()) }
+    if window.padding == [0, 0] { Ok(()) } else { Err("padding: a pool does not support padding".into()) }
 }
