@@ -13,32 +13,31 @@ use crate::plan::{Pass, Plan, Tensor, TensorId};
 use crate::storage::{Region, StorageId};
 use crate::table::{
     Align::{Left, Right},
-    Table, bytes, grouped,
+    Page, Table, bytes, grouped,
 };
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 impl Compiled {
     /// The dispatches of a section, and the storages and textures that they use.
-    pub fn listing(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<String> {
+    pub fn listing(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<Page> {
         let section = Section::new(&self.plan, passes, config)?;
         let mirrors = Mirrors::new(&[&section.recording]);
-        let mut text = section.dispatches();
-        text.push('\n');
-        text += &section.storages(&mirrors);
+        let mut page = section.dispatches();
+        page.text("\n");
+        page.table(section.storages(&mirrors));
         if mirrors.textures().count() > 0 {
-            text.push('\n');
-            text += &section.textures(&mirrors);
+            page.text("\n");
+            page.table(section.textures(&mirrors));
         }
-        text.push('\n');
-        text += &section.total(&mirrors);
-        Ok(text)
+        page.text(format!("\n{}", section.total(&mirrors)));
+        Ok(page)
     }
 }
 
 impl Compiled {
     /// The passes of a section as the CPU runs them, and the storages that they use.
-    pub fn cpu_listing(&self, passes: &[Pass]) -> String {
+    pub fn cpu_listing(&self, passes: &[Pass]) -> Page {
         let plan = &self.plan;
         let mut table = Table::new(
             ["#", "pass", "function", "FLOPs", "writes", "", "reads"],
@@ -51,7 +50,8 @@ impl Compiled {
             let number = (index + 1).to_string();
             table.row([number, pass.label.clone(), pass.op.name().into(), flops, writes, "←".into(), reads]);
         }
-        let mut text = format!("{}\n{} passes\n\n", table.render(), passes.len());
+        let mut page = Page::from(table);
+        page.text(format!("\n{} passes\n\n", passes.len()));
         let mut table = Table::new(["storage", "elements", "bytes", "holds"], [Left, Right, Right, Left]);
         let mut all = 0;
         for (id, tensors) in used(plan, passes) {
@@ -68,9 +68,9 @@ impl Compiled {
                 },
             ]);
         }
-        text += &table.render();
-        text += &format!("\n{} of memory; what is marked #4-5 has its place from pass 4 to 5\n", bytes(all));
-        text
+        page.table(table);
+        page.text(format!("\n{} of memory; what is marked #4-5 has its place from pass 4 to 5\n", bytes(all)));
+        page
     }
 }
 
@@ -103,7 +103,7 @@ impl<'a> Section<'a> {
         self.recording.commands.iter().zip(&self.places).map(|(command, (pass, number))| (command, *pass, *number))
     }
 
-    fn dispatches(&self) -> String {
+    fn dispatches(&self) -> Page {
         let heading = ["#", "pass", "kernel", "grid", "workgroups", "writes", "", "reads"];
         let mut table = Table::new(heading, [Right, Left, Left, Right, Right, Left, Left, Left]);
         for (command, pass, number) in self.commands() {
@@ -114,13 +114,14 @@ impl<'a> Section<'a> {
         }
         let dispatches = self.recording.dispatches().count();
         let copies = self.recording.commands.len() - dispatches;
-        let mut text = table.render();
-        text += &format!("\n{} passes, {dispatches} dispatches", self.passes.len());
+        let mut text = format!("\n{} passes, {dispatches} dispatches", self.passes.len());
         if copies > 0 {
             text += &format!(", {copies} copies to texture mirrors (*)");
         }
         text.push('\n');
-        text
+        let mut page = Page::from(table);
+        page.text(text);
+        page
     }
 
     fn dispatch(&self, number: usize, pass: &Pass, dispatch: &Dispatch) -> [String; 8] {
@@ -150,7 +151,7 @@ impl<'a> Section<'a> {
     }
 
     /// The storages that the section uses, with the tensors that it uses of them.
-    fn storages(&self, mirrors: &Mirrors) -> String {
+    fn storages(&self, mirrors: &Mirrors) -> Table {
         let mut table = Table::new(["storage", "elements", "bytes", "holds"], [Left, Right, Right, Left]);
         for (id, tensors) in used(self.plan, self.passes) {
             let storage = &self.plan.storages[id.0];
@@ -164,11 +165,11 @@ impl<'a> Section<'a> {
                 },
             ]);
         }
-        table.render()
+        table
     }
 
     /// The textures, with the mirrors in them.
-    fn textures(&self, mirrors: &Mirrors) -> String {
+    fn textures(&self, mirrors: &Mirrors) -> Table {
         let mut held: Vec<Vec<(String, RangeInclusive<usize>)>> = mirrors.textures().map(|_| Vec::new()).collect();
         // Where the mirror that a region has just now stands in `held`.
         let mut current: Vec<(Region, usize, usize)> = Vec::new();
@@ -194,7 +195,7 @@ impl<'a> Section<'a> {
             let held: Vec<_> = held.into_iter().map(|(name, alive)| format!("{name} {}", numbers(&alive))).collect();
             table.row([(index + 1).to_string(), bytes(size), held.join(", ")]);
         }
-        table.render()
+        table
     }
 
     /// What the device must have, and what it need not have.

@@ -6,7 +6,7 @@ use super::{Network, NetworkLayer, OptimizerState};
 use crate::error::Result;
 use crate::ops::softmax::Cost;
 use crate::plan::Pass;
-use crate::table::{Align, Table, bytes, grouped};
+use crate::table::{Align, Page, Table, bytes, grouped};
 use std::collections::HashMap;
 
 impl Network {
@@ -14,7 +14,7 @@ impl Network {
     ///
     /// FLOPs are those of the products in conv2d and dense, as their compiled passes state them, a multiplication and an
     /// addition counted as two; pooling, activations, loss and update are not counted.
-    pub fn summary(&self, step: &CompileOptions) -> Result<String> {
+    pub fn summary(&self, step: &CompileOptions) -> Result<Page> {
         let batch = step.batch;
         let compiled = self.compile(&CompileOptions { train_images: batch, ..step.clone() })?;
         let [height, width, channels] = self.input;
@@ -22,19 +22,19 @@ impl Network {
             Cost::CrossEntropy => "cross-entropy",
             Cost::Quadratic => "quadratic cost",
         };
-        let mut text = format!(
+        let mut page = Page::default();
+        page.text(format!(
             "{}: images of {height}x{width}x{channels}, {} classes, {loss}, {} weights\n\n",
             self.name,
             self.classes(),
             self.initializer.name()
-        );
-        text += &self.layer_table(&compiled, batch).render();
-        text.push('\n');
-        text += &cost(&compiled, step);
+        ));
+        page.table(self.layer_table(&compiled, batch));
+        page.text(format!("\n{}", cost(&compiled, step)));
         if !self.recipe.is_empty() {
-            text += &format!("\nTraining, unless told otherwise: {}\n", self.recipe);
+            page.text(format!("\nTraining, unless told otherwise: {}\n", self.recipe));
         }
-        Ok(text)
+        Ok(page)
     }
 
     /// FLOPs of a training step of `batch` images, as the summary counts them.
@@ -45,7 +45,7 @@ impl Network {
 
     fn layer_table(&self, compiled: &Compiled, batch: usize) -> Table {
         use Align::{Left, Right};
-        let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs an image"];
+        let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs per image"];
         let mut table = Table::new(heading, [Right, Left, Left, Left, Right, Right, Right]);
         let unless_zero = |number: u64| if number == 0 { String::new() } else { grouped(number) };
         let mut learned = vec![0; self.layers.len()];

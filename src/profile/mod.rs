@@ -9,7 +9,7 @@ pub mod roofline;
 
 pub use ceiling::{Ceiling, Ceilings, copy, multiply_add};
 
-use crate::table::{Align, Table};
+use crate::table::{Align, Page, Table};
 use serde::Serialize;
 
 /// The clock and the method of a profile.
@@ -76,7 +76,7 @@ impl Profile {
     }
 
     /// The profile as a table for people: a line per row, then the sum and the time of a whole step, then the ceilings.
-    pub fn table(&self, ceilings: Option<&Ceilings>) -> String {
+    pub fn table(&self, ceilings: Option<&Ceilings>) -> Page {
         use Align::{Left, Right};
         let heading = ["pass", "kernel", "ms", "of step", "GFLOP/s", "of peak", "GB/s", "of peak"];
         let mut table = Table::new(heading, [Left, Left, Right, Right, Right, Right, Right, Right]);
@@ -101,8 +101,7 @@ impl Profile {
             ]);
         }
         let whole = self.step_seconds;
-        let mut text = table.render();
-        text += &format!("\n{} ms in {} rows; a step as a whole takes {} ms", ms(sum), self.rows.len(), ms(whole));
+        let mut text = format!("\n{} ms in {} rows; a step as a whole takes {} ms", ms(sum), self.rows.len(), ms(whole));
         text += &format!("; {}, median of {}\n", self.timed_by.describe(), self.replays);
         if let Some(peak) = ceilings {
             let (flops, bytes) = (peak.flops_per_second * 1e-9, peak.bytes_per_second * 1e-9);
@@ -112,7 +111,9 @@ impl Profile {
                 significant(bytes)
             );
         }
-        text
+        let mut page = Page::from(table);
+        page.text(text);
+        page
     }
 
     /// The profile as JSON for programs: the content of the table, in seconds, flops and bytes.

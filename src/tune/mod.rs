@@ -27,7 +27,7 @@ pub use tuner::{Effort, TuneProgress, Tuned, Tuner, WrongResult};
 use crate::table::{Align, Table};
 
 /// A table of everything that was tried, one row for each candidate.
-pub fn table(tuned: &[Tuned]) -> String {
+pub fn table(tuned: &[Tuned]) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(["pass", "kernel", "ms", "GFLOP/s", ""], [Left, Left, Right, Right, Left]);
     for Tuned { label, flops, entry, .. } in tuned {
@@ -44,5 +44,5 @@ pub fn table(tuned: &[Tuned]) -> String {
             table.row([std::mem::take(&mut label), config.to_string(), ms, rate, "refused".to_string()]);
         }
     }
-    table.render()
+    table
 }

@@ -79,7 +79,7 @@ pub async fn inject(choice: &DeviceChoice, observer: &mut dyn FnMut(usize, usize
 }
 
 /// A table with one row for each fault.
-pub fn injected_table(injected: &[Injected]) -> String {
+pub fn injected_table(injected: &[Injected]) -> Table {
     let mut table = Table::new(["fault", "pass", "", ""], [Align::Left; 4]);
     for Injected { what, pass, seen } in injected {
         let [result, finding] = match seen {
@@ -88,7 +88,7 @@ pub fn injected_table(injected: &[Injected]) -> String {
         };
         table.row([what.to_string(), pass.clone(), result.to_string(), finding.to_string()]);
     }
-    table.render()
+    table
 }
 
 impl Break {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::files::replace_file;
 use crate::gpu::Gpu;
 use crate::machine::Device;
-use crate::table::{Align, Table, grouped};
+use crate::table::{Align, Page, Table, grouped};
 use crate::text::{markdown, markdown_block, markdown_code};
 use serde::Serialize;
 use std::io::Write;
@@ -151,12 +151,19 @@ impl Report {
     }
 
     /// The report as text: the tables, then every failure with the command that repeats it.
-    pub fn text(&self) -> String {
-        let mut text = self.kernels_table();
+    pub fn text(&self) -> Page {
+        let mut page = Page::from(self.kernels_table());
         if !self.functions.is_empty() {
-            text += "\n";
-            text += &self.functions_table();
+            page.text("\n");
+            page.table(self.functions_table());
         }
+        page.text(self.findings());
+        page
+    }
+
+    /// Every failure with the command that repeats it, the notes, and the verdict.
+    fn findings(&self) -> String {
+        let mut text = String::new();
         for row in &self.rows {
             for failure in row.failures.iter().take(MOST_FAILURES) {
                 text += &format!("\n{} {}: {}, {}\n", row.result(), name(row), failure.operation, failure.operands);
@@ -198,7 +205,7 @@ impl Report {
         }
     }
 
-    fn kernels_table(&self) -> String {
+    fn kernels_table(&self) -> Table {
         use Align::{Left, Right};
         let heading = ["kernel", "variant", "cases", "worst", ""];
         let mut table = Table::new(heading, [Left, Left, Right, Right, Left]);
@@ -210,10 +217,10 @@ impl Report {
             table.row([kernel.to_string(), row.variant.clone(), row.cases.to_string(), worst, result]);
             above = &row.kernel;
         }
-        table.render()
+        table
     }
 
-    fn functions_table(&self) -> String {
+    fn functions_table(&self) -> Table {
         use Align::{Left, Right};
         let heading = ["function", "range", "inputs", "worst ULP", "worst", "error allowed", ""];
         let mut table = Table::new(heading, [Left, Left, Right, Right, Right, Left, Left]);
@@ -225,7 +232,7 @@ impl Report {
             let [function, range, grant, result] = [sweep.function, sweep.range, sweep.grant, result].map(String::from);
             table.row([function, range, inputs, ulp, format!("{:.3}", sweep.worst), grant, result]);
         }
-        table.render()
+        table
     }
 
     /// The two files that a report is written to: `<path>.json` and `<path>.md`. A suffix of .json, .md or .txt is
@@ -261,7 +268,7 @@ impl Report {
             self.shadegrad,
             self.wgpu,
             markdown_code(&self.command, true),
-            markdown_block(&self.text())
+            markdown_block(&self.text().to_string())
         )
     }
 }
