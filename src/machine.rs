@@ -143,7 +143,7 @@ impl Device {
 
     fn opened(opened: OpenedGpu) -> Device {
         Device {
-            notice: opened.software.then(software_notice),
+            notice: None,
             description: opened.description,
             choices: Arc::new(KernelConfig::of(&opened.gpu).into()),
             kind: Kind::Gpu(Arc::new(opened.gpu)),
@@ -216,13 +216,6 @@ impl Device {
         }
         Ok(Device { choices: Arc::new(choices), ..self.clone() })
     }
-}
-
-/// The notice for a software driver.
-fn software_notice() -> String {
-    "this is a software driver: the shaders run on the CPU, far slower than on a GPU; `--device cpu` runs native code \
-     instead, usually several times as fast (`shadegrad bench` compares them)"
-        .to_string()
 }
 
 /// Placeholder choices for a device that runs no shaders.

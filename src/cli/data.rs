@@ -1,12 +1,13 @@
 //! `shadegrad data`
 
-use super::DataOption;
+use super::{DataOption, program};
 use super::output::{errln, grouped, outln};
 use crate::cli::progress::Bar;
 use clap::{Args, Subcommand, ValueEnum};
 use shadegrad::data::fetch::{FetchProgress, MNIST_MIRRORS, fetch_mnist};
 use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
 use shadegrad::ops::Step;
+use shadegrad::text::shell_word;
 use shadegrad::ops::augment::{Augment, LARGEST_SIDE};
 use shadegrad::{Error, Result};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Draw samples with their labels into a PNG or JPEG
+    /// Draw samples with their labels to a PNG or JPEG file
     Show(ShowOptions),
     /// Write a data set as the four files of the MNIST format, gzipped
     Export(ExportOptions),
@@ -32,23 +33,23 @@ enum Command {
 struct ShowOptions {
     #[command(flatten)]
     data: DataOption,
-    /// Take the test set
+    /// Show the test set
     #[arg(long)]
     test: bool,
-    /// How many samples
-    #[arg(long, default_value_t = 100)]
+    /// Number of samples
+    #[arg(short = 'n', long, default_value_t = 100)]
     count: usize,
-    /// Number of the first
+    /// Index of the first sample
     #[arg(long, default_value_t = 0)]
     first: usize,
-    /// Samples in a row
+    /// Samples per row
     #[arg(long, default_value_t = 20)]
     columns: usize,
-    /// Distort them as `train --augment` does
+    /// Distort the samples as `train --augment` does
     #[arg(long, value_name = "AMOUNTS")]
     augment: Option<Augment>,
-    /// The picture: a PNG, or a JPEG if the name ends in .jpg
-    #[arg(long, value_name = "FILE", default_value = "samples.png")]
+    /// File to write: a PNG, or a JPEG if its name ends in .jpg
+    #[arg(short, long, value_name = "FILE", default_value = "samples.png")]
     out: PathBuf,
 }
 
@@ -56,23 +57,23 @@ struct ShowOptions {
 struct ExportOptions {
     #[command(flatten)]
     data: DataOption,
-    /// The folder, made if need be
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
+    /// Folder to write to, created if necessary
+    #[arg(short, long, visible_alias = "to", value_name = "DIR")]
+    out: PathBuf,
 }
 
 #[derive(Args)]
 struct FetchOptions {
-    /// Which
+    /// Name of the data set
     name: Fetchable,
-    /// The folder, made if need be
-    #[arg(long, value_name = "DIR", default_value = MNIST_FOLDER)]
-    to: PathBuf,
+    /// Folder to write to, created if necessary
+    #[arg(short, long, visible_alias = "to", value_name = "DIR", default_value = MNIST_FOLDER)]
+    out: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Fetchable {
-    /// 70,000 handwritten digits, 11.6 MB packed
+    /// 70,000 handwritten digits, 11.6 MB compressed
     Mnist,
 }
 
@@ -90,7 +91,7 @@ fn show(options: &ShowOptions) -> Result<()> {
     let data = options.data.load(false)?;
     let set = if options.test { &data.test } else { &data.train };
     if options.first >= set.len() {
-        return Err(Error::Usage(format!("--first {} is past the set's {} samples", options.first, set.len())));
+        return Err(Error::Usage(format!("--first {} is beyond the {} samples of the set", options.first, set.len())));
     }
     let indices: Vec<usize> = (options.first..set.len()).take(options.count).collect();
     let picture = match &options.augment {
@@ -106,16 +107,16 @@ fn show(options: &ShowOptions) -> Result<()> {
     Ok(())
 }
 
-/// What is said of the regular files that are about to be replaced: nothing where there are none.
+/// A remark on the regular files that are about to be replaced; empty where there are none.
 fn replaced<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
     match paths.into_iter().filter(|path| path.is_file()).count() {
         0 => String::new(),
-        1 => ", in place of the file that was there".to_string(),
-        count => format!(", in place of {count} files that were there"),
+        1 => ", replacing the file that was there".to_string(),
+        count => format!(", replacing {count} files that were there"),
     }
 }
 
-/// These samples as a first step would have them.
+/// The samples as the first training step would distort them.
 fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Dataset> {
     let [height, width, _] = set.shape();
     if height.max(width) > LARGEST_SIDE {
@@ -130,14 +131,14 @@ fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Data
 
 fn export(options: &ExportOptions) -> Result<()> {
     let data = options.data.load(false)?;
-    let replaced = replaced(&idx::files_of(&options.to));
-    idx::write_folder(&options.to, &data.train, &data.test)?;
+    let replaced = replaced(&idx::files_of(&options.out));
+    idx::write_folder(&options.out, &data.train, &data.test)?;
     outln!(
         "{}: {} training and {} test images in {}{replaced}",
         data.source,
         grouped(data.train.len() as u64),
         grouped(data.test.len() as u64),
-        options.to.display()
+        options.out.display()
     )?;
     Ok(())
 }
@@ -145,9 +146,9 @@ fn export(options: &ExportOptions) -> Result<()> {
 fn fetch(options: &FetchOptions) -> Result<()> {
     let Fetchable::Mnist = options.name;
     let mut bar = Bar::new("{bar:28} {bytes}/{total_bytes}  {bytes_per_sec}", true);
-    let fetched = fetch_mnist(&options.to, &MNIST_MIRRORS, &mut |progress| match progress {
+    let fetched = fetch_mnist(&options.out, &MNIST_MIRRORS, &mut |progress| match progress {
         FetchProgress::Waiting(folder) => {
-            bar.aside(|| errln!("another process downloads into {}; waiting for it", folder.display()));
+            bar.aside(|| errln!("another process is downloading into {}; waiting for it", folder.display()));
         }
         FetchProgress::Kept(path) => bar.aside(|| errln!("kept {}", path.display())),
         FetchProgress::Started { url, have, total } => {
@@ -162,10 +163,11 @@ fn fetch(options: &FetchOptions) -> Result<()> {
     bar.clear();
     let fetched = fetched?;
     outln!(
-        "{} files in {}; train on them with: shadegrad train --data {}",
+        "{} files in {}; train on them with: {} train case2 --data {}",
         fetched.len(),
-        options.to.display(),
-        options.to.display()
+        options.out.display(),
+        program::name(),
+        shell_word(&options.out.to_string_lossy())
     )?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `shadegrad evaluate`
 
-use super::output::{confusion_table, errln, grouped, out, outln, percent};
+use super::output::{errln, grouped, outln, percent, print_confusion};
 use super::{DataOption, DeviceOption, TrainedOption};
 use clap::Args;
 use shadegrad::Result;
@@ -17,7 +17,7 @@ pub struct Options {
     data: DataOption,
     #[command(flatten)]
     device: DeviceOption,
-    /// Write the logits of every test image as CSV, a row an image
+    /// Write the logits of every test image to a CSV file, one row per image
     #[arg(long, value_name = "FILE.csv")]
     logits: Option<PathBuf>,
     /// Print one JSON object instead of text
@@ -28,7 +28,8 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     options.logits.as_deref().map_or(Ok(()), check_place)?;
     let (network, weights) = options.trained.open()?;
-    let mut data = options.data.load(options.json)?;
+    let record = options.trained.record()?;
+    let mut data = options.data.load_for(record.as_ref(), options.json)?;
     let remark = network.form.as_ref().and_then(|form| form.receive(&mut data.test));
     if let Some(remark) = remark.filter(|_| !options.json) {
         errln!("note: {remark}");
@@ -56,7 +57,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             grouped(evaluation.images()),
             evaluation.loss
         )?;
-        out!("{}", confusion_table(&evaluation))?;
+        print_confusion(&evaluation)?;
     }
     Ok(ExitCode::SUCCESS)
 }

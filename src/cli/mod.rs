@@ -1,15 +1,20 @@
-//! One file a command; options become plain structs before anything happens.
+//! One file per command; options become plain structs before anything happens.
 
 mod bench;
 mod cache;
+mod completions;
 mod cpu_hint;
 mod data;
 mod devices;
+mod doctor;
 mod evaluate;
 mod inspect;
+mod log;
 pub mod output;
 mod predict;
+mod program;
 mod progress;
+mod reference;
 mod shaders;
 mod signals;
 mod study;
@@ -19,85 +24,180 @@ mod verify;
 mod verify_kernel;
 
 use crate::cli::output::errln;
-use clap::{Args, Parser, Subcommand};
-use shadegrad::Result;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{CompileOptions, Network, Preset, Weights};
-use shadegrad::run::{open_model, open_model_as};
+use shadegrad::run::{RunRecord, folder_of, newest, open_model, open_model_as};
 use shadegrad::train::TrainOptions;
+use shadegrad::Result;
 use signals::stop_on_ctrl_c;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 pub use train::message;
 
 /// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// The folder in which runs are created, and in which `latest` is looked for.
+const RUNS: &str = "runs";
+
 /// Trains convolutional networks with hand-written WGSL compute shaders on any Vulkan, Metal or DX12 GPU.
 #[derive(Parser)]
-#[command(version, max_term_width = 110)]
+#[command(
+    version,
+    long_version = program::LONG_VERSION.as_str(),
+    max_term_width = 100,
+    after_help = "`shadegrad COMMAND -h` lists the options of a command, `shadegrad COMMAND --help` explains them."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Options that every command has.
+#[derive(Args)]
+struct Global {
+    /// When to use colours; NO_COLOR in the environment turns them off too
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", help_heading = "Global options")]
+    color: Color,
+    /// Log what the program does; -vv logs more, and what wgpu says
+    ///
+    /// RUST_LOG in the environment chooses in detail: RUST_LOG=shadegrad=debug,wgpu_hal=info. Messages go to standard error.
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Color {
+    /// On a terminal
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
+
+impl Color {
+    /// Applies the choice to everything that is printed from here on.
+    fn apply(self) {
+        let choice = match self {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
 }
 
 #[derive(Subcommand)]
 enum Command {
     // In a box, because it has far more options than the others.
-    /// Train a network; without options a small one on built-in digits, in a minute or two
+    /// Train a network; without arguments, a small one on built-in digits in about two minutes
     Train(Box<train::Options>),
-    /// Train the paper's six networks, or any by their recipes, with several seeds, and write a report
-    Study(study::Options),
-    /// Loss, accuracy, precision, recall and confusion of trained weights
+    /// Loss, accuracy, precision, recall and confusion matrix of a trained network
     Evaluate(evaluate::Options),
-    /// Say which digit a picture shows
+    /// Recognize the digit in a picture
     Predict(predict::Options),
+    /// Train the paper's six networks, or others, with several seeds, and write a report
+    Study(study::Options),
     /// Layers, shapes, parameters and cost of a network
     Summary(inspect::SummaryOptions),
     /// The dispatches that a training step is compiled to
     Plan(inspect::PlanOptions),
-    /// Write the kernels of a training step to files, as WGSL or as what drivers are given
+    /// Write the kernels of a training step to files, as WGSL or as drivers receive them
     Shaders(shaders::Options),
+    /// Check every kernel on a device against the reference: run this first on a new GPU or driver
+    Verify(verify::Options),
     /// Find the fastest kernels for a network on a device ahead of training
     Tune(tune::Options),
-    /// Train networks on several devices in turn, and compare; `bench kernels`: what each dispatch of a step costs
+    /// Compare the training speed of devices; `bench kernels` times each dispatch of a step
     Bench(bench::Options),
-    /// Check every kernel on a device against the reference: what to run first on a new GPU or driver
-    Verify(verify::Options),
-    /// List the GPUs, drivers and CPU that can be trained on
-    Devices,
     /// Show, export or download data sets
     Data(data::Options),
+    /// List the GPUs, drivers and CPU that can be trained on
+    Devices(devices::Options),
+    /// Check this machine: driver, devices, data, cache and a few kernels; paste the output into a bug report
+    Doctor(doctor::Options),
+    /// Print a completion script for a shell
+    Completions(completions::Options),
+    /// Write man pages
+    Man(completions::ManOptions),
+    /// Print the command reference as Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+/// MODEL, or `--model` as in former versions.
+#[derive(Args)]
+struct ModelArgument {
+    #[arg(value_name = "MODEL", help = model_help())]
+    model: Option<String>,
+    #[arg(long = "model", id = "named_model", value_name = "MODEL", hide = true, conflicts_with = "model")]
+    named: Option<String>,
+}
+
+impl ModelArgument {
+    fn get(&self) -> Option<&str> {
+        self.model.as_deref().or(self.named.as_deref())
+    }
+}
+
+/// MODEL of commands that need one.
+#[derive(Args)]
+struct RequiredModel {
+    #[arg(value_name = "MODEL", required_unless_present = "named_model", help = model_help())]
+    model: Option<String>,
+    #[arg(long = "model", id = "named_model", value_name = "MODEL", hide = true, conflicts_with = "model")]
+    named: Option<String>,
+}
+
+impl RequiredModel {
+    /// The name; clap refuses a command line without one.
+    fn get(&self) -> &str {
+        self.model.as_deref().or(self.named.as_deref()).unwrap_or_default()
+    }
+
+    fn open(&self) -> Result<Network> {
+        Network::open(self.get())
+    }
 }
 
 /// `--device`
 #[derive(Args)]
 struct DeviceOption {
-    /// auto (discrete GPU before integrated before software), cpu (native code on all cores; cpu:4 on four threads),
-    /// reference (the readable reference), or an adapter of `shadegrad devices` by its number or a part of its name,
-    /// which must be that of one device alone [default: auto]
-    #[arg(long, value_name = "DEVICE")]
+    /// Device to run on: auto, cpu, reference, or a GPU by its number or a part of its name [default: auto]
+    ///
+    /// auto takes a discrete GPU before an integrated one before a software driver, and the CPU where there is no driver.
+    /// cpu is native code on all cores, cpu:4 on four threads; reference is the readable reference. `shadegrad devices`
+    /// lists the GPUs; a part of a name must fit one device only.
+    #[arg(short = 'D', long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
 }
 
 /// `--batch-size`, of commands that look at a training step.
 #[derive(Args)]
 struct BatchOption {
-    /// Images a step [default: as many as the network is trained with: those of its own options, or 100]
-    #[arg(long, value_name = "N")]
+    /// Images per step [default: the network's own, or 100]
+    #[arg(short, long, value_name = "N")]
     batch_size: Option<usize>,
 }
 
 /// Trained weights, and the network that they belong to.
 #[derive(Args)]
 struct TrainedOption {
-    /// A run folder, or a .safetensors file: of a run, or of PyTorch with --model
+    /// A run folder, `latest` for the newest one, or a .safetensors file
+    ///
+    /// `latest` is the run under runs/ that was started or resumed last. A file may be the weights or a checkpoint of a run,
+    /// or weights that PyTorch has saved, which need --model.
+    #[arg(value_parser = run_path)]
     run: PathBuf,
     #[arg(
         long,
         value_name = "MODEL",
-        help = format!("The network, for a file that does not hold it. {}", model_help())
+        help = format!("The network, for a weights file that does not contain it: {}", model_help())
     )]
     model: Option<String>,
 }
@@ -110,15 +210,30 @@ impl TrainedOption {
             Some(model) => open_model_as(&self.run, model),
         }
     }
+
+    /// The record of the run that the weights belong to; none for a file outside of runs.
+    fn record(&self) -> Result<Option<RunRecord>> {
+        folder_of(&self.run).map(RunRecord::read).transpose()
+    }
+}
+
+/// A run folder as options take it: a path, or `latest` for the newest run under `runs/`.
+fn run_path(text: &str) -> Result<PathBuf> {
+    if text == "latest" && !Path::new(text).exists() {
+        return newest(Path::new(RUNS));
+    }
+    Ok(text.into())
 }
 
 /// `--data`
 #[derive(Args)]
 struct DataOption {
-    /// A folder with the four files of the MNIST format (gzipped or not), or `builtin`. Where their names begin with that
-    /// of the set, FOLDER/emnist-letters takes one of several
-    /// [default: $SHADEGRAD_DATA, else data/mnist if it is there, else builtin]
-    #[arg(long, value_name = "DIR|builtin")]
+    /// Data set: a folder with the four files of the MNIST format, or `builtin` for digits that the program draws
+    /// [default: $SHADEGRAD_DATA, else data/mnist if it exists, else builtin]
+    ///
+    /// The files may be gzipped. Where their names begin with the name of the set, as EMNIST's do,
+    /// FOLDER/emnist-letters takes one of several sets.
+    #[arg(short, long, value_name = "DIR|builtin")]
     data: Option<String>,
 }
 
@@ -170,6 +285,21 @@ impl DataOption {
         }
         source
     }
+
+    /// The data of a run, unless other data is asked for; what is not the run's data is remarked on.
+    fn load_for(&self, record: Option<&RunRecord>, quiet: bool) -> Result<DataPair> {
+        let source = match (&self.data, record) {
+            (None, Some(record)) => record.source()?,
+            _ => self.source(quiet),
+        };
+        let data = source.load()?;
+        if let Some(record) = record.filter(|_| !quiet)
+            && record.is_trained_on(&data)? == Some(false)
+        {
+            errln!("note: the run was trained on other data than this: {}", record.data);
+        }
+        Ok(data)
+    }
 }
 
 /// Help of an option or argument that names a network.
@@ -179,6 +309,8 @@ fn model_help() -> String {
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<ExitCode> {
+    cli.global.color.apply();
+    log::start(cli.global.verbose)?;
     signals::keep_file_size_an_error();
     match cli.command {
         Command::Train(options) => train::run(*options),
@@ -191,7 +323,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Tune(options) => tune::command(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Verify(options) => verify::run(&options),
-        Command::Devices => devices::run(),
+        Command::Devices(options) => devices::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Data(options) => data::run(&options),
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => completions::man(&options),
+        Command::Reference => reference::run(),
     }
 }

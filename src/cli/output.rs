@@ -1,12 +1,18 @@
 //! What commands print in common.
+//!
+//! Names of files, texts in them and names of devices may hold characters that a terminal obeys. Everything that is printed
+//! is made harmless first; then, on a terminal, it is laid out for its width and coloured.
 
+use anstyle::{AnsiColor, Style};
 use shadegrad::evaluate::Evaluation;
 pub use shadegrad::table::grouped;
+use shadegrad::table::{Page, fit};
 pub use shadegrad::text::counted;
 use shadegrad::text::printable;
 use shadegrad::{Error, Result};
 use std::fmt::{Arguments, Write as _};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 /// As `print!`, but gives the error; `print!` panics when a disk is full, or a reader has gone.
 macro_rules! out {
@@ -18,24 +24,85 @@ macro_rules! outln {
     ($($part:tt)*) => { $crate::cli::output::print(format_args!("{}\n", format_args!($($part)*))) };
 }
 
-/// As `eprintln!`, but never panics: no run shall end for a remark that cannot be made.
+/// As `eprintln!`, but never panics: no run shall end because of a remark that cannot be made.
 macro_rules! errln {
     ($($part:tt)*) => { $crate::cli::output::remark(format_args!("{}\n", format_args!($($part)*))) };
 }
 
 pub(crate) use {errln, out, outln};
 
-/// Writes to standard output. Names of files, texts in them and names of devices may hold what a terminal obeys: of that,
-/// nothing gets there.
-pub fn print(text: Arguments<'_>) -> Result<()> {
-    let text = text.to_string();
-    std::io::stdout().write_all(printable(&text).as_bytes()).map_err(Error::io("write to", "standard output"))
+/// Style of what went well.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// Style of errors and failures.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Cyan.on_default();
+
+/// Narrower terminals than this are written to as if they had this width.
+const LEAST_WIDTH: usize = 40;
+
+/// Columns of the terminal that standard output is; `None` where it is none.
+fn stdout_width() -> Option<usize> {
+    let stdout = std::io::stdout();
+    stdout.is_terminal().then(|| terminal_size::terminal_size_of(stdout)).flatten().map(columns)
 }
 
-/// Writes to standard error, if that can be, and likewise.
+fn stderr_width() -> Option<usize> {
+    let stderr = std::io::stderr();
+    stderr.is_terminal().then(|| terminal_size::terminal_size_of(stderr)).flatten().map(columns)
+}
+
+fn columns((width, _): (terminal_size::Width, terminal_size::Height)) -> usize {
+    usize::from(width.0).max(LEAST_WIDTH)
+}
+
+/// Writes to standard output, in lines that fit the terminal.
+pub fn print(text: Arguments<'_>) -> Result<()> {
+    let text = text.to_string();
+    let text = printable(&text);
+    write(&stdout_width().map_or_else(|| text.to_string(), |width| fit(&text, width)))
+}
+
+/// Writes a page of tables to standard output, laid out for the terminal. `styles` are for the words that tell a result.
+pub fn print_page(page: &Page, styles: &[(&str, Style)]) -> Result<()> {
+    let text = stdout_width().map_or_else(|| page.to_string(), |width| page.fit(width));
+    let mut text = printable(&text).into_owned();
+    for (word, style) in styles {
+        text = text.split('\n').map(|line| paint_word(line, word, *style)).collect::<Vec<_>>().join("\n");
+    }
+    write(&text)
+}
+
+/// A line with a word in a style, where it stands alone at the end or before a colon or comma.
+fn paint_word(line: &str, word: &str, style: Style) -> String {
+    let is_whole = |at: usize| {
+        let before = line[..at].chars().next_back().is_none_or(char::is_whitespace);
+        before && line[at + word.len()..].chars().next().is_none_or(|letter| !letter.is_alphanumeric())
+    };
+    match line.rmatch_indices(word).find(|(at, _)| is_whole(*at)) {
+        Some((at, _)) => format!("{}{style}{word}{style:#}{}", &line[..at], &line[at + word.len()..]),
+        None => line.to_string(),
+    }
+}
+
+/// Writes what may hold styles. They reach a terminal only, and only where colours are wanted.
+fn write(text: &str) -> Result<()> {
+    anstream::stdout().write_all(text.as_bytes()).map_err(Error::io("write to", "standard output"))
+}
+
+/// Writes to standard error, if possible, in lines that fit the terminal.
 pub fn remark(text: Arguments<'_>) {
     let text = text.to_string();
-    let _ = std::io::stderr().write_all(printable(&text).as_bytes());
+    let mut text = printable(&text).into_owned();
+    if let Some(width) = stderr_width() {
+        text = fit(&text, width);
+    }
+    for (prefix, style) in [("error:", BAD), ("warning:", WARNING), ("note:", NOTE)] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            text = format!("{style}{prefix}{style:#}{rest}");
+        }
+    }
+    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 /// A share as "98.76 %".
@@ -43,8 +110,28 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 
-/// Confusion matrix with precision and recall, rows are labels.
-pub fn confusion_table(evaluation: &Evaluation) -> String {
+/// A duration in its two largest units: "45 s", "2 min 5 s", "3 h 20 min".
+pub fn duration(time: Duration) -> String {
+    let seconds = (time.as_secs_f64().round()) as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// Prints the confusion matrix with precision and recall; rows are labels. What was recognized is coloured.
+pub fn print_confusion(evaluation: &Evaluation) -> Result<()> {
+    let plain = confusion_table(evaluation, Style::new());
+    let longest = plain.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    match stdout_width() {
+        // A table that must be broken anyway gains nothing by colours.
+        Some(width) if longest > width => write(&fit(&plain, width)),
+        _ => write(&confusion_table(evaluation, GOOD)),
+    }
+}
+
+fn confusion_table(evaluation: &Evaluation, diagonal: Style) -> String {
     let classes = evaluation.confusion.len();
     let width = evaluation.confusion.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(4);
     let share = |share: Option<f64>| share.map_or("-".to_string(), |share| format!("{:.2}", share * 100.0));
@@ -55,12 +142,34 @@ pub fn confusion_table(evaluation: &Evaluation) -> String {
     out.push_str("   recall %  precision %\n");
     for (label, row) in evaluation.confusion.iter().enumerate() {
         let _ = write!(out, "{label:>6}");
-        for count in row {
+        for (class, count) in row.iter().enumerate() {
             let cell = if *count == 0 { ".".to_string() } else { count.to_string() };
-            let _ = write!(out, " {cell:>width$}");
+            let style = if class == label { diagonal } else { Style::new() };
+            let _ = write!(out, " {style}{cell:>width$}{style:#}");
         }
         let (recall, precision) = (share(evaluation.recall(label)), share(evaluation.precision(label)));
         let _ = writeln!(out, "   {recall:>8}  {precision:>11}");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units() {
+        let cases = [(0.4, "0 s"), (59.4, "59 s"), (61.0, "1 min 1 s"), (3599.6, "1 h 0 min"), (12_000.0, "3 h 20 min")];
+        for (seconds, text) in cases {
+            assert_eq!(duration(Duration::from_secs_f64(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_word_is_painted_where_it_stands_alone() {
+        let painted = |line: &str| paint_word(line, "pass", GOOD).replace('\u{1b}', "^");
+        assert_eq!(painted("  dense/forward  0.1  pass"), "  dense/forward  0.1  ^[32mpass^[0m");
+        assert_eq!(painted("passing compass"), "passing compass");
+        assert_eq!(painted("all pass, says it"), "all ^[32mpass^[0m, says it");
+    }
 }

@@ -4,27 +4,31 @@ use super::{DeviceOption, TrainedOption};
 use crate::cli::output::{errln, outln};
 use clap::Args;
 use serde_json::json;
-use shadegrad::data::prepare::{ends_early, prepare};
+use shadegrad::data::form::Form;
+use shadegrad::data::prepare::{ends_early, prepare, prepare_from};
 use shadegrad::evaluate::Predictor;
 use shadegrad::network::Network;
 use shadegrad::{Error, Result};
-use std::path::PathBuf;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
     trained: TrainedOption,
-    /// PNG or JPEG, any size, dark on light or light on dark
-    #[arg(required = true)]
+    /// PNG or JPEG files, of any size, dark on light or light on dark
+    #[arg(value_name = "PICTURE", required_unless_present = "sample")]
     images: Vec<PathBuf>,
-    /// Take the pictures for images like those that the network was trained on, which need only scaling: no character is
-    /// looked for in them
+    /// Predict a handwritten seven that comes with the program
+    #[arg(long)]
+    sample: bool,
+    /// Only scale the pictures: they look like the training images already, and no character is searched for in them
     #[arg(long)]
     as_is: bool,
     #[command(flatten)]
     device: DeviceOption,
-    /// Print one JSON object an image instead of bars
+    /// Print one JSON object per picture instead of text
     #[arg(long)]
     json: bool,
 }
@@ -32,7 +36,13 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let (network, weights) = options.trained.open()?;
     let form = if options.as_is { network.picture_form().as_is() } else { network.picture_form() };
-    let prepared = options.images.iter().map(|path| prepare(path, network.input, &form)).collect::<Result<Vec<_>>>()?;
+    let mut names = options.images.clone();
+    let mut prepared =
+        options.images.iter().map(|path| prepare(path, network.input, &form)).collect::<Result<Vec<_>>>()?;
+    if options.sample {
+        names.push(SAMPLE_NAME.into());
+        prepared.push(sample(network.input, &form)?);
+    }
     for path in &options.images {
         if ends_early(path)? {
             errln!("note: {}: the file ends early, and a part of the picture may be missing", path.display());
@@ -43,7 +53,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         errln!("pictures: {form}{}", origin(&network, options.as_is));
     }
     let mut predictor = Predictor::new(&device, &network, &weights)?;
-    for (path, probabilities) in options.images.iter().zip(predict(&mut predictor, &options.images, &prepared)?) {
+    for (path, probabilities) in names.iter().zip(predict(&mut predictor, &names, &prepared)?) {
         let best = (0..probabilities.len())
             .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best });
         if options.json {
@@ -59,6 +69,15 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A digit that is there on every machine.
+const SAMPLE: &[u8] = include_bytes!("../../assets/digits/seven.png");
+/// Its name where a file's path would stand.
+const SAMPLE_NAME: &str = "the sample (a seven)";
+
+fn sample(shape: [usize; 3], form: &Form) -> Result<Vec<u8>> {
+    prepare_from(Cursor::new(SAMPLE), Path::new(SAMPLE_NAME), shape, form)
 }
 
 /// Probabilities of each picture; several are predicted together.

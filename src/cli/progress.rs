@@ -1,49 +1,93 @@
-//! The one bar that commands show on a terminal.
+//! How far long work has come: a bar on a terminal, elsewhere a line every ten seconds.
 
+use super::output::errln;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::RefCell;
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
-/// A bar on standard error; nothing where that is no terminal.
+/// Time between two lines where there is no terminal.
+const PULSE: Duration = Duration::from_secs(10);
+
+/// What shows how far work has come, on standard error; nothing where it is not wanted.
 #[derive(Default)]
-pub struct Bar(Option<ProgressBar>);
+pub struct Bar(Form);
+
+#[derive(Default)]
+enum Form {
+    #[default]
+    Hidden,
+    Drawn(ProgressBar),
+    Lines(RefCell<Lines>),
+}
+
+/// The state of the lines that stand for a bar.
+struct Lines {
+    length: u64,
+    prefix: String,
+    said: Instant,
+}
 
 impl Bar {
     /// A bar that looks like `template` (of indicatif), if it is wanted.
     pub fn new(template: &str, is_wanted: bool) -> Bar {
-        Bar((is_wanted && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::no_length();
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("━╸ "));
-            }
-            bar
-        }))
+        if !is_wanted {
+            return Bar(Form::Hidden);
+        }
+        if !std::io::stderr().is_terminal() {
+            let lines = Lines { length: 0, prefix: String::new(), said: Instant::now() };
+            return Bar(Form::Lines(RefCell::new(lines)));
+        }
+        let bar = ProgressBar::no_length();
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸ "));
+        }
+        Bar(Form::Drawn(bar))
     }
 
-    /// Whether there is one to be seen.
+    /// Whether there is a bar to be seen.
     pub fn is_shown(&self) -> bool {
-        self.0.is_some()
+        matches!(self.0, Form::Drawn(_))
     }
 
     /// Begins anew, with another length.
     pub fn begin(&self, length: u64, prefix: impl FnOnce() -> String) {
-        if let Some(bar) = &self.0 {
-            bar.reset();
-            bar.set_length(length);
-            bar.set_prefix(prefix());
+        match &self.0 {
+            Form::Hidden => {}
+            Form::Drawn(bar) => {
+                bar.reset();
+                bar.set_length(length);
+                bar.set_prefix(prefix());
+            }
+            Form::Lines(lines) => {
+                let mut lines = lines.borrow_mut();
+                (lines.length, lines.prefix) = (length, prefix());
+            }
         }
     }
 
     /// Moves it to a position.
     pub fn show(&self, position: u64, message: impl FnOnce() -> String) {
-        if let Some(bar) = &self.0 {
-            bar.set_position(position);
-            bar.set_message(message());
+        match &self.0 {
+            Form::Hidden => {}
+            Form::Drawn(bar) => {
+                bar.set_position(position);
+                bar.set_message(message());
+            }
+            Form::Lines(lines) => {
+                let mut lines = lines.borrow_mut();
+                if lines.said.elapsed() >= PULSE {
+                    lines.said = Instant::now();
+                    let prefix = if lines.prefix.is_empty() { String::new() } else { format!("{}: ", lines.prefix) };
+                    errln!("{prefix}{position} of {}  {}", lines.length, message());
+                }
+            }
         }
     }
 
     /// Moves it on.
     pub fn advance(&self, by: u64) {
-        if let Some(bar) = &self.0 {
+        if let Form::Drawn(bar) = &self.0 {
             bar.inc(by);
         }
     }
@@ -51,14 +95,18 @@ impl Bar {
     /// Writes something else meanwhile.
     pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+            Form::Hidden => write(),
+            Form::Drawn(bar) => bar.suspend(write),
+            Form::Lines(lines) => {
+                lines.borrow_mut().said = Instant::now();
+                write()
+            }
         }
     }
 
     /// Takes it away.
     pub fn clear(&mut self) {
-        if let Some(bar) = self.0.take() {
+        if let Form::Drawn(bar) = std::mem::take(&mut self.0) {
             bar.finish_and_clear();
         }
     }

@@ -1,12 +1,12 @@
 //! `shadegrad shaders`
 
-use super::{BatchOption, DeviceOption};
+use super::{BatchOption, DeviceOption, RequiredModel};
 use crate::cli::output::{counted, errln, outln};
 use clap::{Args, ValueEnum};
 use shadegrad::files::replace_file;
 use shadegrad::gpu::Language;
 use shadegrad::machine::recording;
-use shadegrad::network::{CompileOptions, Network};
+use shadegrad::network::CompileOptions;
 use shadegrad::{Error, Result};
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
-    #[arg(help = crate::cli::model_help())]
-    model: String,
-    /// What to write; several with commas
+    #[command(flatten)]
+    model: RequiredModel,
+    /// Languages to write, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_value = "wgsl")]
     to: Vec<To>,
-    /// Where to; made if need be, and files of the same names are replaced
-    #[arg(long, value_name = "DIR", default_value = "shaders-of-step")]
+    /// Folder to write to, created if necessary; files of the same names are replaced
+    #[arg(short, long, value_name = "DIR", default_value = "shaders-of-step")]
     out: PathBuf,
     #[command(flatten)]
     batch: BatchOption,
@@ -30,9 +30,9 @@ pub struct Options {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum To {
-    /// As it is written, with files joined and constants in their places
+    /// The source, with its files joined and its constants set
     Wgsl,
-    /// For Vulkan, in binary: see spirv-dis
+    /// For Vulkan, binary (spirv-dis prints it)
     Spirv,
     /// For DirectX 12
     Hlsl,
@@ -62,11 +62,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         wanted.push(*to);
     }
-    let network = Network::open(&options.model)?;
+    let network = options.model.open()?;
     let device = options.device.open(true)?;
     if device.gpu().is_none() {
         let why = device.notice.as_deref().unwrap_or("the CPU runs no shaders");
-        errln!("note: {why}; these are the kernels that a software driver would be given");
+        errln!("note: {why}; these are the kernels for a software driver");
     }
     let step = options.batch.compile_options(&network)?;
     let compiled = network.compile(&CompileOptions { train_images: 60_000, ..step })?;

@@ -2,19 +2,53 @@
 //! protects a run from the end of a session, and how a shell keeps Ctrl-C from programs in the background.
 
 use super::INTERRUPTED;
-use std::sync::atomic::AtomicBool;
+use super::output::errln;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-/// Set by the first Ctrl-C, request to end (`SIGTERM`) or end of the session (`SIGHUP`); the second ends the program. It is
-/// the same flag for everyone who asks.
+/// After a first request to end, further ones are ignored for this long: wrappers such as `timeout`, `npm` and `uv` forward
+/// the Ctrl-C that the terminal has sent to the program already.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A flag that is set by the first Ctrl-C, request to end (`SIGTERM`) or end of the session (`SIGHUP`). A later one, when
+/// [`GRACE`] is over, ends the program at once. It is the same flag for everyone who asks.
 pub fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     let flag = STOP.get_or_init(|| {
         let stop = Arc::new(AtomicBool::new(false));
-        platform::set_on_request(&stop);
+        platform::on_request(Requests { stop: stop.clone(), first: None });
         stop
     });
     flag.clone()
+}
+
+/// What requests to end do, one after the other.
+struct Requests {
+    stop: Arc<AtomicBool>,
+    first: Option<Instant>,
+}
+
+impl Requests {
+    /// Handles the next request. Returns whether the program must end at once.
+    fn next(&mut self) -> bool {
+        match self.first {
+            None => {
+                self.first = Some(Instant::now());
+                self.stop.store(true, Ordering::Relaxed);
+                if std::io::stderr().is_terminal() {
+                    errln!("stopping; a second Ctrl-C ends the program at once, without saving");
+                }
+                false
+            }
+            Some(first) if first.elapsed() < GRACE => false,
+            Some(_) => {
+                errln!("ended at once; what was not saved yet is lost");
+                true
+            }
+        }
+    }
 }
 
 /// Lets a write beyond the limit on the size of files (`ulimit -f`) fail with an error like any other, where the system
@@ -33,14 +67,19 @@ mod platform {
     use super::*;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::flag;
+    use signal_hook::iterator::Signals;
 
-    // Where a handler cannot be installed, the signal still ends the program, only without saving.
-    pub fn set_on_request(stop: &Arc<AtomicBool>) {
-        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)) {
-            // Actions are taken in the order of their registration: what ends the program looks at the flag first.
-            let _ = flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), stop.clone());
-            let _ = flag::register(signal, stop.clone());
-        }
+    // Where handlers cannot be installed, a signal still ends the program, only without saving.
+    pub fn on_request(mut requests: Requests) {
+        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+        let Ok(mut signals) = Signals::new(wanted) else { return };
+        let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for _ in signals.forever() {
+                if requests.next() {
+                    signal_hook::low_level::exit(i32::from(INTERRUPTED));
+                }
+            }
+        });
     }
 
     pub fn keep_file_size_an_error() {
@@ -71,13 +110,11 @@ mod platform {
 #[cfg(not(unix))]
 mod platform {
     use super::*;
-    use std::sync::atomic::Ordering;
 
-    pub fn set_on_request(stop: &Arc<AtomicBool>) {
-        let stop = stop.clone();
+    pub fn on_request(mut requests: Requests) {
         // Without the handler Ctrl-C still ends the program, only without saving.
         let _ = ctrlc::set_handler(move || {
-            if stop.swap(true, Ordering::Relaxed) {
+            if requests.next() {
                 std::process::exit(i32::from(INTERRUPTED));
             }
         });

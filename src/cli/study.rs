@@ -29,64 +29,69 @@ const SEEDS: u64 = 5;
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Options {
-    /// Which of the paper's networks: 2, 1-6, 1,3-5
-    #[arg(long, default_value = "1-6")]
-    cases: Cases,
-    #[arg(long, value_name = "MODEL,...", value_delimiter = ',', help = format!(
-        "Train these networks instead, each by its own recipe, and report on them alone. {}; what its [training] does not \
-         say is as `train` has it",
+    #[arg(value_name = "MODEL", value_delimiter = ',', help = format!(
+        "Networks to train instead of the paper's, each by its own recipe: {}",
         model_help()
     ), conflicts_with_all = ["cases", "comparisons", "learning_rate", "momentum", "schedule", "choose"])]
     models: Vec<String>,
-    /// How often each is trained: with the seeds from 1 to this
+    #[arg(long = "models", value_name = "MODEL,...", value_delimiter = ',', hide = true, conflicts_with_all = [
+        "models", "cases", "comparisons", "learning_rate", "momentum", "schedule", "choose",
+    ])]
+    named: Vec<String>,
+    /// The paper's networks to train: 2, 1-6, 1,3-5
+    #[arg(long, default_value = "1-6")]
+    cases: Cases,
+    /// Number of runs per network, with the seeds 1 to N
     #[arg(long, value_name = "N", default_value_t = SEEDS, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Passes over the training set [default: 15, as in the paper; with --models what each recipe says]
-    #[arg(long, value_name = "N")]
+    /// Passes over the training set [default: 15, as in the paper; of MODEL, what its recipe says]
+    #[arg(short, long, value_name = "N")]
     epochs: Option<usize>,
-    /// Step of gradient descent; `--choose` says which is best on held-out images
-    #[arg(long, default_value_t = DESCENT.learning_rate)]
+    /// Learning rate of the paper's networks; --choose finds the best one on held-out images
+    #[arg(short, long, default_value_t = DESCENT.learning_rate)]
     learning_rate: f32,
-    /// Share of the former step that is kept, from 0 (plain gradient descent) to below 1
+    /// Momentum of the paper's networks, from 0 (plain gradient descent) to below 1
     #[arg(long, default_value_t = DESCENT.momentum)]
     momentum: f32,
-    /// How the learning rate changes from step to step
+    /// Learning-rate schedule of the paper's networks
     #[arg(long, value_enum, default_value_t = DESCENT.schedule)]
     schedule: ScheduleKind,
-    /// Evaluate the epochs of --models on a number (5000) or share (0.1) of training images that each seed holds out, and
-    /// not on the test set: to choose among networks
-    #[arg(long, value_name = "test|SPLIT", requires = "models", conflicts_with = "pictures")]
+    /// Evaluate the epochs of MODEL on a share (0.1) or number (5000) of training images held out by each seed
+    ///
+    /// Without it epochs are evaluated on the test set. Held-out images are for choosing among networks.
+    #[arg(long, value_name = "test|SPLIT", conflicts_with = "pictures")]
     validation: Option<Validation>,
     #[command(flatten)]
     data: DataOption,
     #[command(flatten)]
     device: DeviceOption,
-    /// The folder of the study: runs and report. What is there already is kept and gone on with
-    #[arg(long, value_name = "DIR", default_value = "study")]
+    /// Folder of the study, with its runs and its report; finished runs in it are kept, interrupted ones are continued
+    #[arg(short, long, value_name = "DIR", default_value = "study")]
     out: PathBuf,
-    /// Train the systems too that the paper compares itself with: a feed-forward network of four hidden layers,
-    /// LeNet-5, and case 2 with the quadratic cost
+    /// Also train the systems that the paper compares itself with
+    ///
+    /// These are a feed-forward network with four hidden layers, LeNet-5, and case 2 with the quadratic cost.
     #[arg(long)]
     comparisons: bool,
-    /// Passes over the training set of the feed-forward network
+    /// Passes over the training set for the feed-forward network of --comparisons
     #[arg(long, value_name = "N", default_value_t = ANN_EPOCHS, requires = "comparisons")]
     ann_epochs: usize,
-    /// Try a grid of learning rates and momenta instead, on the first of --cases, judged by images held out of the
-    /// training set, and write what was chosen to choice/ in the folder of the study
+    /// Choose learning rate and momentum from a grid, on images held out of the training set, instead of the study
+    ///
+    /// The grid is tried on the first of --cases. The result goes to choice/ in the folder of the study.
     #[arg(long, conflicts_with_all = ["seeds", "learning_rate", "momentum", "comparisons", "pictures", "report_only"])]
     choose: bool,
-    /// Training images that --choose holds out
+    /// Number of training images that --choose holds out
     #[arg(long, value_name = "N", default_value_t = HELD_OUT, requires = "choose")]
     held_out: usize,
-    /// Draw the digits that each network is worst at, too. They are images of the data set: such a report is not for
-    /// publishing
+    /// Also show the images that each network gets most wrong; do not publish such a report, it contains images of the data set
     #[arg(long)]
     pictures: bool,
-    /// Write the report of what is finished, and train nothing; also while another process trains
+    /// Train nothing: write the report on the finished runs, even while another process trains
     #[arg(long)]
     report_only: bool,
     /// Print nothing but errors
-    #[arg(long)]
+    #[arg(short, long)]
     quiet: bool,
 }
 
@@ -103,8 +108,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let trained = if options.report_only { Trained::default() } else { train(options, &mut study)? };
     if trained.is_interrupted {
         errln!(
-            "interrupted; finished runs are kept, and so is the one under way\nto go on: the same command again; with \
-             --report-only it writes the report of what is there"
+            "interrupted; finished runs are kept, and so is the current one\nto continue, give the same command again; with \
+             --report-only it writes the report on what is finished"
         );
         return Ok(ExitCode::from(INTERRUPTED));
     }
@@ -145,7 +150,7 @@ fn choose(options: &Options, study: &mut Study) -> Result<ExitCode> {
     reporter.clear();
     match chosen? {
         None => {
-            errln!("interrupted; what was tried is kept\nto go on: the same command again");
+            errln!("interrupted; what was tried is kept\nto continue, give the same command again");
             Ok(ExitCode::from(INTERRUPTED))
         }
         Some(Choice { learning_rate, momentum, .. }) => {
@@ -218,7 +223,7 @@ impl StudyReporter {
             }
             StudyEvent::Begins { job, epochs } => {
                 if epochs > 0 {
-                    self.say(&format!("{}  goes on after {epochs} of {}", job.title, counted(job.epochs(), "epoch")))?;
+                    self.say(&format!("{}  continues after {epochs} of {}", job.title, counted(job.epochs(), "epoch")))?;
                 }
                 self.run = Some(Reporter::with_title(&job.title));
             }
@@ -276,7 +281,12 @@ impl Options {
             return Err(Error::Option(OptionError::new("ann_epochs", "must be at least 1, got 0")));
         }
         let validation = self.validation.unwrap_or(Validation::Test);
-        let subjects = match self.models.as_slice() {
+        let models = self.models();
+        if models.is_empty() && self.validation.is_some() {
+            let problem = OptionError::new("validation", "is for networks that are named: give a MODEL");
+            return Err(Error::Option(problem));
+        }
+        let subjects = match models {
             [] => {
                 let ann_epochs = self.comparisons.then_some(self.ann_epochs);
                 Subjects::paper(&self.cases, self.paper_epochs(), ann_epochs, self.descent())?
@@ -286,6 +296,11 @@ impl Options {
         let mut common = Common::new(source, self.device.device.clone());
         common.cache = cache::folder();
         Ok(Study { subjects, seeds: self.seeds, out: self.out.clone(), common })
+    }
+
+    /// The networks that are trained instead of the paper's.
+    fn models(&self) -> &[String] {
+        if self.models.is_empty() { &self.named } else { &self.models }
     }
 
     /// How the paper's networks are trained.
@@ -300,7 +315,7 @@ impl Options {
 
     /// The command with everything that decides the numbers, whether it was given or not.
     fn command(&self, study: &Study) -> String {
-        let mut words = match self.models.is_empty() {
+        let mut words = match self.models().is_empty() {
             true => self.of_paper(),
             false => self.of_models(),
         };
@@ -327,7 +342,7 @@ impl Options {
     }
 
     fn of_models(&self) -> Vec<String> {
-        let mut words = vec![format!("--models {} --seeds {}", shell_word(&self.models.join(",")), self.seeds)];
+        let mut words = vec![format!("{} --seeds {}", self.models().iter().map(|model| shell_word(model)).collect::<Vec<_>>().join(" "), self.seeds)];
         words.extend(self.beside_recipes());
         words
     }
@@ -335,8 +350,8 @@ impl Options {
     /// For each network the command that trains it alone, with the first seed.
     fn train_commands(&self, study: &Study) -> Result<Vec<String>> {
         let command = |job: &Job, subject: &shadegrad::study::Subject| {
-            let mut words = vec!["shadegrad train --model".to_string(), shell_word(&job.options.model)];
-            if self.models.is_empty() {
+            let mut words = vec!["shadegrad train".to_string(), shell_word(&job.options.model)];
+            if self.models().is_empty() {
                 let mut recipe = subject.recipe.clone();
                 recipe.length.epochs = Some(subject.epochs);
                 words.push(format!("--seed {}", job.seed()));

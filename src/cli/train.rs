@@ -1,108 +1,128 @@
-//! `shadegrad train`: a new run, or with `--resume` one that goes on.
+//! `shadegrad train`: a new run, or with `--resume` one that is continued.
 
 mod report;
 
 use super::tune::TuneOption;
-use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help};
+use super::{DataOption, DeviceOption, INTERRUPTED, ModelArgument, cache, program, run_path};
 use crate::cli::output::errln;
 use clap::Args;
 pub use report::Reporter;
 use shadegrad::data::scale::Scale;
 use shadegrad::ops::softmax::Cost;
+use shadegrad::text::shell_word;
 use shadegrad::run::{Run, RunChanges, RunEnd, RunOptions, RunRecord, Validation};
 use shadegrad::train::{Interval, Recipe};
 use shadegrad::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The network, if no other is named.
-const MODEL: &str = "case2";
+/// The network of a first run.
+const MODEL: &str = "starter";
+
+const EXAMPLES: &str = "\
+Examples:
+  shadegrad train                                    a first run, on built-in digits
+  shadegrad train case2 -d data/mnist                a run of the MNIST study
+  shadegrad train my.toml -d data/mnist -e 20 -l 0.05 --schedule cosine
+  shadegrad train --resume latest                    continue an interrupted run";
 
 #[derive(Args)]
-#[command(allow_negative_numbers = true)]
+#[command(allow_negative_numbers = true, after_help = EXAMPLES)]
 pub struct Options {
+    #[command(flatten)]
+    model: ModelArgument,
+    #[command(flatten, next_help_heading = "Network and data")]
+    data: DataOption,
     #[command(flatten)]
     new: NewRun,
     #[command(flatten)]
     recipe: Recipe,
-    #[command(flatten)]
-    data: DataOption,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Device and tuning")]
     device: DeviceOption,
     #[command(flatten)]
     tune: TuneOption,
-    /// End after so many steps
-    #[arg(long, value_name = "N")]
-    max_steps: Option<usize>,
-    /// Write the loss of every N-th step into metrics.jsonl; 1 reads each step back before the next [default: 50]
-    #[arg(long, value_name = "N")]
-    log_every: Option<usize>,
-    /// Make a checkpoint every so many steps (500) or minutes (10min) too, not only at the end of each epoch
-    #[arg(long, value_name = "STEPS|MINUTES")]
-    checkpoint_every: Option<Interval>,
-    /// Go on with a run from its last checkpoint, or from the checkpoint that is given, to the very weights that it would
-    /// have reached without the interruption. What decides them cannot be given again; --epochs, --max-steps and
-    /// --patience may be raised, and --patience none ends no run
-    #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "NewRun", "BatchRecipe", "OptimizerRecipe", "ScheduleRecipe", "RegularizationRecipe",
-    ])]
-    resume: Option<PathBuf>,
-    /// If a loss is not finite, do the steps since the last checkpoint again and name the layer and kernel that made the
-    /// first such number
-    #[arg(long)]
-    find_nan: bool,
-    /// Time the dispatches of a step when the training is over, as `bench kernels` does; costs about two seconds, or
-    /// seven steps where they are slow, and changes no weight
+    /// Time the dispatches of a step after the training, as `bench kernels` does
+    ///
+    /// This costs about two seconds, or seven steps where they are slow, and changes no weight.
     #[arg(long)]
     profile: bool,
-    /// Print nothing but errors
+    #[command(flatten, next_help_heading = "Output")]
+    output: Output,
+    #[command(flatten, next_help_heading = "Resuming and debugging")]
+    resuming: Resuming,
+}
+
+/// What decides the weights of a new run besides its recipe.
+#[derive(Args)]
+struct NewRun {
+    /// Loss function [default: the network's own; cross-entropy in all presets]
     #[arg(long)]
+    loss: Option<Cost>,
+    /// Images that each epoch is evaluated on: `test`, or a share (0.1) or number (5000) of training images to hold out
+    /// [default: test]
+    #[arg(long, value_name = "test|SPLIT")]
+    validation: Option<Validation>,
+    /// Divisor of pixel values: a byte, or `max` for the brightest pixel of the training images [default: 255]
+    ///
+    /// `evaluate`, `predict` and `--resume` use the same.
+    #[arg(long, value_name = "BYTE|max")]
+    scale: Option<Scale>,
+    /// Random seed of initial weights, data order, dropout and augmentation [default: 1]
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: Option<u64>,
+    /// Start from these weights
+    #[arg(long, value_name = "FILE.safetensors")]
+    init: Option<PathBuf>,
+    /// Keep the images in the order of the file
+    #[arg(long)]
+    no_shuffle: bool,
+    /// Repeat another run: its network, data, device and options, except for those given here; `latest` is the newest
+    #[arg(long, value_name = "RUN", value_parser = run_path, conflicts_with_all = ["model", "named_model"])]
+    like: Option<PathBuf>,
+    /// Run folder; must not exist yet [default: runs/<model>-<date>-<n>]
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+}
+
+/// What a run prints and writes.
+#[derive(Args)]
+struct Output {
+    /// Write the loss of every N-th step to metrics.jsonl; 1 waits for each step before the next [default: 50]
+    #[arg(long, value_name = "N")]
+    log_every: Option<usize>,
+    /// Print nothing but errors
+    #[arg(short, long)]
     quiet: bool,
     /// Print the lines of metrics.jsonl instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// What decides the weights of a new run beside its recipe.
+/// How runs are interrupted, continued and examined.
 #[derive(Args)]
-struct NewRun {
-    #[arg(long, help = format!(
-        "{} [default: {MODEL}]. What it says under [training] is taken as if it were given here, unless it is given here: \
-         --optimizer and --schedule also replace what belongs to them there, and `none` switches off where it can be given",
-        model_help()
-    ))]
-    model: Option<String>,
-    /// Train as another run did: the same network, data, device and options, but for those that are given here
-    #[arg(long, value_name = "RUN", conflicts_with = "model")]
-    like: Option<PathBuf>,
-    /// The loss that is minimised [default: what the network says, cross-entropy in all presets]
+struct Resuming {
+    /// Continue a run from its last checkpoint, or from the checkpoint given; `latest` is the newest run
+    ///
+    /// The run reaches exactly the weights that it would have reached without the interruption. Options that decide them
+    /// cannot be given again. --epochs, --max-steps and --patience may be raised; --patience none turns early stopping off.
+    #[arg(long, value_name = "RUN", value_parser = run_path, conflicts_with_all = [
+        "ModelArgument", "NewRun", "BatchRecipe", "OptimizerRecipe", "ScheduleRecipe", "RegularizationRecipe",
+    ])]
+    resume: Option<PathBuf>,
+    /// Write a checkpoint every so many steps (500) or minutes (10min), in addition to the one after each epoch
+    #[arg(long, value_name = "STEPS|MINUTES")]
+    checkpoint_every: Option<Interval>,
+    /// Stop after this many steps
+    #[arg(long, value_name = "N")]
+    max_steps: Option<usize>,
+    /// When a loss is not finite, repeat the steps since the last checkpoint and name the layer and kernel that caused it
     #[arg(long)]
-    loss: Option<Cost>,
-    /// What epochs are evaluated on: `test` (the test set), or a share (0.1) or number (5000) of training images that is
-    /// held out [default: test]
-    #[arg(long, value_name = "test|SPLIT")]
-    validation: Option<Validation>,
-    /// What pixels are divided by before the network sees them: a byte, or `max`, the brightest of the training images;
-    /// evaluate, predict and --resume then do the same [default: 255]
-    #[arg(long, value_name = "BYTE|max")]
-    scale: Option<Scale>,
-    /// Decides initial weights, data order, dropout and augmentation [default: 1]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    seed: Option<u64>,
-    /// Run folder; must not exist yet [default: runs/<model>-<date>-<n>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Start from these weights
-    #[arg(long, value_name = "FILE.safetensors")]
-    init: Option<PathBuf>,
-    /// Take the images in the order of the file
-    #[arg(long)]
-    no_shuffle: bool,
+    find_nan: bool,
 }
 
 pub fn run(options: Options) -> Result<ExitCode> {
-    let mut reporter = Reporter::new(options.quiet, options.json);
-    let run = match &options.resume {
+    let mut reporter = Reporter::new(options.output.quiet, options.output.json);
+    let run = match &options.resuming.resume {
         None => {
             let run_options = options.run_options(&mut reporter)?;
             pollster::block_on(Run::start(run_options, &mut |event| reporter.hear(&event)))
@@ -115,11 +135,11 @@ pub fn run(options: Options) -> Result<ExitCode> {
     reporter.clear();
     let run = run?;
     if run.end == RunEnd::Interrupted {
-        let folder = run.folder.display();
-        errln!("interrupted; the weights are saved in {folder}\nto go on: shadegrad train --resume {folder}");
+        let folder = shell_word(&run.folder.to_string_lossy());
+        errln!("interrupted; the weights are saved in {folder}\nto continue: {} train --resume {folder}", program::name());
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let is_first = options.resume.is_none() && options.data.data.is_none();
+    let is_first = options.resuming.resume.is_none() && options.data.data.is_none() && options.model.get().is_none();
     reporter.conclude(&run, is_first)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -132,18 +152,19 @@ impl Options {
             None => self.by_recipe(reporter)?,
         };
         let NewRun { loss, validation, scale, seed, out, init, no_shuffle, .. } = &self.new;
+        let Resuming { checkpoint_every, max_steps, find_nan, .. } = &self.resuming;
         let training = &mut options.training;
         training.step.loss = loss.or(training.step.loss);
         training.seed = seed.unwrap_or(training.seed);
         training.shuffle &= !no_shuffle;
-        training.max_steps = self.max_steps.or(training.max_steps);
-        training.checkpoint_every = self.checkpoint_every.or(training.checkpoint_every);
-        training.find_nan |= self.find_nan;
+        training.max_steps = max_steps.or(training.max_steps);
+        training.checkpoint_every = checkpoint_every.or(training.checkpoint_every);
+        training.find_nan |= find_nan;
         options.validation = validation.unwrap_or(options.validation);
         options.scale = scale.unwrap_or(options.scale);
         options.out = out.clone();
         options.init = init.clone().or(options.init);
-        options.log_every = self.log_every.unwrap_or(options.log_every);
+        options.log_every = self.output.log_every.unwrap_or(options.log_every);
         options.device = self.device.device.clone().unwrap_or(options.device);
         options.tuning = self.tune.tune.clone();
         options.profile = self.profile;
@@ -155,7 +176,7 @@ impl Options {
 
     /// A run of a network by its recipe, with what is given here on top.
     fn by_recipe(&self, reporter: &mut Reporter) -> Result<RunOptions> {
-        let model = self.new.model.as_deref().unwrap_or(MODEL);
+        let model = self.model.get().unwrap_or(MODEL);
         let options = RunOptions::new(model)?;
         let recipe = &options.network.recipe;
         let training = self.recipe.complete_over(recipe)?;
@@ -176,7 +197,7 @@ impl Options {
     }
 
     fn is_silent(&self) -> bool {
-        self.quiet || self.json
+        self.output.quiet || self.output.json
     }
 
     /// What a run that goes on is told anew.
@@ -184,10 +205,10 @@ impl Options {
         RunChanges {
             epochs: self.recipe.length.epochs,
             patience: self.recipe.length.patience,
-            max_steps: self.max_steps,
-            checkpoint_every: self.checkpoint_every,
-            find_nan: self.find_nan,
-            log_every: self.log_every,
+            max_steps: self.resuming.max_steps,
+            checkpoint_every: self.resuming.checkpoint_every,
+            find_nan: self.resuming.find_nan,
+            log_every: self.output.log_every,
             data: self.data.data.is_some().then(|| self.data.source(self.is_silent())),
             device: self.device.device.clone(),
             tuning: self.tune.tune.clone(),

@@ -1,27 +1,29 @@
 //! `shadegrad tune`, and the `--tune` of other commands.
 
-use super::{BatchOption, DeviceOption, cache};
-use crate::cli::output::{errln, out, outln};
+use super::{BatchOption, DeviceOption, RUNS, RequiredModel, cache};
+use crate::cli::output::{BAD, GOOD, errln, outln, print_page};
 use crate::cli::progress::Bar;
 use clap::Args;
 use shadegrad::files::check_place;
 use shadegrad::machine::Device;
-use shadegrad::network::{CompileOptions, Compiled, Network};
-use shadegrad::run::{Tuning, TuningEvent, tune_all};
+use shadegrad::network::{CompileOptions, Compiled};
+use shadegrad::run::{Tuning, TuningEvent, newest, tune_all};
 use shadegrad::tune::{self, TuneProgress};
 use shadegrad::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// `--tune`
 #[derive(Args)]
 pub struct TuneOption {
-    /// Which kernels are taken: the best guess for the device (off); what was found to be fastest here, after at most five
-    /// seconds of trying what was never tried, and `train` tries the rest between epochs, for the next run (cached);
-    /// everything tried anew (full); or the choices in the tune.toml of another run, for equal bits (FILE)
+    /// Which kernels to use: off, cached, full, or those of a tune.toml or another run, for equal bits
+    ///
+    /// off takes the best guess for the kind of device. cached takes what was fastest on this device before, and tries what
+    /// was never tried for at most five seconds; `train` tries the rest between epochs, for the next run. full tries
+    /// everything anew. A run folder (`latest` for the newest) or a tune.toml file gives the kernels of that run.
     #[arg(
         long,
-        value_name = "off|cached|full|FILE",
+        value_name = "off|cached|full|RUN",
         default_value = "cached",
         env = "SHADEGRAD_TUNE",
         hide_env = true
@@ -30,10 +32,18 @@ pub struct TuneOption {
 }
 
 impl TuneOption {
+    /// What was asked for, with the folder of the newest run in place of `latest`.
+    pub fn get(&self) -> Result<Tuning> {
+        match &self.tune {
+            Tuning::File(path) if path == Path::new("latest") && !path.exists() => Ok(Tuning::File(newest(Path::new(RUNS))?)),
+            tuning => Ok(tuning.clone()),
+        }
+    }
+
     /// The device with the kernels of its choice for this network.
     pub fn apply(&self, device: &Device, compiled: &Compiled, silent: bool) -> Result<Device> {
         let mut bar = TuningBar::new(silent);
-        pollster::block_on(self.tune.apply(device, compiled, cache::folder().as_deref(), &mut |event| bar.hear(event)))
+        pollster::block_on(self.get()?.apply(device, compiled, cache::folder().as_deref(), &mut |event| bar.hear(event)))
     }
 }
 
@@ -73,40 +83,49 @@ impl TuningBar {
 
 #[derive(Args)]
 pub struct Options {
-    #[arg(help = crate::cli::model_help())]
-    model: String,
+    #[command(flatten)]
+    model: RequiredModel,
     #[command(flatten)]
     batch: BatchOption,
     #[command(flatten)]
     device: DeviceOption,
-    /// Write the choices, for `train --tune FILE`
-    #[arg(long, value_name = "FILE.toml")]
+    /// Write the choices to a file, for `train --tune FILE`
+    #[arg(short, long, value_name = "FILE.toml")]
     out: Option<PathBuf>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
 }
 
 /// Tries everything and prints what came of it.
 pub fn command(options: &Options) -> Result<ExitCode> {
     options.out.as_deref().map_or(Ok(()), check_place)?;
-    let network = Network::open(&options.model)?;
+    let network = options.model.open()?;
     let step = options.batch.compile_options(&network)?;
     let compiled = network.compile(&CompileOptions { train_images: step.batch, ..step })?;
     pollster::block_on(Device::require_driver(&options.device.choice(), "; the CPU has nothing to tune"))?;
-    let device = options.device.open(false)?;
+    let device = options.device.open(options.json)?;
     let Some(gpu) = device.gpu() else {
         return Err(Error::Usage(
             "only devices that run shaders can be tuned, not the CPU; see `shadegrad devices`".into(),
         ));
     };
-    let mut bar = TuningBar::new(false);
+    let mut bar = TuningBar::new(options.json);
     let tuner = pollster::block_on(tune_all(gpu, &compiled, cache::folder().as_deref(), &mut |event| bar.hear(event)))?;
     let tuned = tuner.tuned();
-    if tuned.is_empty() {
-        outln!("{}: no pass is large enough for a choice to matter", network.name)?;
+    if options.json {
+        outln!("{}", tune::json(&tuned))?;
+    } else {
+        if tuned.is_empty() {
+            outln!("{}: no pass is large enough for a choice to matter", network.name)?;
+        }
+        print_page(&tune::table(&tuned).into(), &[("chosen", GOOD), ("refused", BAD)])?;
     }
-    out!("{}", tune::table(&tuned))?;
     if let Some(path) = &options.out {
         tuner.choices()?.save(path)?;
-        outln!("\nthe choices are in {}", path.display())?;
+        if !options.json {
+            outln!("\nthe choices are in {}", path.display())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

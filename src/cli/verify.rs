@@ -1,7 +1,7 @@
 //! `shadegrad verify`
 
-use super::{BatchOption, DeviceOption, INTERRUPTED, stop_on_ctrl_c, verify_kernel};
-use crate::cli::output::{errln, out, outln};
+use super::{BatchOption, DeviceOption, INTERRUPTED, ModelArgument, stop_on_ctrl_c, verify_kernel};
+use crate::cli::output::{BAD, GOOD, errln, outln, print_page};
 use crate::cli::progress::Bar;
 use clap::Args;
 use shadegrad::files::check_place;
@@ -19,34 +19,41 @@ use std::sync::atomic::Ordering;
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
+    model: ModelArgument,
+    #[command(flatten)]
     device: DeviceOption,
-    /// Also the passes of this network at its own shapes: a preset or a file that ends in .toml
-    #[arg(long)]
-    model: Option<String>,
     #[command(flatten)]
     batch: BatchOption,
-    /// A few shapes of each pass, smaller batches of --model
+    /// Check a few shapes of each pass, and smaller batches of MODEL
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Ten times as many random shapes
+    /// Check ten times as many random shapes
     #[arg(long)]
     full: bool,
-    /// Shapes drawn at random, over all passes, besides the listed edge cases. Unless given: 2000 with --device cpu, else
-    /// 200; a quarter as many with --quick
+    /// Number of random shapes, over all passes, in addition to the listed edge cases [default: 200, with --device cpu 2000]
+    ///
+    /// With --quick the default is a quarter of that, with --full ten times as many.
     #[arg(long, value_name = "N")]
     random_shapes: Option<usize>,
-    /// What the random shapes are drawn by; a new seed every time unless given. The report says which
-    #[arg(long, value_name = "SEED")]
+    /// Seed of the random shapes [default: a new one each time, which the report names]
+    #[arg(short, long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Nothing but this pass, shape or variant: conv2d, conv2d.forward, conv2d.forward:17, conv2d.forward:random17 (with
-    /// --seed), conv2d.forward:17:3, training, exp
+    /// Check only this pass, shape or variant
+    ///
+    /// For example conv2d, conv2d.forward, conv2d.forward:17, conv2d.forward:random17 (with --seed), conv2d.forward:17:3,
+    /// training, exp.
     #[arg(long, value_name = "PASS[:SHAPE[:VARIANT]]")]
     only: Option<Only>,
-    /// Write what was found, for a driver's bug report: FILE.json and FILE.md
+    /// Write the findings to FILE.json and FILE.md, for a bug report to the driver's developers
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Break kernels on purpose, and succeed if every break is noticed
-    #[arg(long, conflicts_with_all = ["model", "quick", "full", "random_shapes", "seed", "only", "report"])]
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Fault injection: break kernels on purpose, and succeed if every fault is detected
+    #[arg(long, conflicts_with_all = [
+        "model", "named_model", "quick", "full", "random_shapes", "seed", "only", "report", "json",
+    ])]
     inject: bool,
     #[command(flatten)]
     kernel: verify_kernel::Options,
@@ -62,12 +69,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if let Some(code) = options.kernel.run(&options.device, options.random_shapes, seed)? {
         return Ok(code);
     }
-    let open = |model: &String| {
+    let open = |model: &str| {
         let network = Network::open(model)?;
         let step = options.batch.compile_options(&network)?;
         Ok::<_, Error>((network, step))
     };
-    let model = options.model.as_ref().map(open).transpose()?;
+    let model = options.model.get().map(open).transpose()?;
     let verification = verify::VerifyOptions {
         device: options.device.choice(),
         extent: extent(options),
@@ -86,19 +93,28 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     let stop = stop_on_ctrl_c();
     let mut bar = Bar::default();
+    let quiet = options.json;
     let report = pollster::block_on(verify::verify(&verification, &mut |progress| {
-        show(&mut bar, progress.done, progress.total, progress.name);
+        if !quiet {
+            show(&mut bar, progress.done, progress.total, progress.name);
+        }
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }))?;
     bar.clear();
-    outln!("{}\n", report.device.description)?;
-    out!("{}", report.text())?;
+    if quiet {
+        outln!("{}", report.json()?)?;
+    } else {
+        outln!("{}\n", report.device.description)?;
+        print_page(&report.text(), &RESULTS)?;
+    }
     match &options.report {
         Some(path) => {
             let [json, markdown] = report.save(path)?;
-            outln!("the report is in {} and {}", json.display(), markdown.display())?;
+            if !quiet {
+                outln!("the report is in {} and {}", json.display(), markdown.display())?;
+            }
         }
-        None if report.failed() => outln!("--report FILE writes what a bug report to the driver's makers needs")?,
+        None if report.failed() && !quiet => outln!("--report FILE writes a bug report for the driver's developers")?,
         None => {}
     }
     Ok(match (report.interrupted, report.failed()) {
@@ -108,6 +124,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
+/// The words of results.
+const RESULTS: [(&str, anstyle::Style); 5] =
+    [("FAIL", BAD), ("MISSED", BAD), ("pass", GOOD), ("known bad", GOOD), ("detected", GOOD)];
+
 fn extent(options: &Options) -> Extent {
     match (options.quick, options.full) {
         (true, _) => Extent::Quick,
@@ -116,30 +136,31 @@ fn extent(options: &Options) -> Extent {
     }
 }
 
-/// One that differs from run to run, short enough to be typed. The standard library has the system's randomness in the keys
-/// of its hashes.
+/// A seed that differs from run to run and is short enough to be typed. The standard library takes the keys of its hashes from
+/// the system's source of randomness.
 fn new_seed() -> u64 {
     RandomState::new().hash_one(0) % 1_000_000
 }
 
-/// The command, which does the same again.
+/// The command that repeats this verification.
 fn command(options: &Options, seed: u64) -> String {
-    let quick = if options.quick && options.model.is_none() { " --quick" } else { "" };
+    let quick = if options.quick && options.model.get().is_none() { " --quick" } else { "" };
     let full = if options.full { " --full" } else { "" };
     let only = options.only.as_ref().map_or(String::new(), |only| format!(" --only {}", shell_word(&only.to_string())));
     let shapes = options.random_shapes.map_or(String::new(), |count| format!(" --random-shapes {count}"));
     format!("{}{quick}{full}{only}{shapes} --seed {seed}", repeat(options))
 }
 
-/// The command without what narrows it down.
+/// The command without the options that narrow it down.
 fn repeat(options: &Options) -> String {
-    let mut words = vec!["shadegrad verify --device".to_string(), shell_word(&options.device.choice().to_string())];
-    if let Some(model) = &options.model {
-        words.extend(["--model".into(), shell_word(model)]);
+    let mut words = vec!["shadegrad verify".to_string()];
+    words.extend(options.model.get().map(shell_word));
+    words.extend(["--device".into(), shell_word(&options.device.choice().to_string())]);
+    if options.model.get().is_some() {
         let batch_size = options.batch.batch_size.iter();
         words.extend(batch_size.flat_map(|batch_size| ["--batch-size".into(), batch_size.to_string()]));
     }
-    if options.quick && options.model.is_some() {
+    if options.quick && options.model.get().is_some() {
         // The quick batches have shapes of their own.
         words.push("--quick".into());
     }
@@ -151,16 +172,16 @@ fn inject(device: &DeviceChoice) -> Result<ExitCode> {
     let injected =
         pollster::block_on(verify::inject(device, &mut |done, total, what| show(&mut bar, done, total, what)))?;
     bar.clear();
-    out!("{}", injected_table(&injected))?;
+    print_page(&injected_table(&injected).into(), &RESULTS)?;
     let unseen = injected.iter().filter(|injected| injected.seen.is_none()).count();
     if unseen > 0 {
-        return Err(Error::Device(format!("{unseen} of {} breaks went unseen", injected.len())));
+        return Err(Error::Device(format!("{unseen} of {} faults were not detected", injected.len())));
     }
-    outln!("\nall {} breaks were seen", injected.len())?;
+    outln!("\nall {} faults were detected", injected.len())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows how far a verification has come: a bar on a terminal, one line elsewhere.
+/// Shows how far a verification has come.
 fn show(bar: &mut Bar, done: usize, total: usize, what: &str) {
     if done == 0 {
         *bar = Bar::new("{bar:30} {pos}/{len}  {msg}", true);

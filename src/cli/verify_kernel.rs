@@ -1,4 +1,4 @@
-//! `shadegrad verify --kernel`: a shader of one's own against the reference.
+//! `shadegrad verify --kernel`: a user's own shader against the reference.
 
 use super::DeviceOption;
 use crate::cli::output::outln;
@@ -10,24 +10,30 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Args)]
-#[command(next_help_heading = "A shader of your own")]
+#[command(next_help_heading = "Your own shader")]
 pub struct Options {
-    /// Check this shader against the reference, in place of the program's own: a .wgsl file, complete by itself, with one
-    /// entry point `main`. Buffers of group 0 are bound by the names of the formula (x w b, y). A `const` of the shape at the
-    /// start of a line (HEIGHT, STRIDE_H, FILTERS) is set to that of each case; a setting that the file does not declare has
-    /// its default. One invocation an element of the first output, unless the file declares `const INVOCATIONS`
+    /// Check this shader against the reference, instead of the program's own kernels
+    ///
+    /// The .wgsl file must be complete, with one entry point `main`. Buffers of group 0 are bound by their names in the formula
+    /// (x w b, y). A `const` of the shape at the start of a line (HEIGHT, STRIDE_H, FILTERS) is set to the value of each case;
+    /// a setting that the file does not declare has its default. There is one invocation per element of the first output,
+    /// unless the file declares `const INVOCATIONS`.
     #[arg(
         long,
         value_name = "FILE.wgsl",
         requires = "pass",
-        conflicts_with_all = ["model", "batch_size", "quick", "full", "only", "report", "inject"]
+        conflicts_with_all = [
+            "model", "named_model", "batch_size", "quick", "full", "only", "report", "json", "inject",
+        ]
     )]
     kernel: Option<PathBuf>,
-    /// The pass that the shader computes: conv2d.forward, dense.backward_weight, …; another name lists them all
+    /// The pass that the shader computes: conv2d.forward, dense.backward_weight, …; an unknown name lists all
     #[arg(long = "as", id = "pass", value_name = "PASS", requires = "kernel")]
     pass: Option<String>,
-    /// One shape in place of the edge cases and random ones: batch=2,height=28,width=28,channels=1,kernel=3,filters=8; what is
-    /// left out has a default. Settings alone (stride=2,activation=relu) take all cases that have them
+    /// Check one shape instead of the edge cases and random ones
+    ///
+    /// For example batch=2,height=28,width=28,channels=1,kernel=3,filters=8; what is left out has a default. Settings alone
+    /// (stride=2,activation=relu) select all cases that have them.
     #[arg(long, value_name = "KEY=VALUE,…", requires = "kernel")]
     shape: Option<String>,
 }

@@ -120,19 +120,38 @@ fn absent(set: &Dataset) -> Option<String> {
     })
 }
 
-/// What is to be said of a network that answers the same for every image of a set with several labels.
-pub fn one_answer(confusion: &[Vec<u64>]) -> Option<String> {
-    let is_asked = |row: &&Vec<u64>| row.iter().sum::<u64>() > 0;
-    let labels = confusion.iter().filter(is_asked).count();
+/// A remark on a network that has learned nothing: it gives the same answer for every image, or is right no more often than
+/// guessing is. `learning_rate` is the one that it was trained with.
+pub fn learned_nothing(confusion: &[Vec<u64>], learning_rate: f32) -> Option<String> {
+    let per_label: Vec<u64> = confusion.iter().map(|row| row.iter().sum()).collect();
+    let images: u64 = per_label.iter().sum();
+    if per_label.iter().filter(|count| **count > 0).count() < 2 {
+        return None;
+    }
     let answered = |class: &usize| confusion.iter().any(|row| row.get(*class).is_some_and(|count| *count > 0));
     let answers: Vec<usize> = (0..confusion.len()).filter(answered).collect();
-    match answers[..] {
-        [answer] if labels > 1 => Some(format!(
-            "the network answers {answer} for every validation image: it has learned nothing of them; try another \
-             learning rate, a tenth say, or more epochs, and look at the data with `shadegrad data show`"
-        )),
-        _ => None,
-    }
+    let right: u64 = (0..confusion.len()).filter_map(|class| confusion[class].get(class)).sum();
+    let (right, guessing) = (share(right, images), share(per_label.iter().copied().max().unwrap_or(0), images));
+    let found = match answers[..] {
+        [answer] => format!("the network answers {answer} for every validation image"),
+        _ if images >= LEAST_JUDGED && right <= guessing + BEYOND_GUESSING * (1.0 - guessing) => {
+            format!("{:.1} % of the validation images are recognized, about as many as by guessing", right * 100.0)
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "{found}: it has learned nothing; try another learning rate (it was {learning_rate}; a tenth of it, say) or more \
+         epochs, and look at the data with `shadegrad data show`"
+    ))
+}
+
+/// Validation images below which an accuracy close to that of guessing means nothing.
+const LEAST_JUDGED: u64 = 100;
+/// Share of what guessing gets wrong that a network must get right to have learned something.
+const BEYOND_GUESSING: f64 = 0.05;
+
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
 }
 
 #[cfg(test)]
@@ -210,12 +229,16 @@ mod tests {
     }
 
     #[test]
-    fn one_answer_for_all_is_remarked_on() {
-        let said = one_answer(&[vec![0, 5], vec![0, 4]]).unwrap();
-        assert!(said.starts_with("the network answers 1 for every validation image"), "{said}");
-        assert_eq!(one_answer(&[vec![1, 5], vec![0, 4]]), None);
-        // All are of that class.
-        assert_eq!(one_answer(&[vec![0, 0], vec![0, 4]]), None);
-        assert_eq!(one_answer(&[vec![0, 0], vec![0, 0]]), None);
+    fn a_network_that_learned_nothing_is_remarked_on() {
+        let said = learned_nothing(&[vec![0, 5], vec![0, 4]], 30.0).unwrap();
+        assert!(said.starts_with("the network answers 1 for every validation image: it has learned nothing"), "{said}");
+        assert!(said.contains("(it was 30;"), "{said}");
+        let said = learned_nothing(&[vec![60, 55], vec![49, 50]], 0.5).unwrap();
+        assert!(said.starts_with("51.4 % of the validation images are recognized, about as many as by guessing"), "{said}");
+        // Better than guessing, too few to tell, or nothing to tell apart.
+        assert_eq!(learned_nothing(&[vec![80, 30], vec![30, 80]], 0.1), None);
+        assert_eq!(learned_nothing(&[vec![1, 5], vec![0, 4]], 0.1), None);
+        assert_eq!(learned_nothing(&[vec![0, 0], vec![0, 4]], 0.1), None);
+        assert_eq!(learned_nothing(&[vec![0, 0], vec![0, 0]], 0.1), None);
     }
 }

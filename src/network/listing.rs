@@ -74,6 +74,62 @@ impl Compiled {
     }
 }
 
+impl Compiled {
+    /// [`Compiled::listing`] as JSON: the dispatches and copies in their order, and the memory in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of recording the passes.
+    pub fn listing_json(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<serde_json::Value> {
+        let section = Section::new(&self.plan, passes, config)?;
+        let mirrors = Mirrors::new(&[&section.recording]);
+        let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+        let command = |(command, pass, number): (&Command, &Pass, usize)| match command {
+            Command::Dispatch(dispatch) => {
+                let [_, label, kernel, _, _, writes, _, reads] = section.dispatch(number, pass, dispatch);
+                serde_json::json!({
+                    "number": number, "pass": label, "kernel": kernel, "grid": dispatch.groups,
+                    "writes": words(&writes), "reads": words(&reads),
+                })
+            }
+            Command::Mirror { region, .. } => {
+                let name = section.plan.name(Some(pass), region);
+                serde_json::json!({"copy": name, "to": format!("*{name}")})
+            }
+        };
+        let storages = used(&self.plan, passes).into_keys().map(|id| {
+            let storage = &self.plan.storages[id.0];
+            serde_json::json!({"name": storage.name, "bytes": mirrors.buffer_bytes(id, storage.len)})
+        });
+        Ok(serde_json::json!({
+            "commands": section.commands().map(command).collect::<Vec<_>>(),
+            "storages": storages.collect::<Vec<_>>(),
+            "textures": mirrors.textures().collect::<Vec<u64>>(),
+            "scratch_bytes": 4 * section.recording.scratch_len() as u64,
+        }))
+    }
+
+    /// [`Compiled::cpu_listing`] as JSON.
+    pub fn cpu_listing_json(&self, passes: &[Pass]) -> serde_json::Value {
+        let plan = &self.plan;
+        let names = |ids: &[TensorId]| ids.iter().map(|id| plan.get(*id).name.clone()).collect::<Vec<_>>();
+        let pass = |(pass, number): (&Pass, usize)| {
+            serde_json::json!({
+                "number": number, "pass": pass.label, "function": pass.op.name(), "flops": pass.op.flops(),
+                "writes": names(&pass.outputs), "reads": names(&pass.inputs),
+            })
+        };
+        let storages = used(plan, passes).into_keys().map(|id| {
+            let storage = &plan.storages[id.0];
+            serde_json::json!({"name": storage.name, "bytes": 4 * storage.len as u64})
+        });
+        serde_json::json!({
+            "passes": passes.iter().zip(1..).map(pass).collect::<Vec<_>>(),
+            "storages": storages.collect::<Vec<_>>(),
+        })
+    }
+}
+
 /// A section as it was recorded.
 struct Section<'a> {
     plan: &'a Plan,

@@ -24,7 +24,7 @@ macro_rules! presets {
 }
 
 /// All of them.
-pub const PRESETS: &[Preset] = presets!["case1" "case2" "case3" "case4" "case5" "case6" "lenet5" "mlp" "fast" "best"];
+pub const PRESETS: &[Preset] = presets!["starter" "case1" "case2" "case3" "case4" "case5" "case6" "lenet5" "mlp" "fast" "best"];
 
 impl Preset {
     /// What the file's first comment line says.

@@ -37,10 +37,45 @@ impl Network {
         Ok(page)
     }
 
+    /// The summary as JSON: layers, parameters, and the cost of a training step in FLOPs and bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Network::compile`].
+    pub fn summary_json(&self, step: &CompileOptions) -> Result<serde_json::Value> {
+        let batch = step.batch;
+        let compiled = self.compile(&CompileOptions { train_images: batch, ..step.clone() })?;
+        let flops = StepFlops::of(&compiled);
+        let forward = forward_flops(&compiled);
+        let layers = self.layers.iter().zip(self.learned()).map(|(NetworkLayer { name, layer, output, .. }, learned)| {
+            let flops = forward.get(name.as_str()).copied().unwrap_or(0) / batch as u64;
+            serde_json::json!({
+                "name": name, "kind": layer.kind(), "settings": layer.describe(), "output": output.to_string(),
+                "parameters": learned, "forward_flops_per_image": flops,
+            })
+        });
+        Ok(serde_json::json!({
+            "name": self.name, "input": self.input, "classes": self.classes(), "loss": self.loss.name(),
+            "initializer": self.initializer.name(), "layers": layers.collect::<Vec<_>>(),
+            "parameters": self.parameter_count(),
+            "step": {"batch_size": batch, "forward_flops": flops.forward, "backward_flops": flops.backward},
+            "training": self.recipe.texts().collect::<std::collections::BTreeMap<_, _>>(),
+        }))
+    }
+
     /// FLOPs of a training step of `batch` images, as the summary counts them.
     pub fn step_flops(&self, batch: usize) -> Result<StepFlops> {
         let options = CompileOptions { batch, train_images: batch, ..Default::default() };
         Ok(StepFlops::of(&self.compile(&options)?))
+    }
+
+    /// Learned parameters of each layer.
+    fn learned(&self) -> Vec<u64> {
+        let mut learned = vec![0; self.layers.len()];
+        for of in self.parameters().iter().filter(|of| of.parameter.is_learned) {
+            learned[of.layer] += of.parameter.len() as u64;
+        }
+        learned
     }
 
     fn layer_table(&self, compiled: &Compiled, batch: usize) -> Table {
@@ -48,16 +83,7 @@ impl Network {
         let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs per image"];
         let mut table = Table::new(heading, [Right, Left, Left, Left, Right, Right, Right]);
         let unless_zero = |number: u64| if number == 0 { String::new() } else { grouped(number) };
-        let mut learned = vec![0; self.layers.len()];
-        for of in self.parameters().iter().filter(|of| of.parameter.is_learned) {
-            learned[of.layer] += of.parameter.len() as u64;
-        }
-        let mut forward: HashMap<&str, u64> = HashMap::new();
-        for pass in &compiled.train {
-            if let Some(layer) = pass.label.strip_suffix(".forward") {
-                *forward.entry(layer).or_default() += pass.op.flops();
-            }
-        }
+        let (learned, forward) = (self.learned(), forward_flops(compiled));
         let mut total = 0;
         for (index, NetworkLayer { name, layer, output, .. }) in self.layers.iter().enumerate() {
             let flops = forward.get(name.as_str()).copied().unwrap_or(0) / batch as u64;
@@ -77,6 +103,17 @@ impl Network {
         table.row([empty(), "total".into(), empty(), empty(), empty(), all, grouped(total)]);
         table
     }
+}
+
+/// FLOPs of the forward passes of a batch, by layer.
+fn forward_flops(compiled: &Compiled) -> HashMap<&str, u64> {
+    let mut forward: HashMap<&str, u64> = HashMap::new();
+    for pass in &compiled.train {
+        if let Some(layer) = pass.label.strip_suffix(".forward") {
+            *forward.entry(layer).or_default() += pass.op.flops();
+        }
+    }
+    forward
 }
 
 /// FLOPs of a training step.

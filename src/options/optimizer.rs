@@ -114,7 +114,7 @@ impl Optimizer {
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
-    /// Gradient descent
+    /// Stochastic gradient descent
     Sgd,
     /// Adam
     Adam,
@@ -129,31 +129,32 @@ pub enum OptimizerKind {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Optimizer"))]
 #[serde(default)]
 pub struct OptimizerRecipe {
-    /// How gradients change weights: gradient descent, Adam, or Adam with decoupled weight decay [default: sgd]
+    /// Optimizer [default: sgd]
+    ///
+    /// One that is given here replaces all options of its group in the network's [training] table.
     #[cfg_attr(feature = "cli", arg(long))]
     pub optimizer: Option<OptimizerKind>,
-    /// How far a step goes against the gradient; with a schedule the highest of its rates [default: 0.03, with adam and
-    /// adamw 0.001]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "RATE"))]
+    /// Learning rate; with a schedule, the highest rate [default: 0.03, with adam and adamw 0.001]
+    #[cfg_attr(feature = "cli", arg(short, long, value_name = "RATE"))]
     pub learning_rate: Option<f32>,
-    /// Of `sgd`: share of the former step that is kept, from 0 (plain gradient descent) to below 1 [default: 0.9]
+    /// Momentum of sgd, from 0 (plain gradient descent) to below 1 [default: 0.9]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub momentum: Option<f32>,
-    /// Of `sgd`: take the gradient ahead along the momentum
+    /// Nesterov momentum, for sgd
     // It may take a value, so that what a network's file says can be taken back.
     #[cfg_attr(feature = "cli", arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_name = "true|false", hide_possible_values = true))]
     pub nesterov: Option<bool>,
-    /// Of `adam` and `adamw`: share of the first moment that a step keeps [default: 0.9]
+    /// Decay of the first moment, for adam and adamw [default: 0.9]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub beta1: Option<f32>,
-    /// Of `adam` and `adamw`: share of the second moment that a step keeps [default: 0.999]
+    /// Decay of the second moment, for adam and adamw [default: 0.999]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub beta2: Option<f32>,
-    /// Of `adam` and `adamw`: what keeps a step finite where gradients are zero [default: 0.00000001]
+    /// Term added to the denominator, for adam and adamw [default: 0.00000001]
     #[cfg_attr(feature = "cli", arg(long))]
     pub epsilon: Option<f32>,
-    /// Pull of the weights towards zero: added to the gradient, with `adamw` beside it [default: 0]
+    /// Weight decay: part of the gradient, or decoupled from it with adamw [default: 0]
     #[cfg_attr(feature = "cli", arg(long, value_name = "DECAY"))]
     pub weight_decay: Option<f32>,
 }

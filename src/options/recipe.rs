@@ -50,24 +50,24 @@ pub struct Recipe {
 
 /// How long a network is trained. A run that goes on may be given a new length.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Training"))]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Length and batch size"))]
 #[serde(default)]
 pub struct LengthRecipe {
     /// Passes over the training set [default: 5]
-    #[cfg_attr(feature = "cli", arg(long))]
+    #[cfg_attr(feature = "cli", arg(short, long))]
     pub epochs: Option<usize>,
-    /// End when the validation loss has not fallen for so many epochs [default: none]
+    /// Early stopping: end when the validation loss has not fallen for this many epochs [default: none]
     #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS|none"))]
     pub patience: Option<OrNone<usize>>,
 }
 
 /// How many images a training step takes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Training"))]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Length and batch size"))]
 #[serde(default)]
 pub struct BatchRecipe {
-    /// Images a step [default: 100]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "IMAGES"))]
+    /// Images per step [default: 100]
+    #[cfg_attr(feature = "cli", arg(short, long, value_name = "IMAGES"))]
     pub batch_size: Option<usize>,
 }
 

@@ -9,18 +9,21 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Regularization"))]
 #[serde(default)]
 pub struct RegularizationRecipe {
-    /// Share of each target that is spread over all classes while training; of the cross-entropy [default: 0]
+    /// Label smoothing: share of each target spread over all classes, for the cross-entropy [default: 0]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub label_smoothing: Option<f32>,
-    /// Distort each training image anew: `digits`, or the most of each to either side, as in
-    /// shift=2,rotation=10,scale=0.1,shear=0.1,elastic=1.5 (pixels, degrees, share, tangent, pixels) [default: none]
+    /// Distort each training image anew: `digits`, or amounts such as shift=2,rotation=10 [default: none]
+    ///
+    /// The amounts are the largest distortions in either direction: shift (pixels), rotation (degrees), scale (share), shear
+    /// (tangent) and elastic (pixels). `digits` is shift=1.5,rotation=10,scale=0.1,shear=0.1,elastic=1.5.
     #[cfg_attr(feature = "cli", arg(long, value_name = "AMOUNTS|none"))]
     pub augment: Option<OrNone<Augment>>,
-    /// Scale the gradients of a step down if their norm over all weights is above this [default: none]
+    /// Clip the gradients of a step to this norm over all weights [default: none]
     #[cfg_attr(feature = "cli", arg(long, value_name = "NORM|none"))]
     pub clip_norm: Option<OrNone<f32>>,
-    /// Keep an exponential moving average of the weights, of which each step keeps this share (0.999), or less while the
-    /// run is young: at most (1 + n) / (10 + n) at step n. The average is what is evaluated and written [default: none]
+    /// Decay (0.999) of an exponential moving average of the weights, which is evaluated and saved [default: none]
+    ///
+    /// Step n keeps at most (1 + n) / (10 + n) of the average, so that it does not consist of the initial weights early on.
     #[cfg_attr(feature = "cli", arg(long, value_name = "DECAY|none"))]
     pub ema: Option<OrNone<f32>>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "schedule", rename_all = "kebab-case")]
 pub enum Schedule {
-    /// It stays as it is.
+    /// The rate does not change.
     #[default]
     Constant,
     /// It is multiplied by the same factor after every so many epochs.
@@ -85,15 +85,15 @@ impl Schedule {
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
-    /// The same rate for every step
+    /// The same rate throughout
     Constant,
-    /// In drops
+    /// Drops after every so many epochs
     Step,
-    /// Down by the same factor every epoch
+    /// Falls by a constant factor per epoch, a little with each step
     Exponential,
-    /// Down along half a cosine
+    /// Falls along half a cosine
     Cosine,
-    /// Up, and down further
+    /// Rises, then falls further
     OneCycle,
 }
 
@@ -115,26 +115,27 @@ impl ScheduleKind {
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Learning-rate schedule"))]
 #[serde(default)]
 pub struct ScheduleRecipe {
-    /// How the learning rate changes from step to step: in drops; a little with each step; down along half a cosine; or
-    /// up and down in one cycle [default: constant]
+    /// Learning-rate schedule [default: constant]
+    ///
+    /// One that is given here replaces all options of its group in the network's [training] table.
     #[cfg_attr(feature = "cli", arg(long))]
     pub schedule: Option<ScheduleKind>,
-    /// Of `step`: epochs from one drop to the next [default: 10]
+    /// Epochs between two drops, for step [default: 10]
     #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS"))]
     pub step_size: Option<usize>,
-    /// Of `step` and `exponential`: what a drop, or an epoch, multiplies the learning rate by [default: 0.1 and 0.9]
+    /// Factor per drop for step, per epoch for exponential [default: 0.1 and 0.9]
     #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR"))]
     pub gamma: Option<f64>,
-    /// Of `one-cycle`: share of the steps that lie before the highest rate, which is the learning rate [default: 0.3]
+    /// Share of all steps before the highest rate, for one-cycle [default: 0.3]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub peak_at: Option<f64>,
-    /// Of `one-cycle`: first rate, as a share of the learning rate [default: 0.04]
+    /// First rate as a share of the learning rate, for one-cycle [default: 0.04]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub start_factor: Option<f64>,
-    /// Of `cosine` and `one-cycle`: last rate, as a share of the learning rate [default: 0 and 0.000004]
+    /// Last rate as a share of the learning rate, for cosine and one-cycle [default: 0 and 0.000004]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub end_factor: Option<f64>,
-    /// Let the learning rate rise over so many steps (500) or epochs (2epochs) before the schedule begins [default: none]
+    /// Warm-up: raise the learning rate linearly over this many steps (500) or epochs (2epochs) first [default: none]
     #[cfg_attr(feature = "cli", arg(long, value_name = "STEPS|EPOCHS|none"))]
     pub warmup: Option<OrNone<Span>>,
 }

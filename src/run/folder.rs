@@ -201,6 +201,11 @@ impl RunFolder {
         self.checkpoints.save(checkpoint)
     }
 
+    /// Removes all checkpoints but the last and the best.
+    pub(super) fn prune_checkpoints(&self) -> Result<()> {
+        self.checkpoints.prune()
+    }
+
     /// Writes `confusion.csv`, the last confusion matrix.
     pub fn write_confusion(&self, evaluation: &Evaluation) -> Result<()> {
         let text = confusion::to_csv(&evaluation.confusion);
@@ -258,6 +263,27 @@ pub fn lock_warning(folder: &Path, lock: &Lock) -> Option<String> {
             folder.display()
         )
     })
+}
+
+/// The run that was started or resumed last, of those in the folder `runs`.
+///
+/// # Errors
+///
+/// [`Error::File`] when there is no run in it.
+pub fn newest(runs: &Path) -> Result<PathBuf> {
+    let none = || Error::file(runs, "there is no run in this folder yet; `shadegrad train` makes one");
+    let entries = match fs::read_dir(runs) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(none()),
+        read => read.and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(Error::io("read", runs))?,
+    };
+    let began = |path: &Path| fs::metadata(path.join(RECORD_FILE)).and_then(|record| record.modified()).ok();
+    let dated = entries.into_iter().filter_map(|entry| Some((began(&entry.path())?, entry.path())));
+    dated.max().map(|(_, path)| path).ok_or_else(none)
+}
+
+/// The run that a path belongs to: a run folder, its weights, or one of its checkpoints. `None` for files outside of runs.
+pub fn folder_of(path: &Path) -> Option<&Path> {
+    path.ancestors().take(3).find(|folder| folder.join(RECORD_FILE).is_file())
 }
 
 /// Whether there is a `run.toml`.

@@ -17,8 +17,8 @@ mod tuning;
 mod validation;
 
 pub use folder::{
-    RunFolder, discard, has_begun, has_record, lock, lock_warning, open_model, open_model_as, read_confusion,
-    read_epochs,
+    RunFolder, discard, folder_of, has_begun, has_record, lock, lock_warning, newest, open_model, open_model_as,
+    read_confusion, read_epochs,
 };
 pub use observer::{RunEvent, RunObserver};
 pub use options::{RunChanges, RunOptions};
@@ -84,9 +84,6 @@ impl Run {
             reporter.note(&remark)?;
         }
         let cpu_speed = session::cpu_speed(&options, &opened, &network, &data);
-        if let Some(cpu) = cpu_speed {
-            reporter.tell(RunEvent::CpuSpeed { cpu, shaders: None })?;
-        }
         let compiled = options.training.compile(&network, &data)?;
         let (device, untried) =
             options.tuning.begin(&opened, &compiled, options.cache.as_deref(), &mut reporter).await?;

@@ -27,12 +27,12 @@ pub enum RunEvent<'a> {
     Warning(&'a str),
     /// Why the weights of a run that goes on may differ in some bits from those of a run without the interruption.
     BitsMayDiffer(&'a str),
-    /// On a software driver: how fast the CPU engine is.
+    /// On a software driver, once: how fast the CPU engine and the shaders train this network on this machine.
     CpuSpeed {
         /// Images per second of the CPU engine.
         cpu: f64,
-        /// Images per second of the shaders, after the first epoch.
-        shaders: Option<f64>,
+        /// Images per second of the shaders.
+        shaders: f64,
     },
     /// Kernels are tried before the first step.
     Tuning(TuningEvent<'a>),

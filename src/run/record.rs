@@ -257,6 +257,19 @@ impl RunRecord {
         Err(Error::Option(OptionError::new("data", problem)))
     }
 
+    /// Whether these are the sets that the run was trained and evaluated on; `None` for a record of an older version, which
+    /// does not say.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Validation::divide`], and [`Error::Memory`] when there is no memory for a copy of the data.
+    pub fn is_trained_on(&self, data: &DataPair) -> Result<Option<bool>> {
+        let Some(checksum) = &self.checksum else { return Ok(None) };
+        let mut divided = self.command.validation.divide(data.copy()?, self.options.seed)?;
+        self.command.scale.apply(&mut divided);
+        Ok(Some(divided.checksum() == *checksum))
+    }
+
     /// Whether epochs were judged by images that were held out, or else by the test set.
     pub fn is_held_out(&self) -> bool {
         matches!(self.command.validation, Validation::HeldOut(_))

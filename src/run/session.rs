@@ -14,6 +14,10 @@ use crate::train::{EpochReport, Event, Trainer};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+/// Training time after which the speed of the shaders is compared with that of the CPU, unless an epoch ends before: the
+/// first steps are slow, because the driver compiles kernels.
+const SETTLED_SECONDS: f64 = 10.0;
+
 /// What goes on in a run beside the steps.
 pub(super) struct Session<'a> {
     pub folder: RunFolder,
@@ -40,6 +44,7 @@ impl Session<'_> {
         let mut end = RunEnd::Finished;
         let mut profile = None;
         if trainer.is_finished() {
+            self.folder.prune_checkpoints().map_err(|error| self.folder.explain(error))?;
             if let Some(lowest) = trainer.stopped_early() {
                 end = RunEnd::StoppedEarly(lowest);
                 self.folder.record_early_stop(trainer.progress().epochs, lowest)?;
@@ -65,12 +70,13 @@ impl Session<'_> {
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<Option<Evaluation>> {
         let mut evaluation = None;
+        let batch_size = trainer.options().batch_size;
         while !reporter.wants_end {
             let mut done: Option<EpochReport> = None;
-            let pauses = self.cpu_speed.is_some() || self.untried.is_some();
+            let pauses = self.untried.is_some();
             let outcome = trainer
                 .run(&mut |event| {
-                    self.hear(&event, network, reporter)?;
+                    self.hear(&event, network, batch_size, reporter)?;
                     if let Event::Epoch(report, _) = event {
                         done = Some(report.clone());
                     }
@@ -91,9 +97,19 @@ impl Session<'_> {
     }
 
     /// Writes what has happened to the files, and tells the observer.
-    fn hear(&mut self, event: &Event<'_>, network: &Network, reporter: &mut Reporter<'_, '_>) -> Result<()> {
+    fn hear(
+        &mut self,
+        event: &Event<'_>,
+        network: &Network,
+        batch_size: usize,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<()> {
         match event {
             Event::Steps(report) => {
+                let seconds = (report.done * batch_size) as f64 / report.images_per_second;
+                if seconds >= SETTLED_SECONDS {
+                    self.compare_with_cpu(report.images_per_second, reporter)?;
+                }
                 for line in metrics::step_lines(report, self.log_every) {
                     self.folder.write_metric(&line)?;
                     reporter.tell(RunEvent::Metric(&line))?;
@@ -105,23 +121,29 @@ impl Session<'_> {
                 self.folder.write_metric(&line)?;
                 self.folder.write_weights(network, weights)?;
                 reporter.tell(RunEvent::Metric(&line))?;
-                reporter.tell(RunEvent::Epoch(report))
+                reporter.tell(RunEvent::Epoch(report))?;
+                self.compare_with_cpu(report.images_per_second, reporter)
             }
             Event::Checkpoint(checkpoint) => self.folder.write_checkpoint(checkpoint),
             Event::Recovery(recovery) => reporter.tell(RunEvent::Recovered(recovery)),
         }
     }
 
-    /// Compares with the CPU, once, and tries kernels if the training goes on.
+    /// Tells, once, how the speed of the shaders compares with that of the CPU engine.
+    fn compare_with_cpu(&mut self, shaders: f64, reporter: &mut Reporter<'_, '_>) -> Result<()> {
+        match self.cpu_speed.take() {
+            Some(cpu) => reporter.tell(RunEvent::CpuSpeed { cpu, shaders }),
+            None => Ok(()),
+        }
+    }
+
+    /// Tries kernels for the next run, if the training goes on.
     async fn between_epochs(
         &mut self,
         epoch: &EpochReport,
         goes_on: bool,
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<()> {
-        if let Some(cpu) = self.cpu_speed.take() {
-            reporter.tell(RunEvent::CpuSpeed { cpu, shaders: Some(epoch.images_per_second) })?;
-        }
         if let Some(untried) = self.untried.as_mut().filter(|_| goes_on) {
             for remark in untried.go_on(Duration::from_secs_f64(epoch.seconds)).await {
                 match remark {

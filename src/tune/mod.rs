@@ -26,6 +26,20 @@ pub use tuner::{Effort, TuneProgress, Tuned, Tuner, WrongResult};
 
 use crate::table::{Align, Table};
 
+/// Everything that was tried, for programs; times are in seconds.
+pub fn json(tuned: &[Tuned]) -> serde_json::Value {
+    let pass = |Tuned { label, flops, entry, .. }: &Tuned| {
+        let tried = entry.tried.iter().map(|(config, seconds)| {
+            serde_json::json!({"kernel": config.to_string(), "seconds": seconds, "chosen": *config == entry.config})
+        });
+        let refused: Vec<String> = entry.refused.iter().map(|(config, _)| config.to_string()).collect();
+        serde_json::json!({
+            "pass": label, "flops": flops, "tried": tried.collect::<Vec<_>>(), "refused": refused,
+        })
+    };
+    tuned.iter().map(pass).collect()
+}
+
 /// A table of everything that was tried, one row for each candidate.
 pub fn table(tuned: &[Tuned]) -> Table {
     use Align::{Left, Right};

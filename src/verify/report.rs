@@ -235,6 +235,18 @@ impl Report {
         table
     }
 
+    /// The report as JSON, with the overall result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] if it cannot be written as JSON, which is a defect of the program.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        let mut json = serde_json::to_value(self).map_err(|error| Error::Run(error.to_string()))?;
+        json["failed"] = self.failed().into();
+        json["cases"] = self.cases().into();
+        Ok(json)
+    }
+
     /// The two files that a report is written to: `<path>.json` and `<path>.md`. A suffix of .json, .md or .txt is
     /// replaced.
     pub fn paths(path: &Path) -> [PathBuf; 2] {

@@ -48,6 +48,9 @@ impl Place {
             .args(args.split_whitespace())
             .current_dir(self.0.path())
             .env_remove("SHADEGRAD_DATA")
+            // Programs that cargo runs call themselves by it.
+            .env_remove("CARGO")
+            .env_remove("RUST_LOG")
             .env("SHADEGRAD_CACHE", self.1.path())
             .env("SHADEGRAD_TUNE", "off");
         let takes_device = ["train", "evaluate", "predict"].contains(&args.split(' ').next().unwrap_or_default());

@@ -3,7 +3,7 @@
 use super::check_batch;
 use super::one::Measured;
 use super::report::{self, Row};
-use crate::cli::output::{errln, out, outln};
+use crate::cli::output::{BAD, errln, outln, print_page};
 use crate::cli::tune::TuneOption;
 use crate::cli::{INTERRUPTED, stop_on_ctrl_c};
 use clap::Args;
@@ -11,27 +11,31 @@ use shadegrad::gpu::{AdapterRecord, adapter, adapters, missing_driver_remedy};
 use shadegrad::machine::DeviceChoice;
 use shadegrad::network::Network;
 use shadegrad::{Error, Result};
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub struct Options {
-    #[arg(long, help = format!("{}; may be given several times [default: case1 and case2]", crate::cli::model_help()))]
-    model: Vec<String>,
-    /// `all` (every adapter of `shadegrad devices`, then cpu), or a list with commas: cpu, cpu:4, reference, auto,
-    /// numbers, parts of names. The first is what the others are compared with
-    #[arg(long, value_name = "all|LIST", default_value = "all")]
+    #[arg(value_name = "MODEL", help = format!("{} [default: case1 case2]", crate::cli::model_help()))]
+    models: Vec<String>,
+    #[arg(long = "model", value_name = "MODEL", hide = true, conflicts_with = "models")]
+    named: Vec<String>,
+    /// Devices to compare: all, or a list separated by commas; the others are compared with the first
+    ///
+    /// `all` is every adapter of `shadegrad devices`, then the CPU. A list takes what --device takes in other commands: cpu,
+    /// cpu:4, reference, auto, numbers, parts of names.
+    #[arg(short = 'D', long = "device", alias = "devices", value_name = "all|LIST", default_value = "all")]
     devices: String,
-    /// Steady training that is measured each time; a step that takes longer is measured whole
-    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    /// Seconds of steady training per measurement; a longer step is measured whole
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     seconds: f64,
-    /// How often each is measured, in turns
-    #[arg(long, value_name = "R", default_value_t = 3)]
+    /// Number of measurements of each network on each device, taken in turns
+    #[arg(long, value_name = "N", default_value_t = 3)]
     repeats: usize,
-    /// Images a step
-    #[arg(long, visible_alias = "batch-size", value_name = "N", default_value_t = 100)]
+    /// Images per step
+    #[arg(short, long = "batch-size", alias = "batch", value_name = "N", default_value_t = 100)]
     batch: usize,
     #[command(flatten)]
     tune: TuneOption,
@@ -39,6 +43,9 @@ pub struct Options {
     #[arg(long)]
     json: bool,
 }
+
+/// Time between two remarks where there is no terminal.
+const PULSE: Duration = Duration::from_secs(10);
 
 /// A device to be measured.
 #[derive(Clone, Debug)]
@@ -51,7 +58,8 @@ pub struct Target {
 
 pub fn run(options: &Options) -> Result<ExitCode> {
     check(options)?;
-    let models = if options.model.is_empty() { vec!["case1".into(), "case2".into()] } else { options.model.clone() };
+    let given = [&options.models[..], &options.named].concat();
+    let models = if given.is_empty() { vec!["case1".into(), "case2".into()] } else { given };
     for model in &models {
         Network::open(model)?;
     }
@@ -78,7 +86,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if options.json {
         outln!("{}", report::json(&rows, options.seconds, options.repeats, options.batch))?;
     } else {
-        out!("{}", report::text(&rows))?;
+        print_page(&report::page(&rows), &[("failed", BAD)])?;
     }
     for row in &rows {
         if let Some(problem) = row.problem() {
@@ -86,7 +94,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     Ok(if stop.load(Ordering::Relaxed) {
-        errln!("interrupted; the figures are those of the runs that had ended");
+        errln!("interrupted; the figures are from the measurements that had finished");
         ExitCode::from(INTERRUPTED)
     } else if rows.iter().any(|row| row.problem().is_some()) {
         ExitCode::FAILURE
@@ -106,7 +114,7 @@ fn check(options: &Options) -> Result<()> {
     check_batch(options.batch)
 }
 
-/// The devices of `--devices`. Adapters go by their number from here on, so that every child takes the same.
+/// The devices of `--device`. Adapters go by their number from here on, so that every child takes the same.
 fn targets(list: &str) -> Result<Vec<Target>> {
     let native = |choice: DeviceChoice| Target { choice: choice.to_string(), name: choice.to_string() };
     // With the backend, for an adapter may be there once for each.
@@ -124,14 +132,14 @@ fn targets(list: &str) -> Result<Vec<Target>> {
     let target = |item: &str| {
         let choice: DeviceChoice = item.parse().map_err(|_| {
             Error::Usage(format!(
-                "--devices {list}: a name is empty; give all, or cpu, reference, auto, numbers or names"
+                "--device {list}: a name is empty; give all, or cpu, reference, auto, numbers or names"
             ))
         })?;
         let DeviceChoice::Adapter(choice) = choice else { return Ok(native(choice)) };
         match pollster::block_on(adapter(&choice))? {
             Some(record) => Ok(gpu(&record)),
             None => {
-                Err(Error::Device(format!("no GPU driver found; {}, or give --devices cpu", missing_driver_remedy())))
+                Err(Error::Device(format!("no GPU driver found; {}, or give --device cpu", missing_driver_remedy())))
             }
         }
     };
@@ -142,8 +150,8 @@ fn targets(list: &str) -> Result<Vec<Target>> {
 fn measure(row: &Row, options: &Options, stop: &AtomicBool) -> Result<Option<Measured>, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut child = Command::new(program)
-        .args(["bench", "one", "--model", &row.model, "--device", &row.target.choice])
-        .args(["--seconds", &options.seconds.to_string(), "--batch", &options.batch.to_string()])
+        .args(["bench", "one", &row.model, "--device", &row.target.choice])
+        .args(["--seconds", &options.seconds.to_string(), "--batch-size", &options.batch.to_string()])
         .args(["--tune", &options.tune.tune.to_string(), "--end-with-input"])
         // Nothing is written into it. It is closed when this process ends, and the measurement ends with it.
         .stdin(Stdio::piped())
@@ -153,7 +161,11 @@ fn measure(row: &Row, options: &Options, stop: &AtomicBool) -> Result<Option<Mea
         .map_err(|error| format!("cannot start this program again: {error}"))?;
     let said = reader(child.stdout.take());
     let complained = reader(child.stderr.take());
-    let ended = wait(&mut child, stop);
+    let ended = wait(&mut child, stop, || {
+        if !options.json && !std::io::stderr().is_terminal() {
+            errln!("still measuring {} on {}", row.model, row.target.name);
+        }
+    });
     let text = |reader: std::thread::JoinHandle<String>| reader.join().unwrap_or_default();
     let (said, complained) = (text(said), text(complained));
     if stop.load(Ordering::Relaxed) {
@@ -180,8 +192,14 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<S
 }
 
 /// Waits for its end, or brings it about after Ctrl-C: a terminal tells the child too, `kill` does not.
-fn wait(child: &mut Child, stop: &AtomicBool) -> std::io::Result<std::process::ExitStatus> {
+/// `pulse` is called every ten seconds.
+fn wait(child: &mut Child, stop: &AtomicBool, pulse: impl Fn()) -> std::io::Result<std::process::ExitStatus> {
+    let mut said = Instant::now();
     loop {
+        if said.elapsed() >= PULSE {
+            said = Instant::now();
+            pulse();
+        }
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }

@@ -2,8 +2,8 @@
 
 use super::system::{self, Processors};
 use super::{noise, train_options};
-use crate::cli::DeviceOption;
-use crate::cli::output::{out, outln};
+use crate::cli::output::{outln, print_page};
+use crate::cli::{DeviceOption, ModelArgument};
 use crate::cli::tune::TuneOption;
 use clap::Args;
 use shadegrad::network::Network;
@@ -15,25 +15,25 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
-    #[arg(long, default_value = "case2", help = crate::cli::model_help())]
-    model: String,
+    #[command(flatten)]
+    model: ModelArgument,
     #[command(flatten)]
     device: DeviceOption,
     #[command(flatten)]
     tune: TuneOption,
-    /// Images a step
-    #[arg(long, visible_alias = "batch-size", value_name = "N", default_value_t = 100)]
+    /// Images per step
+    #[arg(short, long = "batch-size", alias = "batch", value_name = "N", default_value_t = 100)]
     batch: usize,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Draw the dispatches under the device's roofs: work a byte, and work a second
+    /// Draw a roofline chart: arithmetic intensity and speed of each dispatch, below the device's ceilings
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
 }
 
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let network = Network::open(&options.model)?;
+    let network = Network::open(options.model.get().unwrap_or("case2"))?;
     let train_options = train_options(&network, options.batch)?;
     if let Some(path) = &options.roofline {
         shadegrad::picture::check_path(path)?;
@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         outln!("{object}")?;
     } else {
         outln!("{title}\n")?;
-        out!("{}", profile.table(ceilings.as_ref()))?;
+        print_page(&profile.table(ceilings.as_ref()), &[])?;
         if let Some(note) = others.and_then(system::busy) {
             outln!("note: {note}")?;
         }

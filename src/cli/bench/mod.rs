@@ -28,7 +28,7 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Time, work and traffic of each dispatch of a training step, beside what the device can do at best
+    /// Time, arithmetic and memory traffic of each dispatch of a training step, beside the device's ceilings
     Kernels(kernels::Options),
     /// One measurement, as a line of JSON
     #[command(hide = true)]
@@ -62,7 +62,7 @@ fn check_batch(batch: usize) -> Result<()> {
     if (1..=65_536).contains(&batch) {
         return Ok(());
     }
-    Err(Error::Usage(format!("--batch must be from 1 to 65536, got {batch}")))
+    Err(Error::Usage(format!("--batch-size must be from 1 to 65536, got {batch}")))
 }
 
 /// Images of the training set, at most: as many as MNIST has.

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 #[derive(Args)]
 pub struct Options {
-    #[arg(long)]
+    #[arg(value_name = "MODEL")]
     model: String,
     #[command(flatten)]
     device: DeviceOption,
@@ -25,7 +25,7 @@ pub struct Options {
     tune: TuneOption,
     #[arg(long)]
     seconds: f64,
-    #[arg(long)]
+    #[arg(long = "batch-size")]
     batch: usize,
     /// End when standard input does: with the process that holds its other end
     #[arg(long)]

@@ -4,7 +4,7 @@ use super::compare::Target;
 use super::one::Measured;
 use super::system;
 use serde::Serialize;
-use shadegrad::table::{Align, Table, bytes, grouped};
+use shadegrad::table::{Align, Page, Table, bytes, grouped};
 
 /// A model on a device: what was measured, run by run.
 pub struct Row {
@@ -86,13 +86,13 @@ fn step_seconds(run: &Measured) -> f64 {
     run.seconds / run.steps as f64
 }
 
-/// Images a second: whole ones, unless there are few.
+/// Images per second: a whole number, unless there are few.
 fn rate(rate: f64) -> String {
     if rate < 20.0 { format!("{rate:.2}") } else { grouped(rate.round() as u64) }
 }
 
-/// For people.
-pub fn text(rows: &[Row]) -> String {
+/// The table for people, with remarks.
+pub fn page(rows: &[Row]) -> Page {
     use Align::{Left, Right};
     let heading = [
         "model",
@@ -130,11 +130,11 @@ pub fn text(rows: &[Row]) -> String {
             row.ratio(rows).map_or_else(dash, |ratio| format!("{ratio:.2}")),
         ]);
     }
-    let mut text = table.render();
+    let mut page = Page::from(table);
     for warning in warnings(rows) {
-        text += &format!("\nnote: {warning}\n");
+        page.text(format!("\nnote: {warning}\n"));
     }
-    text
+    page
 }
 
 /// What makes the figures less than they seem.

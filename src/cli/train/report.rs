@@ -1,7 +1,8 @@
-//! What a run says on the terminal: its start, a bar, a line an epoch, and the last words.
+//! What a run prints: its start, a bar, a table with a row per epoch, and the result.
 
 use crate::cli::cpu_hint;
-use crate::cli::output::{confusion_table, errln, grouped, outln, percent};
+use crate::cli::output::{duration, errln, grouped, outln, percent, print_confusion, print_page};
+use crate::cli::program;
 use crate::cli::progress::Bar;
 use crate::cli::stop_on_ctrl_c;
 use crate::cli::tune::TuningBar;
@@ -9,24 +10,31 @@ use shadegrad::Result;
 use shadegrad::data::{DataPair, remarks};
 use shadegrad::machine::Device;
 use shadegrad::network::Network;
-use shadegrad::run::{Run, RunEnd, RunEvent};
-use shadegrad::text::one_line;
-use shadegrad::train::{EpochReport, Lowest, Recipe, Recovery, StepsReport};
+use shadegrad::run::{Run, RunEnd, RunEvent, read_epochs};
+use shadegrad::text::{one_line, shell_word};
+use shadegrad::train::{EpochReport, Lowest, Recipe, Recovery, StepsReport, TrainOptions};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Hears what a run does.
 pub struct Reporter {
     json: bool,
     quiet: bool,
-    /// What stands before the bar where another command trains, which is then all that is to be seen.
+    /// Where another command trains, the bar is all that is shown, with this title before it.
     title: Option<String>,
-    /// What of the options is from the network's file.
+    /// The options that come from the network's file.
     pub recipe: Recipe,
-    epochs: usize,
-    /// The one that the bar shows.
+    /// The options of the run.
+    options: TrainOptions,
+    begun: Instant,
+    /// The epoch that the bar shows.
     epoch: usize,
+    /// Whether the heading of the epochs is printed.
+    has_heading: bool,
+    /// Epochs that this process has trained, and the seconds that they took with their evaluation.
+    trained: (usize, f64),
     bar: Bar,
     tuning: TuningBar,
     /// Set by Ctrl-C, from the first step on.
@@ -40,8 +48,11 @@ impl Reporter {
             quiet,
             title: None,
             recipe: Recipe::default(),
-            epochs: 0,
+            options: TrainOptions::default(),
+            begun: Instant::now(),
             epoch: 0,
+            has_heading: false,
+            trained: (0, 0.0),
             bar: Bar::default(),
             tuning: TuningBar::new(quiet || json),
             stop: None,
@@ -60,12 +71,16 @@ impl Reporter {
             RunEvent::Note(text) => self.note(&format!("note: {text}")),
             RunEvent::Warning(text) => self.say(&format!("warning: {text}")),
             RunEvent::BitsMayDiffer(text) if !self.quiet => self.say(&format!("warning: {text}")),
-            RunEvent::CpuSpeed { cpu, shaders } => self.note(&cpu_hint::words(cpu, shaders)),
+            RunEvent::CpuSpeed { cpu, shaders } => {
+                if let Some(words) = cpu_hint::words(cpu, shaders) {
+                    self.note(&words);
+                }
+            }
             RunEvent::Tuning(event) => self.tuning.hear(event),
             RunEvent::Resumed { step, checkpoint } => {
                 self.note(&format!("resumed after step {step}, from {}", checkpoint.display()));
             }
-            RunEvent::Started { options, .. } => self.started(options.epochs),
+            RunEvent::Started { options, .. } => self.started(options),
             RunEvent::Steps(report) => self.steps(report),
             RunEvent::Metric(line) if self.json && !self.quiet => outln!("{line}")?,
             RunEvent::Epoch(report) => self.epoch(report)?,
@@ -94,58 +109,79 @@ impl Reporter {
         self.note(&format!("network: {}, {} parameters", network.name, grouped(network.parameter_count())));
         if !self.recipe.is_empty() {
             let Recipe { origin, .. } = &self.recipe;
-            self.note(&format!("training: {} (of {origin}; options on the command line win)", self.recipe));
+            self.note(&format!("recipe: {} (from {origin}; command-line options override it)", self.recipe));
         }
     }
 
     /// From here on Ctrl-C ends the run between two steps.
-    fn started(&mut self, epochs: usize) {
+    fn started(&mut self, options: &TrainOptions) {
         self.stop = Some(stop_on_ctrl_c());
-        self.epochs = epochs;
-        // A bar is drawn past what keeps control characters from the terminal, and takes braces for fields.
+        self.options = options.clone();
+        self.begun = Instant::now();
+        // The bar is not printed by `output`, which makes control characters harmless, and takes braces for fields.
         let plain = |title: &String| format!("{}  ", one_line(title).replace('{', "{{").replace('}', "}}"));
         let title = self.title.as_ref().map_or_else(String::new, plain);
-        let template = title + "epoch {prefix} {bar:28} {pos}/{len} steps  {msg}  {eta} left";
+        let template = title + "{prefix} {wide_bar} step {pos}/{len}  {msg}";
         self.bar = Bar::new(&template, !self.is_silent() || self.title.is_some());
     }
 
     fn steps(&mut self, report: &StepsReport<'_>) {
         if report.epoch != self.epoch {
             self.epoch = report.epoch;
-            self.bar.begin(report.steps as u64, || format!("{}/{}", report.epoch, self.epochs));
+            self.bar.begin(report.steps as u64, || format!("epoch {}/{}", report.epoch, self.options.epochs));
         }
         self.bar.show(report.done as u64, || {
-            format!("loss {:.4}  {:.0} images/s", report.epoch_loss, report.images_per_second)
+            let left = self.steps_left(report) as f64 * self.options.batch_size as f64 / report.images_per_second;
+            let left = duration(Duration::try_from_secs_f64(left).unwrap_or_default());
+            format!("loss {:.4}  {:.0} images/s  {left} left", report.epoch_loss, report.images_per_second)
         });
     }
 
-    fn epoch(&self, report: &EpochReport) -> Result<()> {
+    /// Steps until the run ends, unless the validation loss ends it before.
+    fn steps_left(&self, report: &StepsReport<'_>) -> usize {
+        let TrainOptions { epochs, max_steps, .. } = self.options;
+        let done = (report.epoch - 1) * report.steps + report.done;
+        let all = epochs.saturating_mul(report.steps).min(max_steps.unwrap_or(usize::MAX));
+        all.saturating_sub(done)
+    }
+
+    /// Prints a row of the table of epochs: at most 70 columns.
+    fn epoch(&mut self, report: &EpochReport) -> Result<()> {
+        self.trained = (self.trained.0 + 1, self.begun.elapsed().as_secs_f64());
         if self.is_silent() {
             return Ok(());
         }
-        let line = format!(
-            "epoch {:>2}/{}  train loss {:.4}  accuracy {}  val loss {:.4}  accuracy {}  {:.0} images/s",
-            report.epoch,
-            self.epochs,
-            report.train_loss,
+        let has_heading = std::mem::replace(&mut self.has_heading, true);
+        let (trained, seconds) = self.trained;
+        let epochs_left = self.options.epochs.saturating_sub(report.epoch);
+        let left = Duration::try_from_secs_f64(seconds / trained as f64 * epochs_left as f64).unwrap_or_default();
+        let row = [
+            format!("{}/{}", report.epoch, self.options.epochs),
+            format!("{:.4}", report.train_loss),
             percent(report.train_accuracy),
-            report.val_loss,
+            format!("{:.4}", report.val_loss),
             percent(report.val_accuracy),
-            report.images_per_second
-        );
-        self.bar.aside(|| outln!("{line}"))
+            grouped(report.images_per_second.round() as u64),
+            if epochs_left == 0 { String::new() } else { duration(left) },
+        ];
+        self.bar.aside(|| {
+            if !has_heading {
+                outln!("{}", epoch_row(&EPOCH_HEADING.map(String::from)))?;
+            }
+            outln!("{}", epoch_row(&row))
+        })
     }
 
     fn recovered(&self, recovery: &Recovery<'_>) {
         let Recovery { problem, times, step, most_steps, device } = recovery;
         self.say(&format!(
-            "warning: {problem}\nopened {} anew ({times} of 3); going on from step {step}, with at most {most_steps} steps \
-             a submit",
+            "warning: {problem}\nreopened {} ({times} of 3); continuing from step {step}, with at most {most_steps} steps \
+             per submit",
             device.description
         ));
     }
 
-    /// A line that is not needed.
+    /// Prints a line, unless the run is to be silent.
     fn note(&self, line: &str) {
         if !self.is_silent() {
             self.say(line);
@@ -162,7 +198,7 @@ impl Reporter {
         self.tuning.clear();
     }
 
-    /// What has been reached, and what could be done with it. `is_first` is true of a run that was told no data.
+    /// Prints what has been reached, and what to do with it. `is_first` is true of a run without network and data.
     pub fn conclude(&self, run: &Run, is_first: bool) -> Result<()> {
         if self.is_silent() {
             return Ok(());
@@ -173,28 +209,59 @@ impl Reporter {
             outln!("stopped after epoch {after}: the validation loss was lowest in epoch {epoch}, {val_loss:.4}")?;
         }
         if let Some((profile, ceilings)) = &run.profile {
-            outln!("\n{}", profile.table(ceilings.as_ref()))?;
+            outln!("")?;
+            print_page(&profile.table(ceilings.as_ref()), &[])?;
         }
         let Some(evaluation) = evaluation else { return Ok(()) };
-        let path = folder.display();
-        outln!("\n{}", confusion_table(evaluation))?;
+        outln!("")?;
+        print_confusion(evaluation)?;
         outln!(
-            "reached {} of {} validation images after {} steps",
+            "\nreached {} of {} validation images after {} steps, in {}",
             percent(evaluation.accuracy()),
             grouped(evaluation.images()),
-            grouped(progress.step as u64)
+            grouped(progress.step as u64),
+            duration(self.begun.elapsed())
         )?;
-        outln!("the run is in {path}\n\nwhat to try next:")?;
-        outln!("  shadegrad predict {path} assets/digits/seven.png")?;
-        outln!("  shadegrad evaluate {path}")?;
-        if is_first {
-            outln!(
-                "  shadegrad data fetch mnist && shadegrad train --data data/mnist --epochs 15   (the paper's settings)"
-            )?;
-        }
-        if let Some(remark) = remarks::one_answer(&evaluation.confusion) {
+        self.name_best(run)?;
+        let path = shell_word(&folder.to_string_lossy());
+        outln!("the run is in {path}")?;
+        if let Some(remark) = remarks::learned_nothing(&evaluation.confusion, self.options.learning_rate) {
             errln!("note: {remark}");
+        }
+        let program = program::name();
+        outln!("\nwhat to try next:")?;
+        outln!("  {program} predict {path} --sample")?;
+        outln!("  {program} evaluate {path}")?;
+        if is_first {
+            outln!("  {program} data fetch mnist && {program} train case2 -d data/mnist")?;
         }
         Ok(())
     }
+
+    /// Names the best epoch and its checkpoint, where it is not the last.
+    fn name_best(&self, run: &Run) -> Result<()> {
+        // What a damaged file does not say is not worth an error at the end of a training.
+        let Ok(epochs) = read_epochs(&run.folder) else { return Ok(()) };
+        let best = epochs.iter().rev().max_by(|one, other| one.val_accuracy.total_cmp(&other.val_accuracy));
+        let checkpoint = run.folder.join("checkpoints/best.safetensors");
+        match best {
+            Some(best) if best.epoch < run.progress.epochs && checkpoint.is_file() => outln!(
+                "the best epoch was {} with {}: {}",
+                best.epoch,
+                percent(best.val_accuracy),
+                shell_word(&checkpoint.to_string_lossy())
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+const EPOCH_HEADING: [&str; 7] = ["epoch", "train loss", "train acc", "val loss", "val acc", "images/s", "left"];
+
+fn epoch_row(cells: &[String; 7]) -> String {
+    let [epoch, train_loss, train_accuracy, val_loss, val_accuracy, speed, left] = cells;
+    let row = format!(
+        "{epoch:>7}  {train_loss:>10}  {train_accuracy:>9}  {val_loss:>8}  {val_accuracy:>9}  {speed:>8}  {left:>11}"
+    );
+    row.trim_end().to_string()
 }

@@ -7,17 +7,21 @@ use rand::distr::Open01;
 use rand_pcg::Pcg64Dxsm;
 
 /// A random number generator of a fixed, documented algorithm.
-pub(super) struct Dice(pub(super) Pcg64Dxsm);
+pub(super) struct Dice {
+    pub(super) numbers: Pcg64Dxsm,
+    /// Factor of all deviations from the usual shape of a digit: 1 for a hurried hand, less for a steadier one.
+    pub(super) spread: f32,
+}
 
 impl Dice {
     /// Stream number `stream` of the numbers that belong to `seed`.
     pub(super) fn new(seed: u64, stream: u64) -> Dice {
-        Dice(Pcg64Dxsm::new(seed.into(), stream.into()))
+        Dice { numbers: Pcg64Dxsm::new(seed.into(), stream.into()), spread: 1.0 }
     }
 
     /// Uniform in [low, high).
     pub(super) fn uniform(&mut self, (low, high): (f32, f32)) -> f32 {
-        low + (high - low) * self.0.random::<f32>()
+        low + (high - low) * self.numbers.random::<f32>()
     }
 
     /// An angle in [0, 2 pi), radians.
@@ -32,12 +36,12 @@ impl Dice {
 
     /// Exponential with mean 1; never 0.
     fn exponential(&mut self) -> f32 {
-        -self.0.sample::<f32, _>(Open01).ln()
+        -self.numbers.sample::<f32, _>(Open01).ln()
     }
 
-    /// Normal with mean 0 and standard deviation `sd`: one half of a Box-Muller pair.
+    /// Normal with mean 0 and standard deviation `sd` times the spread: one half of a Box-Muller pair.
     pub(super) fn normal(&mut self, sd: f32) -> f32 {
-        sd * (2.0 * self.exponential()).sqrt() * self.angle().cos()
+        self.spread * sd * (2.0 * self.exponential()).sqrt() * self.angle().cos()
     }
 
     /// An index, with probability proportional to its weight.

@@ -145,7 +145,7 @@ fn blend(style: &Style, dice: &mut Dice) -> Vec<Stroke> {
 
 /// Moves each control point a little, and the ends of the strokes more.
 fn jitter(strokes: &mut [Stroke], dice: &mut Dice) {
-    let sd = dice.uniform(JITTER);
+    let sd = dice.uniform(JITTER) * dice.spread;
     for Stroke { points, .. } in strokes {
         for point in points.iter_mut() {
             *point = *point + Point::random(sd, dice);

@@ -109,6 +109,18 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Removes all checkpoints but the last and the best: a finished run needs no older one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the folder cannot be read or a file cannot be removed.
+    pub fn prune(&self) -> Result<()> {
+        let mut all = self.steps()?;
+        // The last one was read back in full when it was written.
+        all.pop();
+        all.iter().try_for_each(|path| fs::remove_file(path).map_err(Error::io("remove", path)))
+    }
+
     /// The checkpoints named after their step, in the order of steps.
     fn steps(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
