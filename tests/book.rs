@@ -26,8 +26,21 @@ const BOOK: &str = "docs/src";
 /// Options of other programs that the pages name by themselves.
 const FOREIGN: [&str; 1] = ["--yes"];
 
-/// Programs that produce figures.
-const MEASURING: [&str; 5] = ["shadegrad ", "cargo bench", "cargo run", "python ", "benches/"];
+/// What produces figures: commands by how they begin, and programs.
+const MEASURING: [&str; 12] = [
+    "shadegrad bench",
+    "shadegrad evaluate",
+    "shadegrad plan",
+    "shadegrad study",
+    "shadegrad summary",
+    "shadegrad train",
+    "shadegrad tune",
+    "shadegrad verify",
+    "cargo bench",
+    "cargo run",
+    "python ",
+    "benches/",
+];
 
 /// Units of what is measured.
 const UNITS: [&str; 6] = ["ms", "GFLOP/s", "GB/s", "MB", "images per second", "times as fast"];
@@ -180,7 +193,8 @@ fn every_relative_link_resolves() {
             match path {
                 Some(path) if Path::new(ROOT).join(&path).exists() => {
                     let is_page = path.extension().is_some_and(|ending| ending == "md");
-                    if is_chapter && is_page && !path.starts_with(BOOK) {
+                    let is_of_book = path.starts_with(BOOK) && !path.ends_with("SUMMARY.md");
+                    if is_chapter && is_page && !is_of_book {
                         wrong("mdBook makes .html of it, and it is no page of the book; link to its folder");
                     }
                     if !fragment.is_empty()
@@ -250,10 +264,7 @@ fn arguments(command: &str) -> Option<Vec<String>> {
     };
     let start = words.iter().position(|word| !is_variable(word))?;
     let words = words[start..].strip_prefix(&["chrt", "-r", "1"]).unwrap_or(&words[start..]);
-    let rest = match words {
-        ["shadegrad", rest @ ..] | ["cargo", "run", "--release", "--", rest @ ..] => rest,
-        _ => return None,
-    };
+    let (["shadegrad", rest @ ..] | ["cargo", "run", "--release", "--", rest @ ..]) = words else { return None };
     Some(rest.iter().map(|word| word.trim_matches(['"', '\'']).to_string()).collect())
 }
 
@@ -377,16 +388,22 @@ fn measured(line: &str) -> Option<String> {
 #[test]
 fn figures_name_their_source() {
     let mut problems = Vec::new();
+    let mut tables = 0;
     for page in pages() {
+        let sections = sections(&page);
         for table in page.tables().iter().filter(|table| has_figures(table)) {
-            if !is_source(&page, table.first.saturating_sub(NEAR)..=table.last + NEAR, false) {
+            tables += 1;
+            let (first, last) =
+                sections.iter().find(|(_, last)| *last >= table.first).expect("a table is in a section");
+            let near = (*first).max(table.first.saturating_sub(NEAR))..=(*last).min(table.last + NEAR);
+            if !is_source(&page, near, false) {
                 problems.push(format!(
                     "{}: a table of figures without a command or a link to raw output",
                     page.at(table.first)
                 ));
             }
         }
-        for (first, last) in sections(&page) {
+        for (first, last) in sections {
             let figure = (first..=last).find_map(|line| {
                 let prose = page.lines[line].kind == Kind::Prose;
                 measured(&page.lines[line].text).filter(|_| prose).map(|figure| (line, figure))
@@ -399,5 +416,6 @@ fn figures_name_their_source() {
             }
         }
     }
+    assert!(tables > 10, "only {tables} tables of figures were found");
     none(problems);
 }

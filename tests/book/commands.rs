@@ -47,27 +47,31 @@ pub fn is_option(option: &str) -> bool {
 
 /// What is wrong with the arguments of a quoted command line, if anything.
 pub fn problem(arguments: &[&str]) -> Option<String> {
-    let mut words = String::new();
+    let mut called = String::new();
     let mut rest = arguments;
     while let [first, others @ ..] = rest {
-        let longer = format!("{words} {first}").trim().to_string();
+        let longer = format!("{called} {first}").trim().to_string();
         if !helps().contains_key(&longer) {
             break;
         }
-        (words, rest) = (longer, others);
+        (called, rest) = (longer, others);
     }
-    let help = &helps()[&words];
-    let first = rest.first().filter(|first| !first.starts_with('-'));
-    if let Some(first) = first
-        && (words.is_empty() || !help.contains("Arguments:") && !help.contains("[OPTIONS] ["))
-        && *first != "help"
-        && *first != "…"
-        && listed(help).next().is_some()
-    {
-        return Some(format!("`{words}` has no command `{first}`"));
+    let help = &helps()[&called];
+    let has_only_commands = listed(help).next().is_some() && !help.contains("\nArguments:");
+    match rest.first() {
+        Some(&"help" | &"…") => return None,
+        Some(first) if has_only_commands && !first.starts_with('-') => {
+            return Some(format!("`{}` has no command `{first}`", full(&called)));
+        }
+        _ => {}
     }
     let unknown = rest.iter().filter_map(|argument| option(argument)).find(|option| !has(help, option));
-    unknown.map(|option| format!("`shadegrad {words}` has no option `{option}`"))
+    unknown.map(|option| format!("`{}` has no option `{option}`", full(&called)))
+}
+
+/// `shadegrad bench kernels`
+fn full(called: &str) -> String {
+    format!("shadegrad {called}").trim_end().to_string()
 }
 
 /// The name of an option: `--seed` of `--seed=2`, `-s` of `-s`.
