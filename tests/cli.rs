@@ -332,7 +332,7 @@ fn data_is_shown_and_exported() {
     assert!(again.ends_with(": 6 samples in sheet.png, in place of the file that was there\n"), "{again}");
     place.stdout(&format!("{show} sheet.jpg"));
     assert!(fs::read(place.path("sheet.jpg")).unwrap().starts_with(b"\xff\xd8\xff"), "no JPEG");
-    place.refuses(1, &format!("{show} sheet.gif"), &["sheet.gif: expected a picture's name that ends in .png, .jpg"]);
+    place.refuses(1, &format!("{show} sheet.gif"), &["sheet.gif: expected a file name that ends in .png, .jpg"]);
     let exported = place.stdout("data export --data data --to copy");
     assert!(exported.ends_with("300 training and 60 test images in copy\n"), "{exported}");
     let again = place.stdout("data export --data data --to copy");
@@ -401,8 +401,8 @@ fn options_out_of_range_are_named() {
         ("--schedule linear", "[possible values: constant, step, exponential, cosine, one-cycle]"),
         ("--warmup 0", "expected a number of steps or of epochs, at least 1"),
         ("--loss cubic", "[possible values: cross-entropy, quadratic]"),
-        ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),
-        ("--validation 0", "expected at least one sample"),
+        ("--validation 1.5", "expected a fraction between 0 and 1, or a number of images"),
+        ("--validation 0", "expected at least one image"),
         ("--learning-rat 1", "--learning-rate"),
         ("--augment shift=1,shift=2", "shift is given twice"),
         ("--device=", "the device is empty; give auto, cpu, reference"),
@@ -497,7 +497,7 @@ fn damaged_data_is_named() {
     let mut more = whole.clone();
     more.push(0);
     fs::write(&images, &more).unwrap();
-    everywhere(&["train-images-idx3-ubyte", "goes on after the 235200 bytes"]);
+    everywhere(&["train-images-idx3-ubyte", "continues after the 235200 bytes"]);
     fs::remove_file(&images).unwrap();
     everywhere(&["no file train-images-idx3-ubyte", "shadegrad data fetch mnist", "--data builtin"]);
     fs::write(&images, &whole).unwrap();
