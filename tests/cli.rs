@@ -461,10 +461,10 @@ fn networks_that_cannot_be_are_named() {
     }
     fs::write(place.path("small.toml"), format!("input = [14, 14, 1]\n{dense}")).unwrap();
     let train = "train --data data --out run --model small.toml";
-    place.refuses(1, train, &["expects images of 14x14x1, the train set has 28x28x1"]);
+    place.refuses(1, train, &["expects images of 14x14x1, but the train set has 28x28x1"]);
     fs::write(place.path("five.toml"), format!("input = [28, 28, 1]\n{}", dense.replace("10", "5"))).unwrap();
     let train = "train --data data --out run --model five.toml";
-    place.refuses(1, train, &["tells 5 classes apart, the train set has 10"]);
+    place.refuses(1, train, &["has 5 classes, but the train set has 10"]);
 }
 
 #[test]
@@ -520,7 +520,7 @@ fn damaged_weights_are_named() {
     };
     for kept in [0, 7, 100, whole.len() - 1] {
         fs::write(&model, &whole[..kept]).unwrap();
-        everywhere(&["model.safetensors", "not a whole safetensors file"]);
+        everywhere(&["model.safetensors", "not a complete safetensors file"]);
     }
     let mut nan = whole.clone();
     nan[whole.len() - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -557,7 +557,7 @@ fn folders_that_cannot_be_made_are_named() {
     place.refuses(1, "data export --data data --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data fetch mnist --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data show --data data --out tiny.toml/a.png", &["cannot write tiny.toml/a.png"]);
-    place.refuses(1, "data show --data data --out nosuch/a.png", &["there is no folder nosuch; make it first"]);
+    place.refuses(1, "data show --data data --out nosuch/a.png", &["there is no folder nosuch; create it first"]);
     fs::write(place.path("runs"), "no folder").unwrap();
     place.refuses(1, "train --model tiny.toml --data data", &["cannot create runs"]);
 }
@@ -622,7 +622,7 @@ fn kernels_are_tuned_remembered_and_pinned() {
     }
 
     let device = std::env::var("SHADEGRAD_TEST_DEVICE").map_or(String::new(), |name| format!("--device {name}"));
-    place.refuses(1, "tune two.toml --out nosuch/all.toml", &["there is no folder nosuch; make it first"]);
+    place.refuses(1, "tune two.toml --out nosuch/all.toml", &["there is no folder nosuch; create it first"]);
     let (table, _) = run(&format!("tune two.toml --batch-size 60 --out all.toml {device}"));
     assert!(table.contains("conv2.forward") && table.contains("chosen"), "{table}");
     run(&format!("{train} fifth --tune all.toml"));

@@ -226,7 +226,7 @@ fn odd_data_is_remarked_on_or_refused() {
     let expected =
         "note: labels start at 1: class 0 has no image, and the network needs 11 outputs for 10 classes; subtract";
     assert!(from_one.contains(expected), "{from_one}");
-    assert!(from_one.contains("error: network `small` tells 10 classes apart, the train set has 11"), "{from_one}");
+    assert!(from_one.contains("error: network `small` has 10 classes, but the train set has 11"), "{from_one}");
     let labels = train.labels().iter().map(|label| if *label < 8 { label / 2 * 2 } else { *label }).collect();
     let without = train.clone().with_labels(labels).unwrap();
     assert!(said(&without, "").contains("note: no training image has the label 1, 3, 5, 7: the network cannot learn"));
