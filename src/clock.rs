@@ -1,6 +1,6 @@
-//! Clocks: the date for people, and the instants that durations are taken between.
+//! Clocks: dates for people, and instants for measuring durations.
 //!
-//! In a browser the standard library has no clock, and its types panic; there they come from `web-time`, which asks
+//! In a browser the standard library has no clock and its types panic, so they come from `web-time`, which asks
 //! JavaScript. The user's time zone is known with the feature `local-time`; without it, dates are in UTC.
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -8,12 +8,12 @@ pub(crate) use std::time::Instant;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use web_time::Instant;
 
-/// The date: `2026-11-30`.
+/// Today's date: `2026-11-30`.
 pub fn today() -> String {
     now().0
 }
 
-/// The date and the time to the second, with the offset from UTC: `2026-11-30T13:37:27+01:00`.
+/// Date and time to the second, with the offset from UTC: `2026-11-30T13:37:27+01:00`.
 pub fn now_text() -> String {
     let (date, time) = now();
     format!("{date}T{time}")
@@ -36,7 +36,7 @@ fn now() -> (String, String) {
     utc(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
-/// Date and time in UTC, so many seconds after the beginning of 1970.
+/// Date and time in UTC, this many seconds after the start of 1970.
 #[cfg(any(test, not(feature = "local-time")))]
 fn utc(seconds: u64) -> (String, String) {
     const DAY: u64 = 24 * 60 * 60;

@@ -1,7 +1,7 @@
-//! Everything that can go wrong, said once and in full.
+//! The errors of this crate, each with a complete message.
 //!
-//! A message names the thing that failed, what was expected and what was found; where there is a remedy, it ends with
-//! it. The binary prints the message after `error: ` and exits with 1 (bad options exit with 2, as clap does).
+//! A message names what failed, with expected and actual values, and ends with a remedy if there is one. The binary
+//! prints the message after `error: ` and exits with status 1 (or 2 for invalid options, as clap does).
 
 mod option;
 
@@ -12,79 +12,79 @@ use crate::text::one_line;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// The result of anything that can fail here.
+/// The result of any fallible function in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What failed, on which thing, and what to do about it.
+/// What failed, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused something with a file or folder.
+    /// The operating system reported an error for a file or folder.
     #[error("cannot {action} {}: {source}", shown(path))]
     Io {
-        /// What was being done: "read", "create", …
+        /// The action that failed: "read", "create", …
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file is not what it should be: truncated, of another format, inconsistent.
+    /// The content of a file is wrong: truncated, in another format, or inconsistent.
     #[error("{}: {problem}", shown(path))]
     File {
-        /// The file that is wrong.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it, with expected and got.
+        /// What is wrong with it, with expected and actual values.
         problem: String,
     },
-    /// A checkpoint that a run cannot go on from; names one that it can, if there is one.
+    /// A checkpoint that a run cannot be resumed from; names one that it can, if there is one.
     #[error("{0}")]
     Checkpoint(String),
-    /// A run that ended before its time; says how it can go on.
+    /// A run that ended early; says how to resume it.
     #[error("{0}")]
     Run(String),
-    /// A network that cannot be built; names the layer, and says expected and got.
+    /// A network that cannot be built; names the layer, with expected and actual values.
     #[error("{0}")]
     Network(String),
-    /// An option or argument outside its range; names it.
+    /// An option or argument that is out of range; names it.
     #[error("{0}")]
     Usage(String),
-    /// A training option outside its range, or that does not go with another; names the field.
+    /// A training option that is out of range or conflicts with another; names the field.
     #[error(transparent)]
     Option(#[from] OptionError),
-    /// A shader that does not parse or validate; the message is a rendered source excerpt with a caret.
+    /// A shader that cannot be parsed or validated; the message is an excerpt of the source with a caret.
     #[error("shader error\n{0}")]
     Shader(String),
-    /// The device refused or failed; names the kernel or buffer.
+    /// The device reported an error; names the kernel or buffer.
     #[error("{0}")]
     Device(String),
-    /// The device went away, ran out of memory or did not answer; opened anew, it may work again.
+    /// The device was lost, ran out of memory or did not respond; it may work again after it is reopened.
     #[error("{0}")]
     DeviceLost(String),
-    /// The host has not enough memory; says what it was for and how many bytes that needs.
+    /// Not enough host memory; says for what, and how many bytes are needed.
     #[error("{0}")]
     Memory(String),
-    /// Training ran into a loss that is not finite.
+    /// A loss or another value was not finite.
     #[error("{0}")]
     NotFinite(String),
-    /// A download failed on every mirror, or what arrived was not what was asked for.
+    /// A download failed on every mirror, or the file received was not the expected one.
     #[error("{0}")]
     Download(String),
-    /// Stopped by the user (Ctrl-C); what there was has been saved.
+    /// Interrupted by the user (Ctrl-C) after saving the results so far.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// A path in a line of a message.
+/// A path within one line of a message.
 fn shown(path: &Path) -> String {
     one_line(&path.to_string_lossy()).into_owned()
 }
 
-/// Checks a value: where it is not `fine`, the message is `{what}, got {got}`.
+/// Checks a value: unless `fine`, the message is `{what}, got {got}`.
 ///
 /// # Errors
 ///
-/// The message, for the caller to say of which thing it is.
+/// The message, without the name of the value, which the caller adds.
 pub fn expect(fine: bool, what: &str, got: &dyn Display) -> Result<(), String> {
     if fine { Ok(()) } else { Err(format!("{what}, got {got}")) }
 }
@@ -96,7 +96,7 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
-    /// A file whose content is wrong.
+    /// The error for a file with wrong content.
     pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Error {
         Error::File { path: path.as_ref().to_path_buf(), problem: problem.into() }
     }

@@ -1,4 +1,4 @@
-//! What trained weights are worth: loss, accuracy, confusion; and what they say of images without labels.
+//! Evaluation of trained weights: loss, accuracy and confusion matrix; and predictions for images without labels.
 
 pub mod confusion;
 mod predict;
@@ -13,17 +13,17 @@ use crate::machine::{Device, Machine, Section};
 use crate::network::{CompileOptions, Network, ScoreTensors, Weights};
 use crate::ops::Step;
 
-/// Loss and confusion of a network on a labelled set.
+/// Loss and confusion matrix of a network on a labelled set.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// Mean loss over the images.
     pub loss: f64,
-    /// `confusion[label][prediction]`, in images.
+    /// Numbers of images: `confusion[label][prediction]`.
     pub confusion: Vec<Vec<u64>>,
 }
 
 impl Evaluation {
-    /// Share of images whose label was predicted.
+    /// Fraction of images classified correctly.
     pub fn accuracy(&self) -> f64 {
         let right: u64 = (0..self.confusion.len()).map(|class| self.confusion[class][class]).sum();
         right as f64 / self.images() as f64
@@ -34,13 +34,13 @@ impl Evaluation {
         self.confusion.iter().flatten().sum()
     }
 
-    /// Of the images predicted to be of the class, the share that is; nothing if there is none.
+    /// The fraction of images predicted as `class` that belong to it; `None` if there are none.
     pub fn precision(&self, class: usize) -> Option<f64> {
         let predicted: u64 = self.confusion.iter().map(|row| row[class]).sum();
         (predicted > 0).then(|| self.confusion[class][class] as f64 / predicted as f64)
     }
 
-    /// Of the images of the class, the share that was found; nothing if there is none.
+    /// The fraction of images of `class` that were predicted as such; `None` if there are none.
     pub fn recall(&self, class: usize) -> Option<f64> {
         let there: u64 = self.confusion[class].iter().sum();
         (there > 0).then(|| self.confusion[class][class] as f64 / there as f64)
@@ -55,7 +55,7 @@ pub(crate) struct Evaluator {
     scores: ScoreTensors,
 }
 
-/// Evaluation steps in one submit: short of a quarter of a second on a slow driver.
+/// Evaluation steps per submit: less than a quarter of a second on a slow driver.
 const STEPS_A_SUBMIT: usize = 8;
 
 impl Evaluator {
@@ -63,7 +63,7 @@ impl Evaluator {
         Evaluator { labels: set.labels().to_vec(), classes, batch, scores }
     }
 
-    /// `most` steps in one submit, or fewer.
+    /// Evaluates with at most `most` steps per submit.
     pub(crate) async fn run(&self, machine: &mut Machine, most: usize) -> Result<Evaluation> {
         let images = self.labels.len();
         let steps = Step::epoch(images, self.batch, 0, 0, 0.0);
@@ -82,11 +82,11 @@ impl Evaluator {
     }
 }
 
-/// Loss and confusion of these weights on a set. `evaluate_blocking` waits for them.
+/// Loss and confusion matrix of these weights on a set. `evaluate_blocking` is the blocking version.
 ///
 /// # Errors
 ///
-/// [`Error::NotFinite`] when the weights overflow, and so say nothing of the images.
+/// [`Error::NotFinite`] if values overflow with these weights, so that there is no valid result.
 pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
     let evaluation = evaluator.run(&mut machine, STEPS_A_SUBMIT).await?;
@@ -98,7 +98,7 @@ pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set
     Err(overflow(&mut machine, Section::Evaluate, &steps, what).await)
 }
 
-/// The error that a result is not finite, with the pass that made the first such number.
+/// The error for a result that is not finite, with the pass that produced the first such number.
 async fn overflow(machine: &mut Machine, section: Section, steps: &[Step], what: String) -> Error {
     let mut origin = String::new();
     for step in steps {
@@ -114,11 +114,11 @@ async fn overflow(machine: &mut Machine, section: Section, steps: &[Step], what:
     Error::NotFinite(format!("{what}: its weights are so large that sums of them overflow{origin}"))
 }
 
-/// The scores of the last layer for each image, `[images, classes]`.
+/// The outputs of the last layer for each image, `[images, classes]`.
 ///
 /// # Errors
 ///
-/// [`Error::NotFinite`] when one of them is no finite number.
+/// [`Error::NotFinite`] if one of them is not finite.
 pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Vec<f32>> {
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
     let logits = machine.compiled.tensors.logits;
@@ -135,7 +135,7 @@ pub async fn logits(device: &Device, network: &Network, weights: &Weights, set: 
     Ok(all)
 }
 
-/// A machine that holds weights and set, and what it takes to evaluate them.
+/// A machine that holds the weights and the set, with an evaluator for it.
 fn prepare(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<(Machine, Evaluator)> {
     network.check_fit(set)?;
     let batch = 100.min(set.len());

@@ -1,7 +1,7 @@
-//! Files that are read as a whole, up to a limit, and files that are written whole or not at all.
+//! Reading whole files up to a size limit, and writing files completely or not at all.
 //!
-//! [`replace_file`] writes what the user has named. [`replace_own_file`], [`open_own_file`] and [`read_own_file`] are for
-//! files that the program itself has put into a folder and expects there.
+//! [`replace_file`] writes files that the user has named. [`replace_own_file`], [`open_own_file`] and [`read_own_file`]
+//! are for files that the program itself has put into a folder and expects there.
 
 mod output;
 mod own;
@@ -22,19 +22,20 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a file that people or this program write as text: far more than any has.
+/// Limit in bytes for text files: far more than any real file has.
 const LARGEST_TEXT: u64 = 64 << 20;
 
-/// A file of at most `most` bytes. Something far larger by mistake, or without an end, is refused before it fills the memory.
+/// Reads a file of at most `most` bytes. A larger or endless file is rejected before it fills the memory.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is larger, [`Error::Memory`] when there is no memory for it.
+/// [`Error::Io`] if it cannot be read, [`Error::File`] if it is larger, [`Error::Memory`] if there is not enough
+/// memory.
 pub fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
     bytes_of(path, File::open(path).and_then(|file| read_up_to(file, most)), most)
 }
 
-/// What came of reading a file of at most `most` bytes.
+/// Converts the result of reading a file of at most `most` bytes.
 fn bytes_of(path: &Path, read: io::Result<Option<Vec<u8>>>, most: u64) -> Result<Vec<u8>> {
     match read {
         Ok(Some(bytes)) => Ok(bytes),
@@ -51,7 +52,7 @@ fn too_large(path: &Path, most: u64) -> Error {
     Error::file(path, format!("expected at most {most} bytes, got more"))
 }
 
-/// Nothing, if there are more than `most` bytes.
+/// The content of a file; `None` if it has more than `most` bytes.
 fn read_up_to(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
     let size = file.metadata()?.len();
     if size > most {
@@ -59,16 +60,16 @@ fn read_up_to(file: File, most: u64) -> io::Result<Option<Vec<u8>>> {
     }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size as usize)?;
-    // What is no file has no size, and a file may grow meanwhile.
+    // Special files have no size, and a file may grow meanwhile.
     file.take(most + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= most))
 }
 
-/// A text of at most 64 MiB.
+/// Reads a text file of at most 64 MiB.
 ///
 /// # Errors
 ///
-/// Those of [`read_file`], and [`Error::File`] when it is not in UTF-8.
+/// Those of [`read_file`], and [`Error::File`] if it is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     text_of(path, read_file(path, LARGEST_TEXT)?)
 }
@@ -77,11 +78,11 @@ pub fn read_text(path: &Path) -> Result<String> {
 fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
-        Error::file(path, format!("expected text in UTF-8, got something else from byte {place} on"))
+        Error::file(path, format!("expected UTF-8 text, got an invalid byte at offset {place}"))
     })
 }
 
-/// The same; nothing, where there is no such file.
+/// Like [`read_text`], but `None` if there is no such file.
 ///
 /// # Errors
 ///
@@ -90,7 +91,7 @@ pub fn read_text_if_there(path: &Path) -> Result<Option<String>> {
     if_there(read_text(path))
 }
 
-/// Nothing in place of the error that there is no such file.
+/// Converts the error that there is no such file to `None`.
 fn if_there<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
@@ -98,7 +99,7 @@ fn if_there<T>(read: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// The path with something added to its file name.
+/// The path with a suffix added to its file name.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(suffix);
@@ -123,7 +124,7 @@ mod tests {
         let large = format!("{}: expected at most 3 bytes, got more", path.display());
         assert_eq!(message(read_file(&path, 3).unwrap_err()), large);
         fs::write(&path, b"ab\xff").unwrap();
-        let said = format!("{}: expected text in UTF-8, got something else from byte 2 on", path.display());
+        let said = format!("{}: expected UTF-8 text, got an invalid byte at offset 2", path.display());
         assert_eq!(message(read_text(&path).unwrap_err()), said);
     }
 
@@ -134,10 +135,10 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         let missing = dir.path().join("missing");
         let message = |path: &Path| check_place(path).unwrap_err().to_string();
-        let said = format!("there is no folder {}; make it first", missing.display());
+        let said = format!("there is no folder {}; create it first", missing.display());
         assert!(message(&missing.join("file")).ends_with(&said));
-        assert!(message(dir.path()).ends_with("expected the name of a file, got a folder"));
-        assert!(message(Path::new("..")).ends_with("expected the name of a file, got a folder"));
+        assert!(message(dir.path()).ends_with("expected a file name, got a folder"));
+        assert!(message(Path::new("..")).ends_with("expected a file name, got a folder"));
         let file = dir.path().join("file");
         fs::write(&file, b"old").unwrap();
         check_place(&file).unwrap();

@@ -1,4 +1,4 @@
-//! Locks between processes: a file that one of them holds while the others wait or are turned away.
+//! Locks between processes: a file that one process holds while others wait or are turned away.
 
 use crate::error::{Error, Result};
 use crate::files::{Links, open_own_file};
@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Between two looks at a lock that somebody else holds.
+/// Pause between two attempts to get a lock.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A lock that is held until this is dropped, or the program ends, however it ends.
+/// A lock that is held until this is dropped or the program ends in any way.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -21,18 +21,18 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a file, which is made if need be; nothing, if somebody else holds it.
+    /// Takes the lock of a file, which is created if necessary; `None` if another process holds it.
     ///
-    /// A file system without locks gives one all the same, which keeps nobody away: see [`Lock::missing`].
+    /// On a file system without locks, this returns a lock that keeps nobody away: see [`Lock::missing`].
     ///
     /// # Errors
     ///
-    /// Those of [`open_own_file`], and [`Error::Io`] when the system fails to lock it.
+    /// Those of [`open_own_file`], and [`Error::Io`] if the system fails to lock it.
     pub fn take(path: &Path, links: Links) -> Result<Option<Lock>> {
         loop {
             let file = open_own_file(path, File::options().create(true).append(true), links)?;
             let Some(missing) = ask(file.try_lock()).map_err(Error::io("lock", path))? else { return Ok(None) };
-            // Whoever held it may have removed the file, and then it is the lock of nothing.
+            // The former holder may have removed the file, in which case this lock protects nothing.
             let is_current =
                 file.try_clone().and_then(Handle::from_file).and_then(|held| Ok(held == Handle::from_path(path)?));
             match is_current {
@@ -46,11 +46,11 @@ impl Lock {
         }
     }
 
-    /// The same, but waits for whoever holds it; `waiting` is called before the wait begins.
+    /// Like [`Lock::take`], but waits until the lock is free; `waiting` is called before the wait starts.
     ///
     /// # Errors
     ///
-    /// Those of [`Lock::take`], and [`Error::File`] when it is still held after `patience`, if there is an end to that.
+    /// Those of [`Lock::take`], and [`Error::File`] if it is still held after `patience`, if that is given.
     pub fn wait(path: &Path, links: Links, patience: Option<Duration>, waiting: impl FnOnce()) -> Result<Lock> {
         if let Some(lock) = Lock::take(path, links)? {
             return Ok(lock);
@@ -68,14 +68,14 @@ impl Lock {
         }
     }
 
-    /// The same lock, whose file is removed at the end: for folders where nothing should be left.
+    /// The same lock, but its file is removed at the end: for folders in which nothing should be left.
     #[cfg(any(test, feature = "fetch"))]
     pub(crate) fn removed_at_the_end(mut self) -> Lock {
         self.is_removed = true;
         self
     }
 
-    /// Why this is no lock, on a file system that has none.
+    /// The reason why this lock has no effect, on a file system without locks.
     pub fn missing(&self) -> Option<&io::Error> {
         self.missing.as_ref()
     }
@@ -89,7 +89,7 @@ impl Drop for Lock {
     }
 }
 
-/// What asking for a lock gave: nothing, if somebody else has it; else whether there was none to be had.
+/// The result of asking for a lock: `None` if another process holds it, else the error if the file system has no locks.
 fn ask(answer: Result<(), TryLockError>) -> io::Result<Option<Option<io::Error>>> {
     match answer {
         Ok(()) => Ok(Some(None)),
@@ -99,8 +99,8 @@ fn ask(answer: Result<(), TryLockError>) -> io::Result<Option<Option<io::Error>>
     }
 }
 
-/// Whether an error says that the file system keeps no locks: ENOSYS, EOPNOTSUPP, or ENOLCK, which some network file systems
-/// give.
+/// Whether an error says that the file system does not support locks: ENOSYS, EOPNOTSUPP, or ENOLCK, which some network
+/// file systems return.
 fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::ENOLCK) {
@@ -126,7 +126,7 @@ mod tests {
                     for _ in 0..20 {
                         let lock = Lock::wait(path, Links::Follow, None, || ()).unwrap();
                         assert!(lock.missing().is_none());
-                        // Half of them take the file away, under whoever waits for it.
+                        // Half of the threads remove the file while others wait for it.
                         let lock = if thread % 2 == 0 { lock.removed_at_the_end() } else { lock };
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);

@@ -1,4 +1,4 @@
-//! Aligned text: what `summary`, `plan` and `bench` are printed with.
+//! Text tables with aligned columns, as printed by `summary`, `plan` and `bench`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::fmt;
 /// Where a column's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// At the left of its column.
+    /// Aligned to the left.
     Left,
-    /// At the right of it, as numbers want it.
+    /// Aligned to the right, as for numbers.
     Right,
 }
 
@@ -20,7 +20,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with its heading and nothing below it.
+    /// A table with a heading and no rows.
     pub fn new<const COLUMNS: usize>(heading: [&str; COLUMNS], align: [Align; COLUMNS]) -> Table {
         Table { align: align.to_vec(), rows: vec![heading.map(String::from).to_vec()] }
     }
@@ -30,7 +30,7 @@ impl Table {
         self.rows.push(cells.to_vec());
     }
 
-    /// The table as wide as its cells are: two spaces before each column, and nothing after the last text of a line.
+    /// The text of the table, with two spaces before each column and no trailing spaces.
     pub fn render(&self) -> String {
         self.lines(&self.widths(), self.align.len(), None)
     }
@@ -224,7 +224,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A number of bytes in the unit of its size: 4.6 MiB.
+/// A number of bytes with a unit: 4.6 MiB.
 pub fn bytes(count: u64) -> String {
     match count {
         0..1024 => format!("{count} B"),

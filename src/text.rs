@@ -1,18 +1,19 @@
-//! Strings that come from files, drivers and command lines, made safe for where they are shown: a terminal, a shell, an SVG,
+//! Escapes strings from files, drivers and command lines for where they are shown: a terminal, a shell, an SVG file,
 //! Markdown or a spreadsheet. HTML is escaped by `maud`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a character is none to be seen: a control character, which a terminal may obey and XML does not allow; a mark
-/// that changes the direction of the text around it, so that it reads as something else; or no character at all.
+/// Whether a character is invisible: a control character, which a terminal may obey and XML does not allow; a mark that
+/// changes the direction of the surrounding text, so that it reads differently; or a code point that is not a
+/// character.
 fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         || matches!(letter, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Writes hidden characters as `\u001b`, which is also how JSON writes them: a line of JSON means the same afterwards.
+/// Writes hidden characters as `\u001b`, as JSON does, so that the meaning of JSON does not change.
 fn shown(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     let is_escaped = |letter: char| is_hidden(letter) && !is_kept(letter);
     if !text.chars().any(is_escaped) {
@@ -29,20 +30,20 @@ fn shown(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Text of several lines that can be shown anywhere: control characters other than line feeds and tabs, and marks that
-/// change the direction of text, are written as `\u001b`.
+/// Text of several lines that is safe to show: control characters other than line feeds and tabs, and marks that change
+/// the direction of text, are written as `\u001b`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     shown(text, |letter| letter == '\n' || letter == '\t')
 }
 
-/// The same within a line: line feeds and tabs are written as `\u000a` and `\u0009` too, so that no string can look like a
-/// line of the program's own.
+/// The same for text within a line: line feeds and tabs are escaped too, as `\u000a` and `\u0009`, so that no string
+/// can look like a line of the program's own output.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     shown(text, |_| false)
 }
 
-/// What is wrong with a TOML file, with an excerpt of it. Keys and values of the file may hold line feeds; those are written
-/// out, so that no line of the message is the file's alone.
+/// The message for an invalid TOML file, with an excerpt. Line feeds in keys and values are escaped, so that the file
+/// cannot add lines of its own to the message.
 pub fn toml_problem(error: &toml::de::Error) -> String {
     let message = error.message();
     error.to_string().trim_end().replace(message, &one_line(message))
@@ -53,7 +54,7 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The beginning of a text that is repeated in an error: what a file holds may be longer than anybody reads.
+/// The start of a text that an error message quotes: texts in files may be too long to read.
 pub fn brief(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
@@ -62,7 +63,7 @@ pub fn brief(text: &str) -> String {
     }
 }
 
-/// Text within a paragraph, heading or table of Markdown, in which nothing is markup.
+/// Escapes text for a paragraph, heading or table of Markdown, so that none of it is markup.
 pub fn markdown(text: &str) -> String {
     let mut escaped = String::new();
     for letter in one_line(text).chars() {
@@ -74,42 +75,42 @@ pub fn markdown(text: &str) -> String {
     escaped
 }
 
-/// Text as code within a paragraph of Markdown, or, where `in_table`, within a cell of a table.
+/// Text as code within a paragraph of Markdown or, if `in_table`, within a cell of a table.
 pub fn markdown_code(text: &str, in_table: bool) -> String {
     let text = one_line(text);
     let text = if in_table { text.replace('|', "\\|") } else { text.into_owned() };
     let fence = "`".repeat(longest_run(&text) + 1);
-    // Spaces keep backticks at the ends apart from the fence, and are not shown.
+    // Spaces separate backticks at the ends from the fence, and are not shown.
     let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
 }
 
-/// Text as a block of Markdown that is shown letter by letter. It ends with a line feed.
+/// Text as a verbatim block of Markdown. It ends with a line feed.
 pub fn markdown_block(text: &str) -> String {
     let fence = "`".repeat((longest_run(text) + 1).max(3));
     let text = printable(text);
     format!("{fence}text\n{}\n{fence}\n", text.trim_end_matches('\n'))
 }
 
-/// Of backticks.
+/// Length of the longest run of backticks.
 fn longest_run(text: &str) -> usize {
     text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0)
 }
 
-/// What a formula begins with, in full width too.
+/// First characters of spreadsheet formulas, including their full-width forms.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// A text as a cell of a spreadsheet. What begins with `=`, `+`, `-` or `@` would be taken for a formula, so an apostrophe is
-/// put before it, as people do who type such a text into one.
+/// Text for a cell of a spreadsheet. Text that starts with `=`, `+`, `-` or `@` would be taken for a formula, so it
+/// gets a leading apostrophe, as one would type it.
 pub fn spreadsheet_cell(text: &str) -> String {
     let text = one_line(text);
     if text.trim_start().starts_with(FORMULA) { format!("'{text}") } else { text.into_owned() }
 }
 
-/// A word of a command as a shell takes it: in quotes where it needs them.
+/// A word of a shell command, quoted if necessary.
 pub fn shell_word(word: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:=,+@".contains(letter);
-    // zsh takes `=name` for the path of a program.
+    // zsh expands `=name` to the path of a program.
     if !word.is_empty() && !word.starts_with('=') && word.chars().all(is_plain) {
         word.to_string()
     } else {
@@ -129,7 +130,7 @@ mod tests {
             "red \\u001b[31m, \\u009b31m, back\\u0008, turned \\u202egnp.exe\\u202c, \\u200f\\u2066, end\\u000d\n\tnext\\u007f"
         );
         assert_eq!(one_line("a\nb\tc\u{2028}"), "a\\u000ab\\u0009c\\u2028");
-        // Letters of any script stay, and so does what holds them together.
+        // Letters of all scripts are kept, and so are the characters that join them.
         for plain in ["llvmpipe (LLVM 15.0.6, 256 bits)", "größe", "数字", "\u{1f469}\u{200d}\u{1f52c}", ""] {
             assert!(matches!(printable(plain), Cow::Borrowed(same) if same == plain));
             assert_eq!(one_line(plain), plain);

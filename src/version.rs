@@ -1,11 +1,11 @@
-//! Versions of what this program is built from, as `Cargo.lock` has them.
+//! Versions of dependencies, from `Cargo.lock`.
 //!
-//! The file is read when the program is compiled, so the answer follows every update. It is what `cargo build`, and
-//! `cargo install --locked`, take; without `--locked`, `cargo install` may take something newer of the same series.
+//! The file is read at compile time, so versions follow every update. They are those used by `cargo build` and `cargo
+//! install --locked`; without `--locked`, `cargo install` may use newer compatible versions.
 
 const LOCK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
 
-/// The version of wgpu, `30.0.1` say.
+/// The version of wgpu, for example `30.0.1`.
 pub fn wgpu() -> &'static str {
     locked("wgpu").unwrap_or("unknown")
 }
@@ -15,7 +15,7 @@ pub fn naga() -> &'static str {
     locked("naga").unwrap_or("unknown")
 }
 
-/// The version that stands in the line below a package's name.
+/// The version in the line below a package's name.
 fn locked(package: &str) -> Option<&'static str> {
     let mut lines = LOCK.lines();
     lines.find(|line| line.strip_prefix("name = ").is_some_and(|name| name.trim_matches('"') == package))?;

@@ -56,7 +56,7 @@ fn a_network_that_is_not_named_or_named_wrongly_is_refused() {
     // The same shapes, and another meaning.
     refuses(
         "run --model other.toml",
-        &["model.safetensors: the file holds a network, `tiny`, that differs", "name no other"],
+        &["model.safetensors: the file holds a network, `tiny`, that differs", "use the network in the file"],
     );
 }
 

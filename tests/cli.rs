@@ -314,7 +314,7 @@ fn networks_and_plans_are_printed() {
     // The CPU runs passes, and knows no kernels.
     let plan = place.stdout("plan tiny.toml --device cpu");
     assert!(plan.contains("on CPU, ") && plan.contains("conv1.forward") && plan.contains("conv2d.forward"), "{plan}");
-    assert!(!plan.contains("workgroups") && plan.contains("of memory; what is marked #"), "{plan}");
+    assert!(!plan.contains("workgroups") && plan.contains("of memory; #4-5 marks"), "{plan}");
     assert!(place.stdout("plan tiny.toml --device reference").contains("on CPU reference"));
     let devices = place.stdout("devices");
     assert!(devices.contains("\ncpu: native code") || devices.starts_with("cpu: native code"), "{devices}");
@@ -332,7 +332,7 @@ fn data_is_shown_and_exported() {
     assert!(again.ends_with(": 6 samples in sheet.png, in place of the file that was there\n"), "{again}");
     place.stdout(&format!("{show} sheet.jpg"));
     assert!(fs::read(place.path("sheet.jpg")).unwrap().starts_with(b"\xff\xd8\xff"), "no JPEG");
-    place.refuses(1, &format!("{show} sheet.gif"), &["sheet.gif: expected a picture's name that ends in .png, .jpg"]);
+    place.refuses(1, &format!("{show} sheet.gif"), &["sheet.gif: expected a file name that ends in .png, .jpg"]);
     let exported = place.stdout("data export --data data --to copy");
     assert!(exported.ends_with("300 training and 60 test images in copy\n"), "{exported}");
     let again = place.stdout("data export --data data --to copy");
@@ -401,8 +401,8 @@ fn options_out_of_range_are_named() {
         ("--schedule linear", "[possible values: constant, step, exponential, cosine, one-cycle]"),
         ("--warmup 0", "expected a number of steps or of epochs, at least 1"),
         ("--loss cubic", "[possible values: cross-entropy, quadratic]"),
-        ("--validation 1.5", "expected a fraction between 0 and 1, or a number of samples"),
-        ("--validation 0", "expected at least one sample"),
+        ("--validation 1.5", "expected a fraction between 0 and 1, or a number of images"),
+        ("--validation 0", "expected at least one image"),
         ("--learning-rat 1", "--learning-rate"),
         ("--augment shift=1,shift=2", "shift is given twice"),
         ("--device=", "the device is empty; give auto, cpu, reference"),
@@ -461,10 +461,10 @@ fn networks_that_cannot_be_are_named() {
     }
     fs::write(place.path("small.toml"), format!("input = [14, 14, 1]\n{dense}")).unwrap();
     let train = "train --data data --out run --model small.toml";
-    place.refuses(1, train, &["expects images of 14x14x1, the train set has 28x28x1"]);
+    place.refuses(1, train, &["expects images of 14x14x1, but the train set has 28x28x1"]);
     fs::write(place.path("five.toml"), format!("input = [28, 28, 1]\n{}", dense.replace("10", "5"))).unwrap();
     let train = "train --data data --out run --model five.toml";
-    place.refuses(1, train, &["tells 5 classes apart, the train set has 10"]);
+    place.refuses(1, train, &["has 5 classes, but the train set has 10"]);
 }
 
 #[test]
@@ -497,7 +497,7 @@ fn damaged_data_is_named() {
     let mut more = whole.clone();
     more.push(0);
     fs::write(&images, &more).unwrap();
-    everywhere(&["train-images-idx3-ubyte", "goes on after the 235200 bytes"]);
+    everywhere(&["train-images-idx3-ubyte", "continues after the 235200 bytes"]);
     fs::remove_file(&images).unwrap();
     everywhere(&["no file train-images-idx3-ubyte", "shadegrad data fetch mnist", "--data builtin"]);
     fs::write(&images, &whole).unwrap();
@@ -520,7 +520,7 @@ fn damaged_weights_are_named() {
     };
     for kept in [0, 7, 100, whole.len() - 1] {
         fs::write(&model, &whole[..kept]).unwrap();
-        everywhere(&["model.safetensors", "not a whole safetensors file"]);
+        everywhere(&["model.safetensors", "not a complete safetensors file"]);
     }
     let mut nan = whole.clone();
     nan[whole.len() - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -557,7 +557,7 @@ fn folders_that_cannot_be_made_are_named() {
     place.refuses(1, "data export --data data --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data fetch mnist --to tiny.toml/data", &["cannot create tiny.toml/data"]);
     place.refuses(1, "data show --data data --out tiny.toml/a.png", &["cannot write tiny.toml/a.png"]);
-    place.refuses(1, "data show --data data --out nosuch/a.png", &["there is no folder nosuch; make it first"]);
+    place.refuses(1, "data show --data data --out nosuch/a.png", &["there is no folder nosuch; create it first"]);
     fs::write(place.path("runs"), "no folder").unwrap();
     place.refuses(1, "train --model tiny.toml --data data", &["cannot create runs"]);
 }
@@ -622,7 +622,7 @@ fn kernels_are_tuned_remembered_and_pinned() {
     }
 
     let device = std::env::var("SHADEGRAD_TEST_DEVICE").map_or(String::new(), |name| format!("--device {name}"));
-    place.refuses(1, "tune two.toml --out nosuch/all.toml", &["there is no folder nosuch; make it first"]);
+    place.refuses(1, "tune two.toml --out nosuch/all.toml", &["there is no folder nosuch; create it first"]);
     let (table, _) = run(&format!("tune two.toml --batch-size 60 --out all.toml {device}"));
     assert!(table.contains("conv2.forward") && table.contains("chosen"), "{table}");
     run(&format!("{train} fifth --tune all.toml"));

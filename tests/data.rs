@@ -503,7 +503,7 @@ fn every_mirror_and_the_remedy_are_in_the_error() {
         assert!(said.contains(&format!("{}file-idx1-ubyte.gz: {reason}", server.url)), "{said}");
     }
     assert!(said.starts_with("cannot download file-idx1-ubyte.gz"), "{said}");
-    let remedy = format!("put the files into {} by hand: file-idx1-ubyte.gz", case.dir.path().display());
+    let remedy = format!("put the files into {} yourself: file-idx1-ubyte.gz", case.dir.path().display());
     assert!(said.contains(&remedy), "{said}");
     assert!(listing(case.dir.path()).is_empty());
 }
@@ -625,7 +625,10 @@ fn what_is_no_picture_is_named() {
     assert!(said("anim.gif", b"GIF89a\x01\0\x01\0\0\0\0").starts_with("not a PNG or JPEG image"));
     assert!(said("cut.png", &png[..png.len() / 2]).starts_with("the file ends early"));
     assert!(said("empty.png", b"").starts_with("not a PNG or JPEG image"));
-    assert_eq!(said("bomb.png", &png_header(60_000, 60_000)), "60000 x 60000 pixels, more than 64 megapixels");
+    assert_eq!(
+        said("bomb.png", &png_header(60_000, 60_000)),
+        "has 60000 x 60000 pixels, more than the limit of 64 megapixels"
+    );
     let missing = prepare(&dir.path().join("missing.png"), [28, 28, 1]).unwrap_err();
     assert!(matches!(missing, Error::Io { action: "open", .. }), "{missing}");
 }

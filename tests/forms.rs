@@ -216,17 +216,17 @@ fn odd_data_is_remarked_on_or_refused() {
     };
     let black = train.clone().with_images(vec![0; train.images().len()]).unwrap();
     write(&place, "black", &black, &test);
-    let says = ["every pixel of the 100 training images is 0", "Multiply by 255 before writing them"];
+    let says = ["every pixel of the 100 training images is 0", "multiply by 255 before rounding them"];
     place.refuses(1, &format!("{TRAIN} --data black"), &says);
     let one = said(&train.clone().with_labels(vec![9; 100]).unwrap(), "");
-    assert!(one.contains("note: all 100 training images have the label 9: there is nothing to tell apart"), "{one}");
+    assert!(one.contains("note: all 100 training images have the label 9: there is nothing to distinguish"), "{one}");
     let labels = train.labels().iter().map(|label| label + 1).collect();
     let from_one = Dataset::new(train.images().to_vec(), labels, train.shape(), 11).unwrap();
     let from_one = said(&from_one, "");
     let expected =
-        "note: labels begin at 1: class 0 has no image, and the network needs 11 outputs for 10 classes; subtract";
+        "note: labels start at 1: class 0 has no image, and the network needs 11 outputs for 10 classes; subtract";
     assert!(from_one.contains(expected), "{from_one}");
-    assert!(from_one.contains("error: network `small` tells 10 classes apart, the train set has 11"), "{from_one}");
+    assert!(from_one.contains("error: network `small` has 10 classes, but the train set has 11"), "{from_one}");
     let labels = train.labels().iter().map(|label| if *label < 8 { label / 2 * 2 } else { *label }).collect();
     let without = train.clone().with_labels(labels).unwrap();
     assert!(said(&without, "").contains("note: no training image has the label 1, 3, 5, 7: the network cannot learn"));

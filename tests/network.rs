@@ -160,11 +160,11 @@ fn errors_name_the_layer_and_say_expected_and_got() {
         ),
         (conv.clone(), &["last layer (relu `relu1`)", "one score for each class", "image of 6x6x4", "`flatten`"]),
         (String::new(), &["net.toml: expected at least one layer ([[layers]] in a file), got none"]),
-        (layer("flatten", ""), &["expected a layer that learns"]),
+        (layer("flatten", ""), &["expected at least one layer with weights"]),
         (format!("{}{}", layer("flatten", ""), layer("dense", "units = 1")), &["at least 2 classes", "got 1"]),
         (
             format!("{}{}", layer("flatten", "name = 'a'"), layer("dense", "name = 'a'\nunits = 2")),
-            &["layer 2 (dense `a`): expected a name of its own, got that of layer 1"],
+            &["layer 2 (dense `a`): expected a unique name, got that of layer 1"],
         ),
         (layer("flatten", "name = 'a.b'"), &["expected a name of 1 to 32 letters", "got \"a.b\""]),
         (format!("{conv}{}{}", layer("dense", "units = 2"), ""), &["layer 2 (dense `dense1`)"]),
@@ -181,20 +181,20 @@ fn errors_name_the_layer_and_say_expected_and_got() {
         ("loss = 'hinge'".into(), &["net.toml: ", "`hinge`", "`cross-entropy`"]),
         (
             format!("{}{}{}", layer("flatten", ""), layer("dense", "units = 10"), layer("softmax", "")),
-            &["net.toml: layer 3 (softmax): the softmax belongs to the loss", "remove this [[layers]] table"],
+            &["net.toml: layer 3 (softmax): softmax is part of the loss", "remove this [[layers]] table"],
         ),
         (
             format!("{}{}", layer("LogSoftmax", "name = 's'\ndim = 1"), layer("flatten", "")),
-            &["layer 1 (LogSoftmax `s`): the softmax belongs to the loss", "remove this [[layers]] table"],
+            &["layer 1 (LogSoftmax `s`): softmax is part of the loss", "remove this [[layers]] table"],
         ),
-        (layer("log_softmax", ""), &["layer 1 (log_softmax): the softmax belongs to the loss"]),
+        (layer("log_softmax", ""), &["layer 1 (log_softmax): softmax is part of the loss"]),
         (
             format!("{}{}", layer("flatten", ""), layer("dense", "units = 10\nactivation = 'softmax'")),
-            &["layer 2 (dense): activation: the softmax belongs to", "remove the line `activation = \"softmax\"`"],
+            &["layer 2 (dense): activation: softmax is part of", "remove the line `activation = \"softmax\"`"],
         ),
         (
             layer("conv2d", "filters = 4\nkernel = 3\nactivation = 'Log-Softmax'"),
-            &["layer 1 (conv2d): activation: the softmax belongs to the loss"],
+            &["layer 1 (conv2d): activation: softmax is part of the loss"],
         ),
         (
             format!("{}{}", layer("batch_norm", ""), layer("flatten", "")),
@@ -251,7 +251,7 @@ fn ten_thousand_layers_are_summed_up() {
 #[test]
 fn the_number_of_layers_has_a_limit() {
     let message = |text: &str| Network::from_toml("net.toml", text).unwrap_err().to_string();
-    let said = |got| format!("net.toml: expected at most 65535 layers, activations among them, got {got}");
+    let said = |got| format!("net.toml: expected at most 65535 layers, including activations, got {got}");
     assert_eq!(message(&long(MOST_LAYERS)), said(65_536));
     let inline = "{ type = 'relu' }, ".repeat(65_536);
     assert_eq!(message(&format!("input = [1, 1, 2]\nlayers = [{inline}]\n")), said(65_536));

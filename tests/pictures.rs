@@ -139,8 +139,8 @@ fn few_missing_rows_are_left_out_and_more_are_refused() {
     assert_eq!(prepared(&whole[..length - 2]).unwrap(), digit);
     assert_eq!(prepared(&whole[..length - 20]).unwrap(), digit);
     let said = refusal(&whole[..length / 2]);
-    assert!(said.starts_with("picture: the file ends early, and of 240 rows of pixels at most "), "{said}");
-    assert!(said.ends_with(" are there: copy or save the picture again"), "{said}");
+    assert!(said.starts_with("picture: the file ends early, and at most "), "{said}");
+    assert!(said.ends_with(" of 240 rows of pixels are present: copy or save the picture again"), "{said}");
 }
 
 #[test]
@@ -150,7 +150,10 @@ fn a_blur_is_refused_and_a_lack_of_precision_is_not() {
     let digit = prepared(&whole).unwrap();
     assert_eq!(prepared(&whole[..whole.len() - 2]).unwrap(), digit);
     let said = refusal(&whole[..whole.len() / 4]);
-    assert!(said.starts_with("picture: the file ends early, and its picture is only there as a blur: "), "{said}");
+    assert!(
+        said.starts_with("picture: the file ends early, and only a blurred version of its picture is present: "),
+        "{said}"
+    );
 }
 
 #[test]
@@ -160,7 +163,7 @@ fn a_png_that_ends_early_is_refused() {
     // The second lacks its last chunk only.
     for length in [whole.len() / 2, whole.len() - 12] {
         let said = refusal(&whole[..length]);
-        assert_eq!(said, "picture: the file ends early, and its picture is not whole: copy or save the picture again");
+        assert_eq!(said, "picture: the file ends early, and its picture is incomplete: copy or save the picture again");
     }
 }
 
@@ -224,8 +227,7 @@ fn a_profile_that_unpacks_to_much_takes_little() {
 #[test]
 fn much_beside_the_pixels_is_refused() {
     let _turn = alone();
-    let remedy =
-        "picture: has more than 16 MiB beside its pixels, a colour profile or texts: save the picture without them";
+    let remedy = "picture: has more than 16 MiB of data besides its pixels, such as a colour profile or texts: save the picture without it";
     let text = [&b"Comment\0"[..], &vec![b' '; 17 << 20]].concat();
     assert_eq!(refusal(&with_chunk(&png(seven()), b"tEXt", &text)), remedy);
     let whole = in_tests("subsampled.jpg");
@@ -242,5 +244,5 @@ fn an_enormous_file_is_refused_unread() {
     let path = place.path().join("long.png");
     fs::File::create(&path).unwrap().set_len(513 << 20).unwrap();
     let said = prepare(&path, SHAPE, &Form::mnist(SHAPE)).unwrap_err().to_string();
-    assert!(said.ends_with("long.png: a file of 513 MiB, but a picture may have at most 512"), "{said}");
+    assert!(said.ends_with("long.png: the file has 513 MiB, but a picture may have at most 512"), "{said}");
 }

@@ -126,7 +126,7 @@ fn what_is_taken_is_said() {
         assert_eq!(said(silent), None, "{silent}");
     }
     let summary = place.stdout("summary best.toml");
-    let line = "Training, unless told otherwise: epochs 1, optimizer adam, learning rate 0.002, augment digits\n";
+    let line = "Training defaults: epochs 1, optimizer adam, learning rate 0.002, augment digits\n";
     assert!(summary.ends_with(line), "{summary}");
     assert!(!place.stdout("summary tiny.toml").contains("Training, "));
 }

@@ -108,7 +108,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
 
     // The confusion matrix in the page is the sum over the seeds.
     let html = read(&place, "st/report.html");
-    assert!(html.contains(&format!(" wrong of {} answers", 2 * TEST_IMAGES)), "{html}");
+    assert!(html.contains(&format!(" of {} answers wrong", 2 * TEST_IMAGES)), "{html}");
     assert_whole(&html);
     for text in [
         "† Case 4",
@@ -158,7 +158,7 @@ fn what_is_unfinished_goes_on() {
     fs::write(place.path("st/runs/case4-seed2/metrics.jsonl"), "").unwrap();
 
     let study = format!("{STUDY} --cases 4 --seeds 2 --epochs 3 --schedule constant");
-    place.refuses(1, &format!("{study} --report-only"), &["nothing to report", "none of the runs"]);
+    place.refuses(1, &format!("{study} --report-only"), &["nothing to report", "none of the selected runs has finished"]);
     let printed = place.stdout(&study);
     assert!(printed.contains("case4 seed 1  goes on after 1 of 3 epochs"), "{printed}");
     for file in ["model.safetensors", "confusion.csv"] {
@@ -174,7 +174,7 @@ fn what_is_unfinished_goes_on() {
     let printed = place.stdout(&format!("{study} --report-only"));
     assert!(printed.contains("Case 4  1"), "{printed}");
     let html = read(&place, "st/report.html");
-    assert!(html.contains("not complete") && html.contains("1 of 2 seeds are finished"), "{html}");
+    assert!(html.contains("not complete") && html.contains("1 of 2 seeds have finished"), "{html}");
     place.stdout(&study);
     assert!(fs::read(&confusion).unwrap() == whole);
     assert!(!read(&place, "st/report.html").contains("not complete"));
@@ -246,7 +246,7 @@ fn damaged_and_foreign_runs_are_refused() {
         let path = place.path(run).join(file);
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, damage(&whole)).unwrap();
-        refused(&study, &[&[file, "to train this run anew, remove st/runs/case2-seed1"], says].concat());
+        refused(&study, &[&[file, "to train this run again, remove st/runs/case2-seed1"], says].concat());
         fs::write(&path, whole).unwrap();
     };
     let half = |text: &str| text[..text.len() / 2].to_string();
@@ -258,7 +258,7 @@ fn damaged_and_foreign_runs_are_refused() {
     damaged("confusion.csv", &half, &["confusion.csv: "]);
     damaged("confusion.csv", &|text| text.replacen("\n0,", "\n0,-", 1), &["line 2"]);
 
-    refused(&study.replace("--epochs 2", "--epochs 1"), &[run, "a run of 2 epochs, more than the 1", "give 2 epochs"]);
+    refused(&study.replace("--epochs 2", "--epochs 1"), &[run, "a run of 2 epochs, more than the 1", "request 2 epochs"]);
     refused(&format!("{study} --learning-rate 0.2"), &[run, "learning_rate: 0.1 there, 0.2 here", "another folder"]);
     refused(&format!("{study} --momentum 0.4"), &["momentum: 0.5 there, 0.4 here"]);
     refused(&study.replace("constant", "cosine"), &["schedule: constant there, cosine here"]);
@@ -278,7 +278,7 @@ fn damaged_and_foreign_runs_are_refused() {
     let train = TRAIN.replace("cosine", "constant");
     place.stdout(&format!("{train} --data other --model case2 --epochs 2 --seed 2 --out st/runs/case2-seed2"));
     let both = study.replace("--seeds 1", "--seeds 2 --report-only");
-    place.refuses(1, &both, &["st/runs/case2-seed2", "on other data than st/runs/case2-seed1"]);
+    place.refuses(1, &both, &["st/runs/case2-seed2", "trained on other data than st/runs/case2-seed1"]);
 
     fs::create_dir_all(place.path("st/runs/case4-seed1")).unwrap();
     fs::write(place.path("st/runs/case4-seed1/letter.txt"), "mine").unwrap();
@@ -289,7 +289,7 @@ fn damaged_and_foreign_runs_are_refused() {
 
     let lock = fs::File::options().append(true).open(place.path("st/.lock")).unwrap();
     lock.lock().unwrap();
-    place.refuses(1, &study, &["another process is at work in this study"]);
+    place.refuses(1, &study, &["another process is training in this study"]);
     place.stdout(&format!("{study} --report-only"));
 }
 

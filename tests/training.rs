@@ -420,7 +420,7 @@ fn data_that_does_not_fit_is_refused() {
         Ok(_) => panic!("taken"),
         Err(error) => error.to_string(),
     };
-    assert_eq!(error(&wrong_shape), "network `small` expects images of 10x9x2, the test set has 9x10x2");
-    assert_eq!(error(&wrong_classes), "network `small` tells 4 classes apart, the train set has 5");
+    assert_eq!(error(&wrong_shape), "network `small` expects images of 10x9x2, but the test set has 9x10x2");
+    assert_eq!(error(&wrong_classes), "network `small` has 4 classes, but the train set has 5");
     assert!(error(&nothing).contains("must not be empty"));
 }

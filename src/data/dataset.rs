@@ -1,20 +1,20 @@
-//! Labelled images in memory, checked once when they are made: whoever has a [`Dataset`] can rely on it.
+//! Labelled images in memory. They are validated when a [`Dataset`] is made, so that all later code can rely on them.
 //!
-//! Pixels are bytes, because they lie on the device as bytes: the training images of MNIST are 47 MB so, and would be 188 MB
-//! as `f32`, more than a device must grant one binding. The kernel that gathers a batch turns them into numbers from 0 to 1.
-//! Images of `f32` are rounded to bytes when a set is made of them ([`Dataset::from_f32`]).
+//! Pixels are stored as bytes, also on the device: the training images of MNIST take 47 MB this way and would take 188
+//! MB as `f32`, more than a device has to support in one binding. The kernel that gathers a batch converts them to
+//! numbers from 0 to 1. `f32` images are rounded to bytes when a set is made from them ([`Dataset::from_f32`]).
 
 use super::order::{Order, mix};
 use crate::error::{Error, Result};
 use crate::memory;
 
-/// Most pixels of a side, and most channels: what a network's input may have.
+/// Largest height, width and number of channels, as for the input of a network.
 const LARGEST_SIDE: usize = crate::ops::LARGEST_SETTING;
 
-/// Most classes: labels are bytes.
+/// Largest number of classes: labels are bytes.
 const MOST_CLASSES: usize = 1 << u8::BITS;
 
-/// Images of one size, with their labels: at least one, all labels below the number of classes.
+/// Images of one size with their labels: at least one image, and all labels below the number of classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     name: String,
@@ -25,8 +25,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// A set of images: `images` are the pixels, N x H x W x C, from 0 (background) to 255 (ink); `labels` has one label an
-    /// image, from 0 to below `classes`; `shape` is H, W, C.
+    /// A data set from arrays: `images` holds the pixels, N x H x W x C, from 0 (background) to 255 (ink); `labels` has
+    /// one label per image, each below `classes`; `shape` is H, W, C.
     ///
     /// ```
     /// use shadegrad::data::Dataset;
@@ -42,8 +42,8 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when there is no image, a size of the shape is 0 or above 65,535, there are more pixels or fewer than
-    /// the labels and the shape want, there are no classes or more than 256, or a label is not below `classes`.
+    /// [`Error::Usage`] if there is no image, a size in the shape is 0 or above 65,535, the number of pixels does not
+    /// match the labels and the shape, there are no classes or more than 256, or a label is not below `classes`.
     pub fn new(images: Vec<u8>, labels: Vec<u8>, shape: [usize; 3], classes: usize) -> Result<Dataset> {
         let set = Dataset { name: "data".into(), images, labels, shape, classes };
         match set.problem() {
@@ -52,20 +52,20 @@ impl Dataset {
         }
     }
 
-    /// A set of images whose pixels are numbers from 0 (background) to 1 (ink); otherwise as [`Dataset::new`].
+    /// A data set from arrays with pixels from 0 (background) to 1 (ink); otherwise like [`Dataset::new`].
     ///
-    /// The numbers are not kept: each is rounded to the nearest of the 256 values 0, 1/255, … 1, so that it is off by at most
-    /// 1/510. Nothing is lost of images that once were bytes. Pictures for [`Predictor`](crate::evaluate::Predictor) are
-    /// rounded in the same way by [`quantized`].
+    /// Each number is rounded to the nearest of the 256 values 0, 1/255, … 1, an error of at most 1/510. Images that
+    /// were converted from bytes lose nothing. [`quantized`] rounds pictures for
+    /// [`Predictor`](crate::evaluate::Predictor) in the same way.
     ///
     /// # Errors
     ///
-    /// Those of [`Dataset::new`], and [`Error::Usage`] when a number is below 0, above 1 or not a number.
+    /// Those of [`Dataset::new`], and [`Error::Usage`] if a number is below 0, above 1 or NaN.
     pub fn from_f32(images: &[f32], labels: Vec<u8>, shape: [usize; 3], classes: usize) -> Result<Dataset> {
         Dataset::new(quantized(images)?, labels, shape, classes)
     }
 
-    /// What is wrong with it, with expected and got.
+    /// What is wrong with the set, with expected and actual values.
     fn problem(&self) -> Option<String> {
         let Dataset { images, labels, shape, classes, .. } = self;
         if shape.iter().any(|size| !(1..=LARGEST_SIDE).contains(size)) {
@@ -76,12 +76,12 @@ impl Dataset {
             return Some(format!("expected from 1 to {MOST_CLASSES} classes, got {classes}"));
         }
         if labels.is_empty() {
-            return Some("expected at least one image with its label, got no label".into());
+            return Some("expected at least one image with its label, got none".into());
         }
         if u32::try_from(labels.len()).is_err() {
             return Some(format!("expected at most {} images, got {} labels", u32::MAX, labels.len()));
         }
-        // A shape of three sizes below 2^16 and fewer than 2^32 images: no product overflows 128 bits.
+        // A shape of three sizes below 2^16 and fewer than 2^32 images cannot overflow 128 bits.
         let size: u128 = shape.iter().map(|size| *size as u128).product();
         let expected = size * labels.len() as u128;
         if images.len() as u128 != expected {
@@ -93,13 +93,13 @@ impl Dataset {
         Some(format!("label {index} is {label}, expected 0 to {last}: there are {classes} classes"))
     }
 
-    /// The same set under another name: "train", "validation", "test". Unless given it is "data".
+    /// Renames the set: "train", "validation", "test". The default name is "data".
     pub fn named(mut self, name: impl Into<String>) -> Dataset {
         self.name = name.into();
         self
     }
 
-    /// What it is called in messages: "train", "validation", "test".
+    /// Name of the set in messages: "train", "validation", "test".
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -109,7 +109,7 @@ impl Dataset {
         &self.images
     }
 
-    /// The labels, one an image, each below [`Dataset::classes`].
+    /// The labels, one per image, each below [`Dataset::classes`].
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
@@ -119,7 +119,7 @@ impl Dataset {
         self.shape
     }
 
-    /// Number of classes, which labels count from 0.
+    /// Number of classes; labels count from 0.
     pub fn classes(&self) -> usize {
         self.classes
     }
@@ -129,7 +129,7 @@ impl Dataset {
         self.labels.len()
     }
 
-    /// Whether [`Dataset::take`] has left no image.
+    /// Whether the set has no images, which is possible only after [`Dataset::take`].
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -138,7 +138,7 @@ impl Dataset {
     ///
     /// # Panics
     ///
-    /// When there is no such image, as indexing a slice does.
+    /// If there is no such image, as when indexing a slice.
     pub fn image(&self, index: usize) -> &[u8] {
         let size = self.image_size();
         &self.images[index * size..][..size]
@@ -162,21 +162,21 @@ impl Dataset {
         Ok(Dataset::new(images, self.labels, self.shape, self.classes)?.named(self.name))
     }
 
-    /// The first `count` images, or all when there are fewer.
+    /// The first `count` images, or all if there are fewer.
     pub fn take(mut self, count: usize) -> Dataset {
         self.labels.truncate(count);
         self.images.truncate(self.labels.len() * self.image_size());
         self
     }
 
-    /// Divides into a training set and a validation set of `count` images.
+    /// Splits the set into a training set and a validation set of `count` images.
     ///
-    /// Held out are the last `count` images of a permutation that depends on the length and the seed alone, so a
+    /// The validation images are the last `count` of a permutation that depends only on the length and the seed, so a
     /// smaller validation set is always part of a larger one. Both sets keep the order of the whole.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when either set would be empty, [`Error::Memory`] when there is no memory for both.
+    /// [`Error::Usage`] if either set would be empty, [`Error::Memory`] if there is not enough memory for both.
     pub fn hold_out(&self, count: usize, seed: u64) -> Result<(Dataset, Dataset)> {
         let len = self.len();
         if count == 0 || count >= len {
@@ -191,7 +191,7 @@ impl Dataset {
         Ok((self.select(rest).named("train"), self.select(held).named("validation")))
     }
 
-    /// The images at these places.
+    /// The images with these indices.
     fn select(&self, indices: &[u32]) -> Dataset {
         let mut images = Vec::with_capacity(indices.len() * self.image_size());
         for &index in indices {
@@ -201,7 +201,7 @@ impl Dataset {
         Dataset { name: self.name.clone(), images, labels, ..*self }
     }
 
-    /// A copy of the first `count` images, or of all when there are fewer.
+    /// A copy of the first `count` images, or of all if there are fewer.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn first(&self, count: usize) -> Dataset {
         let count = count.min(self.len());
@@ -209,43 +209,43 @@ impl Dataset {
         Dataset { name: self.name.clone(), images: images.to_vec(), labels: labels.to_vec(), ..*self }
     }
 
-    /// The pixels of all images, to be rescaled in place.
+    /// The pixels of all images, for rescaling in place.
     pub(crate) fn images_mut(&mut self) -> &mut [u8] {
         &mut self.images
     }
 
-    /// Bytes of all images and labels.
+    /// Size of all images and labels in bytes.
     pub(super) fn bytes(&self) -> u64 {
         (self.images.len() + self.labels.len()) as u64
     }
 
-    /// Bytes of one image, H * W * C.
+    /// Size of one image in bytes, H * W * C.
     fn image_size(&self) -> usize {
         self.shape.iter().product()
     }
 }
 
-/// Keeps the seed of a hold-out apart from the seeds of epochs.
+/// Separates the seed of a hold-out from the seeds of epochs.
 const HOLD_OUT: u64 = 0x686f_6c64;
 
-/// Pixels as bytes, of numbers from 0 to 1: each becomes the nearest of 0, 1/255, … 1, counted in 255ths. This is the
-/// rounding of [`Dataset::from_f32`], for pictures that a network is asked about.
+/// Converts pixels from 0 to 1 to bytes: each is rounded to the nearest of 0, 1/255, … 1. [`Dataset::from_f32`] rounds
+/// in the same way; this function is for pictures to classify.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] when a number is below 0, above 1 or not a number.
+/// [`Error::Usage`] if a number is below 0, above 1 or NaN.
 pub fn quantized(pixels: &[f32]) -> Result<Vec<u8>> {
     let byte = |(index, pixel): (usize, &f32)| {
         if (0.0..=1.0).contains(pixel) {
-            // At most 255.
+            // At most 255 after the check.
             return Ok((pixel * 255.0).round() as u8);
         }
-        Err(Error::Usage(format!("pixel {index} is {pixel}, expected from 0 to 1; divide bytes by 255")))
+        Err(Error::Usage(format!("pixel {index} is {pixel}, expected a number from 0 to 1; divide bytes by 255")))
     };
     pixels.iter().enumerate().map(byte).collect()
 }
 
-/// `[60000, 28, 28]` as people write it: "60000 x 28 x 28".
+/// Sizes as text: `[60000, 28, 28]` becomes "60000 x 28 x 28".
 pub(super) fn by(sizes: &[usize]) -> String {
     sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
@@ -254,7 +254,7 @@ pub(super) fn by(sizes: &[usize]) -> String {
 mod tests {
     use super::*;
 
-    /// `len` images of 2 x 1 x 1, each with its own index as first pixel and as label.
+    /// `len` images of 2 x 1 x 1, each with its index as first pixel and as label.
     fn numbered(len: u8) -> Dataset {
         let images = (0..len).flat_map(|i| [i, 255 - i]).collect();
         Dataset::new(images, (0..len).collect(), [2, 1, 1], len.into()).unwrap().named("train")
@@ -282,8 +282,8 @@ mod tests {
             (said(11, &[0, 9], shape, 10), "expected 12 pixels, 2 x 3 x 1 for each of 2 labels, got 11"),
             (said(12, &[0, 10], shape, 10), "label 1 is 10, expected 0 to 9: there are 10 classes"),
             (said(12, &[255, 10], shape, 10), "label 0 is 255, expected 0 to 9: there are 10 classes"),
-            (said(0, &[], shape, 10), "expected at least one image with its label, got no label"),
-            (said(12, &[], shape, 10), "expected at least one image with its label, got no label"),
+            (said(0, &[], shape, 10), "expected at least one image with its label, got none"),
+            (said(12, &[], shape, 10), "expected at least one image with its label, got none"),
             (said(0, &[0], [2, 0, 1], 10), "expected height, width and channels from 1 to 65535, got 2 x 0 x 1"),
             (
                 said(9, &[0], [65_536, 1, 1], 10),
@@ -291,7 +291,7 @@ mod tests {
             ),
             (said(12, &[0, 0], shape, 0), "expected from 1 to 256 classes, got 0"),
             (said(12, &[0, 0], shape, 257), "expected from 1 to 256 classes, got 257"),
-            // 2^48 pixels an image.
+            // 2^48 pixels per image.
             (
                 said(12, &[0, 0], [65_535; 3], 2),
                 "expected 562924184010750 pixels, 65535 x 65535 x 65535 for each of 2 labels, got 12",
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(quantized(&[-0.0]).unwrap(), [0]);
         for wrong in [-0.001, 1.001, 255.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let said = Dataset::from_f32(&[0.5, wrong], vec![0], [1, 2, 1], 2).unwrap_err().to_string();
-            assert_eq!(said, format!("pixel 1 is {wrong}, expected from 0 to 1; divide bytes by 255"));
+            assert_eq!(said, format!("pixel 1 is {wrong}, expected a number from 0 to 1; divide bytes by 255"));
         }
     }
 

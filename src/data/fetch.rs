@@ -1,8 +1,8 @@
-//! Downloads a data set: from one of several mirrors, resumed where it stopped, and trusted only after its checksum.
+//! Downloads a data set from one of several mirrors, resumes interrupted downloads, and verifies checksums.
 //!
-//! Each file arrives as `NAME.gz.part`. What it unpacks to is compared with the published length and SHA-256 - mirrors
-//! pack the same bytes differently - and only then is it renamed to `NAME.gz`: a file under its own name is whole. One
-//! process at a time downloads into a folder; the others wait, and find the files there.
+//! Each file is received as `NAME.gz.part`. Its unpacked content is compared with the published length and SHA-256,
+//! since mirrors may compress the same bytes differently. Only then is it renamed to `NAME.gz`, so that a file with its
+//! final name is complete. Only one process at a time downloads into a folder; others wait and find the files there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -18,34 +18,34 @@ use crate::error::{Error, Result};
 use crate::files::{Links, beside, open_own_file, put_in_place};
 use crate::lock::Lock;
 
-/// A place that has all files of a data set, packed.
+/// A server that has all files of a data set, compressed with gzip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mirror<'a> {
     /// Base URL; `NAME.gz` is appended after a slash.
     pub url: &'a str,
 }
 
-/// A file that is wanted, with what it must hold.
+/// A file to download, with its expected content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected<'a> {
     /// Name of the file, without `.gz`.
     pub name: &'a str,
-    /// Length of the file in bytes, unpacked.
+    /// Unpacked size of the file in bytes.
     pub bytes: u64,
     /// SHA-256 of the unpacked bytes, in lower-case hexadecimal.
     pub sha256: &'a str,
 }
 
-/// Mirrors of MNIST, in the order in which they are asked.
+/// Mirrors of MNIST, in the order in which they are tried.
 pub const MNIST_MIRRORS: [Mirror<'static>; 2] = [
     Mirror { url: "https://storage.googleapis.com/cvdf-datasets/mnist" },
     Mirror { url: "https://ossci-datasets.s3.amazonaws.com/mnist" },
 ];
 
-/// Held by the process that downloads into a folder; it is gone when the download has ended.
+/// Lock file of the process that downloads into a folder; it is removed when the download has ended.
 const LOCK_FILE: &str = ".shadegrad-fetch.lock";
 
-/// Bytes that are read at once.
+/// Bytes to read at a time.
 const CHUNK: usize = 1 << 16;
 
 /// The four files of MNIST.
@@ -72,12 +72,12 @@ pub const MNIST: [Expected<'static>; 4] = [
     },
 ];
 
-/// How long to wait for a mirror.
+/// Timeouts for a mirror.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// Time to wait for a connection.
     pub connect: Duration,
-    /// Time to wait for the next bytes, again and again; a slow download is not an error.
+    /// Time to wait for further bytes; a slow download is not an error.
     pub read: Duration,
 }
 
@@ -87,50 +87,50 @@ impl Default for Patience {
     }
 }
 
-/// What is happening, for a progress bar.
+/// Progress of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchProgress<'a> {
-    /// Another process downloads into this folder; it is waited for.
+    /// Another process is downloading into this folder; waiting for it.
     Waiting(&'a Path),
-    /// The right file is there already.
+    /// The correct file already exists.
     Kept(&'a Path),
-    /// A mirror began to send.
+    /// A mirror started to send a file.
     Started {
-        /// Address of the mirror's file.
+        /// URL of the file.
         url: &'a str,
-        /// Bytes that are there from an earlier attempt.
+        /// Bytes already received in an earlier attempt.
         have: u64,
-        /// Bytes there will be, if the mirror says so; packed, like `have`.
+        /// Total size in bytes, compressed like `have`, if the mirror gives it.
         total: Option<u64>,
     },
-    /// So many bytes are there now, since `Started`.
+    /// Number of bytes received so far, including those of an earlier attempt.
     Advanced(u64),
-    /// A mirror failed; the next one is asked.
+    /// A mirror failed; the next one is tried.
     Failed {
-        /// Address of the mirror's file.
+        /// URL of the file.
         url: &'a str,
-        /// What went wrong, for people.
+        /// Description of the failure.
         reason: &'a str,
     },
-    /// A new file is in place, and right.
+    /// A new file is complete and correct.
     Done(&'a Path),
 }
 
-/// A file that is in place.
+/// A file that is available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// Path of the file.
     pub path: PathBuf,
-    /// Whether it was there before, and has been kept.
+    /// Whether it already existed.
     pub kept: bool,
 }
 
-/// Brings the four files of MNIST into a folder, which is made if need be. Right files that are there are kept.
+/// Downloads the four files of MNIST into a folder, which is created if necessary. Correct files that exist are kept.
 ///
 /// # Errors
 ///
-/// [`Error::Download`] when no mirror could deliver a file, [`Error::File`] when another file has its name,
-/// [`Error::Io`] when the folder cannot be written.
+/// [`Error::Download`] if no mirror could deliver a file, [`Error::File`] if a different file has its name,
+/// [`Error::Io`] if the folder cannot be written.
 pub fn fetch_mnist(
     to: &Path,
     mirrors: &[Mirror<'_>],
@@ -139,7 +139,7 @@ pub fn fetch_mnist(
     fetch(to, &MNIST, mirrors, Patience::default(), progress)
 }
 
-/// Brings any such files into a folder.
+/// Downloads such files into a folder.
 ///
 /// # Errors
 ///
@@ -159,7 +159,8 @@ pub fn fetch(
         let lock = Lock::wait(&to.join(LOCK_FILE), Links::Follow, None, || progress(FetchProgress::Waiting(to)))?
             .removed_at_the_end();
         if lock.missing().is_some() {
-            // Nobody waits, so nobody else may write into this one.
+            // Without a lock another process may download into the same folder: the partial file gets a name of its
+            // own.
             part = format!(".{}{PART}", std::process::id());
         }
         _lock = Some(lock);
@@ -186,7 +187,7 @@ pub fn fetch(
     Ok(fetched)
 }
 
-/// The right file, if it is there. A wrong one may be somebody's other data set and is not for us to replace.
+/// The correct file, if it exists. A different file with its name may belong to another data set and is not replaced.
 fn look(folder: &Path, file: &Expected<'_>) -> Result<Option<PathBuf>> {
     let Some(path) = idx::present(folder, file.name)? else { return Ok(None) };
     match fault(&path, file)? {
@@ -201,7 +202,7 @@ fn look(folder: &Path, file: &Expected<'_>) -> Result<Option<PathBuf>> {
 fn by_hand(to: &Path, files: &[Expected<'_>], failed: &Expected<'_>, reasons: &[String]) -> String {
     let names: Vec<_> = files.iter().map(|file| format!("{}.gz", file.name)).collect();
     format!(
-        "cannot download {}.gz{}\nrun the command again to continue where it stopped, or put the files into {} by hand: {}",
+        "cannot download {}.gz{}\nrun the command again to continue where it stopped, or put the files into {} yourself: {}",
         failed.name,
         reasons.iter().map(|reason| format!("\n  {reason}")).collect::<String>(),
         to.display(),
@@ -214,13 +215,13 @@ fn agent(patience: Patience) -> Agent {
         .timeout_connect(Some(patience.connect))
         .timeout_per_read(Some(patience.read))
         .http_status_as_error(false)
-        // The files are packed already, and resuming needs the bytes as they are stored.
+        // The files are compressed already, and resuming needs the bytes as they are stored.
         .accept_encoding("identity")
         .build()
         .new_agent()
 }
 
-/// Who is to blame: the mirror, and another may do better, or this machine.
+/// Whether the mirror is at fault, so that another may succeed, or this machine.
 enum Failure {
     Mirror(String),
     Here(Error),
@@ -232,16 +233,16 @@ impl From<Error> for Failure {
     }
 }
 
-/// What is added to the name of a file that is under way.
+/// Suffix of a file that is being downloaded.
 const PART: &str = ".part";
 
-/// Where a file is received, and where it then belongs.
+/// Paths of a file during and after its download.
 struct Places {
     part: PathBuf,
     target: PathBuf,
 }
 
-/// Asks mirror after mirror; the inner error has a line for each.
+/// Tries the mirrors in turn; the inner error has a line for each.
 fn from_any(
     agent: &Agent,
     mirrors: &[Mirror<'_>],
@@ -264,8 +265,8 @@ fn from_any(
     Ok(Err(reasons))
 }
 
-/// Receives, checks and renames. Wrong bytes that continued an earlier attempt may be that attempt's fault, or another
-/// mirror's packing: then the whole file is asked for once.
+/// Receives, verifies and renames a file. If a resumed download turns out wrong, the fault may be in the earlier part,
+/// or the mirrors compress differently: then the whole file is requested once.
 fn from_one(
     agent: &Agent,
     url: &str,
@@ -286,13 +287,13 @@ fn from_one(
     }
 }
 
-/// The most bytes a packed file can have: gzip adds 5 to each block of at least 16 KiB that it cannot shrink, and a
-/// header.
+/// The largest size of a compressed file: gzip adds 5 bytes to each block of at least 16 KiB that does not compress,
+/// plus a header.
 fn most(file: &Expected<'_>) -> u64 {
     file.bytes + file.bytes / 1024 + 4096
 }
 
-/// Downloads into `part`, or goes on where it ends, and says which: true when resumed.
+/// Downloads into `part`, continuing after its content if possible. Returns whether it continued.
 fn receive(
     agent: &Agent,
     url: &str,
@@ -313,7 +314,7 @@ fn receive(
             remove(part)?;
             return receive(agent, url, part, cap, progress);
         }
-        _ => return Err(Failure::Mirror(format!("answers {}", response.status()))),
+        _ => return Err(Failure::Mirror(format!("returned {}", response.status()))),
     };
 
     let mut body = response.into_body();
@@ -327,7 +328,7 @@ fn receive(
     Ok(start > 0)
 }
 
-/// Copies until the source ends, from byte `range.start` to byte `range.end` at most.
+/// Copies until the source ends, from byte `range.start` up to byte `range.end`.
 fn pour(
     source: &mut impl Read,
     file: &mut File,
@@ -347,20 +348,20 @@ fn pour(
         have += got as u64;
         if have > range.end {
             remove(path)?;
-            return Err(Failure::Mirror(format!("sends more than the {} bytes this file can have", range.end)));
+            return Err(Failure::Mirror(format!("sent more than the {} bytes that this file can have", range.end)));
         }
         file.write_all(&buffer[..got]).map_err(Error::io("write", path))?;
         progress(FetchProgress::Advanced(have));
     }
 }
 
-/// Where a partial answer starts: 500 in `Content-Range: bytes 500-999/1000`.
+/// Where a partial response starts: 500 in `Content-Range: bytes 500-999/1000`.
 fn first_byte<T>(response: &Response<T>) -> Option<u64> {
     let range = response.headers().get("Content-Range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 
-/// What is wrong with a file, packed or not; `None` when it is the expected one.
+/// What is wrong with a file, compressed or not; `None` if it is the expected one.
 fn fault(path: &Path, file: &Expected<'_>) -> Result<Option<String>> {
     let opened = open_own_file(path, File::options().read(true), Links::Follow)?;
     let read = unpack::unpacked(opened).and_then(|bytes| sum(bytes.take(file.bytes + 1)));
@@ -376,7 +377,7 @@ fn fault(path: &Path, file: &Expected<'_>) -> Result<Option<String>> {
     Ok(Some(format!("is not {name}: expected {bytes} bytes with SHA-256 {sha256}, got {problem}")))
 }
 
-/// Length and SHA-256 of all that a source has.
+/// Length and SHA-256 of everything in a source.
 fn sum(source: impl Read) -> io::Result<(u64, String)> {
     let mut source = BufReader::with_capacity(CHUNK, source);
     let (mut bytes, mut digest) = (0, Sha256::new());

@@ -1,8 +1,9 @@
-//! How the images of a data set look, and how a picture's character is made to look like them.
+//! The look of a data set's images, and how characters in pictures are made to match it.
 //!
-//! A network knows characters only as its training set shows them: bright on dark or dark on bright, in a box of some
-//! size, resting on some point. [`Form::measure`] takes this from the training images when a run begins, the run keeps
-//! it with its weights, and `predict` gives pictures the same form. Where nothing is known, the form is that of MNIST.
+//! A network knows characters only as its training set shows them: bright on dark or dark on bright, in a box of a
+//! certain size, centred on a certain point. [`Form::measure`] measures this on the training images when a run starts,
+//! the run saves it with its weights, and `predict` gives pictures the same form. Without a measurement, the form of
+//! MNIST is assumed.
 
 mod measure;
 #[cfg(feature = "images")]
@@ -15,70 +16,71 @@ use super::Dataset;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How images look that a network learns from.
+/// The look of the images that a network is trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Form {
-    /// The byte that the network is given as 1: 255, unless `--scale` says otherwise.
+    /// The byte that becomes 1 in the network's input: 255, unless `--scale` says otherwise.
     pub full_scale: u8,
-    /// How a character lies in them. Nothing of colour images, and of those without a plain background: pictures are then
-    /// only scaled to their size.
+    /// Position and size of the characters. `None` for colour images and images without a plain background: pictures
+    /// are then only scaled to the size of the images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub character: Option<Character>,
 }
 
-/// How a character lies in an image. Pairs are of the vertical and the horizontal axis, in pixels of the image.
+/// Position and size of characters in images. Pairs hold a value for the vertical and one for the horizontal axis, in
+/// pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Character {
     /// Height and width of the image.
     pub image: [usize; 2],
-    /// The byte where there is no ink.
+    /// Pixel value of the background.
     pub background: u8,
-    /// The byte of the strongest ink; below `background` where ink is dark.
+    /// Pixel value of the strongest ink; less than `background` if ink is dark.
     pub ink: u8,
-    /// The box that a character is scaled to fit, with its proportions kept.
+    /// The box that a character is scaled to fit, keeping its proportions.
     pub size: [f32; 2],
-    /// The smallest box that characters have: one that is lower or narrower is stretched to it.
+    /// The smallest box of the characters; a character that is lower or narrower is stretched to it.
     pub least: [f32; 2],
-    /// The largest box likewise.
+    /// The largest box of the characters, to which larger characters are reduced.
     pub most: [f32; 2],
-    /// Which point of the character is brought to `centre`.
+    /// The point of a character that is placed at `centre`.
     pub anchor: [Anchor; 2],
-    /// Where it is brought to: within half a pixel, because characters are shifted by whole pixels.
+    /// Where that point is placed, within half a pixel, because characters are shifted by whole pixels.
     pub centre: [f32; 2],
-    /// Whether rows and columns are exchanged, as in the files of EMNIST.
+    /// Whether rows and columns are swapped, as in the files of EMNIST.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transposed: bool,
 }
 
-/// A point of a character.
+/// A reference point of a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anchor {
     /// The centre of mass of its ink.
     Mass,
-    /// The middle of its box.
+    /// The centre of its bounding box.
     Box,
 }
 
-/// Part of the image's height and width that MNIST's characters fill: 20 of 28 pixels.
+/// Fraction of the image's height and width that MNIST's characters fill: 20 of 28 pixels.
 const MNIST_SIZE: f32 = 20.0 / 28.0;
 
 impl Form {
-    /// MNIST's, in images of shape H, W, C: bright on dark, 20 of 28 pixels, the centre of mass in the middle of the image
-    /// or less than one pixel beyond, to the right and below. Colour images are only scaled.
+    /// The form of MNIST in images of shape H, W, C: bright on dark, 20 of 28 pixels, with the centre of mass at the
+    /// centre of the image or less than one pixel to the right and below. Colour images are only scaled.
     pub fn mnist(shape: [usize; 3]) -> Form {
         let [height, width, channels] = shape;
         Form { full_scale: u8::MAX, character: (channels == 1).then(|| Character::mnist([height, width])) }
     }
 
-    /// The same without what is known of characters: for pictures that need only scaling.
+    /// The same form without the characters, for pictures that need only scaling.
     pub fn as_is(&self) -> Form {
         Form { full_scale: self.full_scale, character: None }
     }
 
-    /// Brings the bytes of a file to the range that the network was trained on.
+    /// Scales the bytes of a file to the range that the network was trained on.
     pub fn rescale(&self, bytes: &mut [u8]) {
         let full = u32::from(self.full_scale.max(1));
         if self.full_scale < u8::MAX {
@@ -86,7 +88,7 @@ impl Form {
         }
     }
 
-    /// Rescales a set that is to be evaluated, and says where it looks so different from the training images that a
+    /// Rescales a set to be evaluated. Returns a note if it looks so different from the training images that the
     /// network cannot be expected to read it.
     pub fn receive(&self, set: &mut Dataset) -> Option<String> {
         self.rescale(set.images_mut());
@@ -97,7 +99,7 @@ impl Form {
         let values = |character: &Character| format!("ink {} on {}", character.ink, character.background);
         (!is_alike).then(|| {
             format!(
-                "the {} images are {}, but the network was trained on {}: bring their pixels to the same range",
+                "the {} images are {}, but the network was trained on {}: scale their pixels to the same range",
                 set.name(),
                 values(&here),
                 values(there)
@@ -105,18 +107,18 @@ impl Form {
         })
     }
 
-    /// Whether images of shape H, W, C can have this form; the message says expected and got.
+    /// Checks that images of shape H, W, C can have this form.
     ///
     /// # Errors
     ///
-    /// What is outside its range.
+    /// A message with the expected and the actual value of a field that is out of range.
     pub fn validate(&self, shape: [usize; 3]) -> Result<(), String> {
         let [height, width, channels] = shape;
         if self.full_scale == 0 {
-            return Err("full_scale: expected from 1 to 255, got 0".into());
+            return Err("full_scale: expected a byte from 1 to 255, got 0".into());
         }
         match &self.character {
-            Some(_) if channels != 1 => Err(format!("character: expected none with {channels} channels")),
+            Some(_) if channels != 1 => Err(format!("character: not supported for images with {channels} channels")),
             Some(character) => character.validate([height, width]),
             None => Ok(()),
         }
@@ -159,7 +161,7 @@ impl Character {
             return Err(format!("image: expected {}, got {}", by(image), by(self.image)));
         }
         if self.background == self.ink {
-            return Err(format!("ink: expected another value than the background's, got {}", self.ink));
+            return Err(format!("ink: expected a value different from the background, got {}", self.ink));
         }
         for (axis, side) in image.into_iter().enumerate() {
             let side = side as f32;
@@ -170,7 +172,7 @@ impl Character {
             if numbers[0] > numbers[2] {
                 return Err(format!("least: expected at most {}, got {}", numbers[2], numbers[0]));
             }
-            // The middle of a character of 28 pixels may be at 28.5 by the rule of MNIST in an image of one pixel.
+            // In an image of one pixel, MNIST's rule may put the centre up to a pixel beyond the side.
             if !(0.0..=side + 1.0).contains(&self.centre[axis]) {
                 return Err(format!("centre: expected pixels up to {side}, got {}", self.centre[axis]));
             }
@@ -179,13 +181,13 @@ impl Character {
     }
 }
 
-/// Where a character begins on an axis, so that the anchor at this distance from its beginning comes to `centre`; `free`
-/// is the most.
+/// First pixel of a character on one axis, such that its anchor, `anchor` pixels from its start, is at `centre`. `free`
+/// is the largest possible value.
 fn corner(centre: f32, anchor: f64, free: usize) -> usize {
     (f64::from(centre) - 0.5 - anchor).ceil().clamp(0.0, free as f64) as usize
 }
 
-/// Row and column of the centre of mass, of pixels with their ink.
+/// Row and column of the centre of mass, given positions with their ink.
 fn centre_of_mass(pixels: impl Iterator<Item = ([u32; 2], f32)>) -> [f64; 2] {
     let (mut mass, mut moments) = (0.0, [0.0; 2]);
     for (place, ink) in pixels {
@@ -213,11 +215,11 @@ impl fmt::Display for Character {
             [Anchor::Mass, Anchor::Box] => f.write_str(", centred by mass vertically, by its box horizontally")?,
             [Anchor::Box, Anchor::Mass] => f.write_str(", centred by its box vertically, by mass horizontally")?,
         }
-        if self.transposed { f.write_str(", rows and columns exchanged") } else { Ok(()) }
+        if self.transposed { f.write_str(", rows and columns swapped") } else { Ok(()) }
     }
 }
 
-/// To a tenth, without `.0`.
+/// Rounded to a tenth, so that whole numbers print without `.0`.
 fn rounded(pixels: f32) -> f32 {
     (pixels * 10.0).round() / 10.0
 }

@@ -1,13 +1,13 @@
-//! The IDX format, in which MNIST and its relatives come: a short header, then plain bytes.
+//! The IDX file format of MNIST and similar data sets: a short header, then raw bytes.
 //!
 //! ```text
-//! 0  0  8  rank   8 says that the elements are unsigned bytes
+//! 0  0  8  rank   8 stands for unsigned bytes
 //! N  [H  W  [C]]  `rank` big-endian 32-bit sizes
-//! bytes           as many as the product of the sizes, and not one more
+//! bytes           exactly as many as the product of the sizes
 //! ```
 //!
-//! A file is read once from front to back, packed with gzip or not, and nothing in it is believed: sizes are checked
-//! before anything is allocated for them, and the buffer grows with what really arrives.
+//! A file is read once from start to end, compressed with gzip or not, and its header is not trusted: sizes are checked
+//! before anything is allocated for them, and the buffer grows only with the bytes that arrive.
 
 mod array;
 mod place;
@@ -23,12 +23,12 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The images of one file.
+/// The images of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     /// Pixels of all images, N x H x W x C.
     pub pixels: Vec<u8>,
-    /// Height, width and channels of an image; a file of three dimensions has C = 1.
+    /// Height, width and channels of an image; C = 1 for a file with three dimensions.
     pub shape: [usize; 3],
 }
 
@@ -43,12 +43,12 @@ impl Images {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read, [`Error::File`] when it is anything but one whole array of that rank.
+/// [`Error::Io`] if the file cannot be read, [`Error::File`] if it is not exactly one array of that rank.
 pub fn read_images(path: &Path) -> Result<Images> {
     images_from(open(path)?, path)
 }
 
-/// Reads images from anything that can be read; `origin` says in errors where it is from.
+/// Reads images from any reader; `origin` is named in errors.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     labels_from(open(path)?, path)
 }
 
-/// Reads labels from anything that can be read; `origin` says in errors where it is from.
+/// Reads labels from any reader; `origin` is named in errors.
 ///
 /// # Errors
 ///
@@ -76,17 +76,18 @@ pub fn labels_from(source: impl Read, origin: &Path) -> Result<Vec<u8>> {
     Ok(read(source, origin, LABEL_RANKS)?.bytes)
 }
 
-/// Reads training and test set from the four files of a folder: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, or the same names with `test` for `t10k`, with `.idx` for `-idx`,
-/// or with `.gz` added. All four may begin with the name of their set, `emnist-letters-train-images-idx3-ubyte`; of a folder
-/// with several such sets, `FOLDER/emnist-letters` is one.
+/// Reads the training and test sets from the four files of a folder: `train-images-idx3-ubyte`,
+/// `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, or the same names with `test` for
+/// `t10k`, `.idx` for `-idx`, or `.gz` added. All four may start with the name of their set, as in
+/// `emnist-letters-train-images-idx3-ubyte`; `FOLDER/emnist-letters` selects one set in a folder with several.
 ///
-/// The training labels say how many classes there are: the largest of them plus one, and at least two.
+/// The training labels determine the number of classes: the largest label plus one, and at least two.
 ///
 /// # Errors
 ///
-/// Those of the files, and [`Error::File`] when one is missing, there are several sets, counts of images and labels differ,
-/// the two sets differ in image shape, or a test label names a class that training never saw.
+/// Those of the files, and [`Error::File`] if a file is missing, the folder has several sets, the numbers of images and
+/// labels differ, the image shapes of the two sets differ, or a test label does not occur in the range of the training
+/// labels.
 pub fn read_folder(folder: &Path) -> Result<(Dataset, Dataset)> {
     let place = Place::of(folder)?;
     let [train_images, train_labels] = [place.find(NAMES[0])?, place.find(NAMES[1])?];
@@ -106,7 +107,7 @@ pub fn read_folder(folder: &Path) -> Result<(Dataset, Dataset)> {
     Ok((train.set(&train_images, classes)?.named("train"), test.set(&test_images, classes)?.named("test")))
 }
 
-/// The content of a file of images and of the file of their labels: as many of the one as of the other.
+/// The content of an image file and of its label file, with equal numbers of images and labels.
 struct Pair {
     images: Images,
     labels: Vec<u8>,
@@ -124,7 +125,7 @@ impl Pair {
         Ok(Pair { images, labels })
     }
 
-    /// `origin` is the file of the images, whose sizes may still be too large for a network.
+    /// `origin` is the image file, which is named if its sizes are too large for a network.
     fn set(self, origin: &Path, classes: usize) -> Result<Dataset> {
         let set = Dataset::new(self.images.pixels, self.labels, self.images.shape, classes);
         set.map_err(|error| match error {
@@ -134,12 +135,12 @@ impl Pair {
     }
 }
 
-/// Writes images of shape H, W, C as N x H x W bytes, or N x H x W x C when C is not 1; packed when the name ends in
+/// Writes images of shape H, W, C as N x H x W bytes, or N x H x W x C if C is not 1; compressed if the name ends in
 /// `.gz`.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] when the pixels are not a whole number of images, [`Error::Io`] when the file cannot be written.
+/// [`Error::Usage`] if the pixels are not a whole number of images, [`Error::Io`] if the file cannot be written.
 pub fn write_images(path: &Path, pixels: &[u8], shape: [usize; 3]) -> Result<()> {
     let [height, width, channels] = shape;
     let size = height * width * channels;
@@ -151,7 +152,7 @@ pub fn write_images(path: &Path, pixels: &[u8], shape: [usize; 3]) -> Result<()>
     write(path, if channels == 1 { &sizes[..3] } else { &sizes }, pixels)
 }
 
-/// Writes labels; packed when the name ends in `.gz`.
+/// Writes labels; compressed if the name ends in `.gz`.
 ///
 /// # Errors
 ///
@@ -168,13 +169,13 @@ pub fn files_of(folder: &Path) -> [PathBuf; 4] {
     NAMES.map(|name| folder.join(format!("{name}.gz")))
 }
 
-/// Writes both sets as the four packed files that [`read_folder`] reads, making the folder if need be. Files of these names
-/// ([`files_of`]) are replaced.
+/// Writes both sets as the four compressed files that [`read_folder`] reads, and creates the folder if necessary.
+/// Existing files with these names ([`files_of`]) are replaced.
 ///
 /// # Errors
 ///
-/// Those of [`write_images`], and [`Error::File`] when there is a file of another spelling that would be read in place of
-/// one of the four.
+/// Those of [`write_images`], and [`Error::File`] if a file with another spelling of one of the names would be read in
+/// its place.
 pub fn write_folder(folder: &Path, train: &Dataset, test: &Dataset) -> Result<()> {
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let paths = files_of(folder);

@@ -1,9 +1,9 @@
-//! Data sets: where they come from, how they are divided, and in what order they are seen.
+//! Data sets: where they come from, how they are split, and in what order their images are seen.
 //!
-//! A [`Dataset`] is what a trainer uploads: all images in one run of bytes, and one label byte for each. It is made of arrays
-//! in memory ([`Dataset::new`], [`Dataset::from_f32`]), or a [`Source`] says where it comes from - a folder in the MNIST file
-//! format, or the built-in generator - and loads it. A [`DataPair`] is a training set with its test set. Bytes stay bytes
-//! here; the network scales them.
+//! A [`Dataset`] holds all images in one array of bytes, with one label byte for each. It is made from arrays in memory
+//! ([`Dataset::new`], [`Dataset::from_f32`]) or loaded from a [`Source`]: a folder in the MNIST file format, or the
+//! built-in generator. A [`DataPair`] is a training set with its test set. Pixels stay bytes here; the first kernel of
+//! the network scales them.
 
 pub mod builtin;
 mod dataset;
@@ -34,17 +34,17 @@ use builtin::Hand;
 use order::mix;
 use sha2::{Digest, Sha256};
 
-/// How much of a training set to hold out: `0.1` is a tenth of it, `5000` a number of samples.
+/// How much of a training set to hold out: `0.1` is a tenth of it, `5000` a number of images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Share {
-    /// A part of the whole, between 0 and 1.
+    /// A fraction of the set, between 0 and 1.
     Fraction(f64),
-    /// A number of samples, at least one.
+    /// A number of images, at least one.
     Count(usize),
 }
 
 impl Share {
-    /// The number of samples this means for a set of `len`.
+    /// The number of images for a set of `len` images.
     pub fn of(self, len: usize) -> usize {
         match self {
             Share::Fraction(fraction) => (fraction * len as f64).round() as usize,
@@ -67,32 +67,32 @@ impl FromStr for Share {
 
     fn from_str(text: &str) -> Result<Share, String> {
         if let Ok(count) = text.parse() {
-            return if count == 0 { Err("expected at least one sample".into()) } else { Ok(Share::Count(count)) };
+            return if count == 0 { Err("expected at least one image".into()) } else { Ok(Share::Count(count)) };
         }
         match text.parse() {
             Ok(fraction) if 0.0 < fraction && fraction < 1.0 => Ok(Share::Fraction(fraction)),
-            _ => Err("expected a fraction between 0 and 1, or a number of samples".into()),
+            _ => Err("expected a fraction between 0 and 1, or a number of images".into()),
         }
     }
 }
 
-/// What a run needs: a set to learn from and a set to be evaluated on, of one image shape.
+/// The data of a run: a set to train on and a set to evaluate on, with equal image shapes.
 #[derive(Clone, Debug)]
 pub struct DataPair {
     /// The training set.
     pub train: Dataset,
     /// The set that the network is evaluated on after each epoch: a test or validation set.
     pub test: Dataset,
-    /// Where both came from, for people: "MNIST-format files in data/mnist", "built-in digits, seed 1".
+    /// Description of the source of both sets: "MNIST-format files in data/mnist", "built-in digits, seed 1".
     pub source: String,
 }
 
 impl DataPair {
-    /// Two sets that were made in memory.
+    /// Two sets made in memory.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when they differ in the shape of their images or in the number of classes.
+    /// [`Error::Usage`] if the image shapes or the numbers of classes differ.
     pub fn new(train: Dataset, test: Dataset) -> Result<DataPair> {
         if train.shape() != test.shape() {
             let (expected, got) = (dataset::by(&train.shape()), dataset::by(&test.shape()));
@@ -110,13 +110,13 @@ impl DataPair {
     ///
     /// # Errors
     ///
-    /// [`Error::Memory`] when there is no memory for it.
+    /// [`Error::Memory`] if there is not enough memory.
     pub fn copy(&self) -> Result<DataPair> {
         memory::check_room(self.train.bytes() + self.test.bytes(), &self.source)?;
         Ok(self.clone())
     }
 
-    /// SHA-256 of both sets: pixels, labels and shapes. What a resumed run must find again.
+    /// SHA-256 of both sets: pixels, labels and shapes. A resumed run checks that its data has the same value.
     pub fn checksum(&self) -> String {
         let mut hash = Sha256::new();
         for set in [&self.train, &self.test] {
@@ -128,7 +128,7 @@ impl DataPair {
     }
 }
 
-/// A checksum in hexadecimal digits.
+/// Bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

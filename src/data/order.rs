@@ -1,8 +1,8 @@
-//! The order in which an epoch visits its samples.
+//! The order in which an epoch visits the training images.
 //!
-//! Every epoch's permutation follows from the pair (seed, epoch) alone, never from the epochs before it: a run resumed
-//! at epoch 7 sees the very order that an uninterrupted run would have seen. Only `rand_pcg`'s generator and the few
-//! lines below decide the result, so it is the same on every machine and stays so.
+//! Each epoch's permutation depends only on the pair (seed, epoch), not on earlier epochs: a run resumed at epoch 7
+//! sees the same order as an uninterrupted run. Only `rand_pcg`'s generator and the few lines below determine it, so it
+//! is the same on every machine and in every version.
 
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -15,7 +15,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// A new random order of `0..len` every epoch.
+    /// A new random order of `0..len` in every epoch.
     pub fn shuffled(len: u32, seed: u64) -> Order {
         Order { len, seed: Some(seed) }
     }
@@ -25,7 +25,7 @@ impl Order {
         Order { len, seed: None }
     }
 
-    /// The sample indices of this epoch, each of `0..len` once.
+    /// The image indices of this epoch: each of `0..len` once.
     pub fn epoch(&self, epoch: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.len).collect();
         if let Some(seed) = self.seed {
@@ -35,25 +35,26 @@ impl Order {
     }
 }
 
-/// Fisher and Yates, from the back.
+/// Fisher-Yates shuffle, starting at the end.
 fn shuffle(order: &mut [u32], rng: &mut Pcg64) {
     for last in (1..order.len()).rev() {
         order.swap(last, below(last as u64 + 1, rng) as usize);
     }
 }
 
-/// A number in `0..bound`: the high half of a 64-bit draw times the bound. For bounds below 2^32 the bias is under 2^-32.
+/// A number in `0..bound`: the high half of a 64-bit draw times the bound. For bounds below 2^32 the bias is below
+/// 2^-32.
 pub(crate) fn below(bound: u64, rng: &mut Pcg64) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
 }
 
-/// Another seed, made of a seed and what it is for: neighbouring inputs give unrelated outputs (SplitMix64's finalizer,
-/// once for each word).
+/// Derives a seed from a seed and a purpose; neighbouring inputs give unrelated outputs (SplitMix64's finalizer,
+/// applied once for each word).
 pub(crate) fn mix(seed: u64, purpose: u64) -> u64 {
     finalize(finalize(seed.wrapping_add(GOLDEN)) ^ purpose.wrapping_mul(GOLDEN))
 }
 
-/// 2^64 over the golden ratio, made odd.
+/// 2^64 divided by the golden ratio, made odd.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn finalize(mut word: u64) -> u64 {
@@ -91,13 +92,13 @@ mod tests {
         assert_eq!(Order::sequential(4).epoch(9), [0, 1, 2, 3]);
     }
 
-    /// Checkpoints rely on this: a changed generator would silently change what a resumed run sees.
+    /// Checkpoints rely on this: another generator would silently change the order in a resumed run.
     #[test]
     fn the_order_is_pinned() {
         assert_eq!(Order::shuffled(10, 1).epoch(0), [0, 4, 6, 3, 8, 1, 2, 7, 5, 9]);
     }
 
-    /// Each index lands on each place equally often: 24 orders of 4, chi-squared with 23 degrees of freedom, whose
+    /// Each index appears at each position equally often: 24 orders of 4, chi-squared with 23 degrees of freedom, whose
     /// 0.9999 quantile is 56.
     #[test]
     fn orders_are_equally_likely() {

@@ -1,24 +1,24 @@
-//! What is odd about a data set and would otherwise be noticed only by a network that learns nothing: pixels that use a
-//! small part of their range, labels without images. Each remark says what was found and what to do.
+//! Warnings about oddities of a data set that would otherwise be noticed only by a network that learns nothing: pixels
+//! that use a small part of their range, labels without images. Each warning says what was found and what to do.
 
 use super::{DataPair, Dataset};
 use crate::error::{Error, Result};
 use crate::table::grouped;
 use std::ops::RangeInclusive;
 
-/// Pixels should reach over at least this much of 0 to 255.
+/// Pixels should cover at least this much of the range from 0 to 255.
 const LEAST_RANGE: u8 = 128;
-/// Labels that are listed, of many.
+/// Number of labels that are listed at most.
 const LISTED: usize = 8;
 
-/// Refuses training images of which nothing can be learned: those that are all of one value.
+/// Rejects training images from which nothing can be learned: those with a single pixel value.
 ///
-/// This is an error and no remark: whatever the labels, a network can then only learn how frequent each is, and the cause
-/// is always a fault on the way to the files.
+/// This is an error, not a warning: whatever the labels, a network can only learn how frequent each is, and the cause
+/// is always a fault in how the files were made.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`], with the remedy.
+/// [`Error::Usage`], with advice.
 pub fn check(data: &DataPair) -> Result<()> {
     let range = range(&data.train);
     if range.start() < range.end() {
@@ -26,13 +26,13 @@ pub fn check(data: &DataPair) -> Result<()> {
     }
     let (source, value) = (&data.source, range.start());
     let cause = match value {
-        0 | 1 => "; were they numbers from 0 to 1, cut to whole ones? Multiply by 255 before writing them",
+        0 | 1 => "; if they were numbers from 0 to 1, multiply by 255 before rounding them to bytes",
         _ => "; look at them with `shadegrad data show`",
     };
     Err(Error::Usage(format!("{source}: every pixel of the {} training images is {value}{cause}", data.train.len())))
 }
 
-/// What is to be said of two sets before training, a line each. `full_scale` is the byte that they are scaled by.
+/// Warnings about two sets before training, one line each. `full_scale` is the byte that they are scaled by.
 pub fn remarks(data: &DataPair, full_scale: u8) -> Vec<String> {
     let DataPair { train, test, .. } = data;
     let parts = [dim(train, full_scale), blank(train, test), one_class(train), absent(train)];
@@ -45,38 +45,41 @@ fn range(set: &Dataset) -> RangeInclusive<u8> {
     darkest..=set.images().iter().copied().max().unwrap_or(0)
 }
 
-/// Pixels that use a small part of their range, as they are given to the network.
+/// A warning if pixels, as given to the network, use only a small part of their range.
 fn dim(set: &Dataset, full_scale: u8) -> Option<String> {
     let (darkest, brightest) = range(set).into_inner();
     if brightest - darkest >= LEAST_RANGE {
         return None;
     }
-    // What `--scale` has made of them is not what is in the files.
+    // After `--scale` the values differ from those in the files.
     let scaled = if full_scale < u8::MAX { format!(" after scaling by {full_scale}") } else { String::new() };
     Some(if brightest < LEAST_RANGE {
         format!(
-            "the brightest pixel is {brightest} of 255{scaled}; the scale `max` makes it 255, and networks learn better so"
+            "the brightest pixel is {brightest} of 255{scaled}; the scale `max` makes it 255, which helps networks to learn"
         )
     } else {
         format!(
-            "all pixels are from {darkest} to {brightest} of 255{scaled}: stretch them to 0 to 255 before writing them, \
-             networks learn better so"
+            "all pixels are between {darkest} and {brightest} of 255{scaled}: stretch them to 0 to 255 before writing them, \
+             which helps networks to learn"
         )
     })
 }
 
-/// A validation set without content.
+/// A warning if the validation set is blank, or its range differs much from that of the training set.
 fn blank(train: &Dataset, test: &Dataset) -> Option<String> {
     let (range, trained) = (range(test), range(train));
     if range.start() == range.end() {
         let value = range.start();
-        return Some(format!("every pixel of the {} images is {value}: their accuracy says nothing", test.name()));
+        return Some(format!(
+            "every pixel of the {} images is {value}: the accuracy on them has no meaning",
+            test.name()
+        ));
     }
     let span = |range: &RangeInclusive<u8>| f32::from(range.end() - range.start());
     let ratio = span(&range) / span(&trained);
     (!(0.5..=2.0).contains(&ratio)).then(|| {
         format!(
-            "the brightest pixel of the {} images is {}, that of the training images {}: bring both to one range",
+            "the brightest pixel of the {} images is {}, that of the training images {}: scale both to the same range",
             test.name(),
             range.end(),
             trained.end()
@@ -84,19 +87,19 @@ fn blank(train: &Dataset, test: &Dataset) -> Option<String> {
     })
 }
 
-/// A set in which nothing is to be told apart.
+/// A warning if all training images have the same label.
 fn one_class(set: &Dataset) -> Option<String> {
     let label = *set.labels().first()?;
     set.labels().iter().all(|other| *other == label).then(|| {
         format!(
-            "all {} training images have the label {label}: there is nothing to tell apart, and any network will learn to \
+            "all {} training images have the label {label}: there is nothing to distinguish, and any network will learn to \
              answer {label}; give images of two or more classes",
             grouped(set.len() as u64)
         )
     })
 }
 
-/// Classes without images. Labels that begin at 1 are the usual cause.
+/// A warning about classes without images. The usual cause is labels that start at 1.
 fn absent(set: &Dataset) -> Option<String> {
     let mut there = [false; 256];
     set.labels().iter().for_each(|label| there[usize::from(*label)] = true);
@@ -107,8 +110,8 @@ fn absent(set: &Dataset) -> Option<String> {
     }
     if first == 1 {
         return Some(format!(
-            "labels begin at 1: class 0 has no image, and the network needs {} outputs for {last} classes; subtract 1 from \
-             all labels, of training and test, or leave it so",
+            "labels start at 1: class 0 has no image, and the network needs {} outputs for {last} classes; subtract 1 from \
+             all training and test labels, or accept the unused output",
             last + 1
         ));
     }
@@ -120,8 +123,8 @@ fn absent(set: &Dataset) -> Option<String> {
     })
 }
 
-/// A remark on a network that has learned nothing: it gives the same answer for every image, or is right no more often than
-/// guessing is. `learning_rate` is the one that it was trained with.
+/// A warning about a network that has learned nothing: it gives the same answer for every image, or its accuracy is that of
+/// guessing. `learning_rate` is the one that it was trained with.
 pub fn learned_nothing(confusion: &[Vec<u64>], learning_rate: f32) -> Option<String> {
     let per_label: Vec<u64> = confusion.iter().map(|row| row.iter().sum()).collect();
     let images: u64 = per_label.iter().sum();
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn images_of_one_value_are_refused() {
-        for (value, says) in [(0, "Multiply by 255"), (1, "Multiply by 255"), (255, "data show"), (90, "data show")] {
+        for (value, says) in [(0, "multiply by 255"), (1, "multiply by 255"), (255, "data show"), (90, "data show")] {
             let said = check(&pair(&[value; 4], &[0, 1])).unwrap_err().to_string();
             assert!(said.starts_with(&format!("files: every pixel of the 2 training images is {value};")), "{said}");
             assert!(said.contains(says), "{said}");
@@ -196,7 +199,9 @@ mod tests {
         assert!(said(&[0, 1, 1, 0], 255).starts_with("the brightest pixel is 1 of 255;"));
         assert!(said(&[0, 127, 1, 0], 255).starts_with("the brightest pixel is 127 of 255;"));
         assert!(said(&[0, 20, 1, 0], 200).starts_with("the brightest pixel is 20 of 255 after scaling by 200;"));
-        assert!(said(&[200, 255, 210, 220], 255).starts_with("all pixels are from 200 to 255 of 255: stretch them"));
+        assert!(
+            said(&[200, 255, 210, 220], 255).starts_with("all pixels are between 200 and 255 of 255: stretch them")
+        );
     }
 
     #[test]
@@ -207,9 +212,8 @@ mod tests {
             remarks(&DataPair { train: train.clone(), test, source: String::new() }, 255).join("|")
         };
         assert_eq!(said(&[0, 200]), "");
-        assert_eq!(said(&[0, 0]), "every pixel of the test images is 0: their accuracy says nothing");
-        let expected =
-            "the brightest pixel of the test images is 16, that of the training images 255: bring both to one range";
+        assert_eq!(said(&[0, 0]), "every pixel of the test images is 0: the accuracy on them has no meaning");
+        let expected = "the brightest pixel of the test images is 16, that of the training images 255: scale both to the same range";
         assert_eq!(said(&[0, 16]), expected);
     }
 
@@ -218,10 +222,10 @@ mod tests {
         let said = |labels: &[u8]| remarks(&pair(&[[0, 255]; 4].concat()[..labels.len() * 2], labels), 255).join("|");
         assert_eq!(said(&[0, 1, 2, 3]), "");
         let one = said(&[3, 3]);
-        assert!(one.starts_with("all 2 training images have the label 3: there is nothing to tell apart"), "{one}");
+        assert!(one.starts_with("all 2 training images have the label 3: there is nothing to distinguish"), "{one}");
         let from_one = said(&[1, 2, 3, 1]);
-        assert!(from_one.starts_with("labels begin at 1: class 0 has no image, and the network needs 4 outputs for 3"));
-        assert!(from_one.contains("subtract 1 from all labels"), "{from_one}");
+        assert!(from_one.starts_with("labels start at 1: class 0 has no image, and the network needs 4 outputs for 3"));
+        assert!(from_one.contains("subtract 1 from all training and test labels"), "{from_one}");
         assert!(said(&[0, 3, 4, 4]).starts_with("no training image has the label 1, 2: "));
         assert!(
             said(&[0, 200, 1, 1]).starts_with("no training image has the label 2, 3, 4, 5, 6, 7, 8, 9 and 190 more")

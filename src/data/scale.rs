@@ -1,15 +1,15 @@
-//! `--scale`: which byte of the files a network is given as 1.
+//! The `--scale` option: the byte in the files that becomes 1 in the network's input.
 
 use super::{DataPair, form::Form};
 use std::fmt;
 use std::str::FromStr;
 
-/// What becomes of a pixel's byte.
+/// How the bytes of pixels are scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// It is divided by this one: 255, where nobody says otherwise.
+    /// They are divided by this byte: 255 by default.
     By(u8),
-    /// It is divided by the brightest of the training set.
+    /// They are divided by the brightest pixel of the training set.
     Max,
 }
 
@@ -20,7 +20,8 @@ impl Default for Scale {
 }
 
 impl Scale {
-    /// Scales both sets, by the same byte, which is returned. Brighter pixels, as a test set may have, become 255 as well.
+    /// Scales both sets by the same byte, which is returned. Brighter pixels, which a test set may have, also become
+    /// 255.
     pub fn apply(self, data: &mut DataPair) -> u8 {
         let full_scale = match self {
             Scale::By(byte) => byte,
@@ -70,7 +71,7 @@ mod tests {
     fn the_brightest_training_pixel_becomes_255() {
         let mut pair = data(&[0, 1, 8, 15, 16], &[0, 4, 16, 20]);
         assert_eq!(Scale::Max.apply(&mut pair), 16);
-        // v * 255 / 16, to the nearest.
+        // v * 255 / 16, rounded to the nearest integer.
         assert_eq!(pair.train.images(), [0, 16, 128, 239, 255]);
         assert_eq!(pair.test.images(), [0, 64, 255, 255]);
         let mut same = data(&[0, 1, 8, 15, 16], &[0, 4, 16, 20]);

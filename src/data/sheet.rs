@@ -1,6 +1,6 @@
-//! Contact sheets: many samples on one page, each enlarged, with its label underneath.
+//! Contact sheets: many samples on one page, each enlarged, with its label below.
 //!
-//! The quickest way to see what a data set holds, or what a network got wrong.
+//! The quickest way to see what is in a data set, or what a network got wrong.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,10 +13,10 @@ use super::Dataset;
 use crate::error::{Error, Result};
 use crate::files::{check_place, replace_file};
 
-/// Samples are enlarged by the largest whole factor that keeps them within this many pixels.
+/// Samples are enlarged by the largest integer factor that keeps them within this many pixels.
 const SAMPLE_SIDE: usize = 84;
 const MARGIN: usize = 6;
-/// A font pixel is this wide and high.
+/// Width and height of a font pixel.
 const DOT: usize = 2;
 const GLYPH_WIDTH: usize = 3;
 const GLYPH_HEIGHT: usize = 5;
@@ -25,7 +25,7 @@ const MAX_PIXELS: usize = 1 << 26;
 
 const PAPER: Rgb<u8> = Rgb([238, 240, 242]);
 const PENCIL: Rgb<u8> = Rgb([96, 108, 120]);
-/// Grey samples run from one to the other.
+/// Colours of the darkest and the brightest pixel of grey samples.
 const BACKGROUND: Rgb<u8> = Rgb([30, 41, 54]);
 const INK: Rgb<u8> = Rgb([250, 246, 235]);
 
@@ -43,22 +43,22 @@ const DIGITS: [[u8; GLYPH_HEIGHT]; 10] = [
     [0b111, 0b101, 0b111, 0b001, 0b111],
 ];
 
-/// Between two numbers of a caption.
+/// The arrow between two numbers of a caption.
 const ARROW: [u8; GLYPH_HEIGHT] = [0b100, 0b010, 0b001, 0b010, 0b100];
 
-/// Draws the samples of these indices in rows of `columns`, each over its label.
+/// Draws the samples with these indices in rows of `columns`, each above its label.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] when there is nothing to draw, no such sample, no column, a sheet beyond 64 megapixels, or images
-/// that are neither grey nor RGB.
+/// [`Error::Usage`] if there is nothing to draw, a sample does not exist, `columns` is 0, the sheet would exceed 64
+/// megapixels, or the images are neither grey nor RGB.
 pub fn contact_sheet(set: &Dataset, indices: &[usize], columns: usize) -> Result<RgbImage> {
-    // All labels are as wide as the widest, so that sheets of one set look alike.
+    // All labels take the width of the widest, so that sheets of one set look alike.
     let widest = text_width(&set.classes().saturating_sub(1).to_string());
     sheet(set, indices, columns, widest, &|index| set.labels()[index].to_string())
 }
 
-/// The same with a caption of digits and `>` for each sample: `4>9`.
+/// Like [`contact_sheet`], with a caption of digits and `>` for each sample: `4>9`.
 ///
 /// # Errors
 ///
@@ -103,7 +103,7 @@ fn sheet(
     Ok(sheet)
 }
 
-/// The file formats of sheets.
+/// The file formats of contact sheets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Png,
@@ -111,33 +111,33 @@ enum Format {
 }
 
 impl Format {
-    /// What the ending of a file's name asks for. Names without one, such as `/dev/stdout`, are given a PNG.
+    /// The format for the suffix of a file name. Names without one, such as `/dev/stdout`, get a PNG.
     fn of(path: &Path) -> Result<Format> {
         let Some(ending) = path.extension() else { return Ok(Format::Png) };
         match ending.to_string_lossy().to_lowercase().as_str() {
             "png" => Ok(Format::Png),
             "jpg" | "jpeg" => Ok(Format::Jpeg),
-            _ => Err(Error::file(path, "expected a picture's name that ends in .png, .jpg or .jpeg")),
+            _ => Err(Error::file(path, "expected a file name that ends in .png, .jpg or .jpeg")),
         }
     }
 }
 
-/// Refuses what [`save`] could not write, before long work is done for it.
+/// Checks that [`save`] can write to this path, before the work is done.
 ///
 /// # Errors
 ///
-/// [`Error::File`] when the name ends in something else than `.png`, `.jpg` and `.jpeg`, is that of a folder, or would lie
-/// in none; [`Error::Io`] when no file can be made there.
+/// [`Error::File`] if the name does not end in `.png`, `.jpg` or `.jpeg`, is that of a folder, or its folder does not
+/// exist; [`Error::Io`] if no file can be created there.
 pub fn check_path(path: &Path) -> Result<()> {
     Format::of(path)?;
     check_place(path)
 }
 
-/// Writes a sheet to a file, whole or not at all: as JPEG where the name ends in `.jpg` or `.jpeg`, else as PNG.
+/// Writes a sheet to a file, completely or not at all: as JPEG if the name ends in `.jpg` or `.jpeg`, else as PNG.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be written, [`Error::File`] when its name asks for another format.
+/// [`Error::Io`] if the file cannot be written, [`Error::File`] if its name requests another format.
 pub fn save(sheet: &RgbImage, path: &Path) -> Result<()> {
     let packed = match Format::of(path)? {
         Format::Png => png(sheet),
@@ -147,20 +147,20 @@ pub fn save(sheet: &RgbImage, path: &Path) -> Result<()> {
     replace_file(path, |file| file.write_all(&bytes))
 }
 
-/// A sheet as the bytes of a JPEG.
+/// Encodes a sheet as JPEG.
 fn jpeg(sheet: &RgbImage) -> std::io::Result<Vec<u8>> {
-    /// Of 100: pixels of samples keep their edges, and are within a few values of what was drawn.
+    /// Out of 100: samples keep sharp edges, and pixels are within a few values of what was drawn.
     const QUALITY: u8 = 95;
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY).encode_image(sheet).map_err(std::io::Error::other)?;
     Ok(bytes)
 }
 
-/// A sheet as the bytes of a PNG.
+/// Encodes a sheet as PNG.
 ///
 /// # Errors
 ///
-/// When it cannot be packed.
+/// If encoding fails.
 pub fn png(sheet: &RgbImage) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
@@ -214,7 +214,7 @@ fn draw_caption(sheet: &mut RgbImage, left: usize, top: usize, caption: &str) {
     }
 }
 
-/// How many pixels wide a caption is, with the gap after it.
+/// Width of a caption in pixels, including the gap after it.
 fn text_width(caption: &str) -> usize {
     caption.len() * (GLYPH_WIDTH + 1) * DOT
 }
@@ -237,7 +237,7 @@ mod tests {
         Dataset::new(images, labels.into(), shape, 256).unwrap().named("train")
     }
 
-    /// A number as text, `#` for a dot.
+    /// A number as text, with `#` for each dot.
     fn drawn(number: usize) -> String {
         lettered(&number.to_string())
     }
@@ -300,7 +300,7 @@ mod tests {
         let (width, height) = contact_sheet(&set, &all, 3).unwrap().dimensions();
         let (cell_width, cell_height) = (84 + MARGIN, 84 + LABEL_HEIGHT + MARGIN);
         assert_eq!((width as usize, height as usize), (3 * cell_width + MARGIN, 3 * cell_height + MARGIN));
-        // No empty columns for fewer samples than columns.
+        // No empty columns if there are fewer samples than columns.
         assert_eq!(contact_sheet(&set, &all[..2], 50).unwrap().width() as usize, 2 * cell_width + MARGIN);
     }
 
@@ -340,7 +340,7 @@ mod tests {
         let mean = read.iter().zip(sheet.iter()).map(off).sum::<f64>() / sheet.len() as f64;
         assert!(mean < 4.0, "pixels differ by {mean} in the mean");
         let gif = check_path(&dir.path().join("sheet.gif")).unwrap_err().to_string();
-        assert!(gif.ends_with("expected a picture's name that ends in .png, .jpg or .jpeg"), "{gif}");
+        assert!(gif.ends_with("expected a file name that ends in .png, .jpg or .jpeg"), "{gif}");
         let nowhere = save(&sheet, &dir.path().join("missing/sheet.png")).unwrap_err().to_string();
         assert!(nowhere.starts_with("cannot write "), "{nowhere}");
     }

@@ -1,12 +1,12 @@
-//! What is wrong with an option, said in a way that every front end can put into its own words.
+//! Errors about options, in a form that every front end can print with its own option names.
 
 use super::expect;
 use std::fmt;
 
-/// What is wrong with a training option.
+/// An error about a training option.
 ///
-/// [`Display`](fmt::Display) calls options by their fields: `label_smoothing must be at least 0 and below 1, got 2`. A front
-/// end that calls them otherwise says so by [`OptionError::with_names`].
+/// [`Display`](fmt::Display) uses the names of fields: `label_smoothing must be at least 0 and below 1, got 2`. A front
+/// end with other names prints [`OptionError::with_names`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionError {
     parts: Vec<Part>,
@@ -20,18 +20,18 @@ enum Part {
 }
 
 impl OptionError {
-    /// A message that begins with the name of a field: `epochs` and `must be at least 1, got 0`.
+    /// A message that starts with the name of a field: `epochs` and `must be at least 1, got 0`.
     pub fn new(field: &'static str, problem: impl fmt::Display) -> OptionError {
         OptionError { parts: vec![Part::Field(field)] }.and(format!(" {problem}"))
     }
 
-    /// The same message with more text.
+    /// Appends text to the message.
     pub(crate) fn and(mut self, text: impl fmt::Display) -> OptionError {
         self.parts.push(Part::Text(text.to_string()));
         self
     }
 
-    /// The same message with the name of another field.
+    /// Appends the name of another field to the message.
     pub(crate) fn field(mut self, field: &'static str) -> OptionError {
         self.parts.push(Part::Field(field));
         self
@@ -42,7 +42,7 @@ impl OptionError {
         self.parts.iter().find_map(|part| if let Part::Field(field) = part { Some(*field) } else { None }).unwrap_or("")
     }
 
-    /// The message, with options called by these names in place of their fields: `|field| format!("--{field}")`.
+    /// The message with the fields replaced by other names: `|field| format!("--{field}")`.
     pub fn with_names(&self, name: impl Fn(&str) -> String) -> String {
         let text = |part: &Part| match part {
             Part::Text(text) => text.clone(),
@@ -60,7 +60,7 @@ impl fmt::Display for OptionError {
 
 impl std::error::Error for OptionError {}
 
-/// Fails unless `is_fine`: `field expected, got value`, where `expected` begins with a verb.
+/// Fails unless `is_fine`: `field expected, got value`, where `expected` starts with a verb.
 pub(crate) fn check(
     is_fine: bool,
     field: &'static str,

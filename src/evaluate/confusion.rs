@@ -1,14 +1,14 @@
-//! Confusion matrices as CSV: a row a label, a column a prediction.
+//! Confusion matrices as CSV: a row for each label, a column for each prediction.
 
 use std::fmt::Write;
 
-/// What stands above the labels.
+/// Heading of the column of labels.
 const CORNER: &str = "label\\predicted";
 
-/// A cell may not count more, so that sums of many matrices are safe.
+/// Largest count in a cell, so that sums over many matrices cannot overflow.
 const MOST: u64 = u32::MAX as u64;
 
-/// The text of a `confusion.csv`, for `confusion[label][prediction]`.
+/// The text of `confusion.csv` for the counts `confusion[label][prediction]`.
 pub fn to_csv(confusion: &[Vec<u64>]) -> String {
     let classes: Vec<String> = (0..confusion.len()).map(|class| class.to_string()).collect();
     let mut out = format!("{CORNER},{}\n", classes.join(","));
@@ -19,11 +19,11 @@ pub fn to_csv(confusion: &[Vec<u64>]) -> String {
     out
 }
 
-/// The counts of such a text: as many rows as columns, and at least one image.
+/// Parses such a text: as many rows as columns, and at least one image.
 ///
 /// # Errors
 ///
-/// What is not as [`to_csv`] writes it, with expected and got.
+/// A message with expected and actual content for a text that [`to_csv`] does not write.
 pub fn from_csv(text: &str) -> Result<Vec<Vec<u64>>, String> {
     let mut lines = text.lines();
     let heading = lines.next().unwrap_or_default();
@@ -35,7 +35,7 @@ pub fn from_csv(text: &str) -> Result<Vec<Vec<u64>>, String> {
     let rows: Vec<Vec<u64>> =
         lines.enumerate().map(|(label, line)| row(label, line, classes)).collect::<Result<_, _>>()?;
     if rows.len() != classes {
-        return Err(format!("expected {classes} rows, one a label, got {}", rows.len()));
+        return Err(format!("expected {classes} rows, one for each label, got {}", rows.len()));
     }
     if rows.iter().flatten().all(|count| *count == 0) {
         return Err("expected counts of images, got none".into());
@@ -69,8 +69,8 @@ mod tests {
             ("", "expected the heading"),
             ("label\\predicted\n", "expected the heading"),
             ("label\\predicted,0,2\n", "expected the heading"),
-            ("label\\predicted,0,1\n0,1,2\n", "expected 2 rows, one a label, got 1"),
-            ("label\\predicted,0\n0,1\n1,1\n", "expected 1 rows, one a label, got 2"),
+            ("label\\predicted,0,1\n0,1,2\n", "expected 2 rows, one for each label, got 1"),
+            ("label\\predicted,0\n0,1\n1,1\n", "expected 1 rows, one for each label, got 2"),
             ("label\\predicted,0,1\n0,1,2\n1,1\n", "line 3: expected the label 1 and 2 counts"),
             ("label\\predicted,0\n0,-1\n", "line 2: expected the label 0 and 1 counts"),
             ("label\\predicted,0\n0,4294967296\n", "line 2"),

@@ -1,4 +1,4 @@
-//! What a network says of images without labels.
+//! Predictions of a network for images without labels.
 
 use super::overflow;
 use crate::error::{Error, Result};
@@ -7,41 +7,41 @@ use crate::memory;
 use crate::network::{CompileOptions, Network, Weights};
 use crate::ops::Step;
 
-/// Most images that are predicted in one submit.
+/// Most images per submit.
 const MOST: usize = 128;
 
-/// Most values of the largest activation of such a batch: 64 MiB, half of what every device grants a binding.
+/// Most values in the largest activation of such a batch: 64 MiB, half of the binding size that every device supports.
 const MOST_VALUES: usize = 1 << 24;
 
-/// A network with its weights on a device, which is asked about images.
+/// A network with its weights on a device, for predictions.
 pub struct Predictor {
     device: Device,
     network: Network,
     weights: Weights,
-    /// For one image at a time.
+    /// Predicts one image at a time.
     one: Option<Machine>,
-    /// For a batch, with its number of images.
+    /// Predicts a batch of the given number of images.
     many: Option<(usize, Machine)>,
 }
 
 impl Predictor {
-    /// A predictor of this network. Kernels are compiled at the first prediction, and at the first of a batch.
+    /// Creates a predictor. Its kernels are compiled at the first prediction, and again at the first batch.
     ///
     /// # Errors
     ///
-    /// [`Error::Memory`] when there is no memory for a copy of the weights.
+    /// [`Error::Memory`] if there is not enough memory for a copy of the weights.
     pub fn new(device: &Device, network: &Network, weights: &Weights) -> Result<Predictor> {
         memory::check_room(network.weight_bytes(), "the weights of a predictor")?;
         let (device, network, weights) = (device.clone(), network.clone(), weights.clone());
         Ok(Predictor { device, network, weights, one: None, many: None })
     }
 
-    /// Probabilities of the classes for an image of H x W x C bytes, 0 background to 255 ink.
-    /// [`crate::data::quantized`] makes bytes of numbers from 0 to 1.
+    /// The probabilities of the classes for an image of H x W x C bytes, from 0 (background) to 255 (ink).
+    /// [`crate::data::quantized`] converts numbers from 0 to 1 to bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when the image has another number of bytes, [`Error::NotFinite`] when the weights overflow on it.
+    /// [`Error::Usage`] if the size of the image is wrong, [`Error::NotFinite`] if values overflow with these weights.
     pub async fn predict(&mut self, image: &[u8]) -> Result<Vec<f32>> {
         self.check(image, "")?;
         let machine = match &mut self.one {
@@ -52,13 +52,13 @@ impl Predictor {
         run(machine, 1, &[image], classes, &|_| String::new()).await
     }
 
-    /// The same for any number of images, in as few submits as fit: a list of probabilities for each image, in their order.
-    /// They are those of [`Predictor::predict`] but for rounding, because another batch size may have its sums added in
-    /// another order.
+    /// Like [`Predictor::predict`] for any number of images, in as few submits as possible: a list of probabilities for
+    /// each image, in order. The values may differ from those of single predictions by rounding, because sums may be
+    /// added in another order with another batch size.
     ///
     /// # Errors
     ///
-    /// Those of [`Predictor::predict`], with the number of the image, counted from 1.
+    /// Those of [`Predictor::predict`], with the number of the image, starting at 1.
     pub async fn predict_batch<I: AsRef<[u8]>>(&mut self, images: &[I]) -> Result<Vec<Vec<f32>>> {
         let (total, classes) = (images.len(), self.network.classes());
         let place = |index: usize| format!("image {} of {total}: ", index + 1);
@@ -72,7 +72,7 @@ impl Predictor {
         let (batch, machine) = match &mut self.many {
             Some((made_for, machine)) if *made_for >= batch => (*made_for, machine),
             other => {
-                // What is there is given back first: there may be no room for both.
+                // Frees the current machine first: there may not be enough memory for both.
                 *other = None;
                 let (_, machine) = other.insert((batch, machine(&self.device, &self.network, &self.weights, batch)?));
                 (batch, machine)
@@ -87,8 +87,8 @@ impl Predictor {
         Ok(all)
     }
 
-    /// Images of a submit when there are so many: a power of two, so that calls with a few images more or fewer share one
-    /// machine.
+    /// Images per submit if there are this many: a power of two, so that calls with slightly different numbers share
+    /// one machine.
     fn batch(&self, images: usize) -> usize {
         let outputs = self.network.layers.iter().map(|at| at.output.len());
         let largest = outputs.chain([self.network.input.iter().product()]).max().unwrap_or(1);
@@ -108,7 +108,7 @@ impl Predictor {
     }
 }
 
-/// A machine that predicts `batch` images at once.
+/// A machine that predicts `batch` images at a time.
 fn machine(device: &Device, network: &Network, weights: &Weights, batch: usize) -> Result<Machine> {
     let compiled = network.compile(&CompileOptions { batch, predict: true, ..CompileOptions::default() })?;
     let mut machine = Machine::new(device, compiled)?;
@@ -116,7 +116,7 @@ fn machine(device: &Device, network: &Network, weights: &Weights, batch: usize) 
     Ok(machine)
 }
 
-/// The probabilities of at most `batch` images, `[images, classes]`; `place` begins an error about one of them.
+/// The probabilities of at most `batch` images, `[images, classes]`; errors about one of them begin with `place`.
 async fn run(
     machine: &mut Machine,
     batch: usize,
@@ -126,7 +126,7 @@ async fn run(
 ) -> Result<Vec<f32>> {
     let pixels = images.first().map_or(0, |image| image.len());
     let mut x: Vec<f32> = images.iter().flat_map(|image| image.iter()).map(|byte| f32::from(*byte) / 255.0).collect();
-    // Rows without an image are computed too, of zeros and not of what was there before.
+    // Rows without an image are computed from zeros, not from earlier contents.
     x.resize(batch * pixels, 0.0);
     machine.write(machine.compiled.tensors.x, &x);
     let step = Step { count: images.len() as u32, ..Step::default() };
@@ -134,13 +134,13 @@ async fn run(
     let Some(id) = machine.compiled.tensors.probabilities else { unreachable!("compiled with a prediction section") };
     let probabilities = machine.read(id, 0..images.len() * classes).await?;
     let logits = machine.read(machine.compiled.tensors.logits, 0..images.len() * classes).await?;
-    // A device may make something finite of logits that are not.
+    // Softmax may turn logits that are not finite into finite probabilities on some devices.
     let is_wrong = |index: &usize| !(logits[*index].is_finite() && probabilities[*index].is_finite());
     match (0..logits.len()).find(is_wrong) {
         None => Ok(probabilities),
         Some(index) => {
             let number = if logits[index].is_finite() { probabilities[index] } else { logits[index] };
-            let what = format!("{}what the network says of the image is {number}", place(index / classes));
+            let what = format!("{}the output of the network is {number}", place(index / classes));
             Err(overflow(machine, Section::Predict, &[step], what).await)
         }
     }

@@ -1,9 +1,9 @@
-//! Outputs: the files that a user names for something to be written to.
+//! Output files that the user has named.
 //!
-//! One rule holds for all of them. What exists and is no regular file (a device, a FIFO, a terminal) is written to
-//! directly, and so is what standard output or standard error is. A link is followed: what it leads to is replaced, and the
-//! link stays. Everything else is written whole or not at all, through a temporary file that takes its place; a file that
-//! was there before leaves its mode to the new one.
+//! One rule applies to all of them. An existing special file (a device, a FIFO, a terminal) is written to directly, and
+//! so are standard output and standard error. A link is followed: its target is replaced, and the link stays. All other
+//! files are written completely or not at all, through a temporary file that then takes the final name; an existing
+//! file passes its mode on to the new one.
 
 use super::whole::{folder_of, replace, try_place};
 use crate::error::{Error, Result};
@@ -11,28 +11,28 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// Refuses what [`replace_file`] could not write, before long work is done for it.
+/// Checks that [`replace_file`] can write to this path, before the work is done.
 ///
 /// # Errors
 ///
-/// [`Error::File`] when it is a folder, or would lie in none; [`Error::Io`] when no file can be made there.
+/// [`Error::File`] if it is a folder, or its folder does not exist; [`Error::Io`] if no file can be created there.
 pub fn check_place(path: &Path) -> Result<()> {
     if path.is_dir() || path.file_name().is_none() {
-        return Err(Error::file(path, "expected the name of a file, got a folder"));
+        return Err(Error::file(path, "expected a file name, got a folder"));
     }
     let Place::File { path: target, .. } = place(path).map_err(Error::io("write", path))? else { return Ok(()) };
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
     if let Some(folder) = folder {
-        return Err(Error::file(path, format!("there is no folder {}; make it first", folder.display())));
+        return Err(Error::file(path, format!("there is no folder {}; create it first", folder.display())));
     }
     try_place(&target).map_err(Error::io("write", path))
 }
 
-/// Writes an output, by the rule of this module. When this returns, a regular file and its name are on the disk.
+/// Writes an output by the rule of this module. When it returns, a regular file and its name are on disk.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when it cannot be written; a regular file that was there before is still there then.
+/// [`Error::Io`] if it cannot be written; an existing regular file is then unchanged.
 pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let written = match place(path) {
         Ok(Place::Stream(file)) => write_through(file, write),
@@ -43,14 +43,14 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io:
     written.map_err(Error::io("write", path))
 }
 
-/// What a path leads to.
+/// The target of a path.
 enum Place {
-    /// Standard output or standard error, whatever they are: opened anew, a file would be overwritten from its beginning,
-    /// and a socket cannot be opened.
+    /// Standard output or standard error. If it were opened again, a file would be overwritten from its start, and a
+    /// socket cannot be opened.
     Stream(File),
-    /// No regular file, to be opened by its name.
+    /// A special file, to be opened by its name.
     Special,
-    /// A regular file, or one that is to be made. Links are resolved.
+    /// An existing or new regular file. Links are resolved.
     File { path: PathBuf, former: Option<Metadata> },
 }
 
@@ -63,7 +63,7 @@ fn place(path: &Path) -> io::Result<Place> {
     if let Some(stream) = former.as_ref().and_then(standard_stream) {
         return Ok(Place::Stream(stream));
     }
-    // Opening a folder fails with the system's own words.
+    // Opening a folder fails with the system's own message.
     if former.as_ref().is_some_and(|former| !former.is_file()) {
         return Ok(Place::Special);
     }
@@ -71,10 +71,10 @@ fn place(path: &Path) -> io::Result<Place> {
     Ok(target.map_or(Place::Special, |path| Place::File { path, former }))
 }
 
-/// Where a path leads through its links; the file at the end need not be there. Nothing for a link of the system's to what
-/// a process has opened, such as `/dev/fd/3`: its name is no place to put another file.
+/// Resolves the links of a path; the file at the end need not exist. `None` for a system link to a file that a process
+/// has open, such as `/dev/fd/3`: no other file can take its place.
 fn target(path: &Path) -> io::Result<Option<PathBuf>> {
-    /// As many as Linux follows.
+    /// The limit of Linux.
     const MOST: usize = 40;
     let mut path = path.to_path_buf();
     for _ in 0..MOST {
@@ -87,10 +87,11 @@ fn target(path: &Path) -> io::Result<Option<PathBuf>> {
         }
         path = folder.join(fs::read_link(&path)?);
     }
-    Err(io::Error::other("too many links, each to another"))
+    Err(io::Error::other("too many levels of links"))
 }
 
-/// Standard output or standard error, if that is what was found: `/dev/stdout`, or a file that the shell has opened for it.
+/// Standard output or standard error, if `found` is one of them: `/dev/stdout`, or a file that the shell has redirected
+/// it to.
 #[cfg(unix)]
 fn standard_stream(found: &Metadata) -> Option<File> {
     use std::io::Write;
@@ -103,7 +104,7 @@ fn standard_stream(found: &Metadata) -> Option<File> {
     };
     let (out, error) = (io::stdout(), io::stderr());
     let stream = same(out.as_fd()).or_else(|| same(error.as_fd()))?;
-    // What was printed before comes first; that it cannot be printed is said by whoever prints.
+    // Output printed earlier comes first; whoever printed it reports errors.
     let _ = out.lock().flush();
     Some(stream)
 }
@@ -187,7 +188,7 @@ mod tests {
         write(&fifo, b"through").unwrap();
         assert_eq!(reader.join().unwrap(), b"through");
         assert!(fs::symlink_metadata(&fifo).unwrap().file_type().is_fifo());
-        // By links, so that a fault could not do away with the devices themselves.
+        // Links, so that a bug could not remove the devices themselves.
         let link = |device: &str| {
             let link = dir.path().join(device.trim_start_matches("/dev/"));
             symlink(device, &link).unwrap();
@@ -203,7 +204,7 @@ mod tests {
         assert!(write(dir.path(), b"").unwrap_err().to_string().contains("directory"));
     }
 
-    /// The shell opens such a file; another one of its name would not be that file.
+    /// The shell opens such a file; a new file with its name would be a different file.
     #[cfg(target_os = "linux")]
     #[test]
     fn an_open_file_is_written_to_by_its_number() {

@@ -1,5 +1,5 @@
-//! Files of the program's own: those of a run folder, of the cache, of a download. What lies in their place is not waited
-//! for and not written to unless it is a regular file.
+//! The program's own files: in run folders, in the cache, and of downloads. Anything in their place that is not a
+//! regular file is neither waited for nor written to.
 
 use super::read_up_to;
 use super::whole::replace;
@@ -8,21 +8,21 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind};
 use std::path::Path;
 
-/// Whether a link in the place of one of the program's own files is followed.
+/// Whether a link in place of one of the program's own files is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// In the user's own folders: a link there is the user's wish.
+    /// For the user's own folders: a link there is deliberate.
     Follow,
-    /// In folders that may come from somebody else, such as a run that was downloaded: a link there could lead to any file
-    /// of the user's.
+    /// For folders that may come from somebody else, such as a downloaded run: a link there could point to any of the
+    /// user's files.
     Refuse,
 }
 
-/// Fails unless a path is a regular file, or nothing yet.
+/// Fails unless a path is a regular file or does not exist.
 ///
 /// # Errors
 ///
-/// [`Error::File`] when something else is there, [`Error::Io`] when that cannot be found out.
+/// [`Error::File`] if it is something else, [`Error::Io`] if that cannot be determined.
 pub fn check_own_file(path: &Path, links: Links) -> Result<()> {
     let found = match links {
         Links::Follow => fs::metadata(path),
@@ -36,7 +36,7 @@ pub fn check_own_file(path: &Path, links: Links) -> Result<()> {
     }
 }
 
-/// The same for a folder of the program's own: it is one, and no link to one, or it is not there yet.
+/// The same for one of the program's own folders: it must be a folder, not a link to one, or not exist.
 ///
 /// # Errors
 ///
@@ -50,16 +50,15 @@ pub fn check_own_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// Opens a file of the program's own. What is no regular file is refused at once: a FIFO would be waited for, and a device
-/// or somebody's file behind a link would be written to.
+/// Opens one of the program's own files. Special files are rejected at once: opening a FIFO would block, and a device,
+/// or somebody's file behind a link, would be written to.
 ///
-/// The kind is looked at first, for an error that says what is there, and once more on the open file: whoever exchanges
-/// the file in between gains nothing, because the system is told neither to wait for it nor, with [`Links::Refuse`], to
-/// follow it.
+/// The type is checked first, for a clear error message, and again on the open file. Replacing the file in between
+/// gains an attacker nothing, because the system is told not to block and, with [`Links::Refuse`], not to follow links.
 ///
 /// # Errors
 ///
-/// As for [`check_own_file`]; [`Error::Io`] when it cannot be opened.
+/// Those of [`check_own_file`]; [`Error::Io`] if it cannot be opened.
 pub fn open_own_file(path: &Path, options: &OpenOptions, links: Links) -> Result<File> {
     check_own_file(path, links)?;
     let file = without_waiting(options, links).open(path).map_err(Error::io("open", path))?;
@@ -71,7 +70,7 @@ pub fn open_own_file(path: &Path, options: &OpenOptions, links: Links) -> Result
 fn without_waiting(options: &OpenOptions, links: Links) -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = options.clone();
-    // A regular file is read and written as without this flag.
+    // The flag does not affect regular files.
     let mut flags = libc::O_NONBLOCK;
     if links == Links::Refuse {
         flags |= libc::O_NOFOLLOW;
@@ -80,13 +79,13 @@ fn without_waiting(options: &OpenOptions, links: Links) -> OpenOptions {
     options
 }
 
-/// Elsewhere folders hold no FIFO and no device, and links are made by administrators alone.
+/// On other systems folders contain no FIFOs or devices, and only administrators create links.
 #[cfg(not(unix))]
 fn without_waiting(options: &OpenOptions, _: Links) -> OpenOptions {
     options.clone()
 }
 
-/// Reads a file of the program's own, of at most `most` bytes.
+/// Reads one of the program's own files, of at most `most` bytes.
 ///
 /// # Errors
 ///
@@ -96,7 +95,7 @@ pub fn read_own_file(path: &Path, most: u64, links: Links) -> Result<Vec<u8>> {
     super::bytes_of(path, read_up_to(file, most), most)
 }
 
-/// The same for a text.
+/// Reads one of the program's own text files.
 ///
 /// # Errors
 ///
@@ -105,7 +104,7 @@ pub fn read_own_text(path: &Path, links: Links) -> Result<String> {
     super::text_of(path, read_own_file(path, super::LARGEST_TEXT, links)?)
 }
 
-/// The same; nothing, where there is no such file.
+/// Like [`read_own_text`], but `None` if there is no such file.
 ///
 /// # Errors
 ///
@@ -114,12 +113,12 @@ pub fn read_own_text_if_there(path: &Path, links: Links) -> Result<Option<String
     super::if_there(read_own_text(path, links))
 }
 
-/// Writes a file of the program's own whole or not at all, in a folder that may come from somebody else: a link in its
-/// place is refused. Should one be put there meanwhile, it is replaced itself, and what it leads to stays as it is.
+/// Writes one of the program's own files completely or not at all, in a folder that may come from somebody else: a link
+/// in its place is rejected. If one is put there meanwhile, the link itself is replaced, and its target is not touched.
 ///
 /// # Errors
 ///
-/// Those of [`check_own_file`], and [`Error::Io`] when it cannot be written.
+/// Those of [`check_own_file`], and [`Error::Io`] if it cannot be written.
 pub fn replace_own_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     check_own_file(path, Links::Refuse)?;
     let former = fs::symlink_metadata(path).ok();
@@ -132,7 +131,7 @@ fn not_regular(path: &Path, found: FileType) -> Error {
     Error::file(path, format!("expected a regular file, got {}; {REMEDY}", kind(found)))
 }
 
-/// What something is that is no regular file, for people.
+/// The type of something that is not a regular file, for messages.
 fn kind(found: FileType) -> &'static str {
     if found.is_dir() {
         return "a folder";
@@ -167,7 +166,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::process::Command;
 
-    /// None of these may wait: then the test would.
+    /// If one of these blocked, so would the test.
     #[test]
     fn what_is_no_regular_file_is_refused_at_once() {
         let dir = tempfile::tempdir().unwrap();
@@ -197,7 +196,7 @@ mod tests {
                 assert!(error.starts_with(&says), "{name}: {error}");
             }
         }
-        // Whoever exchanges the file after it was looked at.
+        // The file is replaced after the first check.
         for options in [File::options().read(true), File::options().append(true)] {
             let opened = without_waiting(options, Links::Refuse).open(at("fifo"));
             assert!(opened.is_err() || !opened.unwrap().metadata().unwrap().is_file());
@@ -217,7 +216,7 @@ mod tests {
         replace_own_file(&link, |file| file.write_all(b"theirs")).unwrap_err();
         assert_eq!(fs::read(&file).unwrap(), b"mine");
         assert_eq!(read_own_text(&link, Links::Follow).unwrap(), "mine");
-        // What leads nowhere is a link all the same.
+        // A link without a target is still a link.
         let dangling = dir.path().join("dangling");
         symlink(dir.path().join("new"), &dangling).unwrap();
         replace_own_file(&dangling, |file| file.write_all(b"theirs")).unwrap_err();

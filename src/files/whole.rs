@@ -1,5 +1,5 @@
-//! Files that are written whole or not at all: under the name `.<name>.<pid>-<counter>.shadegrad-tmp` first, beside the
-//! file whose place they take.
+//! Files that are written completely or not at all: first under the name `.<name>.<pid>-<counter>.shadegrad-tmp`, in
+//! the same folder as the file that they replace.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -8,11 +8,11 @@ use std::io::{self, BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What the name of a temporary file ends with.
+/// Suffix of temporary files.
 const ENDING: &str = ".shadegrad-tmp";
 
-/// Writes a temporary file and puts it in the place of `path`, or leaves nothing behind. `former` is the file that is
-/// there already, whose mode the new one gets.
+/// Writes a temporary file and renames it to `path`, or leaves nothing behind. `former` is an existing file, whose mode
+/// is given to the new one.
 pub(super) fn replace(
     path: &Path,
     former: Option<&Metadata>,
@@ -20,9 +20,9 @@ pub(super) fn replace(
 ) -> io::Result<()> {
     let (file, temporary) = create(path)?;
     remove_leftovers(path);
-    // The lock of the temporary file is held until it has its name.
+    // The lock of the temporary file is held until it has its final name.
     let _held = file.try_clone();
-    // Before anything is in it, so that nobody reads what the former file kept from them.
+    // Set before the file has any content, so that nobody can read what the former file kept from them.
     let kept = former.map_or(Ok(()), |former| keep_access(&file, former));
     let written = kept.and_then(|()| write_synced(file, write)).and_then(|()| put_in_place(&temporary, path));
     if written.is_err() {
@@ -37,8 +37,8 @@ fn write_synced(file: File, write: impl FnOnce(&mut BufWriter<File>) -> io::Resu
     file.into_inner()?.sync_all()
 }
 
-/// Gives a synced file its name, which is safe from a loss of power only when the folder is on the disk too. Windows opens
-/// no folders, and some file systems have nothing to sync.
+/// Gives a synced file its final name, which survives a loss of power only if the folder is synced as well. Windows
+/// does not open folders, and some file systems do not support sync.
 pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
     fs::rename(temporary, path)?;
     if !cfg!(unix) {
@@ -50,7 +50,7 @@ pub(crate) fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives a file the mode of another, and its owner as far as this process may.
+/// Gives a file the mode of another and, as far as this process may, its owner.
 #[cfg(unix)]
 fn keep_access(file: &File, former: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -58,11 +58,11 @@ fn keep_access(file: &File, former: &Metadata) -> io::Result<()> {
     if (own.uid(), own.gid()) != (former.uid(), former.gid())
         && fchown(file, Some(former.uid()), Some(former.gid())).is_err()
     {
-        // The group alone, of which the user may be a member.
+        // Without permission, only the group, of which the user may be a member.
         let _ = fchown(file, None, Some(former.gid()));
     }
     let mode = |of: &Metadata| of.permissions().mode() & 0o777;
-    // Some file systems have no modes, and refuse to set one.
+    // Some file systems do not support modes and refuse to set one.
     match mode(&own) == mode(former) {
         true => Ok(()),
         false => file.set_permissions(fs::Permissions::from_mode(mode(former))),
@@ -74,19 +74,19 @@ fn keep_access(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder that a path is in.
+/// The folder of a path.
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Fails where no file can be made beside `path`.
+/// Fails if no file can be created in the folder of `path`.
 pub(super) fn try_place(path: &Path) -> io::Result<()> {
     create(path).and_then(|(_, temporary)| fs::remove_file(temporary))
 }
 
-/// Makes the file that is written before it takes the place of `path`, beside it: `.<name>.<pid>-<counter>.shadegrad-tmp`.
-/// One of that name that is there already, left by a process that had the same number, is passed over. It is locked, which
-/// says that somebody is writing it, as far as the file system has locks.
+/// Creates the temporary file for `path` in its folder: `.<name>.<pid>-<counter>.shadegrad-tmp`. Names left by an
+/// earlier process with the same id are skipped. The file is locked as a sign that it is being written, if the file
+/// system supports locks.
 fn create(path: &Path) -> io::Result<(File, PathBuf)> {
     static COUNTER: AtomicUsize = AtomicUsize::new(0);
     loop {
@@ -95,7 +95,7 @@ fn create(path: &Path) -> io::Result<(File, PathBuf)> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             opened => {
                 let file = opened?;
-                // Between the two, another process may take it for a leftover.
+                // Between the two calls, another process may take it for a leftover.
                 let is_taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
                 if !is_taken && fs::exists(&temporary)? {
                     return Ok((file, temporary));
@@ -105,8 +105,8 @@ fn create(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Removes temporary files of `path` that nobody is writing any more: the program was killed over them. What cannot be
-/// removed stays, for that is no reason not to write.
+/// Removes temporary files of `path` that are no longer being written, because the program was killed. Files that
+/// cannot be removed stay, since that is no reason not to write.
 fn remove_leftovers(path: &Path) {
     let mut start = OsString::from(".");
     start.push(short(path.file_name().unwrap_or_default()));
@@ -114,14 +114,14 @@ fn remove_leftovers(path: &Path) {
     let of_path = |other: &Path| {
         let name = other.file_name().unwrap_or_default().as_encoded_bytes();
         let numbers = name.strip_prefix(start.as_encoded_bytes()).and_then(|rest| rest.strip_suffix(ENDING.as_bytes()));
-        // Those of `a.gz` begin like those of `a`.
+        // The temporary files of `a.gz` also start like those of `a`.
         is_own_temporary(other) && numbers.is_some_and(|numbers| !numbers.contains(&b'.'))
     };
     let entries = fs::read_dir(folder_of(path)).into_iter().flatten().flatten();
     for leftover in entries.map(|entry| entry.path()).filter(|other| of_path(other)) {
         let is_file = fs::symlink_metadata(&leftover).is_ok_and(|metadata| metadata.is_file());
         let Some(Ok(file)) = is_file.then(|| File::options().write(true).open(&leftover)) else { continue };
-        // The lock is held while the file is removed, so that whoever has just made it notices.
+        // The lock is held during the removal, so that a process that has just created the file notices.
         if file.try_lock().is_ok() {
             let _ = fs::remove_file(&leftover);
         }
@@ -135,7 +135,7 @@ fn temporary(path: &Path, counter: usize) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// File systems allow names of 255 bytes, of which a temporary file needs some for what it adds.
+/// File systems allow names of 255 bytes, of which a temporary file needs some for its suffix.
 fn short(name: &OsStr) -> Cow<'_, OsStr> {
     const MOST: usize = 190;
     if name.len() <= MOST {
@@ -145,8 +145,8 @@ fn short(name: &OsStr) -> Cow<'_, OsStr> {
     OsString::from(&text[..text.floor_char_boundary(MOST)]).into()
 }
 
-/// Whether a path has a name that this program gives to files while it writes them. Such a file is left behind when the
-/// program is killed, and may be removed where nobody else is writing.
+/// Whether a path has the name of a temporary file of this program. Such files are left behind if the program is
+/// killed, and may be removed if nobody else is writing.
 pub fn is_own_temporary(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let Some(name) = name.strip_prefix(b".").and_then(|name| name.strip_suffix(ENDING.as_bytes())) else {
@@ -211,7 +211,7 @@ mod tests {
         }
         write();
         assert_eq!(names(), [".set.gz.1-0.shadegrad-tmp", "set", "set.1.tmp"]);
-        // What somebody is still writing stays.
+        // A file that is still being written stays.
         let (under_way, temporary) = create(&path).unwrap();
         write();
         assert!(temporary.exists());

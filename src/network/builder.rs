@@ -1,7 +1,7 @@
-//! A network written in Rust instead of in a file: the same layers, settings, defaults and names.
+//! Builds a network in Rust instead of a file: with the same layers, settings, defaults and names.
 //!
-//! Each layer's settings are collected as the table that a file would have, and read as that table is read. So a default or a
-//! range stands in one place, and the errors are the same.
+//! The settings of each layer are collected in a table, as a file would have it, and are parsed in the same way. So
+//! each default and range is defined once, and the errors are the same.
 
 use super::{Initializer, LayerEntry, Network};
 use crate::error::{Error, Result};
@@ -17,17 +17,17 @@ use crate::shape::Padding;
 use std::marker::PhantomData;
 use toml::{Table, Value};
 
-/// Layers one after the other, to become a [`Network`]; see [`Network::builder`].
+/// A sequence of layers from which a [`Network`] is built; see [`Network::builder`].
 ///
-/// `Last` is the kind of the layer that was added last. Its settings follow it: a stride can be given behind a convolution or
-/// a pool, and is an error of the compiler behind a `dense` layer.
+/// `Last` is the type of the layer added last, which the setters apply to: a stride can be set after a convolution or a
+/// pool, and is a compile error after a `dense` layer.
 ///
 /// ```compile_fail
 /// # use shadegrad::network::Network;
 /// let _ = Network::builder("wrong", [28, 28, 1]).flatten().dense(10).stride(2);
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a builder is nothing until it is built"]
+#[must_use = "a builder does nothing until it is built"]
 pub struct NetworkBuilder<Last = NoLayer> {
     name: String,
     input: [usize; 3],
@@ -37,11 +37,11 @@ pub struct NetworkBuilder<Last = NoLayer> {
     last: PhantomData<Last>,
 }
 
-/// The kind of the last layer of a [`NetworkBuilder`] without layers.
+/// Type of the last layer of a [`NetworkBuilder`] without layers.
 #[derive(Clone, Copy, Debug)]
 pub enum NoLayer {}
 
-/// A layer as a file has it.
+/// A layer as in a file.
 #[derive(Clone, Debug)]
 struct Draft {
     kind: &'static str,
@@ -65,14 +65,14 @@ impl From<[usize; 2]> for RowsAndColumns {
     }
 }
 
-/// As many zeros on every side.
+/// The same number of zeros on every side.
 impl From<usize> for Padding {
     fn from(zeros: usize) -> Self {
         Padding::Explicit([zeros, zeros])
     }
 }
 
-/// Zeros above and below, and to the left and right.
+/// The numbers of zeros above and below, and on the left and right.
 impl From<[usize; 2]> for Padding {
     fn from(zeros: [usize; 2]) -> Self {
         Padding::Explicit(zeros)
@@ -80,7 +80,7 @@ impl From<[usize; 2]> for Padding {
 }
 
 fn number(value: usize) -> Value {
-    // Far above every range, so that the error of a number that is too large shows what it is: too large.
+    // Stays far above every range, so that the error reports the number as too large.
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
@@ -89,9 +89,9 @@ fn pair(RowsAndColumns([rows, columns]): RowsAndColumns) -> Value {
 }
 
 impl Network {
-    /// A network written layer by layer, from an image of `input` (height, width, channels) to one score for each class. What
-    /// is not said has the defaults of network files: stride 1 and no padding of convolutions, a pool's stride like its size,
-    /// the cross-entropy as loss, weights drawn as by Glorot.
+    /// Builds a network layer by layer, from an image of `input` (height, width, channels) to one score for each class.
+    /// The defaults are those of network files: stride 1 and no padding for convolutions, a pool's stride equal to its
+    /// size, cross-entropy loss, and weights drawn from the Glorot uniform distribution.
     ///
     /// ```
     /// use shadegrad::network::Network;
@@ -128,51 +128,52 @@ impl Network {
 }
 
 impl<Last> NetworkBuilder<Last> {
-    /// What training minimises, unless it is told otherwise; the cross-entropy unless given.
+    /// Default loss function for training; cross-entropy if not set.
     pub fn loss(mut self, loss: Cost) -> Self {
         self.loss = loss;
         self
     }
 
-    /// How weights are drawn; [`Initializer::GlorotUniform`] unless given.
+    /// Distribution of the initial weights; [`Initializer::GlorotUniform`] if not set.
     pub fn initializer(mut self, initializer: Initializer) -> Self {
         self.initializer = initializer;
         self
     }
 
-    /// A convolution with a kernel of `kernel` pixels (`3` or `[rows, columns]`); its stride is 1, without padding, unless
-    /// [`stride`](NetworkBuilder::stride) and [`padding`](NetworkBuilder::padding) say otherwise.
+    /// A convolution with a kernel of `kernel` pixels (`3` or `[rows, columns]`). The stride is 1 and there is no
+    /// padding unless set by [`stride`](NetworkBuilder::stride) and [`padding`](NetworkBuilder::padding).
     pub fn conv2d(self, filters: usize, kernel: impl Into<RowsAndColumns>) -> NetworkBuilder<Conv2d> {
         self.layer("conv2d", [("filters", number(filters)), ("kernel", pair(kernel.into()))])
     }
 
-    /// The largest value of each window of `size` pixels (`2` or `[rows, columns]`); the stride is the size unless given.
+    /// The largest value in each window of `size` pixels (`2` or `[rows, columns]`); the stride equals the size unless
+    /// set.
     pub fn max_pool2d(self, size: impl Into<RowsAndColumns>) -> NetworkBuilder<Pool2d> {
         self.layer("max_pool2d", [("size", pair(size.into()))])
     }
 
-    /// The smallest value of each window; sizes as for [`NetworkBuilder::max_pool2d`].
+    /// The smallest value in each window; sizes as in [`NetworkBuilder::max_pool2d`].
     pub fn min_pool2d(self, size: impl Into<RowsAndColumns>) -> NetworkBuilder<Pool2d> {
         self.layer("min_pool2d", [("size", pair(size.into()))])
     }
 
-    /// The mean of each window; sizes as for [`NetworkBuilder::max_pool2d`].
+    /// The mean of each window; sizes as in [`NetworkBuilder::max_pool2d`].
     pub fn average_pool2d(self, size: impl Into<RowsAndColumns>) -> NetworkBuilder<Pool2d> {
         self.layer("average_pool2d", [("size", pair(size.into()))])
     }
 
-    /// The root of the sum of squares of each window; sizes as for [`NetworkBuilder::max_pool2d`].
+    /// The root of the sum of squares of each window; sizes as in [`NetworkBuilder::max_pool2d`].
     pub fn l2_pool2d(self, size: impl Into<RowsAndColumns>) -> NetworkBuilder<Pool2d> {
         self.layer("l2_pool2d", [("size", pair(size.into()))])
     }
 
-    /// A fully connected layer; put [`NetworkBuilder::flatten`] between it and an image.
+    /// A fully connected layer. An image must first pass through [`NetworkBuilder::flatten`].
     pub fn dense(self, units: usize) -> NetworkBuilder<Dense> {
         self.layer("dense", [("units", number(units))])
     }
 
     /// Batch normalisation; [`momentum`](NetworkBuilder::momentum) is 0.1 and [`epsilon`](NetworkBuilder::epsilon) 1e-5
-    /// unless given.
+    /// unless set.
     pub fn batch_norm(self) -> NetworkBuilder<BatchNorm> {
         self.layer("batch_norm", [])
     }
@@ -182,22 +183,22 @@ impl<Last> NetworkBuilder<Last> {
         self.layer("relu", [])
     }
 
-    /// `1 / (1 + exp(-x))`
+    /// Adds a sigmoid, `1 / (1 + exp(-x))`.
     pub fn sigmoid(self) -> NetworkBuilder<ActivationLayer> {
         self.layer("sigmoid", [])
     }
 
-    /// The hyperbolic tangent of each value.
+    /// Adds a hyperbolic tangent.
     pub fn tanh(self) -> NetworkBuilder<ActivationLayer> {
         self.layer("tanh", [])
     }
 
-    /// Drops values while training, each with this probability: from 0 to below 1.
+    /// Drops each value with this probability during training. It must be at least 0 and less than 1.
     pub fn dropout(self, rate: f64) -> NetworkBuilder<Dropout> {
         self.layer("dropout", [("rate", Value::Float(rate))])
     }
 
-    /// An image as a vector of features.
+    /// Turns an image into a vector of features.
     pub fn flatten(self) -> NetworkBuilder<Flatten> {
         self.layer("flatten", [])
     }
@@ -220,11 +221,11 @@ impl<Last> NetworkBuilder<Last> {
         self
     }
 
-    /// The network.
+    /// Builds the network.
     ///
     /// # Errors
     ///
-    /// [`Error::Network`] with the first layer that does not fit, and what was expected and got.
+    /// [`Error::Network`] for the first layer that does not fit, with expected and actual values.
     pub fn build(self) -> Result<Network> {
         let NetworkBuilder { name, input, loss, initializer, layers, .. } = self;
         let entries = layers.into_iter().enumerate().map(|(index, layer)| layer.entry(index + 1));
@@ -238,7 +239,7 @@ impl<Last> NetworkBuilder<Last> {
 }
 
 impl<Last: crate::ops::Layer> NetworkBuilder<Last> {
-    /// Gives the last layer a name of its own. Others are called by kind and count: `conv1`, `conv2`, `dense1`.
+    /// Names the last layer. Other layers are named by kind and count: `conv1`, `conv2`, `dense1`.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         if let Some(last) = self.layers.last_mut() {
             last.name = Some(name.into());
@@ -260,14 +261,14 @@ mod sealed {
 }
 
 impl<Last: Slides> NetworkBuilder<Last> {
-    /// How far the window of the last layer moves: `2` or `[rows, columns]`.
+    /// Stride of the last layer's window: `2` or `[rows, columns]`.
     pub fn stride(self, stride: impl Into<RowsAndColumns>) -> Self {
         self.set("stride", pair(stride.into()))
     }
 }
 
 impl NetworkBuilder<Conv2d> {
-    /// Zeros around the images of the last convolution: [`Padding::Same`], or how many (`1` or `[rows, columns]`).
+    /// Zero padding of the last convolution: [`Padding::Same`], or the number of zeros (`1` or `[rows, columns]`).
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         let value = match padding.into() {
             Padding::Valid => "valid".into(),
@@ -279,19 +280,19 @@ impl NetworkBuilder<Conv2d> {
 }
 
 impl NetworkBuilder<BatchNorm> {
-    /// Share of a batch in the running mean and variance, from 0 to below 1.
+    /// Weight of a batch in the running mean and variance, at least 0 and less than 1.
     pub fn momentum(self, momentum: f64) -> Self {
         self.set("momentum", Value::Float(momentum))
     }
 
-    /// What is added to the variance, above 0.
+    /// Added to the variance, greater than 0.
     pub fn epsilon(self, epsilon: f64) -> Self {
         self.set("epsilon", Value::Float(epsilon))
     }
 }
 
 impl Draft {
-    /// The layer of number `number`, from 1; the message of an error begins with it.
+    /// The layer with number `number`, from 1, which starts the message of an error.
     fn entry(self, number: usize) -> Result<LayerEntry, String> {
         let Draft { kind, name, settings } = self;
         let Some(known) = LayerKind::find(kind) else { unreachable!("`{kind}` is a kind of layer") };

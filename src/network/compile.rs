@@ -1,10 +1,11 @@
-//! A network compiled to a plan: the passes of a training step, of an evaluation step and of a prediction.
+//! Compiles a network to a plan: the passes of a training step, an evaluation step and a prediction.
 //!
-//! The forward walk records each layer; an activation behind a conv2d or dense layer goes into its epilogue. The
-//! backward walk follows the contract of [`crate::ops::Layer`] and ends at the first layer that learns: nobody asks for
-//! the gradient of the image. Weights, their gradients and what is kept beside them are one storage each with equal
-//! layout, so that one pass updates them all (`update.rs`); evaluation and prediction work in the activations of training. At last the activations
-//! and their gradients are laid into as few storages as their lifetimes allow, all but what the host knows by name.
+//! The forward walk records each layer; an activation after a conv2d or dense layer becomes part of its epilogue. The
+//! backward walk follows the contract of [`crate::ops::Layer`] and stops at the first layer with weights, because the
+//! gradient of the image is not needed. Weights, their gradients and each optimizer state have one storage each with
+//! equal layout, so that one pass updates them all (`update.rs`). Evaluation and prediction reuse the activations of
+//! training. Finally, the activations and their gradients are packed into as few storages as their lifetimes allow,
+//! except for the tensors that the host accesses.
 
 use super::options::CompileOptions;
 use super::update::{Bank, Banks};
@@ -21,83 +22,83 @@ use crate::shape::Shape;
 pub struct Compiled {
     /// Storages and tensors.
     pub plan: Plan,
-    /// A training step: gather, forward, loss, score, backward, update.
+    /// The passes of a training step: gather, forward, loss, score, backward, update.
     pub train: Vec<Pass>,
-    /// An evaluation step: gather, forward, loss, score.
+    /// The passes of an evaluation step: gather, forward, loss, score.
     pub evaluate: Vec<Pass>,
-    /// A prediction: forward and softmax, from the `x` that the host has written.
+    /// The passes of a prediction: forward and softmax, from the `x` that the host has written.
     pub predict: Vec<Pass>,
-    /// What the host knows by name.
+    /// The tensors that the host accesses.
     pub tensors: KnownTensors,
 }
 
-/// Tensors that the host reads or writes, and all that must survive from step to step. The others hold what they are named
-/// for only while a step needs it.
+/// Tensors that the host reads or writes, and all that must survive from step to step. Other tensors hold their
+/// contents only as long as a step needs them.
 #[derive(Clone, Debug)]
 pub struct KnownTensors {
-    /// All weights: the whole storage, gaps between parameters included (they are zero, and stay so).
+    /// All weights: the whole storage, including the gaps between parameters, which stay zero.
     pub weights: TensorId,
     /// Each parameter, in the order of [`Network::parameters`].
     pub parameters: Vec<TensorId>,
-    /// Each parameter as evaluation and prediction take it: its average, if there is one.
+    /// Each parameter as used in evaluation and prediction: its average, if there is one.
     pub eval_parameters: Vec<TensorId>,
-    /// All gradients, laid out like the weights; if there is a training section.
+    /// All gradients, laid out like the weights, if there is a training section.
     pub gradients: Option<TensorId>,
     /// Each parameter's gradient; empty without a training section.
     pub parameter_gradients: Vec<TensorId>,
-    /// What is kept beside all weights, laid out like them; in the order of [`OptimizerState::needed`].
+    /// The optimizer states of all weights, laid out like them, in the order of [`OptimizerState::needed`].
     pub optimizer_states: Vec<(OptimizerState, TensorId)>,
     /// The batch's images, `[N,H,W,C]` in `[0, 1]`.
     pub x: TensorId,
-    /// What the last layer says, `[N, classes]`.
+    /// The outputs of the last layer, `[N, classes]`.
     pub logits: TensorId,
-    /// Its softmax, `[N, classes]`; if there is a prediction section.
+    /// The softmax of the logits, `[N, classes]`, if there is a prediction section.
     pub probabilities: Option<TensorId>,
     /// The training set.
     pub train: Option<DataTensors>,
     /// The test set.
     pub test: Option<DataTensors>,
-    /// What is known of steps; if there is a training or evaluation section.
+    /// Results of steps, if there is a training or evaluation section.
     pub scores: Option<ScoreTensors>,
 }
 
-/// A data set on the device; all integers.
+/// A data set on the device; all tensors hold integers.
 #[derive(Clone, Copy, Debug)]
 pub struct DataTensors {
-    /// Bytes, four to a word.
+    /// Pixel bytes, four per word.
     pub images: TensorId,
-    /// One an image.
+    /// One label per image.
     pub labels: TensorId,
-    /// One an image: the order in which a step draws them.
+    /// One index per image: the order in which steps draw them.
     pub order: TensorId,
 }
 
-/// What is known of steps. Training and evaluation share them.
+/// Results of steps. Training and evaluation share them.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreTensors {
     /// Labels of the batch, `[N]`, integers.
     pub targets: TensorId,
     /// Loss of each row, `[N]`.
     pub loss: TensorId,
-    /// Class of each row, `[N]`, integers.
+    /// Predicted class of each row, `[N]`, integers.
     pub prediction: TensorId,
-    /// Sum over the batch's rows, by [`crate::ops::Step::slot`].
+    /// Sum of the losses of a batch, indexed by [`crate::ops::Step::slot`].
     pub losses: TensorId,
-    /// Number of right predictions, by slot, integers.
+    /// Number of correct predictions, by slot, integers.
     pub correct: TensorId,
-    /// Class of each image, by place in the order; as many as the larger set has images, integers.
+    /// Predicted class of each image, by position in the order, integers; as many as the larger set has images.
     pub predictions: TensorId,
 }
 
 impl KnownTensors {
-    /// What is kept beside all weights under this name, if a step needs it.
+    /// The tensor of an optimizer state, if a step needs it.
     pub fn optimizer_state(&self, wanted: OptimizerState) -> Option<TensorId> {
         self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == wanted).map(|(_, id)| *id)
     }
 
-    /// Each of them.
+    /// All of these tensors.
     fn all(&self) -> Vec<TensorId> {
-        // Without `..`, so that a new one cannot be forgotten here.
+        // Without `..`, so that a new field cannot be forgotten here.
         let KnownTensors {
             weights,
             parameters,
@@ -127,7 +128,7 @@ impl KnownTensors {
 }
 
 impl Network {
-    /// The plan for these options.
+    /// Compiles the network with these options.
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled> {
         if !(1..=LARGEST_BATCH).contains(&options.batch) {
             return Err(Error::Usage(format!(
@@ -230,26 +231,26 @@ impl Network {
         step.validate()?;
         if step.augment.is_some() && height.max(width) > augment::LARGEST_SIDE {
             let most = augment::LARGEST_SIDE;
-            let problem = format!("takes images of at most {most} pixels a side, got {height} x {width}");
+            let problem = format!("supports images of at most {most} pixels per side, got {height} x {width}");
             return Err(Error::Option(OptionError::new("augment", problem)));
         }
         Ok(())
     }
 }
 
-/// A layer on the forward walk.
+/// A layer during the forward walk.
 struct Visit {
     index: usize,
     activation: Activation,
     x: TensorId,
     y: TensorId,
-    /// The activation that made `x`.
+    /// The activation that produced `x`.
     producer: Activation,
-    /// The activation that made `y`.
+    /// The activation that produced `y`.
     made: Activation,
 }
 
-/// The logits, `x` if there is no layer.
+/// The logits, or `x` if there is no layer.
 fn last(visits: &[Visit], x: TensorId) -> TensorId {
     visits.last().map_or(x, |visit| visit.y)
 }
@@ -322,7 +323,8 @@ impl Compiler<'_> {
     }
     // ANCHOR_END: forward
 
-    /// Records loss and score; returns the gradient of the logits, taken before the activation that made them.
+    /// Records loss and score; returns the gradient with respect to the logits, before the activation that produced
+    /// them.
     fn judge(&mut self, tape: &mut Tape<'_>, visits: &[Visit], score: &ScoreTensors) -> TensorId {
         let CompileOptions { batch, slots, train_images, test_images, .. } = *self.options;
         let classes = self.network.classes();
@@ -333,14 +335,14 @@ impl Compiler<'_> {
             Cost::CrossEntropy => "loss.cross_entropy",
             Cost::Quadratic => "loss.quadratic",
         };
-        // Evaluations can be compared with those of any other run.
+        // Without smoothing, evaluations can be compared with those of any other run.
         let smoothing = if tape.training() { self.options.step.label_smoothing } else { 0.0 };
         let loss = softmax::Loss { batch, classes, cost, smoothing };
         tape.pass(label, loss, &[logits, score.targets], &[dy, score.loss, score.prediction]);
         let op = score::Score { batch, slots, images: train_images.max(test_images) };
         let inputs = [score.loss, score.prediction, score.targets];
         tape.pass("score", op, &inputs, &[score.losses, score.correct, score.predictions]);
-        // The costs know no producer, so an activation at the very end has a pass of its own.
+        // The loss passes do not handle an activation, so one at the very end has a pass of its own.
         let made = visits.last().map_or(Activation::Identity, |visit| visit.made);
         if made == Activation::Identity || !tape.training() {
             return dy;
@@ -352,7 +354,7 @@ impl Compiler<'_> {
     }
 
     // ANCHOR: backward
-    /// Records the layers from last to the first that learns.
+    /// Records the layers from the last to the first with weights.
     fn backward(&mut self, tape: &mut Tape<'_>, visits: &[Visit], mut dy: TensorId) {
         let first = self.parameters.first().map_or(0, |of| of.layer);
         for visit in visits.iter().rev().filter(|visit| visit.index >= first && visit.x != visit.y) {
@@ -382,20 +384,20 @@ impl Compiler<'_> {
             output: at.output,
             activation,
             parameters: &self.weights[first..behind],
-            // There are none unless training.
+            // Empty unless training.
             gradients: self.gradients.get(first..behind).unwrap_or_default(),
         };
         visit(&*at.layer, &site)
     }
 }
 
-/// Kernels index with `u32` and count bytes in it.
+/// Kernels use `u32` for indices and byte counts.
 fn check_sizes(plan: &Plan, options: &CompileOptions) -> Result<()> {
     const LARGEST: usize = 1 << 30;
     match plan.storages.iter().find(|storage| storage.len > LARGEST) {
         None => Ok(()),
         Some(storage) => Err(Error::Usage(format!(
-            "`{}` would have {} elements in batches of {}; expected at most {LARGEST}; take smaller batches",
+            "`{}` would have {} elements in batches of {}; expected at most {LARGEST}; use smaller batches",
             storage.name, storage.len, options.batch
         ))),
     }

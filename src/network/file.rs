@@ -1,7 +1,7 @@
-//! A network as a TOML file, read and written.
+//! Reads and writes networks as TOML files.
 //!
 //! ```toml
-//! name = "small"                 # 1 to 32 letters, digits, `_` or `-`; else it is called by its file
+//! name = "small"                 # 1 to 32 letters, digits, `_` or `-`; by default the name of the file
 //! input = [28, 28, 1]            # height, width, channels
 //! loss = "cross-entropy"         # or "quadratic"
 //! initializer = "glorot-uniform" # or "he-uniform", "he-normal"
@@ -10,7 +10,7 @@
 //! type = "conv2d"
 //! filters = 8
 //! kernel = 3
-//! activation = "relu"            # short for a relu layer behind it
+//! activation = "relu"            # short for a relu layer after it
 //!
 //! [[layers]]
 //! type = "flatten"
@@ -20,16 +20,16 @@
 //! type = "dense"
 //! units = 10
 //!
-//! [training]                     # options of `shadegrad train`, unless others are given; see `Recipe`
+//! [training]                     # defaults for the options of `shadegrad train`; see `Recipe`
 //! epochs = 20
 //! optimizer = "adamw"
 //! learning_rate = 0.002
 //! ```
 //!
 //! A network has at most 65,535 layers ([`MOST_LAYERS`](super::MOST_LAYERS)); `activation` counts as one. There is no
-//! softmax layer: the softmax belongs to the loss, which takes the scores of the last layer.
+//! softmax layer: the softmax is part of the loss, which takes the scores of the last layer.
 //!
-//! Errors name the file, the layer by number, kind and name, and what was expected and got.
+//! Errors name the file, the number, kind and name of the layer, and the expected and actual values.
 
 use super::{Initializer, LayerEntry, Network, safe_name};
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use toml::{Table, Value};
 
-/// Everything of the file but the layers' settings, which each kind reads itself.
+/// Everything in the file except for the layers' settings, which each kind parses itself.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -53,7 +53,7 @@ struct File {
     initializer: Initializer,
     #[serde(default)]
     layers: Vec<Table>,
-    // Not written: the file that is written goes with weights, and how those were trained stands in their run.toml.
+    // Not written: a written network goes with weights, and their training options are in the run's run.toml.
     #[serde(default, skip_serializing)]
     training: Table,
 }
@@ -63,15 +63,15 @@ fn cross_entropy() -> Cost {
 }
 
 impl Network {
-    /// A network from the text of its file. `origin` says in errors where the text is from; a network without a name is
-    /// called by it.
+    /// Parses a network from the text of its file. `origin` names the text in errors, and is the name of a network
+    /// without one.
     pub fn from_toml(origin: &str, text: &str) -> Result<Network> {
         let stem = || std::path::Path::new(origin).file_stem().unwrap_or_default().to_string_lossy();
         Network::read(origin, text, &|name| name.unwrap_or_else(|| safe_name(&stem())))
     }
 
-    /// The same from the header of a file of weights, which this program has written. Names were once free: one that is
-    /// none any more is changed, and not refused, so that the weights can still be used.
+    /// Parses a network from the header of a weights file that this program has written. Older versions allowed any
+    /// name; a name that is no longer valid is changed and not rejected, so that the weights can still be used.
     pub(super) fn from_header(origin: &str, text: &str) -> Result<Network> {
         Network::read(origin, text, &|name| safe_name(&name.unwrap_or_default()))
     }
@@ -98,7 +98,8 @@ impl Network {
         Ok(Network { recipe, ..network.map_err(in_file)? })
     }
 
-    /// The network as a file, activations as layers of their own, so that positions are those of the parameters' names.
+    /// The network as a file, with activations as layers of their own, so that positions match those in the parameters'
+    /// names.
     pub fn to_toml(&self) -> String {
         let layer = |at: &super::NetworkLayer| {
             let mut table = Table::new();
@@ -122,14 +123,14 @@ impl Network {
     }
 }
 
-/// Tables that a text opens, as `[[layers]]` or in braces. They are counted line by line, before the text is parsed, because
-/// a table takes many times the memory of its text.
+/// Number of tables in a text, as `[[layers]]` or in braces. They are counted line by line before the text is parsed,
+/// because a table takes many times the memory of its text.
 fn tables(text: &str) -> usize {
     let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
     lines.map(|line| usize::from(line.starts_with("[[")) + line.matches('{').count()).sum()
 }
 
-/// The layer of a table, and the activation behind it. An error's message continues `layer 3`.
+/// Parses a layer's table, with the activation that follows it. An error message continues `layer 3`.
 fn layers(number: usize, mut table: Table) -> std::result::Result<Vec<LayerEntry>, String> {
     let kinds = || OPS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
     let name = match table.remove("name") {
@@ -168,11 +169,11 @@ fn layers(number: usize, mut table: Table) -> std::result::Result<Vec<LayerEntry
     Ok(entries)
 }
 
-/// Why there is no such layer.
-const SOFTMAX: &str = "the softmax belongs to the loss, which takes the scores of the last layer as they are; \
+/// Explains why there is no such layer.
+const SOFTMAX: &str = "softmax is part of the loss, which takes the scores of the last layer as they are; \
                        `predict` prints its probabilities";
 
-/// Whether other programs mean a softmax by this name: `softmax`, `Softmax`, `log_softmax`, `LogSoftmax`.
+/// Whether other programs use this name for a softmax: `softmax`, `Softmax`, `log_softmax`, `LogSoftmax`.
 fn is_softmax(name: &str) -> bool {
     let letters: String = name.chars().filter(|letter| letter.is_alphanumeric()).collect();
     ["softmax", "logsoftmax"].contains(&letters.to_lowercase().as_str())
@@ -182,7 +183,7 @@ fn activation_layer(value: &Value) -> std::result::Result<Arc<dyn Layer>, String
     if value.as_str().is_some_and(is_softmax) {
         return Err(format!("{SOFTMAX}; remove the line `activation = {value}`"));
     }
-    // A kind without settings is read from an empty table; of those, activations say so themselves.
+    // Only kinds without settings can be parsed from an empty table; among them, only activations return an activation.
     let named = value.as_str().and_then(LayerKind::find).filter(|kind| (kind.keys)().is_empty());
     let layer = named.and_then(|kind| (kind.read)(Table::new()).ok()).filter(|layer| layer.activation().is_some());
     layer.ok_or_else(|| format!("expected \"relu\", \"sigmoid\" or \"tanh\", got {}", config::shown(value)))

@@ -1,7 +1,7 @@
-//! The weights that training starts from.
+//! The initial weights of a network.
 //!
-//! Each parameter draws from a generator of its own, which follows from the seed and the parameter's name: changing one
-//! layer leaves the others' weights as they were. Biases start at zero, the scales of a batch_norm at one.
+//! Each parameter is drawn from its own generator, which depends on the seed and the parameter's name: changing one
+//! layer leaves the weights of the others unchanged. Biases start at zero, the scales of a batch_norm at one.
 
 use super::{Network, Weights};
 use crate::ops::Start;
@@ -9,7 +9,7 @@ use rand::{Rng, RngExt};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-/// How weights are drawn.
+/// Distribution of the initial weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initializer {
@@ -23,7 +23,7 @@ pub enum Initializer {
 }
 
 impl Initializer {
-    /// Its name in network files.
+    /// Name in network files.
     pub fn name(self) -> &'static str {
         match self {
             Initializer::GlorotUniform => "glorot-uniform",
@@ -44,14 +44,14 @@ impl Initializer {
     }
 }
 
-/// Standard normal, after Box and Muller; one of the pair is enough here.
+/// A standard normal number by the Box-Muller transform, of which one result is enough here.
 fn normal(generator: &mut impl Rng) -> f64 {
     let radius = (-2.0 * (1.0 - generator.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * generator.random::<f64>()).cos()
 }
 
 impl Network {
-    /// Initial weights; the same for the same seed, everywhere.
+    /// Draws the initial weights: the same for the same seed, on every machine.
     pub fn initialize(&self, seed: u64) -> Weights {
         let values = self.parameters().into_iter().map(|of| match of.parameter.start {
             Start::Constant(value) => vec![value; of.parameter.len()],
@@ -93,7 +93,7 @@ mod tests {
                     let limit = (6.0 / (fan_in + fan_out) as f32).sqrt();
                     assert!(largest <= limit && largest > 0.95 * limit, "{}: {largest} of {limit}", of.tensor);
                     let mean = values.iter().sum::<f32>() / values.len() as f32;
-                    // Four standard errors of a uniform distribution's mean.
+                    // Four standard errors of the mean of a uniform distribution.
                     let bound = 4.0 * limit / 3.0f32.sqrt() / (values.len() as f32).sqrt();
                     assert!(mean.abs() <= bound, "{}: mean {mean}", of.tensor);
                 }

@@ -1,9 +1,9 @@
-//! `shadegrad plan`: a section of a plan as a device will run it, dispatch by dispatch, or on the CPU pass by pass, and the
-//! memory that it takes.
+//! `shadegrad plan`: a section of a plan as a device runs it, dispatch by dispatch (on the CPU pass by pass), and the
+//! memory that it needs.
 //!
-//! Each line reads like an assignment: what is written, an arrow, what is read. `*conv1.w` is the texture mirror of
-//! `conv1.w`; the copies that bring mirrors up to date stand where they happen. Below, `conv2.y #4-5` in the line of a
-//! storage or texture says that it holds `conv2.y` from dispatch 4 to dispatch 5.
+//! Each line reads like an assignment: the tensors written, an arrow, the tensors read. `*conv1.w` is the texture copy
+//! of `conv1.w`; the copy commands that update it are listed where they happen. In the lists of storages and textures
+//! below, `conv2.y #4-5` says that the storage or texture holds `conv2.y` from dispatch 4 to dispatch 5.
 
 use super::compile::Compiled;
 use crate::error::Result;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 impl Compiled {
-    /// The dispatches of a section, and the storages and textures that they use.
+    /// Lists the dispatches of a section, and the storages and textures that they use.
     pub fn listing(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<Page> {
         let section = Section::new(&self.plan, passes, config)?;
         let mirrors = Mirrors::new(&[&section.recording]);
@@ -36,7 +36,7 @@ impl Compiled {
 }
 
 impl Compiled {
-    /// The passes of a section as the CPU runs them, and the storages that they use.
+    /// Lists the passes of a section as the CPU runs them, and the storages that they use.
     pub fn cpu_listing(&self, passes: &[Pass]) -> Page {
         let plan = &self.plan;
         let mut table = Table::new(
@@ -69,7 +69,7 @@ impl Compiled {
             ]);
         }
         page.table(table);
-        page.text(format!("\n{} of memory; what is marked #4-5 has its place from pass 4 to 5\n", bytes(all)));
+        page.text(format!("\n{} of memory; #4-5 marks a tensor that is held from pass 4 to pass 5 only\n", bytes(all)));
         page
     }
 }
@@ -130,12 +130,12 @@ impl Compiled {
     }
 }
 
-/// A section as it was recorded.
+/// A recorded section.
 struct Section<'a> {
     plan: &'a Plan,
     passes: &'a [Pass],
     recording: Recording,
-    /// By command: its pass, and the number of the dispatch, which for a copy is the next one.
+    /// For each command, its pass and the number of the dispatch; for a copy, that of the next dispatch.
     places: Vec<(&'a Pass, usize)>,
 }
 
@@ -154,7 +154,7 @@ impl<'a> Section<'a> {
         Ok(Section { plan, passes, recording, places })
     }
 
-    /// Commands with their passes and numbers.
+    /// The commands with their passes and numbers.
     fn commands(&self) -> impl Iterator<Item = (&Command, &'a Pass, usize)> + Clone {
         self.recording.commands.iter().zip(&self.places).map(|(command, (pass, number))| (command, *pass, *number))
     }
@@ -172,7 +172,7 @@ impl<'a> Section<'a> {
         let copies = self.recording.commands.len() - dispatches;
         let mut text = format!("\n{} passes, {dispatches} dispatches", self.passes.len());
         if copies > 0 {
-            text += &format!(", {copies} copies to texture mirrors (*)");
+            text += &format!(", {copies} copies to textures (*)");
         }
         text.push('\n');
         let mut page = Page::from(table);
@@ -206,7 +206,7 @@ impl<'a> Section<'a> {
         [empty(), empty(), "copy".into(), empty(), empty(), format!("*{name}"), "←".into(), name]
     }
 
-    /// The storages that the section uses, with the tensors that it uses of them.
+    /// The storages that the section uses, with the tensors used in each.
     fn storages(&self, mirrors: &Mirrors) -> Table {
         let mut table = Table::new(["storage", "elements", "bytes", "holds"], [Left, Right, Right, Left]);
         for (id, tensors) in used(self.plan, self.passes) {
@@ -224,10 +224,10 @@ impl<'a> Section<'a> {
         table
     }
 
-    /// The textures, with the mirrors in them.
+    /// The textures, with the tensors copied to them.
     fn textures(&self, mirrors: &Mirrors) -> Table {
         let mut held: Vec<Vec<(String, RangeInclusive<usize>)>> = mirrors.textures().map(|_| Vec::new()).collect();
-        // Where the mirror that a region has just now stands in `held`.
+        // The texture and the entry of `held` for the latest copy of each region.
         let mut current: Vec<(Region, usize, usize)> = Vec::new();
         for (command, pass, number) in self.commands() {
             match command {
@@ -254,7 +254,7 @@ impl<'a> Section<'a> {
         table
     }
 
-    /// What the device must have, and what it need not have.
+    /// The device memory that the section needs, and how much sharing saves.
     fn total(&self, mirrors: &Mirrors) -> String {
         let size = |id: StorageId| mirrors.buffer_bytes(id, self.plan.storages[id.0].len);
         let used = used(self.plan, self.passes);
@@ -275,7 +275,10 @@ impl<'a> Section<'a> {
             text += &format!(", {} of scratch", bytes(scratch));
         }
         let saved = apart.saturating_sub(storages + textures);
-        text += &format!("\n{} saved by turns: what is marked #4-5 has its place from dispatch 4 to 5\n", bytes(saved));
+        text += &format!(
+            "\n{} saved by sharing: #4-5 marks a tensor that is held from dispatch 4 to dispatch 5 only\n",
+            bytes(saved)
+        );
         text
     }
 }
@@ -292,7 +295,7 @@ fn used(plan: &Plan, passes: &[Pass]) -> BTreeMap<StorageId, Vec<TensorId>> {
     used
 }
 
-/// Tensors in the order in which they are alive, and when: by the numbers of the passes.
+/// The tensors in the order of their lifetimes, with the numbers of the passes from first to last use.
 fn in_turns<'p>(
     plan: &Plan,
     tensors: &[TensorId],
@@ -308,7 +311,7 @@ fn in_turns<'p>(
     tensors.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// The shape of a storage's one tensor, unless it is plain, or the tensors by name.
+/// The tensors of a storage by name, or only the shape if it is a single tensor of the same name.
 fn side_by_side(plan: &Plan, storage: &str, tensors: &[TensorId]) -> String {
     let mut tensors: Vec<&Tensor> = tensors.iter().map(|id| plan.get(*id)).collect();
     tensors.sort_by_key(|tensor| tensor.region.offset);
@@ -322,7 +325,7 @@ fn side_by_side(plan: &Plan, storage: &str, tensors: &[TensorId]) -> String {
     }
 }
 
-/// `conv1.y 100x26x26x32`
+/// Name and shape, for example `conv1.y 100x26x26x32`.
 fn described(tensor: &Tensor) -> String {
     format!("{} {}", tensor.name, shape(tensor))
 }
@@ -331,7 +334,7 @@ fn shape(tensor: &Tensor) -> String {
     tensor.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
-/// `#4-5`
+/// A range of passes, for example `#4-5`.
 fn numbers(alive: &RangeInclusive<usize>) -> String {
     let (first, last) = (alive.start(), alive.end());
     if first == last { format!("#{first}") } else { format!("#{first}-{last}") }

@@ -1,8 +1,8 @@
-//! A network: a chain of layers, checked and with every shape known.
+//! Networks: validated chains of layers with known shapes.
 //!
-//! It comes from a TOML file or a preset (`file.rs`, `presets.rs`), is given initial weights
-//! (`initialize.rs`) or those of a file (`weights.rs`), and is compiled to a plan (`compile.rs`), the list of passes that
-//! a step walks. `summary.rs` and `listing.rs` print it.
+//! A network is read from a TOML file or a preset (`file.rs`, `presets.rs`) or built in Rust (`builder.rs`), gets
+//! initial weights (`initialize.rs`) or weights from a file (`weights.rs`), and is compiled to a plan (`compile.rs`),
+//! the list of passes that a step executes. `summary.rs` and `listing.rs` print it.
 
 mod builder;
 mod compile;
@@ -39,72 +39,72 @@ use crate::shape::Shape;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most values in one parameter, or in one image's activation: 1 GiB of `f32`.
+/// Most values in one parameter, or in the activation of one image: 1 GiB of `f32`.
 const LARGEST_TENSOR: usize = 1 << 28;
 
-/// Most layers of a network, activations among them.
+/// Most layers of a network, including activations.
 pub const MOST_LAYERS: usize = 65_535;
 
 /// A chain of layers from an image to one score for each class.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// What it is called in reports and files: 1 to 32 letters, digits, `_` or `-`.
+    /// Name in reports and files: 1 to 32 letters, digits, `_` or `-`.
     pub name: String,
     /// Height, width and channels of an image.
     pub input: [usize; 3],
-    /// What training minimises, unless it is told otherwise.
+    /// Default loss function for training.
     pub loss: Cost,
-    /// How weights are drawn.
+    /// Distribution of the initial weights.
     pub initializer: Initializer,
-    /// In order, activations among them.
+    /// The layers in order, including activations.
     pub layers: Vec<NetworkLayer>,
-    /// What its file says of its training.
+    /// Default training options from the network's file.
     pub recipe: Recipe,
-    /// How the images look that it was trained on. Not known of one that was not trained, or by another program.
+    /// The look of the images that it was trained on. `None` if it was not trained, or trained by another program.
     pub form: Option<Form>,
 }
 
-/// A layer in its place.
+/// A layer at its position in a network.
 #[derive(Clone, Debug)]
 pub struct NetworkLayer {
     /// Name of the layer, unique in the network: `conv1`.
     pub name: String,
     /// Kind and settings of the layer.
     pub layer: Arc<dyn Layer>,
-    /// Shape that reaches it.
+    /// Shape of its input.
     pub input: Shape,
-    /// Shape that it makes of it.
+    /// Shape of its output.
     pub output: Shape,
-    /// `input` as it was before any flatten.
+    /// Shape of the input before any flatten.
     unflattened: Shape,
 }
 
-/// A parameter in its place.
+/// A parameter at its position in a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkParameter {
-    /// As the equivalent `nn.Sequential` of PyTorch calls it: `0.weight`.
+    /// Name in the equivalent `nn.Sequential` of PyTorch: `0.weight`.
     pub key: String,
-    /// As plan and formulas call it: `conv1.w`.
+    /// Name in plans and formulas: `conv1.w`.
     pub tensor: String,
-    /// Position of its layer.
+    /// Index of its layer.
     pub layer: usize,
-    /// Shapes and order.
+    /// Its shapes, and the order of its dimensions in files.
     pub parameter: Parameter,
 }
 
-/// A layer that is not in its place yet.
+/// A layer that is not yet part of a network.
 #[derive(Clone, Debug)]
 pub struct LayerEntry {
-    /// Number of its table in the file, from 1, for errors: a layer and the activation that it mentions share one.
+    /// Number of its table in the file, from 1, for errors: a layer and the activation given with it share one.
     pub number: usize,
-    /// Its name, if it has been given one.
+    /// Its name, if it has one.
     pub name: Option<String>,
     /// Kind and settings of the layer.
     pub layer: Arc<dyn Layer>,
 }
 
 impl Network {
-    /// A network of these layers; the first thing that does not fit is an error that says expected and got.
+    /// Makes a network of these layers; the first problem is returned as an error with expected and actual values.
     pub fn new(
         name: impl Into<String>,
         input: [usize; 3],
@@ -125,16 +125,16 @@ impl Network {
         }
         let mut shape = Shape::Image(input);
         let mut unflattened = shape;
-        check_size("input", "values an image", shape.len())?;
+        check_size("input", "values per image", shape.len())?;
         let names = names(&entries)?;
         for (name, LayerEntry { number, layer, .. }) in names.into_iter().zip(entries) {
             let place = format!("layer {number} ({} `{name}`)", layer.kind());
             let output = layer.output(shape).map_err(|problem| Error::Network(format!("{place}: {problem}")))?;
-            check_size(&place, "values an image", output.len())?;
+            check_size(&place, "values per image", output.len())?;
             for parameter in layer.parameters(shape, unflattened) {
                 check_size(&place, &format!("values in its {}", parameter.name), parameter.len())?;
             }
-            // Features keep their image as long as there is one feature for each of its values.
+            // Features keep the shape of their image as long as there is one feature for each of its values.
             let behind = match output {
                 Shape::Flat(_) if layer.keeps_places() => unflattened,
                 _ => output,
@@ -146,7 +146,7 @@ impl Network {
         Ok(network)
     }
 
-    /// `unflattened` is what the last layer makes as it was before any flatten.
+    /// Checks the last layer; `unflattened` is its output shape before any flatten.
     fn check_end(&self, unflattened: Shape) -> Result<()> {
         let Some(last) = self.layers.last() else {
             return Err(Error::Network("expected at least one layer ([[layers]] in a file), got none".into()));
@@ -161,17 +161,17 @@ impl Network {
             Shape::Flat(classes) if classes < 2 => {
                 Err(Error::Network(format!("{place}: expected at least 2 classes at the end, got {classes}")))
             }
-            Shape::Flat(_) if self.parameter_count() == 0 => {
-                Err(Error::Network("expected a layer that learns (conv2d, dense, batch_norm), got none".into()))
-            }
-            // Their order is that of channels or of places alone, which PyTorch shares.
+            Shape::Flat(_) if self.parameter_count() == 0 => Err(Error::Network(
+                "expected at least one layer with weights (conv2d, dense, batch_norm), got none".into(),
+            )),
+            // The order is that of channels or of positions alone, as in PyTorch.
             Shape::Flat(_) => match unflattened {
                 Shape::Image([height, width, channels]) if height * width > 1 && channels > 1 => {
                     Err(Error::Network(format!(
-                        "{place}: expected scores that `flatten` has not taken from several places and channels at \
+                        "{place}: expected scores that `flatten` has not taken from several positions and channels at \
                          once, got those of an image of {unflattened}: they would be numbered by row, column and \
-                         channel, but by channel, row and column in PyTorch; put a `dense` layer behind `flatten`, or \
-                         bring the image to one place (with a pool of {height}x{width}) or to one channel before it"
+                         channel, but by channel, row and column in PyTorch; put a `dense` layer after `flatten`, or \
+                         reduce the image to one position (with a pool of {height}x{width}) or to one channel before it"
                     )))
                 }
                 _ => Ok(()),
@@ -179,12 +179,12 @@ impl Network {
         }
     }
 
-    /// Width of the last layer.
+    /// Number of classes: the width of the last layer.
     pub fn classes(&self) -> usize {
         self.layers.last().map_or(0, |last| last.output.len())
     }
 
-    /// All that it learns, and what else it keeps from step to step, in the order of the layers.
+    /// All learned parameters, and other values that are kept from step to step, in the order of the layers.
     pub fn parameters(&self) -> Vec<NetworkParameter> {
         let of_layer = |(index, at): (usize, &NetworkLayer)| {
             let place = |parameter: Parameter| NetworkParameter {
@@ -198,12 +198,12 @@ impl Network {
         self.layers.iter().enumerate().flat_map(of_layer).collect()
     }
 
-    /// Whether a data set can be what this network looks at; says expected and got.
+    /// Fails if the images or classes of a data set do not fit the network, with expected and actual values.
     pub fn check_fit(&self, set: &Dataset) -> Result<()> {
         if set.shape() != self.input {
             let shape = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
             return Err(Error::Network(format!(
-                "network `{}` expects images of {}, the {} set has {}",
+                "network `{}` expects images of {}, but the {} set has {}",
                 self.name,
                 shape(self.input),
                 set.name(),
@@ -212,7 +212,7 @@ impl Network {
         }
         if set.classes() > self.classes() {
             return Err(Error::Network(format!(
-                "network `{}` tells {} classes apart, the {} set has {}",
+                "network `{}` has {} classes, but the {} set has {}",
                 self.name,
                 self.classes(),
                 set.name(),
@@ -222,18 +222,18 @@ impl Network {
         Ok(())
     }
 
-    /// How pictures must look for it: like the images that it was trained on, or, if that is not known, like MNIST's.
+    /// The form that pictures need: that of the images that the network was trained on or, if unknown, that of MNIST.
     pub fn picture_form(&self) -> Form {
         self.form.clone().unwrap_or_else(|| Form::mnist(self.input))
     }
 
-    /// Number of values that it learns.
+    /// Number of learned values.
     pub fn parameter_count(&self) -> usize {
         let parameters = self.parameters();
         parameters.iter().filter(|of| of.parameter.is_learned).map(|of| of.parameter.len()).sum()
     }
 
-    /// Bytes of all its parameters' values.
+    /// Size of all parameters in bytes.
     pub(crate) fn weight_bytes(&self) -> u64 {
         self.parameters().iter().map(|of| bytes_of::<f32>(of.parameter.len())).sum()
     }
@@ -242,7 +242,7 @@ impl Network {
 fn check_count(layers: usize) -> Result<()> {
     if layers > MOST_LAYERS {
         return Err(Error::Network(format!(
-            "expected at most {MOST_LAYERS} layers, activations among them, got {layers}"
+            "expected at most {MOST_LAYERS} layers, including activations, got {layers}"
         )));
     }
     Ok(())
@@ -255,10 +255,10 @@ fn check_size(place: &str, what: &str, size: usize) -> Result<()> {
     Ok(())
 }
 
-/// The layers' names: as given, else by kind and count.
+/// The names of the layers: as given, or by kind and count.
 fn names(entries: &[LayerEntry]) -> Result<Vec<String>> {
     let mut counts = HashMap::new();
-    // The number of the layer that has a name.
+    // The layer number of each name.
     let mut taken = HashMap::new();
     let mut names: Vec<String> = Vec::new();
     for LayerEntry { number, name, layer } in entries {
@@ -270,8 +270,8 @@ fn names(entries: &[LayerEntry]) -> Result<Vec<String>> {
         name::check(&name).map_err(|problem| Error::Network(format!("layer {number} ({kind}): {problem}")))?;
         if let Some(first) = taken.insert(name.clone(), number) {
             return Err(Error::Network(format!(
-                "layer {number} ({kind} `{name}`): expected a name of its own, got that of layer {first}; \
-                 layers without a name are called by kind and count"
+                "layer {number} ({kind} `{name}`): expected a unique name, got that of layer {first}; \
+                 layers without a name are named by kind and count"
             )));
         }
         names.push(name);

@@ -1,19 +1,19 @@
-//! Names of networks and layers: they are parts of file names, columns of tables and labels of passes.
+//! Names of networks and layers, which are used in file names, table columns and labels of passes.
 
 use crate::text::brief;
 
-/// Letters that a name may have at most.
+/// Longest name, in letters.
 const MOST: usize = 32;
 
 fn is_plain(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_' || letter == '-'
 }
 
-/// Fails unless a name can stand in file names and tables.
+/// Fails if a name cannot be used in file names and tables.
 ///
 /// # Errors
 ///
-/// What is expected, and the name.
+/// A message with the expected form and the name.
 pub(super) fn check(name: &str) -> Result<(), String> {
     if !name.is_empty() && name.len() <= MOST && name.chars().all(is_plain) {
         return Ok(());
@@ -21,12 +21,11 @@ pub(super) fn check(name: &str) -> Result<(), String> {
     Err(format!("expected a name of 1 to {MOST} letters (a to z, A to Z), digits, `_` or `-`, got \"{}\"", brief(name)))
 }
 
-/// A name that can stand in file names and tables, as like to a text as can be: what a network is called after the name of
-/// its file, or after a name that an older version has written.
+/// A valid name that resembles `text`: for a network named after its file, or a name that an older version has written.
 pub fn safe_name(text: &str) -> String {
     let words: Vec<&str> = text.split(|letter| !is_plain(letter)).filter(|word| !word.is_empty()).collect();
     let mut name = words.join("-");
-    // Each of its letters is one byte.
+    // All remaining letters are single bytes.
     name.truncate(MOST);
     if name.is_empty() { "network".to_string() } else { name }
 }

@@ -1,10 +1,10 @@
-//! What an optimizer keeps of each weight from step to step, beside the weight itself: storages laid out like the weights,
-//! which a checkpoint holds too.
+//! The state that an optimizer keeps for each weight between steps. Its storages are laid out like the weights, and
+//! checkpoints include them.
 
 use crate::ops::Parameter;
 use crate::options::{Optimizer, StepOptions};
 
-/// A number that is kept beside each weight.
+/// One kind of state, with a number for each weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptimizerState {
     /// `v` of [`crate::ops::sgd`]; 0 before the first step.
@@ -13,12 +13,13 @@ pub enum OptimizerState {
     FirstMoment,
     /// `v` of [`crate::ops::adam`]; 0 before the first step.
     SecondMoment,
-    /// [`crate::ops::average`]; the weights themselves before the first step. Where there is one, it is what is judged.
+    /// [`crate::ops::average`]; the weights themselves before the first step. If there is an average, it is used in
+    /// evaluation.
     Average,
 }
 
 impl OptimizerState {
-    /// Each of them.
+    /// All kinds.
     pub const ALL: [OptimizerState; 4] =
         [OptimizerState::Velocity, OptimizerState::FirstMoment, OptimizerState::SecondMoment, OptimizerState::Average];
 
@@ -33,12 +34,12 @@ impl OptimizerState {
         needed
     }
 
-    /// Whether there is one of each value of a parameter: of what is not learned there is an average alone.
+    /// Whether it exists for a parameter: values that are not learned have only an average.
     pub(super) fn is_of(self, parameter: &Parameter) -> bool {
         parameter.is_learned || self == OptimizerState::Average
     }
 
-    /// Its storage, its operand in formulas, and in files, before a dot, the beginning of its keys.
+    /// Name of its storage, of its operand in formulas and, before a dot, prefix of its keys in files.
     pub fn name(self) -> &'static str {
         match self {
             OptimizerState::Velocity => "velocity",
@@ -48,7 +49,7 @@ impl OptimizerState {
         }
     }
 
-    /// What stands before a parameter's letter: `conv1.vw`.
+    /// Letter before that of the parameter in labels: `conv1.vw`.
     pub(super) fn letter(self) -> &'static str {
         match self {
             OptimizerState::Velocity => "v",

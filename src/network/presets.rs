@@ -1,11 +1,11 @@
-//! Networks that come with the program: the files of `assets/networks`, and how any network is found by name.
+//! The networks built into the program from `assets/networks`, and the lookup of networks by name.
 
 use super::Network;
 use crate::error::{Error, Result};
 use crate::files::read_text;
 use std::path::Path;
 
-/// A network of `assets/networks`.
+/// A network in `assets/networks`.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
     /// Name of the preset: `case1`.
@@ -23,23 +23,23 @@ macro_rules! presets {
     };
 }
 
-/// All of them.
+/// All presets.
 pub const PRESETS: &[Preset] = presets!["starter" "case1" "case2" "case3" "case4" "case5" "case6" "lenet5" "mlp" "fast" "best"];
 
 impl Preset {
-    /// What the file's first comment line says.
+    /// The first comment line of the file.
     pub fn about(&self) -> &'static str {
         self.text.lines().next().unwrap_or_default().trim_start_matches('#').trim()
     }
 
-    /// The names of all, for help and errors.
+    /// The names of all presets, for help texts and errors.
     pub fn names() -> String {
         PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ")
     }
 }
 
 impl Network {
-    /// The preset of this name, or the network of a file that ends in `.toml`.
+    /// Opens the preset with this name, or the network in a file that ends in `.toml`.
     pub fn open(model: &str) -> Result<Network> {
         if let Some(preset) = PRESETS.iter().find(|preset| preset.name == model) {
             return Network::from_toml(&format!("preset {model}"), preset.text);

@@ -1,4 +1,4 @@
-//! `shadegrad summary`: a network's layers, and what a training step costs.
+//! `shadegrad summary`: the layers of a network, and the cost of a training step.
 
 use super::compile::Compiled;
 use super::options::CompileOptions;
@@ -10,10 +10,10 @@ use crate::table::{Align, Page, Table, bytes, grouped};
 use std::collections::HashMap;
 
 impl Network {
-    /// A table of the layers, and totals for a step of training with these options.
+    /// A table of the layers, and totals for a training step with these options.
     ///
-    /// FLOPs are those of the products in conv2d and dense, as their compiled passes state them, a multiplication and an
-    /// addition counted as two; pooling, activations, loss and update are not counted.
+    /// FLOPs are those of the products in conv2d and dense, as given by their compiled passes; a multiplication and an
+    /// addition count as two. Pooling, activations, loss and update are not counted.
     pub fn summary(&self, step: &CompileOptions) -> Result<Page> {
         let batch = step.batch;
         let compiled = self.compile(&CompileOptions { train_images: batch, ..step.clone() })?;
@@ -32,7 +32,7 @@ impl Network {
         page.table(self.layer_table(&compiled, batch));
         page.text(format!("\n{}", cost(&compiled, step)));
         if !self.recipe.is_empty() {
-            page.text(format!("\nTraining, unless told otherwise: {}\n", self.recipe));
+            page.text(format!("\nTraining defaults: {}\n", self.recipe));
         }
         Ok(page)
     }
@@ -63,7 +63,7 @@ impl Network {
         }))
     }
 
-    /// FLOPs of a training step of `batch` images, as the summary counts them.
+    /// FLOPs of a training step of `batch` images, counted as in the summary.
     pub fn step_flops(&self, batch: usize) -> Result<StepFlops> {
         let options = CompileOptions { batch, train_images: batch, ..Default::default() };
         Ok(StepFlops::of(&self.compile(&options)?))
@@ -80,7 +80,7 @@ impl Network {
 
     fn layer_table(&self, compiled: &Compiled, batch: usize) -> Table {
         use Align::{Left, Right};
-        let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs per image"];
+        let heading = ["#", "layer", "kind", "settings", "output", "parameters", "forward FLOPs/image"];
         let mut table = Table::new(heading, [Right, Left, Left, Left, Right, Right, Right]);
         let unless_zero = |number: u64| if number == 0 { String::new() } else { grouped(number) };
         let (learned, forward) = (self.learned(), forward_flops(compiled));
@@ -119,9 +119,9 @@ fn forward_flops(compiled: &Compiled) -> HashMap<&str, u64> {
 /// FLOPs of a training step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepFlops {
-    /// Of the forward passes.
+    /// FLOPs of the forward passes.
     pub forward: u64,
-    /// Of the backward passes.
+    /// FLOPs of the backward passes.
     pub backward: u64,
 }
 
@@ -132,7 +132,7 @@ impl StepFlops {
         StepFlops { forward: flops(forward.into_iter()), backward: flops(backward.into_iter()) }
     }
 
-    /// Forward and backward together.
+    /// Total of the forward and backward passes.
     pub fn total(&self) -> u64 {
         self.forward + self.backward
     }
@@ -142,7 +142,7 @@ fn flops<'a>(passes: impl Iterator<Item = &'a Pass>) -> u64 {
     passes.map(|pass| pass.op.flops()).sum()
 }
 
-/// What a training step computes and keeps.
+/// What a training step computes and how much memory it uses.
 fn cost(compiled: &Compiled, step: &CompileOptions) -> String {
     let flops = StepFlops::of(compiled);
     let mut text = format!("A training step of {} images\n", step.batch);
@@ -162,12 +162,12 @@ fn cost(compiled: &Compiled, step: &CompileOptions) -> String {
     let data_set = size(&|name| name.starts_with("train.") || name.starts_with("score."));
     let all = size(&|_| true) - data_set;
     text += &format!(
-        "  keeps {}: {} for weights, {}; {} for activations and their gradients, by turns\n",
+        "  uses {}: {} for weights, {}; {} for activations and their gradients, which share memory\n",
         bytes(all),
         bytes(learned),
         beside.join(", ").replace('_', " "),
         bytes(all - learned)
     );
-    text += "  without the data set, and without the mirrors and scratch that some devices use (see `plan`)\n";
+    text += "  plus the data set, and textures and scratch memory on some devices (see `plan`)\n";
     text
 }

@@ -1,9 +1,9 @@
-//! Tensors under names in a file: safetensors, written here and read by the crate of that name.
+//! Named tensors in a safetensors file, written here and read with the `safetensors` crate.
 //!
-//! Written here because the crate keeps metadata in a hash map, in random order, and the same weights should be the same
-//! bytes. The format: length of the header as a `u64`, the header as JSON, the tensors one behind the other, all
-//! little-endian. A file may be sealed: its metadata then holds the SHA-256 of the whole file, taken with 64 zeros where
-//! the checksum stands.
+//! The crate keeps metadata in a hash map, in random order; written here, the same weights always give the same bytes.
+//! The format: length of the header as a `u64`, the header as JSON, then the tensors one after the other, all
+//! little-endian. A file may be sealed: its metadata then holds the SHA-256 of the whole file, computed with 64 zeros
+//! in place of the checksum.
 
 use super::{Network, NetworkParameter, OptimizerState, Weights};
 use crate::data::hex;
@@ -21,16 +21,16 @@ pub(crate) const NETWORK: &str = "shadegrad.network";
 pub(crate) const FORM: &str = "shadegrad.form";
 pub(crate) const SEAL: &str = "shadegrad.sha256";
 
-/// What PyTorch counts in a batch_norm, and does without where it is missing; nothing depends on it.
+/// A counter in PyTorch's batch norm, which PyTorch accepts as missing; nothing depends on it.
 const PYTORCH_COUNT: &str = ".num_batches_tracked";
 
-/// Before the keys of weights that are still being trained.
+/// Prefix of the keys of weights that are still being trained.
 const TRAINED: &str = "trained.";
 
-/// What stands in the place of the checksum while it is taken.
+/// Placeholder for the checksum while it is computed.
 pub(crate) const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// A file being put together.
+/// A file that is being assembled.
 pub(crate) struct TensorFile {
     metadata: BTreeMap<&'static str, String>,
     tensors: serde_json::Map<String, serde_json::Value>,
@@ -38,7 +38,7 @@ pub(crate) struct TensorFile {
 }
 
 impl TensorFile {
-    /// A file that holds a network, with the form of its images if that is known, and no tensor yet.
+    /// A file with a network and, if known, the form of its images, but no tensors yet.
     pub fn new(network: &Network) -> TensorFile {
         let metadata =
             BTreeMap::from([(FORMAT, "pt".into()), (NAME, network.name.clone()), (NETWORK, network.to_toml())]);
@@ -49,22 +49,22 @@ impl TensorFile {
         file
     }
 
-    /// More metadata.
+    /// Adds an entry to the metadata.
     pub fn note(&mut self, key: &'static str, text: String) {
         self.metadata.insert(key, text);
     }
 
-    /// A tensor for each parameter, in PyTorch's layout.
+    /// Adds a tensor for each parameter, in PyTorch's layout.
     pub fn push(&mut self, network: &Network, weights: &Weights) {
         self.push_prefixed("", network, weights, |_| true);
     }
 
-    /// The weights that are being trained, where those without a prefix are their average.
+    /// Adds the weights being trained, for files in which the tensors without a prefix are their average.
     pub fn push_trained(&mut self, network: &Network, weights: &Weights) {
         self.push_prefixed(TRAINED, network, weights, |_| true);
     }
 
-    /// Likewise what lies beside them in a checkpoint.
+    /// Adds an optimizer state.
     pub fn push_optimizer_state(&mut self, optimizer_state: OptimizerState, network: &Network, values: &Weights) {
         self.push_prefixed(&prefix(optimizer_state), network, values, |parameter| optimizer_state.is_of(parameter));
     }
@@ -88,7 +88,7 @@ impl TensorFile {
         }
     }
 
-    /// The file: the same bytes for the same content.
+    /// The bytes of the file; the same for the same content.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut header = self.tensors.clone();
         header.insert("__metadata__".into(), json!(self.metadata));
@@ -101,19 +101,19 @@ impl TensorFile {
         bytes
     }
 
-    /// The file with a checksum of all of it.
+    /// The bytes of the file with a checksum of all of it.
     pub fn into_sealed_bytes(mut self) -> Vec<u8> {
         self.note(SEAL, UNSEALED.into());
         seal(self.to_bytes())
     }
 }
 
-/// What stands before the keys of its tensors.
+/// Prefix of the keys of an optimizer state.
 fn prefix(optimizer_state: OptimizerState) -> String {
     format!("{}.", optimizer_state.name())
 }
 
-/// Puts the checksum in the place of zeros.
+/// Replaces the zeros by the checksum.
 pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let seal = checksum(&bytes);
     match seal_place(&bytes) {
@@ -123,19 +123,19 @@ pub(crate) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// What a file holds: its tensors, and its metadata.
+/// The contents of a file: its tensors and metadata.
 pub(crate) struct Parsed<'a> {
     tensors: SafeTensors<'a>,
     metadata: HashMap<String, String>,
 }
 
 impl Parsed<'_> {
-    /// A text of the metadata.
+    /// An entry of the metadata.
     pub fn note(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// The values of a network's parameters; there must be no others.
+    /// The values of a network's parameters; other tensors are an error.
     pub fn weights(&self, network: &Network) -> Result<Weights, String> {
         let parameters = network.parameters();
         let known: BTreeSet<&str> = parameters.iter().map(|of| of.key.as_str()).collect();
@@ -163,17 +163,17 @@ impl Parsed<'_> {
         self.prefixed("", network, |_| true)
     }
 
-    /// The weights that are being trained, where those without a prefix are their average.
+    /// The weights being trained, from files in which the tensors without a prefix are their average.
     pub fn trained(&self, network: &Network) -> Result<Weights, String> {
         self.prefixed(TRAINED, network, |_| true)
     }
 
-    /// What lies beside them.
+    /// An optimizer state.
     pub fn optimizer_state(&self, optimizer_state: OptimizerState, network: &Network) -> Result<Weights, String> {
         self.prefixed(&prefix(optimizer_state), network, |parameter| optimizer_state.is_of(parameter))
     }
 
-    /// What is not there because it cannot be is zero.
+    /// Parameters that the state does not exist for are zeros.
     fn prefixed(&self, prefix: &str, network: &Network, is_in: impl Fn(&Parameter) -> bool) -> Result<Weights, String> {
         let read = |of: &NetworkParameter| match is_in(&of.parameter) {
             true => read_parameter(&self.tensors, &format!("{prefix}{}", of.key), of),
@@ -183,9 +183,10 @@ impl Parsed<'_> {
     }
 }
 
-/// Reads a file's bytes; a seal must be right if there is one. The message of an error says expected and got.
+/// Parses the bytes of a file and verifies its checksum if it is sealed. Error messages give expected and actual
+/// values.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, String> {
-    let whole = |error| format!("not a whole safetensors file: {error}");
+    let whole = |error| format!("not a complete safetensors file: {error}");
     let tensors = SafeTensors::deserialize(bytes).map_err(whole)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(whole)?;
     let metadata = header.metadata().clone().unwrap_or_default();
@@ -202,11 +203,11 @@ fn check_seal(bytes: &[u8], seal: &str) -> Result<(), String> {
     };
     let parts = [&bytes[..at], UNSEALED.as_bytes(), &bytes[at + UNSEALED.len()..]];
     let got = hex(&parts.iter().fold(Sha256::new(), Digest::chain_update).finalize());
-    // A fuzzer cannot guess a checksum, and what lies behind it must not depend on it.
+    // A fuzzer cannot guess a checksum, and should reach the code after this check.
     if got == seal || cfg!(fuzzing) { Ok(()) } else { Err(format!("damaged: expected the checksum {seal}, got {got}")) }
 }
 
-/// Where the digits of the checksum begin. Quotes within texts of the header are escaped, so nothing else reads like it.
+/// Position of the checksum's digits. Quotes within texts of the header are escaped, so nothing else matches.
 fn seal_place(bytes: &[u8]) -> Option<usize> {
     let key = format!("\"{SEAL}\":\"");
     bytes.windows(key.len()).position(|window| window == key.as_bytes()).map(|at| at + key.len())
@@ -236,12 +237,12 @@ fn read_parameter(tensors: &SafeTensors<'_>, key: &str, of: &NetworkParameter) -
     Ok(ours)
 }
 
-/// As many zeros as a parameter has values.
+/// A zero for each value of a parameter.
 fn zeros(of: &NetworkParameter) -> Result<Vec<f32>, String> {
     memory::zeros(of.parameter.len(), &of.tensor).map_err(|error| error.to_string())
 }
 
-/// Visits, for each value in PyTorch's order, where it lies in ours.
+/// Calls `visit` for each value in PyTorch's order, with its index in this program's layout.
 fn in_torch_order(parameter: &Parameter, mut visit: impl FnMut(usize)) {
     let Parameter { axes, order, .. } = parameter;
     let step = |axis: usize| axes[axis + 1..].iter().product::<usize>();
@@ -249,7 +250,7 @@ fn in_torch_order(parameter: &Parameter, mut visit: impl FnMut(usize)) {
     nested(&loops, 0, &mut visit);
 }
 
-/// Loops within each other, the outermost first: how often each goes round, and by how much the place grows each time.
+/// Nested loops, outermost first, given by the number of iterations and the index increment of each.
 fn nested(loops: &[(usize, usize)], place: usize, visit: &mut impl FnMut(usize)) {
     match loops {
         [] => visit(place),

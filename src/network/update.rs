@@ -1,4 +1,4 @@
-//! Where the weights of a plan lie, and what changes them: the end of a training step.
+//! Storages of the weights in a plan, and the end of a training step, which updates them.
 
 use super::{NetworkParameter, OptimizerState};
 use crate::ops::{Tape, adam, average, clip, sgd};
@@ -7,17 +7,17 @@ use crate::plan::{Element, Plan, TensorId};
 
 /// A storage with a slice for each parameter.
 pub(super) struct Bank {
-    /// All of it.
+    /// The whole storage.
     pub whole: TensorId,
-    /// Its first part, with all that is learned: what is only kept from step to step lies behind, where no optimizer
-    /// reaches.
+    /// The first part, with all learned values. Values that are only kept from step to step come after it, out of the
+    /// optimizer's reach.
     pub learned: TensorId,
-    /// In the order of the parameters.
+    /// The slices in the order of the parameters.
     pub slices: Vec<TensorId>,
 }
 
 impl Bank {
-    /// `prefix` stands before the parameter's letter: `conv1.dw` with `d`.
+    /// `prefix` is put before the parameter's letter: `conv1.dw` with `d`.
     pub fn new(plan: &mut Plan, name: &str, prefix: &str, parameters: &[NetworkParameter]) -> Bank {
         let storage = plan.storage(name, 0, Element::Real);
         let mut slices: Vec<Option<TensorId>> = vec![None; parameters.len()];
@@ -30,7 +30,7 @@ impl Bank {
                 };
                 *slice = Some(plan.slice(tensor, &of.parameter.shape, storage));
             }
-            // Whole packs of every width, so that the update takes the widest.
+            // A multiple of every vector width, so that the update can use the widest.
             plan.storages[storage.0].len.next_multiple_of(8)
         };
         let learned = add(plan, true);
@@ -41,7 +41,7 @@ impl Bank {
     }
 }
 
-/// The banks of a training step; all have one layout.
+/// The banks of a training step, with equal layouts.
 pub(super) struct Banks {
     pub weights: Bank,
     pub gradients: Option<Bank>,
@@ -49,14 +49,14 @@ pub(super) struct Banks {
 }
 
 impl Banks {
-    /// What evaluation and prediction take for the weights: their average, if there is one.
+    /// The weights used in evaluation and prediction: their average, if there is one.
     pub fn eval_parameters(&self) -> &Bank {
         let average =
             self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == OptimizerState::Average);
         average.map_or(&self.weights, |(_, bank)| bank)
     }
 
-    /// Records the one pass that changes the weights; before it what it needs to clip gradients, behind it their average.
+    /// Records the pass that updates the weights, preceded by gradient clipping if needed, and followed by averaging.
     pub fn update(&self, tape: &mut Tape<'_>, options: &StepOptions) {
         let weight_decay = options.weight_decay;
         let len = tape.len_of(self.weights.learned);

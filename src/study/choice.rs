@@ -1,4 +1,4 @@
-//! What a grid of learning rates and momenta has come to, and what was chosen: `choice/` of a study.
+//! The result of a grid search over learning rates and momenta: the folder `choice/` of a study.
 
 use super::csv::{self, Plain};
 use crate::error::{Error, Result};
@@ -10,34 +10,34 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-/// What is tried: every one of these with every one of [`MOMENTA`].
+/// The grid: each of these learning rates with each of [`MOMENTA`].
 pub const LEARNING_RATES: [f32; 4] = [0.01, 0.03, 0.1, 0.3];
 pub const MOMENTA: [f32; 3] = [0.0, 0.5, 0.9];
 
-/// The folder in that of the study.
+/// Name of the folder in the folder of the study.
 pub(super) const FOLDER: &str = "choice";
 
-/// What was tried, and what was chosen.
+/// The result of the grid search.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// The network that was trained.
     pub model: String,
-    /// What it was trained on.
+    /// The data that it was trained on.
     pub data: String,
-    /// Images of the training set that were held out.
+    /// Number of images held out of the training set.
     pub held_out: usize,
-    /// Passes over the rest of it.
+    /// Epochs of each training.
     pub epochs: usize,
-    /// What each training was drawn by.
+    /// Seed of each training.
     pub seed: u64,
-    /// Constant, where an older record says nothing.
+    /// Older records do not have this field; their rates were constant.
     #[serde(default = "constant")]
     pub schedule: ScheduleKind,
     /// The best learning rate.
     pub learning_rate: f32,
     /// The best momentum.
     pub momentum: f32,
-    /// Everything that was tried.
+    /// All points of the grid.
     pub tried: Vec<Tried>,
 }
 
@@ -50,22 +50,22 @@ fn constant() -> ScheduleKind {
 pub struct Tried {
     /// Learning rate that was tried.
     pub learning_rate: f32,
-    /// Share of the former step that is kept.
+    /// Momentum that was tried.
     pub momentum: f32,
-    /// On the images held out; none where the loss or a weight did not stay finite.
+    /// The result on the images held out; `None` if the loss or a weight became non-finite.
     pub reached: Option<Reached>,
 }
 
-/// What a point of the grid has reached.
+/// The result of a point of the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reached {
-    /// Share of the images held out.
+    /// Fraction of the images held out that were classified correctly.
     pub accuracy: f64,
-    /// Mean over the images held out.
+    /// Mean loss over the images held out.
     pub loss: f64,
 }
 
-/// A line of `choice.csv`; nothing where it diverged.
+/// A line of `choice.csv`; fields of a point that diverged are empty.
 #[derive(Serialize)]
 struct Line {
     learning_rate: Plain<f32>,
@@ -76,20 +76,20 @@ struct Line {
     chosen: bool,
 }
 
-/// The highest accuracy; among equals, the lowest loss.
+/// The point with the highest accuracy or, among equals, the lowest loss.
 pub(super) fn best(tried: &[Tried]) -> Option<&Tried> {
     let rank = |tried: &Tried| tried.reached.map(|reached| (reached.accuracy, -reached.loss));
     tried.iter().filter(|tried| tried.reached.is_some()).reduce(|a, b| if rank(b) > rank(a) { b } else { a })
 }
 
 impl Choice {
-    /// That of a study, if it has made one.
+    /// Reads the result of a study, if it has one.
     pub fn read(out: &Path) -> Result<Option<Choice>> {
         let path = out.join(FOLDER).join("choice.toml");
         let Some(text) = read_own_text_if_there(&path, Links::Follow)? else { return Ok(None) };
         let said = |error: toml::de::Error| {
             let problem = toml_problem(&error);
-            Error::file(&path, format!("not a choice that a study has written: {problem}"))
+            Error::file(&path, format!("not a choice written by a study: {problem}"))
         };
         toml::from_str(&text).map(Some).map_err(said)
     }
@@ -99,13 +99,13 @@ impl Choice {
         check_own_folder(&folder)?;
         replace_own_file(&folder.join("choice.md"), |file| file.write_all(self.markdown().as_bytes()))?;
         replace_own_file(&folder.join("choice.csv"), |file| csv::write(file, self.lines()))?;
-        // The record is what is read back: it comes last.
+        // The record is the file that is read back, so it is written last.
         let record = folder.join("choice.toml");
         let text = toml::to_string(self).map_err(|error| Error::file(&record, error.to_string()))?;
         replace_own_file(&record, |file| file.write_all(text.as_bytes()))
     }
 
-    /// How it was made, in a sentence or two, with the network between backticks.
+    /// How the values were chosen, in two sentences, with the network between backticks.
     pub fn story(&self) -> String {
         let plain = |text: &str| text.replace('`', "'");
         self.story_of(&format!("`{}`", plain(&self.model)), &plain(&self.data))
@@ -114,7 +114,7 @@ impl Choice {
     fn story_of(&self, model: &str, data: &str) -> String {
         format!(
             "Learning rate {} and momentum {} were chosen by the accuracy of {model} on {} images held out of the training set \
-             of {data}, after {} from seed {}, with rates that were {}. The test set had no part in it.",
+             of {data}, after {} from seed {}, with rates that were {}. The test set was not used.",
             self.learning_rate,
             self.momentum,
             self.held_out,
@@ -124,7 +124,7 @@ impl Choice {
         )
     }
 
-    /// A row a learning rate, a column a momentum: accuracy in % and loss, and whether that is what was chosen.
+    /// One row for each learning rate, one cell for each momentum: accuracy in % and loss, and whether it was chosen.
     pub fn grid(&self) -> Vec<(f32, Vec<(String, bool)>)> {
         let cell = |rate: f32, momentum: f32| {
             let tried = self.tried.iter().find(|tried| (tried.learning_rate, tried.momentum) == (rate, momentum));

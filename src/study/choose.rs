@@ -1,5 +1,5 @@
-//! Learning rate and momentum chosen by a grid, by images held out of the training set. The test set
-//! has no part in it.
+//! Chooses learning rate and momentum by a grid search, judged by images held out of the training set. The test set is
+//! not used.
 
 use super::choice::{Choice, FOLDER, LEARNING_RATES, MOMENTA, Reached, Tried, best};
 use super::event::{StudyEvent, StudyObserver};
@@ -12,20 +12,20 @@ use crate::run::{RunEnd, RunEvent, Validation};
 use crate::train::ScheduleKind;
 use std::path::Path;
 
-/// Images held out, unless `--held-out` says otherwise.
+/// Default number of images held out.
 pub const HELD_OUT: usize = 5000;
 
-/// Of each training.
+/// Seed of each training.
 pub const SEED: u64 = 1;
 
-/// A point of the grid, and its training.
+/// A point of the grid and its training.
 pub struct Point {
     descent: Descent,
-    /// Training of the point.
+    /// The training.
     pub job: Job,
 }
 
-/// The grid, for a network.
+/// The grid for a network.
 pub(super) fn grid(
     subject: &Subject,
     schedule: ScheduleKind,
@@ -49,8 +49,8 @@ pub(super) fn grid(
         .collect()
 }
 
-/// Trains what is missing of the grid, chooses, and writes `choice.md`, `choice.csv` and `choice.toml`. Nothing, if it
-/// was interrupted.
+/// Trains the missing points of the grid, chooses the best, and writes `choice.md`, `choice.csv` and `choice.toml`.
+/// `None` if it was interrupted.
 pub(super) async fn choose(
     grid: &[Point],
     held_out: usize,
@@ -67,7 +67,7 @@ pub(super) async fn choose(
         tried.push(point);
     }
     let (Some(best), Some(Point { descent, job: like })) = (best(&tried), grid.first()) else {
-        return Err(Error::NotFinite("no learning rate of the grid kept the loss finite".into()));
+        return Err(Error::NotFinite("every point of the grid diverged".into()));
     };
     let choice = Choice {
         model: like.options.model.clone(),
@@ -84,7 +84,7 @@ pub(super) async fn choose(
     Ok(Some(choice))
 }
 
-/// Trains a point of the grid if need be. The outer nothing: interrupted; the inner: diverged.
+/// Trains a point of the grid if necessary. The outer `None` means interrupted, the inner one diverged.
 async fn reach(job: &Job, common: &Common, observer: &mut StudyObserver<'_>) -> Result<Option<Option<Reached>>> {
     let mut state = job.examine(common)?;
     if !matches!(state, JobState::Finished(_)) {
@@ -104,6 +104,6 @@ async fn reach(job: &Job, common: &Common, observer: &mut StudyObserver<'_>) -> 
             let last = run.last();
             Ok(Some(Some(Reached { accuracy: last.val_accuracy, loss: last.val_loss })))
         }
-        _ => Err(Error::file(&job.folder, "trained to its end, but its files do not say so")),
+        _ => Err(Error::file(&job.folder, "training has finished, but the files do not show it")),
     }
 }

@@ -1,4 +1,4 @@
-//! Tables as CSV: a structure a line, whose fields are the columns.
+//! CSV tables: one struct for each line, whose fields are the columns.
 
 use super::statistics::Sample;
 use csv::Writer;
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use std::fmt::Display;
 use std::io;
 
-/// Writes lines below a heading of their fields' names.
+/// Writes lines below a heading with the names of their fields.
 pub fn write(to: impl io::Write, lines: impl IntoIterator<Item = impl Serialize>) -> io::Result<()> {
     let mut writer = Writer::from_writer(to);
     for line in lines {
@@ -15,7 +15,7 @@ pub fn write(to: impl io::Write, lines: impl IntoIterator<Item = impl Serialize>
     writer.flush()
 }
 
-/// A number with all its digits and no others: 7741440000 and 99, where `csv` would write 7.74144e9 and 99.0.
+/// A number with all of its digits and no more: 7741440000 and 99, where `csv` would write 7.74144e9 and 99.0.
 #[derive(Clone, Copy)]
 pub struct Plain<T>(pub T);
 
@@ -25,12 +25,12 @@ impl<T: Display> Serialize for Plain<T> {
     }
 }
 
-/// The mean of what there is.
+/// The mean of a sample, if there is one.
 pub fn mean(sample: Option<Sample>) -> Option<Plain<f64>> {
     sample.map(|sample| Plain(sample.mean))
 }
 
-/// Its standard deviation, of two values at least.
+/// The standard deviation of a sample of at least two values.
 pub fn sd(sample: Option<Sample>) -> Option<Plain<f64>> {
     sample.and_then(|sample| sample.sd).map(Plain)
 }

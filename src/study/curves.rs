@@ -1,16 +1,17 @@
-//! Accuracy against epoch: a figure for each network, with a band over the seeds and the paper's numbers, and one for all.
+//! Plots of accuracy against epoch: one for each network, with a band over the seeds and the paper's numbers, and one
+//! for all.
 
 use super::marker::{self, BLUE, GREEN, GRID, INK, LETTER, Look, Marker, ORANGE, PURPLE, SKY, VERMILLION, says};
 use crate::picture::{Canvas, Drawing};
 use plotters::prelude::*;
 
-/// Narrow, so that letters are not too small on a phone.
+/// Narrow, so that letters are large enough on a phone.
 const WIDTH: u32 = 420;
 const HEIGHT: u32 = 330;
-/// Of a line of the legend.
+/// Height of a line of the legend.
 const LINE: i32 = 20;
 
-/// Accuracies in % of one network: its mean over the seeds, least and most, epoch by epoch.
+/// Accuracies of one network in %: mean, lowest and highest over the seeds, epoch by epoch.
 pub struct Curve {
     pub label: String,
     mean: Vec<f64>,
@@ -18,15 +19,15 @@ pub struct Curve {
     most: Vec<f64>,
 }
 
-/// A number of the paper in a figure.
+/// A number from the paper in a plot.
 pub struct Mark {
     pub epoch: usize,
     pub percent: f64,
-    /// Of the training curve, or else of the validation curve.
+    /// Whether it belongs to the training curve; otherwise to the validation curve.
     pub is_training: bool,
 }
 
-/// The figure of a network.
+/// The plot of one network.
 pub struct Case {
     pub title: String,
     pub training: Curve,
@@ -41,7 +42,7 @@ pub struct Combined {
 }
 
 impl Curve {
-    /// Of the accuracies of each run, in %, as far as all runs have come.
+    /// The curve of the accuracies of each run, in %, up to the last epoch that all runs have.
     pub fn new(label: &str, runs: &[Vec<f64>]) -> Curve {
         let epochs = runs.iter().map(Vec::len).min().unwrap_or(0);
         let over_runs = |of: &dyn Fn(&mut dyn Iterator<Item = f64>) -> f64| {
@@ -56,7 +57,7 @@ impl Curve {
     }
 }
 
-/// A curve's line and markers.
+/// The line and the markers of a curve.
 #[derive(Clone, Copy)]
 struct Style {
     look: Look,
@@ -70,7 +71,7 @@ const fn style(marker: Marker, colour: RGBColor, is_dashed: bool) -> Style {
 const TRAINING: Style = style(Marker::Triangle, VERMILLION, true);
 const VALIDATION: Style = style(Marker::Disc, BLUE, false);
 
-/// In turn.
+/// The styles of curves in a combined plot, in order.
 const STYLES: [Style; 6] = [
     style(Marker::Disc, BLUE, false),
     style(Marker::Triangle, VERMILLION, true),
@@ -113,14 +114,14 @@ impl Drawing for Combined {
     }
 }
 
-/// An entry of the legend: a line with a marker, or markers alone.
+/// An entry of the legend: a line with a marker, or only markers.
 struct Legend<'a> {
     text: &'a str,
     looks: Vec<Look>,
     line: Option<Style>,
 }
 
-/// What the axes show, from the least to the most.
+/// The ranges of the axes.
 struct Range {
     last_epoch: f64,
     low: f64,
@@ -128,7 +129,7 @@ struct Range {
 }
 
 impl Range {
-    /// With some room around all values.
+    /// A range with a margin around all values.
     fn of(curves: &[(&Curve, Style)], marks: &[((f64, f64), Look)]) -> Range {
         let values = || {
             let of_curves = curves.iter().flat_map(|(curve, _)| curve.least.iter().chain(&curve.most).copied());
@@ -141,7 +142,7 @@ impl Range {
         Range { last_epoch, low: (least - room).max(-room), high: most + room }
     }
 
-    /// As many digits as tell two labels of the axis apart.
+    /// The number of digits that distinguish two labels of the axis.
     fn digits(&self) -> usize {
         match self.high - self.low {
             6.0.. => 0,
@@ -168,7 +169,7 @@ fn draw(
 
     let range = Range::of(curves, marks);
     let digits = range.digits();
-    // Ticks between two epochs get no label.
+    // Ticks between epochs have no label.
     let epoch = |x: &f64| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() };
     let mut chart = ChartBuilder::on(&root.margin(top, 0, 0, 0))
         .margin_right(14)
@@ -220,7 +221,7 @@ fn draw(
     Ok(())
 }
 
-/// Draws the entries below the title, in as many lines as they need; returns where the last line ends.
+/// Draws the entries below the title, in as many lines as they need; returns the end of the last line.
 fn legend<'a>(root: &Canvas<'_>, entries: impl Iterator<Item = Legend<'a>>) -> Result<i32, String> {
     const SAMPLE: i32 = 34;
     const GAP: i32 = 16;
@@ -270,7 +271,7 @@ mod tests {
         assert!(Curve::new("x", &[]).mean.is_empty());
     }
 
-    /// Each figure, from no point at all to many.
+    /// Each plot, from no points at all to many.
     #[test]
     fn figures_of_any_length_are_drawn() {
         for epochs in [0, 1, 2, 15, 50] {

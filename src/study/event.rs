@@ -1,4 +1,4 @@
-//! What whoever runs a study hears of it.
+//! The events of a study.
 
 use super::choice::Tried;
 use super::runs::{FinishedRun, Job};
@@ -6,63 +6,63 @@ use crate::error::Result;
 use crate::run::RunEvent;
 use std::ops::ControlFlow;
 
-/// Who hears what a study does. It ends the study by [`ControlFlow::Break`] or by an error.
+/// Receives the events of a study. It ends the study with [`ControlFlow::Break`] or an error.
 pub type StudyObserver<'o> = dyn FnMut(StudyEvent<'_>) -> Result<ControlFlow<()>> + 'o;
 
-/// Something that happens in a study.
+/// An event of a study.
 #[non_exhaustive]
 pub enum StudyEvent<'a> {
-    /// Some runs are finished already, and kept.
+    /// Some runs were already finished, and are kept.
     Kept {
-        /// Runs that are finished.
+        /// Number of finished runs.
         done: usize,
-        /// Of how many.
+        /// Number of runs in the study.
         of: usize,
     },
-    /// A run begins, or goes on.
+    /// A run starts or resumes.
     Begins {
-        /// The training that it is about.
+        /// The training of the run.
         job: &'a Job,
-        /// Epochs that are done already.
+        /// Number of epochs already done.
         epochs: usize,
     },
-    /// Something happens in a run.
+    /// An event of a run.
     Run {
-        /// The training that it is about.
+        /// The training of the run.
         job: &'a Job,
-        /// What happens in it.
+        /// The event.
         event: &'a RunEvent<'a>,
     },
-    /// The loss or a weight of a run did not stay finite. The others go on.
+    /// The loss or a weight of a run became non-finite. The other runs continue.
     Diverged {
-        /// The training that it is about.
+        /// The training of the run.
         job: &'a Job,
-        /// What is said of it.
+        /// The error message.
         problem: &'a str,
     },
-    /// Memory or device were not enough for a run. The others go on.
+    /// A run failed because of the memory or the device. The other runs continue.
     Failed {
-        /// The training that it is about.
+        /// The training of the run.
         job: &'a Job,
-        /// What is said of it.
+        /// The error message.
         problem: &'a str,
     },
-    /// A run is finished.
+    /// A run has finished.
     Finished {
-        /// The training that it is about.
+        /// The training of the run.
         job: &'a Job,
-        /// What it has reached.
+        /// Its results.
         run: &'a FinishedRun,
-        /// Runs that are finished.
+        /// Number of finished runs.
         done: usize,
-        /// Runs of the study.
+        /// Number of runs in the study.
         of: usize,
     },
     /// A point of the grid has been tried.
     Tried {
-        /// Training of the point.
+        /// The training of the point.
         job: &'a Job,
-        /// What it has reached.
+        /// Its result.
         point: &'a Tried,
     },
 }

@@ -1,4 +1,4 @@
-//! The pictures of a report, each an SVG file in `figures/`.
+//! The figures of a report, each an SVG file in `figures/`.
 
 use super::curves::{Case, Combined, Curve, Mark};
 use super::entry::Entry;
@@ -14,23 +14,23 @@ use crate::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A picture that is written, as text that a page can take in.
+/// A figure that was written, as text to be included in a page.
 pub struct Figure {
     pub svg: String,
     pub caption: String,
 }
 
-/// The pictures of a report.
+/// The figures of a report.
 pub struct Drawn {
-    /// Accuracy against epoch, of each network that has a run.
+    /// Accuracy against epoch, for each network that has a run.
     pub curves: Vec<Figure>,
-    /// The same of all in one.
+    /// The same curves for all networks in one figure.
     pub combined: Figure,
     pub confusions: Vec<Figure>,
 }
 
 impl Drawn {
-    /// Writes them into `figures/`.
+    /// Writes the figures into `figures/`.
     pub fn new(out: &Path, entries: &[&Entry]) -> Result<Drawn> {
         let figures = Figures::new(out)?;
         let there: Vec<&Entry> = entries.iter().copied().filter(|entry| !entry.runs.is_empty()).collect();
@@ -42,11 +42,11 @@ impl Drawn {
     }
 }
 
-/// `figures/` of a study.
+/// The folder `figures/` of a study.
 struct Figures(PathBuf);
 
 impl Figures {
-    /// Makes the folder.
+    /// Creates the folder.
     fn new(out: &Path) -> Result<Figures> {
         let folder = out.join("figures");
         check_own_folder(&folder)?;
@@ -54,29 +54,29 @@ impl Figures {
         Ok(Figures(folder))
     }
 
-    /// Accuracies of a network over its epochs, with what is printed of it, if anything is.
+    /// Accuracies of a network over its epochs, with the paper's numbers, if any.
     fn network(&self, Entry { subject, runs, .. }: &Entry) -> Result<Figure> {
         let title = format!("{}, n = {}", subject.title, runs.len());
         let training = curve("training", runs, |epoch| epoch.train_accuracy);
         let validation = curve("validation", runs, |epoch| epoch.val_accuracy);
         let marks = marks(subject);
-        let hollow = if marks.is_empty() { "" } else { "; hollow: what the paper prints" };
+        let hollow = if marks.is_empty() { "" } else { "; hollow markers: the paper's numbers" };
         let caption = format!(
-            "{}: {}. Lines: mean over the seeds; bands: from the lowest to the highest seed{hollow}.",
+            "{}: {}. Lines: mean over the seeds; bands: range over the seeds{hollow}.",
             subject.title, subject.about
         );
         let drawing = Case { title, training, validation, marks };
         self.write(&subject.key, &drawing, caption)
     }
 
-    /// Validation accuracy of all.
+    /// Validation accuracy of all networks.
     fn combined(&self, entries: &[&Entry]) -> Result<Figure> {
         let curves = entries.iter().map(|entry| curve(&entry.subject.title, &entry.runs, |epoch| epoch.val_accuracy));
         let drawing = Combined { title: "Validation accuracy".to_string(), curves: curves.collect() };
         self.write("combined", &drawing, "Mean validation accuracy over the seeds, all networks.".to_string())
     }
 
-    /// The confusion matrix of the last epoch, summed over the seeds.
+    /// The confusion matrix after the last epoch, summed over the seeds.
     fn confusion(&self, Entry { subject, runs, .. }: &Entry) -> Result<Figure> {
         let mut sum: Vec<Vec<u64>> = Vec::new();
         for (index, run) in runs.iter().enumerate() {
@@ -84,7 +84,7 @@ impl Figures {
             if index == 0 {
                 sum = vec![vec![0; classes]; classes];
             } else if classes != sum.len() {
-                let problem = format!("a confusion matrix of {classes} classes, others have {}", sum.len());
+                let problem = format!("a confusion matrix of {classes} classes, but other runs have {}", sum.len());
                 return Err(Error::file(&run.folder, problem));
             }
             for (total, count) in sum.iter_mut().flatten().zip(run.confusion.iter().flatten()) {
@@ -101,7 +101,7 @@ impl Figures {
         let images: u64 = sum.iter().flatten().sum();
         let title = format!("{}, n = {}", subject.title, runs.len());
         let caption = format!(
-            "{}: {} wrong of {} answers, summed over the seeds.",
+            "{}: {} of {} answers wrong, summed over the seeds.",
             subject.title,
             grouped(wrong),
             grouped(images)
@@ -122,7 +122,7 @@ fn curve(label: &str, runs: &[FinishedRun], of: fn(&EpochReport) -> f64) -> Curv
     Curve::new(label, &runs.iter().map(values).collect::<Vec<_>>())
 }
 
-/// What is printed of a network and can be believed. The accuracy at the end stands at the paper's last epoch.
+/// The credible numbers that the paper prints for a network. The final accuracy is placed at the paper's last epoch.
 fn marks(subject: &Subject) -> Vec<Mark> {
     let accuracies = MEASURES.iter().zip(&subject.printed).filter(|(measure, _)| measure.is_accuracy);
     let believed = accuracies.filter_map(|(measure, printed)| Some((measure, printed.filter(|it| it.is_credible)?)));

@@ -1,4 +1,4 @@
-//! A confusion matrix as a picture: what was confused is shaded, what was right is grey.
+//! Plots a confusion matrix: mistakes are shaded, correct answers are grey.
 
 use super::marker::{self, BLUE, INK, says};
 use crate::picture::{Canvas, Drawing};
@@ -13,7 +13,7 @@ const EDGE: i32 = 12;
 const RIGHT: RGBColor = RGBColor(226, 230, 234);
 const FRAME: RGBColor = RGBColor(150, 158, 168);
 
-/// Counts of images, `[label][prediction]`.
+/// Numbers of images, `[label][prediction]`.
 pub struct HeatMap {
     pub title: String,
     pub counts: Vec<Vec<u64>>,
@@ -24,7 +24,7 @@ impl HeatMap {
         CELL * self.counts.len() as i32
     }
 
-    /// How dark a cell is, from 0 to 1. The root keeps single mistakes visible beside frequent ones.
+    /// How dark a cell is, from 0 to 1. The root keeps single mistakes visible next to frequent ones.
     fn shade(&self, count: u64, most: u64) -> f64 {
         (count as f64 / most.max(1) as f64).sqrt()
     }
@@ -71,7 +71,7 @@ impl Drawing for HeatMap {
     }
 }
 
-/// A count in at most four letters.
+/// A count in at most four characters.
 fn short(count: u64) -> String {
     match count {
         0..10_000 => count.to_string(),
@@ -90,7 +90,7 @@ mod tests {
         let svg = crate::picture::svg(&map).unwrap();
         let written = |text: &str| svg.lines().filter(|line| line.trim() == text).count();
         assert_eq!((written("980"), written("3"), written("4711")), (1, 1, 1), "{svg}");
-        // Labels of the axes are the only other numbers.
+        // Apart from counts, only the labels of the axes are numbers.
         assert_eq!((written("0"), written("1")), (2, 2), "{svg}");
     }
 

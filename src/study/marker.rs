@@ -1,5 +1,5 @@
-//! What the figures of a report are drawn with: colours that colour-blind people can tell apart (Okabe and Ito), and
-//! markers that tell them apart without colour.
+//! Colours and markers of figures: colours that colour-blind people can distinguish (Okabe and Ito), and markers that
+//! can be distinguished without colour.
 
 use crate::picture::Canvas;
 use plotters::prelude::*;
@@ -14,18 +14,18 @@ pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
 pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
 pub const SKY: RGBColor = RGBColor(86, 180, 233);
 
-/// Height of letters, as `plotters` counts it.
+/// Font size, as `plotters` measures it.
 pub const TEXT: u32 = 18;
 
-/// What one letter takes at most, in pixels.
+/// Largest width of a letter, in pixels.
 pub const LETTER: i32 = 8;
 
-/// Says what went wrong in words.
+/// The message of an error in drawing.
 pub fn says(error: DrawingAreaErrorKind<std::io::Error>) -> String {
     error.to_string()
 }
 
-/// Letters of the usual height.
+/// Text of the usual size.
 pub fn text(colour: &RGBColor) -> TextStyle<'_> {
     TextStyle::from(("sans-serif", TEXT).into_font()).color(colour)
 }
@@ -40,23 +40,23 @@ pub enum Marker {
     Cross,
 }
 
-/// How a marker is drawn.
+/// The look of a marker.
 #[derive(Clone, Copy)]
 pub struct Look {
     pub marker: Marker,
     pub colour: RGBColor,
     /// Half of its width, in pixels.
     pub radius: i32,
-    /// Or else hollow.
+    /// Filled or hollow.
     pub is_filled: bool,
 }
 
 impl Look {
-    /// Draws it at a pixel.
+    /// Draws it at a position in pixels.
     pub fn draw(&self, root: &Canvas<'_>, (x, y): (i32, i32)) -> Result<(), String> {
         let r = self.radius;
         let line = self.colour.stroke_width(2);
-        // A point up or down looks smaller than a disc of its height.
+        // A triangle looks smaller than a disc of its height.
         let (wide, high) = (r + r / 5, r);
         let corners: &[(i32, i32)] = match self.marker {
             Marker::Disc => {

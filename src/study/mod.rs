@@ -1,8 +1,8 @@
-//! A study: networks trained with several seeds, and a report on them. Either the paper's six networks, beside its table, or
-//! any networks by their own recipes.
+//! Studies: networks trained with several seeds, and a report on them. A study covers either the paper's six networks,
+//! compared with its table, or any networks with their own recipes.
 //!
-//! Each training is a [`Run`](crate::run::Run) in a folder of its own. What is finished is kept and what was interrupted
-//! goes on, so a study can be ended and begun again at any time; the report tells of what is there.
+//! Each training is a [`Run`](crate::run::Run) in a folder of its own. Finished runs are kept and interrupted ones are
+//! resumed, so a study can be stopped and started again at any time; the report covers the runs that are finished.
 
 mod choice;
 mod choose;
@@ -46,11 +46,11 @@ use std::path::PathBuf;
 /// Networks, each trained with several seeds.
 #[derive(Clone, Debug)]
 pub struct Study {
-    /// Networks that are trained.
+    /// The networks.
     pub subjects: Subjects,
-    /// How often each is trained: with the seeds from 1 to this.
+    /// Number of trainings of each network, with the seeds from 1 to this number.
     pub seeds: u64,
-    /// The folder of runs and report.
+    /// The folder of the runs and the report.
     pub out: PathBuf,
     /// What all runs have in common.
     pub common: Common,
@@ -59,53 +59,53 @@ pub struct Study {
 /// The networks of a study.
 #[derive(Clone, Debug)]
 pub enum Subjects {
-    /// Those of the paper.
+    /// The networks of the paper.
     Paper {
-        /// Its own networks.
+        /// The paper's own networks.
         cases: Vec<Subject>,
-        /// The systems that it compares itself with.
+        /// The systems that the paper compares its networks with.
         comparisons: Vec<Subject>,
         /// How they are trained.
         descent: Descent,
     },
-    /// Any networks, by their own recipes.
+    /// Any networks, with their own recipes.
     Models(Vec<Subject>),
 }
 
-/// What a report says beside what the runs say.
+/// Contents of a report that do not come from the runs.
 pub struct ReportOptions {
     /// The command that makes the runs and the report.
     pub command: String,
-    /// For each network the command that makes its first run alone.
+    /// For each network, the command that makes only its first run.
     pub train_commands: Vec<String>,
-    /// A device to find the digits with that each network is worst at, if they are to be drawn. They are images of the data
+    /// A device for finding the digits with the highest loss, if these are to be shown. They are images from the data
     /// set.
     pub pictures: Option<Device>,
 }
 
 impl Subjects {
-    /// The paper's networks of these numbers; with `ann_epochs` also the systems that it compares itself with, of which the
-    /// feed-forward network is trained for so many epochs.
+    /// The paper's networks with these numbers. With `ann_epochs`, also the systems that it compares them with, where
+    /// the feed-forward network is trained for this many epochs.
     ///
     /// # Errors
     ///
-    /// Those of the options: an epoch, a rate or a momentum outside its range.
+    /// Those of the options: a number of epochs, a learning rate or a momentum that is out of range.
     pub fn paper(cases: &Cases, epochs: usize, ann_epochs: Option<usize>, descent: Descent) -> Result<Subjects> {
         let comparisons = ann_epochs.map(|ann_epochs| plan::comparisons(epochs, ann_epochs, descent)).transpose()?;
         let cases = plan::cases(&cases.0, epochs, descent)?;
         Ok(Subjects::Paper { cases, comparisons: comparisons.unwrap_or_default(), descent })
     }
 
-    /// These presets and network files, each by its own recipe; `epochs` wins over what recipes say.
+    /// These presets and network files, each with its own recipe; `epochs` overrides the recipes.
     ///
     /// # Errors
     ///
-    /// Those of the networks and their recipes, and where two would have one name.
+    /// Those of the networks and their recipes, and an error if two have the same name.
     pub fn models(models: &[String], epochs: Option<usize>, validation: Validation) -> Result<Subjects> {
         models::subjects(models, epochs, validation).map(Subjects::Models)
     }
 
-    /// Each of them.
+    /// All networks.
     pub fn all(&self) -> impl Iterator<Item = &Subject> {
         let (first, second) = match self {
             Subjects::Paper { cases, comparisons, .. } => (cases, comparisons.as_slice()),
@@ -120,11 +120,12 @@ impl Subjects {
 }
 
 impl Study {
-    /// Every network with one seed before any with the next, so that a study that is ended early has something of each.
+    /// All networks with one seed before any with the next, so that a study that is stopped early has some runs of
+    /// each.
     ///
     /// # Errors
     ///
-    /// An option outside its range.
+    /// An option that is out of range.
     pub fn jobs(&self) -> Result<Vec<Job>> {
         let of_subject = |subject: &Subject| subject.jobs(self.seeds, &self.out, &self.common);
         let mut jobs: Vec<Job> = self.subjects.all().map(of_subject).collect::<Result<Vec<_>>>()?.concat();
@@ -132,11 +133,11 @@ impl Study {
         Ok(jobs)
     }
 
-    /// Reads the data, and looks at what there is of the runs.
+    /// Reads the data, and checks the existing runs.
     ///
     /// # Errors
     ///
-    /// Those of the data, and the first run that is damaged or another; nothing is changed.
+    /// Those of the data, and an error for the first run that is damaged or does not match; nothing is changed.
     pub fn prepare(&mut self) -> Result<DataPair> {
         let jobs = self.jobs()?;
         work::examine(&jobs, &self.common)?;
@@ -145,34 +146,34 @@ impl Study {
         Ok(data)
     }
 
-    /// Makes the folder of the study, and keeps others from training in it as long as the lock is not dropped. The text
-    /// says that they cannot be kept out, where the file system has no locks.
+    /// Creates the folder of the study, and prevents other processes from training in it until the lock is dropped. The
+    /// text is a warning if the file system does not support locks.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where another process is at work.
+    /// [`Error::File`] if another process is training in the folder.
     pub fn enter(&self) -> Result<(Lock, Option<String>)> {
         std::fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
-        let busy = "another process is at work in this study; a report can be written meanwhile";
+        let busy = "another process is training in this study; a report can be written meanwhile";
         let lock = run::lock(&self.out, busy)?;
         let warning = run::lock_warning(&self.out, &lock);
         Ok((lock, warning))
     }
 
-    /// Trains what is missing.
+    /// Trains the missing runs.
     ///
     /// # Errors
     ///
-    /// An option outside its range. What goes wrong with runs is in [`Trained`].
+    /// An option that is out of range. Errors of runs are in [`Trained`].
     pub async fn train(&self, observer: &mut StudyObserver<'_>) -> Result<Trained> {
         Ok(work::train(&self.jobs()?, &self.common, observer).await)
     }
 
-    /// The grid of learning rates and momenta, for the first network, with the data to try it on.
+    /// The grid of learning rates and momenta for the first network, with the data to try it on.
     ///
     /// # Errors
     ///
-    /// As with [`Study::prepare`].
+    /// Those of [`Study::prepare`].
     pub fn prepare_choice(&mut self, held_out: usize) -> Result<(Vec<Point>, DataPair)> {
         let schedule = match &self.subjects {
             Subjects::Paper { descent, .. } => descent.schedule,
@@ -187,11 +188,11 @@ impl Study {
         Ok((grid, data))
     }
 
-    /// Trains every point of a grid, and chooses the best; nothing, if the observer has ended it.
+    /// Trains every point of a grid, and chooses the best; `None` if the observer has ended it.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] where no point kept the loss finite, and whatever goes wrong with a run.
+    /// [`Error::NotFinite`] if every point diverged, and any error of a run.
     pub async fn choose(
         &self,
         grid: &[Point],
@@ -201,15 +202,15 @@ impl Study {
         choose::choose(grid, held_out, &self.common, &self.out, observer).await
     }
 
-    /// Writes the report, and returns the most important of it.
+    /// Writes the report, and returns a summary.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where no run is finished, or where runs are on different data.
+    /// [`Error::File`] if no run is finished, or if runs used different data.
     pub fn report(&mut self, trained: &Trained, options: ReportOptions) -> Result<String> {
         let ReportOptions { command, train_commands, pictures } = options;
         let pictures = match pictures {
-            // What is drawn must be what was evaluated.
+            // The images drawn must be those that were evaluated.
             Some(device) => Some((device, self.common.read(self.subjects.validation(), self.seeds)?.test)),
             None => None,
         };
@@ -243,10 +244,10 @@ impl Study {
                     format!("the loss or a weight was not finite in epoch {}", done + 1)
                 }
                 JobState::Unfinished(done) => format!("{done} of {}", counted(job.epochs(), "epoch")),
-                JobState::Missing | JobState::Unbegun => "not begun".to_string(),
+                JobState::Missing | JobState::Unbegun => "not started".to_string(),
             };
             let failed = trained.failed.iter().find(|(folder, _)| *folder == job.folder);
-            let why = failed.map_or_else(String::new, |(_, problem)| format!(", then it failed: {problem}"));
+            let why = failed.map_or_else(String::new, |(_, problem)| format!(", then failed: {problem}"));
             missing.push(format!("seed {}: {what}{why}", job.seed()));
         }
         Ok(Entry { subject: subject.clone(), runs, missing })

@@ -1,4 +1,4 @@
-//! Any networks, each trained by the recipe that it carries: presets and network files.
+//! Any networks, each trained with its own recipe: presets and network files.
 
 use super::paper::MEASURES;
 use super::plan::Subject;
@@ -8,7 +8,7 @@ use crate::run::Validation;
 use crate::train::{OptionError, Recipe};
 use std::path::Path;
 
-/// The networks of these names and files. `epochs` wins over what recipes say.
+/// The networks with these names and files. `epochs` overrides the recipes.
 pub(super) fn subjects(models: &[String], epochs: Option<usize>, validation: Validation) -> Result<Vec<Subject>> {
     let subjects: Vec<_> = models.iter().map(|model| subject(model, epochs, validation)).collect::<Result<_>>()?;
     for (index, Subject { key, model, .. }) in subjects.iter().enumerate() {
@@ -41,11 +41,11 @@ fn subject(model: &str, epochs: Option<usize>, validation: Validation) -> Result
     })
 }
 
-/// `epochs 40, optimizer adamw`: what the recipe says, with these epochs.
+/// A recipe with this number of epochs, in words: `epochs 40, optimizer adamw`.
 pub(super) fn recipe_in_words(recipe: &Recipe, epochs: usize) -> String {
     let rest = without_epochs(recipe);
     let rest = if rest.is_empty() { String::new() } else { format!(", {rest}") };
-    format!("epochs {epochs}{rest}; anything else as shadegrad train has it")
+    format!("epochs {epochs}{rest}; otherwise the defaults of shadegrad train")
 }
 
 fn without_epochs(recipe: &Recipe) -> Recipe {

@@ -1,4 +1,4 @@
-//! A page of HTML in one file: no script, nothing from elsewhere.
+//! Reports as a single HTML file, without scripts or external resources.
 
 use super::figures::Figure;
 use super::paper::MEASURES;
@@ -7,7 +7,7 @@ use crate::text::printable;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::fmt::Display;
 
-/// The whole page. What cannot be seen is written out wherever it stands, in text as in attributes.
+/// The whole page. Invisible characters are escaped everywhere, in text and in attributes.
 pub fn page(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -24,7 +24,7 @@ pub fn page(title: &str, body: &Markup) -> String {
     printable(&page.into_string()).into_owned()
 }
 
-/// A heading and what stands below it.
+/// A heading and the content below it.
 pub fn section(heading: &str, content: &Markup) -> Markup {
     html! {
         section { h2 { (heading) } (content) }
@@ -32,7 +32,7 @@ pub fn section(heading: &str, content: &Markup) -> Markup {
     }
 }
 
-/// Text, in which what stands between backticks is code, as in Markdown.
+/// Text in which parts between backticks are code, as in Markdown.
 pub fn prose(text: &str) -> Markup {
     html! {
         @for (index, part) in text.split('`').enumerate() {
@@ -41,7 +41,7 @@ pub fn prose(text: &str) -> Markup {
     }
 }
 
-/// Items below each other.
+/// A list of items.
 pub fn list(items: &[impl Display]) -> Markup {
     html! {
         ul {
@@ -50,7 +50,7 @@ pub fn list(items: &[impl Display]) -> Markup {
     }
 }
 
-/// A command, which is broken between its words alone.
+/// A command that is wrapped only between words.
 pub fn command(text: &str) -> Markup {
     html! {
         code {
@@ -62,7 +62,7 @@ pub fn command(text: &str) -> Markup {
     }
 }
 
-/// Names with what they are.
+/// A list of names and descriptions.
 pub fn facts(facts: &[(&str, Markup)]) -> Markup {
     html! {
         dl {
@@ -71,7 +71,7 @@ pub fn facts(facts: &[(&str, Markup)]) -> Markup {
     }
 }
 
-/// A table in a box of its own, which scrolls where the page is narrow.
+/// A table in a box that scrolls if the page is too narrow.
 pub fn table(name: &str, head: &[&str], rows: &Markup) -> Markup {
     html! {
         div class="scroll" role="region" tabindex="0" aria-label=(name) {
@@ -89,7 +89,7 @@ pub fn table(name: &str, head: &[&str], rows: &Markup) -> Markup {
     }
 }
 
-/// A row of a table: its name, numbers, and perhaps a text, which is broken where it is long.
+/// A row of a table: its name, numbers, and an optional text, which is wrapped if it is long.
 pub fn row(name: &str, cells: &[String], text: Option<&str>) -> Markup {
     html! {
         tr {
@@ -101,7 +101,7 @@ pub fn row(name: &str, cells: &[String], text: Option<&str>) -> Markup {
     }
 }
 
-/// Ours, whose we compare with, and the difference, one below the other.
+/// Three rows for each network: the results of the runs, those that they are compared with, and the difference.
 pub fn compared(name: &str, rows: &[Row], whose: &str) -> Markup {
     let mut head = vec!["", ""];
     head.extend(MEASURES.iter().map(|measure| measure.name));
@@ -125,7 +125,7 @@ pub fn compared(name: &str, rows: &[Row], whose: &str) -> Markup {
     table(name, &head, &body)
 }
 
-/// A picture with its caption, which readers who cannot see it get too.
+/// A figure with its caption, which is also the text for screen readers.
 pub fn figure(figure: &Figure) -> Markup {
     html! {
         figure {
@@ -136,7 +136,7 @@ pub fn figure(figure: &Figure) -> Markup {
     }
 }
 
-/// Pictures beside each other, as many as there is room for.
+/// Figures next to each other, as many as fit.
 pub fn grid(figures: &[Figure]) -> Markup {
     html! {
         div class="grid" {

@@ -1,4 +1,4 @@
-//! What the paper prints: Table I, with its slips, and the systems that it compares itself with.
+//! The paper's numbers: Table I with its inconsistencies, and the systems that it compares its networks with.
 //!
 //! Dhumne, Nagoriya, Chandibhamar, Nayak, Shah, Shah: *Recognition of Handwritten Digit using Convolutional Neural
 //! Network using Python and Tensorflow*.
@@ -6,16 +6,16 @@
 /// Epochs of each of its trainings.
 pub const EPOCHS: usize = 15;
 
-/// Epochs of the feed-forward network that it compares itself with.
+/// Epochs of the feed-forward network that the paper compares its networks with.
 pub const ANN_EPOCHS: usize = 50;
 
 /// A column of Table I.
 pub struct Measure {
-    /// In `table1.csv`.
+    /// Name in `table1.csv`.
     pub key: &'static str,
-    /// In headings.
+    /// Name in headings.
     pub name: &'static str,
-    /// Whether it is an accuracy, in %, or else a loss.
+    /// Whether it is an accuracy in %; otherwise a loss.
     pub is_accuracy: bool,
 }
 
@@ -32,19 +32,19 @@ pub const MEASURES: [Measure; 6] = [
 /// A number of Table I.
 #[derive(Clone, Copy, Debug)]
 pub struct Printed {
-    /// In %, or a loss.
+    /// An accuracy in %, or a loss.
     pub value: f64,
-    /// Of minima and maxima.
+    /// The epoch of a minimum or maximum.
     pub epoch: Option<usize>,
-    /// The mark of the note that says what is wrong with it.
+    /// Refers to the note that says what is wrong with the number.
     pub mark: &'static str,
-    /// Whether a difference from it says anything.
+    /// Whether a comparison with the number is meaningful.
     pub is_credible: bool,
 }
 
 /// A row of Table I.
 pub struct Row {
-    /// What lies between the image and the ten scores.
+    /// The layers between the image and the ten scores.
     pub layers: &'static str,
     pub printed: [Printed; 6],
 }
@@ -99,19 +99,19 @@ pub const CASES: [Row; 6] = [
     },
 ];
 
-/// Where the paper does not agree with itself, and what it leaves out.
+/// Where the paper contradicts itself, and what it leaves out.
 pub const SLIPS: [&str; 7] = [
-    "† Case 4: the table prints 99.92 % as maximum validation accuracy. That is its maximum training accuracy once more; the \
-     accuracy at the end is 99.20 %. No difference is taken from it, and it has no place in the figure.",
-    "‡ Case 6: the table prints 99.07 % as final accuracy, the conclusion 97.07 %. The table fits the other columns, and is \
-     what is compared with.",
-    "Equation 7 is printed as δ = (1/n)(a − 1) f′(z) for the output layer. The 1 stands for the target y: with it the gradient \
-     is that of equation 1, and the one that is used here for the quadratic cost, through the softmax.",
+    "† Case 4: the table prints 99.92 % as maximum validation accuracy. That repeats its maximum training accuracy; the \
+     final accuracy is 99.20 %. The number is not compared, and not shown in the figure.",
+    "‡ Case 6: the table prints 99.07 % as final accuracy, the conclusion 97.07 %. The table agrees with the other columns, so \
+     its number is compared.",
+    "Equation 7 is printed as δ = (1/n)(a − 1) f′(z) for the output layer. The 1 should be the target y: the gradient is then \
+     that of equation 1, which is used here for the quadratic cost, through the softmax.",
     "The losses of the table, from 0.026 to 0.049, are those of softmax cross-entropy, not of the quadratic cost of equation 1. \
-     Cross-entropy is what these runs minimise.",
-    "The paper prints no learning rate, no schedule, no momentum and no initial weights. Those of the runs are above.",
-    "The rate of the only dropout in cases 5 and 6 is not printed; 0.5 is taken, which case 1 has at the same place.",
-    "The table's counts of hidden layers (3 or 4) leave out the pooling or the dense layers; the networks are those of its text.",
+     These runs minimise cross-entropy.",
+    "The paper gives no learning rate, schedule, momentum or initial weights. Those of the runs are above.",
+    "The paper does not give the rate of the only dropout in cases 5 and 6; the runs use 0.5, as case 1 has at the same place.",
+    "The table's counts of hidden layers (3 or 4) leave out the pooling or the dense layers; the networks follow its text.",
 ];
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::network::PRESETS;
 
-    /// The first comment of each preset draws its layers; a row must name the same ones.
+    /// The first comment of each preset draws its layers; a row must list the same layers.
     #[test]
     fn the_rows_are_those_of_the_presets() {
         for (index, row) in CASES.iter().enumerate() {

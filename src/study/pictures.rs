@@ -1,5 +1,5 @@
-//! The digits that a network is worst at, as a sheet. They are images of the data set, whose owners may not want them
-//! spread, so they are drawn only on demand.
+//! A contact sheet of the digits on which a network has the highest loss. They are images from the data set, whose
+//! owners may not permit publication, so they are drawn only on demand.
 
 use super::runs::FinishedRun;
 use crate::data::{Dataset, sheet};
@@ -12,17 +12,17 @@ use image::RgbImage;
 const COUNT: usize = 24;
 const COLUMNS: usize = 8;
 
-/// Loss and answers of the runs for one image.
+/// Loss and predictions of all runs for one image.
 #[derive(Clone)]
 struct Judged {
     /// Sum over the runs.
     loss: f64,
-    /// How many runs gave each answer.
+    /// Number of runs that predicted each class.
     votes: Vec<usize>,
 }
 
-/// Those with the highest cross-entropy, summed over the runs, the worst first; below each its label, and what most runs
-/// take it for.
+/// The images with the highest cross-entropy, summed over the runs, highest first. Below each are its label and the
+/// most frequent prediction.
 pub fn worst(device: &Device, runs: &[FinishedRun], set: &Dataset) -> Result<RgbImage> {
     let mut judged = vec![Judged { loss: 0.0, votes: vec![0; set.classes()] }; set.len()];
     for run in runs {
@@ -34,7 +34,7 @@ pub fn worst(device: &Device, runs: &[FinishedRun], set: &Dataset) -> Result<Rgb
             judged.loss += loss;
             match judged.votes.get_mut(answer) {
                 Some(votes) => *votes += 1,
-                None => return Err(Error::file(&run.folder, format!("its network answers class {answer}"))),
+                None => return Err(Error::file(&run.folder, format!("its network predicted class {answer}"))),
             }
         }
     }
@@ -71,7 +71,7 @@ mod tests {
         let expected = -(1f64.exp() / (2.0 * 1f64.exp() + 3f64.exp())).ln();
         assert!((loss - expected).abs() < 1e-12);
         assert_eq!(answer, 1);
-        // Far beyond what `exp` of an f32 can hold.
+        // Far beyond the range of `exp` in f32.
         assert_eq!(judge(&[1000.0, 0.0], 1), (1000.0, 0));
         assert_eq!(first_most(&[0, 2, 5, 5]), 2);
     }

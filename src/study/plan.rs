@@ -1,5 +1,5 @@
-//! What a study trains, with every seed: the paper's cases and the systems that it compares itself with. Other networks are
-//! in `models.rs`.
+//! The trainings of a study, for every seed: the paper's networks and the systems that it compares them with. Other
+//! networks are in `models.rs`.
 
 use super::paper::{self, MEASURES, Printed};
 use super::runs::{Common, FinishedRun, Job};
@@ -13,7 +13,7 @@ use crate::train::{BatchRecipe, OptimizerRecipe, Recipe, ScheduleKind, ScheduleR
 use std::path::Path;
 use std::str::FromStr;
 
-/// Cases of the paper: numbers from 1 to 6, in order.
+/// The paper's networks, by their numbers from 1 to 6, in ascending order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cases(pub Vec<usize>);
 
@@ -38,26 +38,26 @@ impl FromStr for Cases {
     }
 }
 
-/// Images a step.
+/// Images per step.
 pub(super) const BATCH_SIZE: usize = 100;
 
-/// How the paper's networks are trained.
+/// Gradient descent as used for the paper's networks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Descent {
     /// Learning rate, eta.
     pub learning_rate: f32,
-    /// Share of the former step that is kept.
+    /// Momentum.
     pub momentum: f32,
-    /// How the learning rate changes.
+    /// Learning-rate schedule.
     pub schedule: ScheduleKind,
 }
 
-/// How the paper's networks are trained: the learning rate and momentum that were best on 5,000 images held out of MNIST's
-/// training set, and the schedule that is better on those (`assets/study/choice/`).
+/// Default training of the paper's networks: the learning rate and momentum that were best on 5,000 images held out of
+/// MNIST's training set, and the schedule that is better on those (`assets/study/choice/`).
 pub const DESCENT: Descent = Descent { learning_rate: 0.1, momentum: 0.5, schedule: ScheduleKind::Cosine };
 
 impl Descent {
-    /// In the words of a report: `learning rate 0.1, falling to 0 along half a cosine, momentum 0.5`.
+    /// Description for reports: `learning rate 0.1, falling to 0 along half a cosine, momentum 0.5`.
     pub(super) fn words(self) -> String {
         let falls = match self.schedule {
             ScheduleKind::Constant => String::new(),
@@ -66,7 +66,7 @@ impl Descent {
         format!("learning rate {}{falls}, momentum {}", self.learning_rate, self.momentum)
     }
 
-    /// The training options that it stands for.
+    /// The corresponding training options.
     pub(super) fn recipe(self) -> Recipe {
         let Descent { learning_rate, momentum, schedule } = self;
         Recipe {
@@ -82,32 +82,32 @@ impl Descent {
     }
 }
 
-/// A network and how it is trained, with any seed.
+/// A network and how it is trained, for any seed.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Its name in files: `case2`, `case2-quadratic`.
+    /// Name in files: `case2`, `case2-quadratic`.
     pub key: String,
-    /// Its name for people.
+    /// Title in reports.
     pub title: String,
-    /// The preset or file that the network is from.
+    /// The preset or file of the network.
     pub model: String,
-    /// Layers of the network.
+    /// The network.
     pub network: Network,
-    /// Passes over the training set.
+    /// Number of epochs.
     pub epochs: usize,
     /// All other training options.
     pub recipe: Recipe,
-    /// The loss, if not the network's own.
+    /// The loss function, if it is not the network's own.
     pub loss: Option<Cost>,
-    /// What epochs are evaluated on.
+    /// The set for evaluation after each epoch.
     pub validation: Validation,
-    /// What is reported of it elsewhere, by [`MEASURES`].
+    /// The published numbers, in the order of [`MEASURES`].
     pub(super) printed: [Option<Printed>; MEASURES.len()],
-    /// What it is.
+    /// Description.
     pub about: String,
 }
 
-/// The paper's cases of these numbers.
+/// The paper's networks with these numbers.
 pub(super) fn cases(numbers: &[usize], epochs: usize, descent: Descent) -> Result<Vec<Subject>> {
     let case = |number: &usize| {
         let row = &paper::CASES[number - 1];
@@ -127,9 +127,9 @@ pub(super) fn cases(numbers: &[usize], epochs: usize, descent: Descent) -> Resul
     numbers.iter().map(case).collect()
 }
 
-/// The systems that the paper compares itself with.
+/// The systems that the paper compares its networks with.
 pub(super) fn comparisons(epochs: usize, ann_epochs: usize, descent: Descent) -> Result<Vec<Subject>> {
-    // Of the accuracy at the end.
+    // The number published for the final accuracy.
     let reported = |percent: f64| {
         let printed = Printed { value: percent, epoch: None, mark: "", is_credible: true };
         std::array::from_fn(|column| (MEASURES[column].key == "final_val").then_some(printed))
@@ -146,8 +146,8 @@ pub(super) fn comparisons(epochs: usize, ann_epochs: usize, descent: Descent) ->
             loss: None,
             printed: reported(97.32),
             about: format!(
-                "a feed-forward network of four hidden layers with ReLU (512, 256, 128 and 64 units; the paper prints no \
-                 widths), {}, against the 97.32 % that Siddique et al. report after 50",
+                "a feed-forward network of four hidden layers with ReLU (512, 256, 128 and 64 units; the paper gives no \
+                 widths), {}, compared with the 97.32 % that Siddique et al. report after 50",
                 counted(ann_epochs, "epoch")
             ),
         },
@@ -161,7 +161,7 @@ pub(super) fn comparisons(epochs: usize, ann_epochs: usize, descent: Descent) ->
             recipe: descent.recipe(),
             loss: None,
             printed: reported(99.05),
-            about: "with ReLU, max pooling and softmax, against the error of 0.95 % that LeCun et al. report (1998); the paper \
+            about: "with ReLU, max pooling and softmax, compared with the error of 0.95 % that LeCun et al. report (1998); the paper \
                     gives no number"
                 .into(),
         },
@@ -174,11 +174,11 @@ pub(super) fn comparisons(epochs: usize, ann_epochs: usize, descent: Descent) ->
             epochs,
             recipe: descent.recipe(),
             loss: Some(Cost::Quadratic),
-            // Its loss is another quantity than the one that is printed.
+            // The loss differs from the one that the paper prints.
             printed: std::array::from_fn(|column| {
                 MEASURES[column].is_accuracy.then_some(paper::CASES[1].printed[column])
             }),
-            about: "case 2 with the quadratic cost of equation 1 in place of cross-entropy, beside what is printed of case 2; \
+            about: "case 2 with the quadratic cost of equation 1 in place of cross-entropy, compared with the numbers of case 2; \
                     its test loss is that cost"
                 .into(),
         },
@@ -191,12 +191,12 @@ impl Subject {
         (1..=seeds).map(|seed| self.job(seed, out, common)).collect()
     }
 
-    /// What its finished runs come to.
+    /// The row of its finished runs.
     pub(super) fn row(&self, runs: &[FinishedRun]) -> Row {
         Row::new(&self.key, &self.title, runs, self.printed)
     }
 
-    /// All its training options with one seed.
+    /// All of its training options, with this seed.
     pub(super) fn training(&self, seed: u64) -> Result<TrainOptions> {
         let mut recipe = self.recipe.clone();
         recipe.length.epochs = Some(self.epochs);

@@ -1,4 +1,4 @@
-//! The runs of a study: what each is to be, and what there is of it already.
+//! The runs of a study: how each is trained, and how much of it is done.
 
 use crate::data::{DataPair, Source};
 use crate::error::{Error, Result};
@@ -12,13 +12,14 @@ use std::path::PathBuf;
 /// What all runs have in common.
 #[derive(Clone, Debug)]
 pub struct Common {
-    /// Where the images are from.
+    /// The source of the images.
     pub source: Source,
-    /// What they are trained on; if not given, the best there is, or for a run that goes on the device it was begun on.
+    /// The device for training. `None` for the best one or, for a run that is resumed, the device that it was started
+    /// on.
     pub device: Option<DeviceChoice>,
-    /// The folder in which the fastest kernels are kept, if they are.
+    /// The folder of the tuner's cache, if there is one.
     pub cache: Option<PathBuf>,
-    /// Checksums of the data as each seed has it, if it was read.
+    /// Checksums of the data for each seed, once it was read.
     checksums: BTreeMap<u64, String>,
 }
 
@@ -27,21 +28,21 @@ pub struct Common {
 pub struct Job {
     /// Its run folder.
     pub folder: PathBuf,
-    /// Its name for people.
+    /// Title in messages and reports.
     pub title: String,
-    /// What it is told.
+    /// Its training options.
     pub options: RunOptions,
 }
 
-/// What there is of a job.
+/// State of a job.
 pub enum JobState {
-    /// There is no folder.
+    /// Its folder does not exist.
     Missing,
-    /// Cut off before its first checkpoint.
+    /// It was stopped before its first checkpoint.
     Unbegun,
     /// Some epochs are done.
     Unfinished(usize),
-    /// It is trained to its end.
+    /// It has finished.
     Finished(Box<FinishedRun>),
 }
 
@@ -49,13 +50,13 @@ pub enum JobState {
 pub struct FinishedRun {
     /// Its run folder.
     pub folder: PathBuf,
-    /// What it was drawn by.
+    /// Its seed.
     pub seed: u64,
-    /// What it was told.
+    /// Its record.
     pub record: RunRecord,
-    /// As many as were asked for, or fewer where patience ended it.
+    /// As many as its options ask for, or fewer if it ran out of patience.
     pub epochs: Vec<EpochReport>,
-    /// At the end, `[label][prediction]`.
+    /// Confusion matrix after the last epoch, `[label][prediction]`.
     pub confusion: Vec<Vec<u64>>,
 }
 
@@ -68,24 +69,24 @@ impl FinishedRun {
         }
     }
 
-    /// Seconds of training, without evaluation.
+    /// Training time in seconds, without evaluation.
     pub fn seconds(&self) -> f64 {
         self.epochs.iter().map(|epoch| epoch.seconds).sum()
     }
 }
 
 impl Job {
-    /// Passes over the training set.
+    /// Number of epochs.
     pub fn epochs(&self) -> usize {
         self.options.training.epochs
     }
 
-    /// What it is drawn by.
+    /// Seed of the training.
     pub fn seed(&self) -> u64 {
         self.options.training.seed
     }
 
-    /// Trains what `state` leaves to be done.
+    /// Trains the rest of a job that is in this state.
     pub(super) async fn train(
         &self,
         state: &JobState,
@@ -110,11 +111,11 @@ impl Job {
         run::Run::start(self.options.clone(), observer).await
     }
 
-    /// What there is of it. Fails where that is damaged, or is another run; nothing is changed.
+    /// The state of the job. Fails if it is damaged or belongs to another run; nothing is changed.
     pub fn examine(&self, common: &Common) -> Result<JobState> {
         let folder = &self.folder;
         self.look(common).map_err(|error| {
-            Error::Run(format!("{error}\nto train this run anew, remove {} and call again", folder.display()))
+            Error::Run(format!("{error}\nto train this run again, remove {} and repeat the command", folder.display()))
         })
     }
 
@@ -134,20 +135,20 @@ impl Job {
         let differences = record.differences(&self.options)?;
         if !differences.is_empty() {
             let problem =
-                format!("a run with other options ({}); give those, or another folder", differences.join("; "));
+                format!("a run with other options ({}); use those options or another folder", differences.join("; "));
             return Err(Error::file(folder, problem));
         }
         if let (Some(there), Some(here)) = (&record.checksum, common.checksums.get(&self.seed()))
             && there != here
         {
-            let problem = format!("a run on other data: {} then, now {}", record.data, common.data_name());
+            let problem = format!("a run on other data: {} there, {} here", record.data, common.data_name());
             return Err(Error::file(folder, problem));
         }
         let epochs = run::read_epochs(folder)?;
         let done = epochs.len();
         if done > self.epochs() {
-            let problem = format!("a run of {}, more than the {} asked for", counted(done, "epoch"), self.epochs());
-            return Err(Error::file(folder, format!("{problem}; give {done} epochs, or another folder")));
+            let problem = format!("a run of {}, more than the {} requested", counted(done, "epoch"), self.epochs());
+            return Err(Error::file(folder, format!("{problem}; request {done} epochs or use another folder")));
         }
         if done == record.stopped_after().unwrap_or(self.epochs())
             && let Some(confusion) = run::read_confusion(folder)?
@@ -160,21 +161,21 @@ impl Job {
             true => Ok(JobState::Unfinished(done)),
             false if done == 0 => Ok(JobState::Unbegun),
             false => {
-                let problem = format!("a run of {} without the checkpoints to go on from", counted(done, "epoch"));
+                let problem = format!("a run of {} without checkpoints to resume from", counted(done, "epoch"));
                 Err(Error::file(folder, problem))
             }
         }
     }
 }
 
-/// As an evaluation has it, to the bit.
+/// Accuracy computed exactly as in an evaluation.
 fn accuracy(confusion: &[Vec<u64>]) -> f64 {
     let right: u64 = confusion.iter().enumerate().map(|(class, row)| row[class]).sum();
     right as f64 / confusion.iter().flatten().sum::<u64>() as f64
 }
 
 impl Common {
-    /// Where the images are from, as people name it: `builtin`, or the folder as it was given.
+    /// The source of the images as the user named it: `builtin`, or the folder.
     pub fn data_name(&self) -> String {
         match &self.source {
             Source::Builtin { .. } => "builtin".to_string(),
@@ -182,12 +183,12 @@ impl Common {
         }
     }
 
-    /// Of data that is not read yet.
+    /// For data that has not been read yet.
     pub fn new(source: Source, device: Option<DeviceChoice>) -> Common {
         Common { source, device, cache: None, checksums: BTreeMap::new() }
     }
 
-    /// Reads the data, and remembers what each seed is to be trained on and judged by. Returns that of the first.
+    /// Reads the data, and records the checksums for each seed. Returns the data for the first seed.
     pub(super) fn read(&mut self, validation: Validation, seeds: u64) -> Result<DataPair> {
         let whole = self.source.load()?;
         if matches!(validation, Validation::Test) {
@@ -195,18 +196,18 @@ impl Common {
             self.checksums = (1..=seeds).map(|seed| (seed, checksum.clone())).collect();
             return Ok(whole);
         }
-        // Each seed holds out other images.
+        // Each seed holds out different images.
         for seed in 1..=seeds {
             self.checksums.insert(seed, validation.divide(whole.copy()?, seed)?.checksum());
         }
         validation.divide(whole, 1)
     }
 
-    /// What every run of the study is told.
+    /// Run options that all runs of the study share.
     pub(super) fn run_options(&self) -> Result<RunOptions> {
         Ok(RunOptions {
             data: self.source.clone(),
-            // What a study makes may be published: there the data stays as it was given.
+            // A study may be published, so the data is named as the user gave it.
             data_name: Some(self.data_name()),
             device: self.device.clone().unwrap_or_default(),
             cache: self.cache.clone(),

@@ -1,20 +1,20 @@
-//! Mean and spread over seeds.
+//! Mean and standard deviation over seeds.
 
-/// What a number is over several runs.
+/// Statistics of a number over several runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// How many runs.
+    /// Number of runs.
     pub n: usize,
     pub mean: f64,
-    /// Standard deviation of the population that the runs are a sample of, by n - 1; one run has none.
+    /// Sample standard deviation, with n - 1; `None` for one run.
     pub sd: Option<f64>,
 }
 
 impl Sample {
-    /// Of these values; nothing if there are none.
+    /// The statistics of these values; `None` if there are none.
     pub fn of(values: &[f64]) -> Option<Sample> {
         let (first, n) = (*values.first()?, values.len());
-        // Rounding must not make a spread out of equal numbers.
+        // Rounding must not turn equal numbers into a spread.
         if values.iter().all(|value| *value == first) {
             return Some(Sample { n, mean: first, sd: (n > 1).then_some(0.0) });
         }
@@ -23,7 +23,7 @@ impl Sample {
         Some(Sample { n, mean, sd: Some((squares / (n - 1) as f64).sqrt()) })
     }
 
-    /// How far the mean is above a number, in standard deviations; nothing where there is no spread to measure by.
+    /// How far the mean is above a number, in standard deviations; `None` if there is no spread.
     pub fn difference(&self, from: f64) -> Option<f64> {
         let sd = self.sd.filter(|sd| *sd > 0.0)?;
         Some((self.mean - from) / sd)

@@ -1,4 +1,5 @@
-//! Table I with ours beside the paper's: mean and standard deviation over seeds, and how far that is from what it prints.
+//! Table I next to the results of the runs: mean and standard deviation over seeds, and their difference from the
+//! paper.
 
 use super::csv::{self, Plain};
 use super::paper::{MEASURES, Printed};
@@ -8,39 +9,39 @@ use crate::text::{markdown as markdown_text, spreadsheet_cell};
 use crate::train::EpochReport;
 use serde::Serialize;
 
-/// Where there is no number.
+/// Placeholder for a missing number.
 pub const NONE: &str = "–";
 
-/// A row: a network, and what its finished runs come to.
+/// A row: a network and the results of its finished runs.
 pub struct Row {
-    /// `case1`
+    /// Name in files: `case1`.
     pub key: String,
-    /// For people.
+    /// Title in reports.
     pub title: String,
-    /// Finished runs.
+    /// Number of finished runs.
     pub n: usize,
-    /// By [`MEASURES`].
+    /// In the order of [`MEASURES`].
     pub cells: [Cell; MEASURES.len()],
 }
 
 /// A column of a row.
 pub struct Cell {
-    /// Accuracies in %.
+    /// Statistics over the runs; accuracies are in %.
     pub sample: Option<Sample>,
-    /// Of each run, where the column has any.
+    /// Epoch of the value in each run, if the column has epochs.
     pub epochs: Vec<usize>,
     pub printed: Option<Printed>,
     is_accuracy: bool,
 }
 
-/// A column of a run.
+/// The value of a column in one run.
 struct Reading {
     value: f64,
     epoch: Option<usize>,
 }
 
 impl Row {
-    /// Of runs that are finished, which may be none.
+    /// The row of finished runs, of which there may be none.
     pub fn new(key: &str, title: &str, runs: &[FinishedRun], printed: [Option<Printed>; MEASURES.len()]) -> Row {
         let readings: Vec<_> = runs.iter().map(|run| read(&run.epochs)).collect();
         let cells = std::array::from_fn(|column| {
@@ -57,7 +58,7 @@ impl Row {
     }
 }
 
-/// The columns of a run that has an epoch. Where an extreme is reached twice, the first epoch counts.
+/// The columns of a run with at least one epoch. If an extreme occurs twice, the first epoch counts.
 fn read(epochs: &[EpochReport]) -> [Reading; MEASURES.len()] {
     let extreme = |of: fn(&EpochReport) -> f64, is_better: fn(f64, f64) -> bool| {
         let best = epochs.iter().reduce(|best, epoch| if is_better(of(epoch), of(best)) { epoch } else { best });
@@ -76,7 +77,7 @@ fn read(epochs: &[EpochReport]) -> [Reading; MEASURES.len()] {
 }
 
 impl Cell {
-    /// "99.21 ± 0.05 (12–15)": mean, standard deviation, and the epochs from the first to the last of any seed.
+    /// "99.21 ± 0.05 (12–15)": mean, standard deviation, and the range of epochs over the seeds.
     pub fn ours(&self) -> String {
         let Some(sample) = self.sample else { return NONE.to_string() };
         let spread = sample.sd.map_or_else(String::new, |sd| format!(" ± {}", self.number(sd)));
@@ -88,16 +89,16 @@ impl Cell {
         format!("{}{spread}{epochs}", self.number(sample.mean))
     }
 
-    /// As it is printed, with the mark of its note.
+    /// The paper's number, with the reference to its note.
     pub fn paper(&self) -> String {
         let Some(Printed { value, epoch, mark, .. }) = self.printed else { return NONE.to_string() };
         let epoch = epoch.map_or_else(String::new, |epoch| format!(" ({epoch})"));
-        // The paper gives losses with six digits.
+        // The paper prints losses with six digits.
         let number = if self.is_accuracy { self.number(value) } else { format!("{value:.6}") };
         format!("{number}{mark}{epoch}")
     }
 
-    /// "+1.3 sd", ours above the paper.
+    /// "+1.3 sd": how far the runs are above the paper.
     pub fn difference(&self) -> String {
         let text =
             |by: f64| if by.abs() < 0.05 { "0.0 sd".to_string() } else { format!("{by:+.1} sd").replace('-', "−") };
@@ -120,7 +121,7 @@ impl Cell {
     }
 }
 
-/// Rows in Markdown, three lines each: ours, whose we compare with, and the difference.
+/// Rows in Markdown, three lines each: the results of the runs, those that they are compared with, and the difference.
 pub fn markdown(rows: &[Row], whose: &str) -> String {
     let mut text = String::from("| | |");
     text.extend(MEASURES.iter().map(|measure| format!(" {} |", measure.name)));
@@ -137,11 +138,11 @@ pub fn markdown(rows: &[Row], whose: &str) -> String {
     text
 }
 
-/// What a reader of the table must know.
-pub const LEGEND: &str = "Accuracies in %. Ours: mean ± standard deviation over n seeds, in brackets the epoch, or the first \
-     and the last over the seeds. Difference: ours above the paper, in these standard deviations (sd); – where there is no \
-     spread to measure by. Training accuracy is that of the images as they pass by in the epoch, with dropout. The test set \
-     is the validation set, as in the paper.";
+/// Explanation below the table.
+pub const LEGEND: &str = "Accuracies in %. Ours: mean ± standard deviation over n seeds, with the epoch, or its range over the \
+     seeds, in parentheses. Difference: ours minus the paper's, in units of this standard deviation (sd); – if there is \
+     none. Training accuracy is measured during the epoch, with dropout. The test set is also the validation set, as in the \
+     paper.";
 
 /// A line of `table1.csv`.
 #[derive(Serialize)]
@@ -157,7 +158,7 @@ struct Line {
     difference_in_sd: Option<Plain<f64>>,
 }
 
-/// `table1.csv`: a line for each row and column; accuracies in %.
+/// `table1.csv`: one line for each row and column; accuracies are in %.
 pub fn lines(rows: &[Row]) -> impl Iterator<Item = impl Serialize> {
     let cells =
         rows.iter().flat_map(|row| row.cells.iter().zip(&MEASURES).map(move |(cell, measure)| (row, cell, measure)));
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(found, ["0.0400 ± 0.0141", "0.032287", "+0.5 sd"]);
         let found = texts(&cell(1, &[97.0, 98.0], &[1, 2]));
         assert_eq!(found, ["97.50 ± 0.71 (1–2)", "97.79 (1)", "−0.4 sd"]);
-        // The slip has no difference, and neither has a single run.
+        // The inconsistent number has no difference, and neither has a single run.
         let found = texts(&cell(3, &[99.1, 99.3], &[13, 13]));
         assert_eq!(found, ["99.20 ± 0.14 (13)", "99.92† (13)", NONE]);
         assert_eq!(cell(4, &[99.0, 99.39], &[]).difference(), "0.0 sd");

@@ -1,4 +1,4 @@
-//! Training what is missing of a list of jobs.
+//! Trains the missing runs of a list of jobs.
 
 use super::event::{StudyEvent, StudyObserver};
 use super::runs::{Common, Job, JobState};
@@ -6,27 +6,26 @@ use crate::error::{Error, Result};
 use crate::run::{RunEnd, RunEvent};
 use std::path::PathBuf;
 
-/// What there is of each job. The first that is damaged is an error, before anything is done.
+/// The state of each job. The first damaged one is returned as an error, before any training.
 pub(super) fn examine<'j>(jobs: impl IntoIterator<Item = &'j Job>, common: &Common) -> Result<Vec<JobState>> {
     jobs.into_iter().map(|job| job.examine(common)).collect()
 }
 
-/// How far a list of jobs has come.
+/// The result of training a list of jobs.
 #[derive(Default)]
 pub struct Trained {
     /// Whether the observer has ended it.
     pub is_interrupted: bool,
-    /// The folders of runs whose loss or weights did not stay finite.
+    /// The folders of runs whose loss or weights became non-finite.
     pub diverged: Vec<PathBuf>,
-    /// The folders of runs for which memory or device were not enough, and what was said of each.
+    /// The folders of runs that failed because of the memory or the device, each with the message.
     pub failed: Vec<(PathBuf, String)>,
-    /// What ended it before all were tried.
+    /// The error that ended the training before all jobs were tried.
     pub error: Option<Error>,
 }
 
-/// Trains every job that is not finished; what is there is kept, and gone on with. A run that diverges, or that is too large
-/// for memory or device, does not stop the others. Whatever else goes wrong ends it; what is finished can still be
-/// reported.
+/// Trains every job that is not finished, resuming those that were interrupted. A run that diverges, or fails because
+/// of the memory or the device, does not stop the study. Any other error ends it; finished runs can still be reported.
 pub(super) async fn train(jobs: &[Job], common: &Common, observer: &mut StudyObserver<'_>) -> Trained {
     let mut trained = Trained::default();
     trained.error = train_each(jobs, common, observer, &mut trained).await.err();
@@ -77,7 +76,7 @@ async fn train_each(
             Err(error) => return Err(error),
         }
         let JobState::Finished(run) = job.examine(common)? else {
-            let problem = "trained to its end, but its files do not say so: metrics.jsonl and confusion.csv disagree";
+            let problem = "training has finished, but the files do not show it: metrics.jsonl and confusion.csv disagree";
             return Err(Error::file(&job.folder, problem));
         };
         done += 1;
@@ -86,7 +85,7 @@ async fn train_each(
     Ok(())
 }
 
-/// 8.2 s, 4 min 10 s, 2 h 05 min
+/// A duration with suitable units: 8.2 s, 4 min 10 s, 2 h 05 min.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {

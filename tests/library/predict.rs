@@ -54,7 +54,7 @@ fn the_image_that_is_wrong_is_named() {
         let mut black = vec![vec![0; 30]; 200];
         black[131].fill(255);
         let said = said(&weights, &black);
-        assert!(said.starts_with("image 132 of 200: what the network says of the image is inf"), "{choice}: {said}");
+        assert!(said.starts_with("image 132 of 200: the output of the network is inf"), "{choice}: {said}");
         assert!(said.contains("its weights are so large that sums of them overflow"), "{choice}: {said}");
         weights = exact().1;
     }

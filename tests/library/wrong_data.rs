@@ -49,7 +49,7 @@ fn arrays_that_do_not_fit_are_refused_on_every_device() {
         }
         let expected = "data: label 4 is 3, expected 0 to 2: there are 3 classes";
         assert_eq!(said(6 * 16, &[0, 1, 2, 0, 3, 200], 3), expected, "{choice}");
-        let expected = "network `small` tells 3 classes apart, the data set has 201";
+        let expected = "network `small` has 3 classes, but the data set has 201";
         assert_eq!(said(6 * 16, &[0, 1, 2, 0, 3, 200], 201), expected, "{choice}");
     }
 }
@@ -67,7 +67,7 @@ fn files_that_do_not_fit_are_refused_on_every_device() {
         };
         refused(&whole[1..], &[labels, "has 299 labels for the 300 images in", "train-images-idx3-ubyte"]);
         refused(&[&whole[..], &[0]].concat(), &[labels, "has 301 labels for the 300 images in"]);
-        refused(&above, &["network `tiny` tells 10 classes apart, the train set has 13"]);
+        refused(&above, &["network `tiny` has 10 classes, but the train set has 13"]);
         // The test labels go up to 9 still, and training never saw those.
         let below: Vec<u8> = whole.iter().map(|label| label % 9).collect();
         refused(&below, &["t10k-labels-idx1-ubyte", "but training labels only go from 0 to 8"]);

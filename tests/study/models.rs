@@ -167,7 +167,7 @@ fn a_run_that_diverges_holds_up_no_other() {
     let html = read(&place, "st/report.html");
     assert_whole(&html);
     let missing =
-        "wild: 0 of 2 seeds are finished; seed 1: the loss or a weight was not finite in epoch 1, seed 2: the";
+        "wild: 0 of 2 seeds have finished; seed 1: the loss or a weight was not finite in epoch 1, seed 2: the";
     assert!(html.contains(missing) && html.contains("tiny, seed 2"), "{html}");
     assert!(read(&place, "st/table.md").contains(missing));
     let output = place.run(&format!("{STUDY} --models wild.toml --seeds 1 --epochs 1"));

@@ -1,47 +1,49 @@
-//! The form of a data set's images, by statistics of a few thousand of them.
+//! Measures the form of a data set's images on a sample of them.
 
 use super::{Anchor, Character, Form, centre_of_mass, corner};
 use crate::data::Dataset;
 
-/// Images that are looked at, spread evenly over the set.
+/// Number of images that are examined, spread evenly over the set.
 const SAMPLE: usize = 2000;
-/// A row or column belongs to the character when it has ink of at least this part of the image's strongest.
+/// A row or column belongs to the character if its ink reaches at least this fraction of the strongest ink in the
+/// image.
 const EDGE: f32 = 0.25;
-/// Least share of all pixels that must be background. Photographs of things have no value that so many pixels share.
+/// Least fraction of all pixels that must be background. In photographs no value is shared by so many pixels.
 const LEAST_BACKGROUND: f64 = 0.35;
-/// How far pixels of the background lie from its value, as a part of the range of all pixels.
+/// The background varies by at most the range of all pixels divided by this.
 const BACKGROUND_VARIES: u8 = 16;
-/// Shares of the images with a smaller box than `least`, and than `most`.
+/// Quantiles of the box sizes that give `least` and `most`.
 const LEAST: f64 = 0.01;
 const MOST: f64 = 0.99;
-/// Characters that keep their proportions have some whose box is that much smaller than the largest on one axis.
+/// Characters that keep their proportions include some whose box is smaller than the largest by this factor on one
+/// axis.
 const VARIED: f32 = 0.6;
-/// Characters have one size when the smallest is this much of the largest on both axes.
+/// Characters have a uniform size if the smallest is at least this fraction of the largest on both axes.
 const UNIFORM: f32 = 0.9;
-/// EMNIST's characters lie on their side in its files: wider than high by this.
+/// Characters in EMNIST's files are transposed: wider than high by this factor.
 const LYING: f64 = 1.1;
 
 impl Form {
-    /// The form of these images. `full_scale` is what their bytes were scaled by already. `is_emnist`: whether they come
-    /// from files of EMNIST, where rows and columns may be exchanged.
+    /// The form of these images. `full_scale` is the byte that they were already scaled by; `is_emnist` says whether
+    /// they come from files of EMNIST, in which rows and columns may be swapped.
     pub fn measure(set: &Dataset, full_scale: u8, is_emnist: bool) -> Form {
         Form { full_scale, character: Sample::of(set).and_then(|sample| sample.character(is_emnist)) }
     }
 }
 
-/// Some grey images of a set.
+/// A sample of a set's grey images.
 struct Sample<'a> {
-    /// Height and width.
+    /// Height and width of the images.
     shape: [usize; 2],
     images: Vec<&'a [u8]>,
 }
 
-/// The character of one image. Pairs are of the vertical and the horizontal axis.
+/// The character of one image. Pairs hold a value for the vertical and one for the horizontal axis.
 struct Seen {
     /// The first row and column of its box.
     corner: [usize; 2],
     size: [usize; 2],
-    /// Its centre of mass, from its corner.
+    /// Its centre of mass, relative to `corner`.
     mass: [f64; 2],
     strongest: u8,
 }
@@ -74,7 +76,7 @@ impl<'a> Sample<'a> {
             Some([of(0)?, of(1)?])
         };
         let (least, most) = (part(LEAST)?, part(MOST)?);
-        // The share of the largest box that they fill, in the direction that is tighter.
+        // Fraction of the largest box that a character fills, on the tighter axis.
         let filled = |seen: &Seen| (seen.size[0] as f64 / most[0]).max(seen.size[1] as f64 / most[1]);
         let usual = percentile(seen.iter().map(filled), 0.5)?;
         let (vertical, horizontal) = (anchor(&seen, 0, self.shape)?, anchor(&seen, 1, self.shape)?);
@@ -93,7 +95,8 @@ impl<'a> Sample<'a> {
         Some(measured.or_simpler())
     }
 
-    /// The value that most pixels have, more or less, and whether ink is brighter. Nothing where there is no such value.
+    /// The most frequent pixel value, give or take a little, and whether ink is brighter. `None` if no value is
+    /// frequent enough.
     fn background(&self) -> Option<(u8, bool)> {
         let mut counts = [0_u64; 256];
         self.images.iter().flat_map(|image| image.iter()).for_each(|byte| counts[usize::from(*byte)] += 1);
@@ -114,7 +117,7 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// The character of an image; nothing where there is no ink.
+/// The character of an image; `None` if there is no ink.
 fn see(image: &[u8], [height, width]: [usize; 2], background: u8, is_bright: bool) -> Option<Seen> {
     let ink = |byte: u8| if is_bright { byte.saturating_sub(background) } else { background.saturating_sub(byte) };
     let strongest = image.iter().map(|byte| ink(*byte)).max().filter(|ink| *ink > 0)?;
@@ -131,8 +134,8 @@ fn see(image: &[u8], [height, width]: [usize; 2], background: u8, is_bright: boo
     Some(Seen { corner: [top, left], size: [bottom - top + 1, right - left + 1], mass, strongest })
 }
 
-/// The point that all characters have at the same place, or nearly so, and that place: of both, the one by which they
-/// would be put where they are; if both do, the one that varies less.
+/// The point that is at nearly the same position in all characters, and that position. Of the two anchors, the one that
+/// best reproduces the characters' positions; if both are equal, the one that varies less.
 fn anchor(seen: &[Seen], axis: usize, shape: [usize; 2]) -> Option<(Anchor, f64)> {
     let tried = [Anchor::Mass, Anchor::Box].map(|anchor| {
         let at = |seen: &Seen| seen.corner[axis] as f64 + seen.anchor(anchor, axis);
@@ -150,9 +153,9 @@ fn anchor(seen: &[Seen], axis: usize, shape: [usize; 2]) -> Option<(Anchor, f64)
 }
 
 impl Character {
-    /// Simpler numbers where they are what was measured, more or less: one size for all characters, or MNIST's numbers,
-    /// where all are as large as 20 of 28 pixels in the direction that is tighter, in their own proportions, and their
-    /// centre of mass is in the middle.
+    /// Replaces measured values by simpler ones that are nearly the same: one size for all characters, or the form of
+    /// MNIST, if characters fit 20 of 28 pixels on the tighter axis, keep their proportions and have their centre of
+    /// mass at the centre.
     fn or_simpler(self) -> Character {
         if (0..2).all(|axis| self.least[axis] >= UNIFORM * self.most[axis]) {
             return Character { least: self.most, size: self.most, ..self };
@@ -172,17 +175,17 @@ impl Character {
 
 #[cfg(feature = "images")]
 impl Character {
-    /// Whether an image of H x W bytes has this form already, so that nothing is to be done to it. Not where rows and
-    /// columns are exchanged, which cannot be seen in one image.
+    /// Whether an image of H x W bytes already has this form, so that it needs no preparation. Not if rows and columns
+    /// are swapped, which cannot be recognised in a single image.
     pub(crate) fn is_met_by(&self, image: &[u8]) -> bool {
         let contrast = f32::from(self.ink.abs_diff(self.background));
         let near = |value: u8| image.iter().filter(|byte| f32::from(byte.abs_diff(value)) < contrast / 4.0).count();
-        // More ink than background may be the ink of another polarity.
+        // If there is more ink than background, the polarity may be inverted.
         near(self.background) > near(self.ink) && self.may_be_met_by(image)
     }
 
-    /// The same for bold characters, whose ink covers more than the background does. It cannot be told from an image of the
-    /// other polarity.
+    /// The same for bold characters, whose ink covers more than the background does. They cannot be told from an image
+    /// with inverted polarity.
     pub(crate) fn may_be_met_by(&self, image: &[u8]) -> bool {
         let is_bright = self.ink > self.background;
         let contrast = f32::from(self.ink.abs_diff(self.background));
@@ -192,7 +195,8 @@ impl Character {
         }
         see(image, self.image, self.background, is_bright).is_some_and(|seen| {
             let size = seen.size.map(|size| size as f32);
-            // Pixels at the edge of a stretched character may be paler than a quarter of the ink, and are not in its box.
+            // Pixels at the edge of a stretched character may be paler than a quarter of the ink, and are then outside
+            // its box.
             let slack = self.image.map(|side| (side as f32 / 7.0).max(1.0));
             let is_sized =
                 (0..2).all(|axis| size[axis] + slack[axis] >= self.least[axis] && size[axis] <= self.most[axis] + 1.0);
@@ -206,7 +210,7 @@ impl Character {
     }
 }
 
-/// The value below which this share of all lies; nothing of none.
+/// The value with a fraction `share` of all values below it; `None` if there are no values.
 fn percentile(values: impl Iterator<Item = f64>, share: f64) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     let last = values.len().checked_sub(1)?;

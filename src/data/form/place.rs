@@ -1,4 +1,4 @@
-//! A picture's character brought to the form of the training images.
+//! Gives a picture's character the form of the training images.
 
 use super::{Anchor, Character, Form, centre_of_mass, corner};
 use image::imageops::{self, FilterType};
@@ -8,7 +8,7 @@ use image::{ImageBuffer, Luma};
 pub(crate) type Plane = ImageBuffer<Luma<f32>, Vec<f32>>;
 
 impl Form {
-    /// [`Form::rescale`] for a picture, unless it has brighter pixels than files of this scale can have.
+    /// Like [`Form::rescale`], unless the picture has brighter pixels than files with this scale can have.
     pub(crate) fn rescale_picture(&self, bytes: &mut [u8]) {
         if bytes.iter().all(|byte| *byte <= self.full_scale) {
             self.rescale(bytes);
@@ -17,7 +17,7 @@ impl Form {
 }
 
 impl Character {
-    /// A character in this form: H x W bytes. `ink` is the character alone, tightly cropped.
+    /// The character in this form, as H x W bytes. `ink` is only the character, tightly cropped.
     pub(crate) fn place(&self, ink: &Plane) -> Vec<u8> {
         let turned;
         let ink = if self.transposed {
@@ -41,7 +41,7 @@ impl Character {
         canvas
     }
 
-    /// Height and width that a character of this size is scaled to.
+    /// Height and width to which a character of this size is scaled.
     fn scaled(&self, size: [u32; 2]) -> [u32; 2] {
         let fit = |axis: usize| f64::from(self.size[axis]) / f64::from(size[axis]);
         let scale = fit(0).min(fit(1));
@@ -52,7 +52,7 @@ impl Character {
         })
     }
 
-    /// Row and column of the upper left corner of a character that has its size already. It stays whole.
+    /// Row and column of the upper left corner of a character that is already scaled. All of it stays inside the image.
     fn corner(&self, ink: &Plane) -> [usize; 2] {
         let mass = centre_of_mass(ink.enumerate_pixels().map(|(x, y, pixel)| ([y, x], pixel.0[0])));
         let size = [ink.height(), ink.width()];

@@ -2,7 +2,7 @@ use super::*;
 use image::Luma;
 use image::imageops;
 
-/// Random numbers below a bound.
+/// A random number generator.
 struct Draw(u64);
 
 impl Draw {
@@ -12,7 +12,7 @@ impl Draw {
     }
 }
 
-/// A character that touches all four sides of its box, higher than wide, with its mass anywhere.
+/// A character that touches all four sides of its box, higher than wide, with its centre of mass anywhere.
 fn character(draw: &mut Draw) -> Plane {
     let (height, width) = (40 + draw.below(20), 12 + draw.below(36));
     let (row, column) = (draw.below(height - 8), draw.below(width - 8));
@@ -23,7 +23,7 @@ fn character(draw: &mut Draw) -> Plane {
     })
 }
 
-/// A set of such characters in a form.
+/// A set of such characters in the given form.
 fn set(form: &Character) -> Dataset {
     let mut draw = Draw(7);
     let images: Vec<u8> = (0..300).flat_map(|_| form.place(&character(&mut draw))).collect();
@@ -39,7 +39,7 @@ fn mnist() -> Character {
     Character::mnist([28, 28])
 }
 
-/// As scikit-learn ships its digits: as high as the image.
+/// The form of scikit-learn's digits: as high as the image.
 fn eight() -> Character {
     Character {
         image: [8, 8],
@@ -53,13 +53,13 @@ fn eight() -> Character {
     }
 }
 
-/// Whatever the character, it fills the image.
+/// A form in which every character fills the image.
 fn full() -> Character {
     let all = [28.0; 2];
     Character { size: all, least: all, most: all, anchor: [Anchor::Box; 2], centre: [14.0; 2], ..mnist() }
 }
 
-/// The character of an image, as [`Character::place`] takes it.
+/// The character of an image as input for [`Character::place`].
 fn ink(image: &[u8], form: &Character) -> Plane {
     let [height, width] = form.image.map(|side| side as u32);
     let contrast = f32::from(form.ink) - f32::from(form.background);
@@ -87,7 +87,7 @@ fn mnist_is_recognised() {
     assert_eq!(Form::mnist([28, 28, 3]).character, None);
 }
 
-/// The built-in digits are meant to be like MNIST's.
+/// The built-in digits are meant to look like MNIST's.
 #[test]
 fn so_are_the_builtin_digits() {
     let (images, labels) = crate::data::builtin::digits(1000, 3);
@@ -117,7 +117,7 @@ fn ink_may_be_dark_or_weak() {
     }
 }
 
-/// What has a form already keeps it: the network is given by `predict` what it was given in training.
+/// Images that already have the form keep it: `predict` gives the network the same input as training did.
 #[test]
 fn images_of_a_set_stay_as_they_are() {
     let dark = Character { background: 255, ink: 0, ..mnist() };
@@ -135,7 +135,7 @@ fn images_of_a_set_stay_as_they_are() {
     }
 }
 
-/// Such an image is left alone, and no other: what is anywhere else, of another size or polarity needs to be prepared.
+/// An image with the form is left unchanged; one with another position, size or polarity has to be prepared.
 #[test]
 fn an_image_that_has_the_form_is_known() {
     let dark = Character { background: 255, ink: 0, ..mnist() };
@@ -157,14 +157,14 @@ fn an_image_that_has_the_form_is_known() {
         let set = set(&other);
         assert!((0..set.len()).all(|index| !mnist().is_met_by(set.image(index))), "{other:?}");
     }
-    // Ink that covers less than the paper must not pass for paper.
+    // Ink that covers less than the paper must not be taken for paper.
     let paper = set(&Character { background: 255, ink: 0, ..full() });
     let is_thin = |index: &usize| paper.image(*index).iter().filter(|byte| **byte < 128).count() < 784 * 2 / 5;
     let thin: Vec<usize> = (0..paper.len()).filter(is_thin).collect();
     assert!(thin.len() > 100 && thin.iter().all(|index| !full().is_met_by(paper.image(*index))));
 }
 
-/// Otherwise characters would be made as large as the largest.
+/// Otherwise characters would be enlarged to the size of the largest.
 #[test]
 fn characters_of_all_sizes_get_the_usual_one() {
     let mut draw = Draw(3);
@@ -202,10 +202,10 @@ fn emnist_is_turned() {
     let turned = Character { transposed: true, ..mnist() };
     let set = set(&turned);
     assert!(Form::measure(&set, 255, true).character.unwrap().transposed);
-    // Files of that name may have been turned upright already, and others are what they are.
+    // Files with that name may already be upright, and other data sets are never transposed.
     assert!(!Form::measure(&set, 255, false).character.unwrap().transposed);
     assert!(!Form::measure(&self::set(&mnist()), 255, true).character.unwrap().transposed);
-    // The first character's image, and that of the same character upright.
+    // The image of the first character, and the same character upright.
     let (lying, upright) = (set.image(0), mnist().place(&character(&mut Draw(7))));
     assert!((0..784).all(|at| lying[at].abs_diff(upright[at % 28 * 28 + at / 28]) <= 2));
 }
@@ -222,7 +222,7 @@ fn sets_that_look_different_are_remarked_on() {
         "{said}"
     );
     assert!(remark(mnist(), Character { background: 255, ink: 0, ..mnist() }).is_some());
-    // A set that is scaled as the training images were is like them.
+    // A set that is scaled as the training images were looks like them.
     let mut weak = set(&Character { ink: 16, ..mnist() });
     let scaled = Form { full_scale: 16, character: Some(mnist()) };
     assert_eq!(scaled.receive(&mut weak), None);
@@ -253,5 +253,5 @@ fn forms_from_files_are_checked() {
     for centre in [[4.0, 20.0], [f32::NAN, 4.0], [4.0, -1.0]] {
         assert!(said(Character { centre, ..eight() }).starts_with("centre: "));
     }
-    assert!(good.validate([8, 8, 3]).unwrap_err().starts_with("character: expected none with 3 channels"));
+    assert!(good.validate([8, 8, 3]).unwrap_err().starts_with("character: not supported for images with 3 channels"));
 }

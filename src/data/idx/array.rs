@@ -1,4 +1,4 @@
-//! One IDX file: its header is checked before anything is allocated for it, and its bytes are read as they arrive.
+//! A single IDX file: its header is checked before anything is allocated for it, and its bytes are read as they arrive.
 
 use crate::data::dataset::by;
 use crate::data::unpack::{is_broken_gzip, unpacked};
@@ -12,11 +12,11 @@ use std::io::{self, Read, Write};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// The most bytes that one file may unpack to.
+/// Most bytes that a file may unpack to.
 pub const MAX_UNPACKED: u64 = 2 << 30;
 
 const UNSIGNED_BYTE: u8 = 8;
-/// Buffers start at this many bytes and double, up to the declared size.
+/// Buffers start at this size in bytes and double, up to the declared size.
 const FIRST_STEP: usize = 1 << 20;
 
 pub(super) const IMAGE_RANKS: RangeInclusive<u8> = 3..=4;
@@ -28,12 +28,12 @@ pub(super) struct Array {
     pub bytes: Vec<u8>,
 }
 
-/// What is wrong, before the file it is wrong with is named.
+/// What is wrong, without the name of the file.
 #[derive(Debug)]
 enum Fault {
     Io(io::Error),
     Content(String),
-    /// There is no memory for so many bytes.
+    /// There is not enough memory for this many bytes.
     Memory(u64),
 }
 
@@ -47,7 +47,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(Error::io("open", path))
 }
 
-/// The array of a file of one of these ranks; `origin` says in errors where it is from.
+/// Reads the array of a file of one of these ranks; `origin` is named in errors.
 pub(super) fn read(source: impl Read, origin: &Path, ranks: RangeInclusive<u8>) -> Result<Array> {
     parse(source, ranks, MAX_UNPACKED).map_err(|fault| match fault {
         Fault::Io(source) => Error::io("read", origin)(source),
@@ -61,10 +61,12 @@ fn parse(source: impl Read, ranks: RangeInclusive<u8>, cap: u64) -> Result<Array
     let sizes = header(&mut source, ranks)?;
     let wanted = product(&sizes, cap)?;
     let bytes = exactly(&mut source, wanted, "data")?;
-    // One byte further, to be sure that there is none; a packed stream checks its checksum on the way.
+    // Reads one byte more, to be sure that there is none; a gzip stream verifies its checksum there.
     match io::copy(&mut source.take(1), &mut io::sink())? {
         0 => Ok(Array { sizes, bytes }),
-        _ => Err(Fault::Content(format!("goes on after the {wanted} bytes of data ({}) it declares", by(&sizes)))),
+        _ => {
+            Err(Fault::Content(format!("continues after the {wanted} bytes of data ({}) that it declares", by(&sizes))))
+        }
     }
 }
 
@@ -84,7 +86,7 @@ fn header(source: &mut impl Read, ranks: RangeInclusive<u8>) -> Result<Vec<usize
     Ok(sizes.chunks_exact(4).map(|s| u32::from_be_bytes([s[0], s[1], s[2], s[3]]) as usize).collect())
 }
 
-/// The number of bytes an array of these sizes has.
+/// Number of bytes in an array of these sizes.
 fn product(sizes: &[usize], cap: u64) -> Result<usize, Fault> {
     if sizes.contains(&0) {
         return Err(Fault::Content(format!("declares an empty array, {}", by(sizes))));
@@ -98,7 +100,7 @@ fn product(sizes: &[usize], cap: u64) -> Result<usize, Fault> {
 }
 
 /// Reads this many bytes, or says how many were missing. The buffer never holds more than `FIRST_STEP` or twice what
-/// has arrived, whatever a header promised, and never more than `wanted`.
+/// has arrived, whatever the header declares, and never more than `wanted`.
 fn exactly(source: &mut impl Read, wanted: usize, what: &str) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     while bytes.len() < wanted {
@@ -118,7 +120,7 @@ fn exactly(source: &mut impl Read, wanted: usize, what: &str) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-/// Writes a file; packed when the name ends in `.gz`.
+/// Writes a file; compressed if the name ends in `.gz`.
 pub(super) fn write(path: &Path, sizes: &[usize], bytes: &[u8]) -> Result<()> {
     let sizes_u32: Option<Vec<u32>> = sizes.iter().map(|&size| size.try_into().ok()).collect();
     let Some(sizes_u32) = sizes_u32 else {
@@ -163,7 +165,7 @@ mod tests {
         parse(bytes, IMAGE_RANKS, 1000)
     }
 
-    /// What is said about these bytes, packed or not.
+    /// The error for these bytes, whether compressed or not.
     fn complaint(bytes: &[u8]) -> String {
         let said = |bytes: &[u8]| match images(bytes) {
             Err(Fault::Content(problem)) => problem,
@@ -187,19 +189,19 @@ mod tests {
         let bytes = file(3, &[2, 1, 3], b"abcdef");
         let members = [gzip(&bytes[..7]), gzip(&bytes[7..])].concat();
         assert_eq!(images(&members).unwrap().bytes, b"abcdef");
-        // One of them may be empty.
+        // A member may be empty.
         let members = [gzip(&bytes[..7]), gzip(b""), gzip(&bytes[7..]), gzip(b"")].concat();
         assert_eq!(images(&members).unwrap().bytes, b"abcdef");
     }
 
-    /// As gzip(1) does: tapes fill their last block with them.
+    /// gzip(1) accepts them too: tapes pad their last block with zeros.
     #[test]
     fn zero_bytes_behind_a_gzip_stream_are_nothing() {
         let packed = gzip(&file(3, &[2, 1, 3], b"abcdef"));
         for zeros in [1, 2, 9, 512, 100_000] {
             assert_eq!(images(&[&packed[..], &vec![0; zeros]].concat()).unwrap().bytes, b"abcdef", "{zeros}");
         }
-        // Not within it, and not behind what is not packed.
+        // But not inside a stream, nor after uncompressed data.
         assert!(images(&[&file(3, &[2, 1, 3], b"abcdef")[..], &[0]].concat()).is_err());
     }
 
@@ -236,7 +238,7 @@ mod tests {
         assert_eq!(complaint(&file(3, &[2, 1, 3], b"abcde")), "truncated: expected 6 bytes of data, got 5");
         assert_eq!(
             complaint(&file(3, &[2, 1, 3], b"abcdefg")),
-            "goes on after the 6 bytes of data (2 x 1 x 3) it declares"
+            "continues after the 6 bytes of data (2 x 1 x 3) that it declares"
         );
     }
 
@@ -259,7 +261,7 @@ mod tests {
         assert!(said(b"\x1f\x8b").starts_with("truncated"));
     }
 
-    /// Counts the bytes that were asked of a source.
+    /// Counts the bytes requested from a source.
     struct Counted<'a, R>(R, &'a Cell<u64>);
 
     impl<R: Read> Read for Counted<'_, R> {
@@ -270,14 +272,14 @@ mod tests {
         }
     }
 
-    /// 64 MiB of zeros behind a header for 100 bytes pack into 64 KiB, of which only the first buffer may be read.
+    /// 64 MiB of zeros after a header for 100 bytes compress to 64 KiB, of which only the first buffer may be read.
     #[test]
     fn a_gzip_bomb_is_not_unpacked() {
         let bomb = gzip(&file(3, &[1, 10, 10], &vec![0; 64 << 20]));
         assert!(bomb.len() > 60_000);
         let read = Cell::new(0);
         let Err(Fault::Content(problem)) = parse(Counted(&bomb[..], &read), IMAGE_RANKS, 1000) else { panic!() };
-        assert!(problem.starts_with("goes on after the 100 bytes"), "{problem}");
+        assert!(problem.starts_with("continues after the 100 bytes"), "{problem}");
         assert!(read.get() <= 16_384, "read {} bytes", read.get());
     }
 
@@ -296,14 +298,14 @@ mod tests {
         }
     }
 
-    /// No machine has that much: reserving it would fail before the end of the source is noticed.
+    /// No machine has that much memory: reserving it would fail before the end of the source is noticed.
     #[test]
     fn buffers_follow_what_arrives() {
         let Err(Fault::Content(problem)) = exactly(&mut &[1; 100][..], isize::MAX as usize, "data") else { panic!() };
         assert!(problem.ends_with("got 100"), "{problem}");
     }
 
-    /// Headers that are nearly right reach the code behind the first checks.
+    /// Headers that are almost valid reach the code after the first checks.
     fn nearly_idx() -> impl Strategy<Value = Vec<u8>> {
         let sizes = proptest::collection::vec(0_u32..12, 0..5);
         let tail = proptest::collection::vec(any::<u8>(), 0..300);

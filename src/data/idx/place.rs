@@ -1,4 +1,4 @@
-//! Where the four files of a data set lie, under whatever spelling of their names.
+//! Finds the four files of a data set, whatever the spelling of their names.
 
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -6,22 +6,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The four files, in the order images, labels of training, then of test. They keep their names when images have
-/// colour (and the rank is 4), so that whoever knows the folder finds them.
+/// The four files: training images, training labels, test images, test labels. The names stay the same for colour
+/// images (of rank 4), so that other programs find the files.
 pub(super) const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-/// The names under which a file may lie in a folder.
+/// The names that a file may have in a folder.
 fn spellings(name: &str) -> [String; 4] {
     let dotted = name.replace("-idx", ".idx");
     [name.to_string(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")]
 }
 
-/// The file of this name in any spelling, if it is there.
+/// The file with this name in any spelling, if it exists.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the system does not say whether it is.
+/// [`Error::Io`] if the system cannot tell whether it exists.
 pub(in crate::data) fn present(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     for path in spellings(name).into_iter().map(|spelling| folder.join(spelling)) {
         if fs::exists(&path).map_err(Error::io("look for", &path))? {
@@ -31,15 +31,15 @@ pub(in crate::data) fn present(folder: &Path, name: &str) -> Result<Option<PathB
     Ok(None)
 }
 
-/// Where the four files lie, and what stands before their names: nothing, or `emnist-letters-`.
+/// The folder of the four files, and the prefix of their names: empty, or for example `emnist-letters-`.
 pub(in crate::data) struct Place {
     folder: PathBuf,
     prefix: String,
 }
 
 impl Place {
-    /// The set in a folder, or of several the one that a path `FOLDER/emnist-letters` names. Whether all its files are there
-    /// is not looked at.
+    /// The set in a folder or, if the folder has several, the one selected by a path such as `FOLDER/emnist-letters`.
+    /// Does not check that all of its files exist.
     pub fn of(path: &Path) -> Result<Place> {
         if !path.is_dir()
             && let (Some(folder), Some(name)) = (path.parent(), path.file_name())
@@ -59,7 +59,8 @@ impl Place {
         place(found.into_iter().next().unwrap_or_default())
     }
 
-    /// Whether the training images are there. Where the folder cannot be read, whoever reads them will say why.
+    /// Whether the training images exist. Also true if the folder cannot be read, so that reading the files reports the
+    /// error.
     pub fn is_there(&self) -> bool {
         let is_closed = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
         present(&self.folder, &format!("{}{}", self.prefix, NAMES[0])).is_ok_and(|found| found.is_some())
@@ -71,7 +72,7 @@ impl Place {
         self.prefix.starts_with("emnist-")
     }
 
-    /// The file of this name, in any spelling.
+    /// The file with this name, in any spelling.
     pub(super) fn find(&self, name: &str) -> Result<PathBuf> {
         let name = format!("{}{name}", self.prefix);
         let found = match present(&self.folder, &name)? {
@@ -90,7 +91,7 @@ impl Place {
     }
 }
 
-/// What stands before the names of training images in a folder, in the order of the alphabet.
+/// Prefixes of the names of training images in a folder, in alphabetical order.
 fn prefixes(folder: &Path) -> BTreeSet<String> {
     let names =
         fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());

@@ -1,11 +1,11 @@
-//! What the picture would be without ink.
+//! Estimates what the picture would look like without ink.
 
 use super::grid::{Grid, quantile};
 
-/// A smooth surface of second degree through most of what is low: paper in even or slowly changing light.
+/// Fits a smooth quadratic surface to the lower values: paper in even or slowly changing light.
 ///
-/// Least squares, repeated with less weight for what lies far from the surface, and least for what lies above it, where the
-/// ink is. It begins at a low quantile, so that the ink may be more than the paper.
+/// Least squares, repeated with less weight for values far from the surface, and least for values above it, where the
+/// ink is. It starts at a low quantile, so that ink may cover more than the paper.
 pub fn surface(values: &Grid<f32>, noise: f32) -> Grid<f32> {
     let step = (values.longer() / 64).max(1);
     let place = |x: usize, y: usize| {
@@ -43,8 +43,8 @@ fn at(surface: &[f64; 6], place: &[f64; 6]) -> f64 {
     surface.iter().zip(place).map(|(a, b)| a * b).sum()
 }
 
-/// One round of weighted least squares. A little of each squared coefficient is added, so that too few samples give a
-/// plain surface and no wild one.
+/// One round of weighted least squares. A small regularisation term keeps the surface flat if there are too few
+/// samples.
 fn fitted(samples: &[([f64; 6], f64)], before: &[f64; 6], weight: impl Fn(f64) -> f64) -> [f64; 6] {
     let mut system = [[0.0; 7]; 6];
     for (place, value) in samples {
@@ -69,8 +69,8 @@ fn fitted(samples: &[([f64; 6], f64)], before: &[f64; 6], weight: impl Fn(f64) -
     std::array::from_fn(|k| system[k][6] / system[k][k])
 }
 
-/// `values` where `hidden` is not set; under it, what its surroundings suggest: the mean over the smallest square that
-/// holds enough of what can be seen.
+/// `values` where `hidden` is not set; elsewhere an estimate from the surroundings: the mean over the smallest square
+/// that holds enough visible cells.
 pub fn filled(values: &Grid<f32>, hidden: &Grid<bool>) -> Grid<f32> {
     let seen = hidden.map(|hidden| if hidden { 0.0 } else { 1.0 });
     let masked = values.zip(&seen, |value, seen| value * seen);

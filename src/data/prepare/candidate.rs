@@ -1,28 +1,29 @@
-//! Which of the connected pieces of ink are the character, and how sure that is.
+//! Decides which connected pieces of ink form the character, and how certain that is.
 
 use super::components::{Component, components};
 use super::grid::{Grid, quantile};
 use super::lines::without_lines;
 use super::search::LEAST_CONTRAST;
 
-/// A piece along the edge is a frame, a dark corner or a shadow if so much of its outline lies on the edge.
+/// A piece along the edge is a frame, a dark corner or a shadow if at least this fraction of its outline lies on the
+/// edge.
 const EDGE_SHARE: f64 = 0.8;
-/// A frame reaches into the picture by at most this part of its shorter side.
+/// A frame reaches into the picture by at most this fraction of its shorter side.
 const FRAME: f64 = 0.22;
-/// A piece whose largest disc has this part of its length is no stroke, but a blot or a hole.
+/// A piece whose largest inscribed disc exceeds this fraction of its length is not a stroke but a blot or a hole.
 const BLOT: f32 = 0.75;
-/// A piece whose outline has at least this many times its length is cut into: it may be a character of bold strokes. A solid
-/// square has 4.
+/// A piece whose outline is at least this many times its length is not compact: it may be a character of bold strokes.
+/// A solid square has 4.
 const CUT: f32 = 4.5;
-/// Pieces with less than this part of the energy of the strongest are dirt.
+/// Pieces with less than this fraction of the strongest piece's energy are dirt.
 const DIRT: f64 = 0.015;
-/// A piece that belongs to the strongest is at most this part of its length away.
+/// A piece that belongs to the strongest is at most this fraction of its length away.
 const NEAR: f64 = 0.25;
-/// The same for one with more than a quarter of its energy, which may be a character of its own.
+/// The same for a piece with more than a quarter of its energy, which may be a separate character.
 const NEAR_LARGE: f64 = 0.14;
-/// What is seen changes at the outline of ink by at least this part of the ink's strength there.
+/// At a sharp outline, values change by at least this fraction of the ink's strength there.
 const SHARP: f32 = 0.6;
-/// Of the outline of a whole character at least this part is sharp.
+/// At least this fraction of a complete character's outline is sharp.
 const WHOLE: f64 = 0.97;
 
 /// A character that was found.
@@ -35,22 +36,22 @@ pub struct Found {
     pub thickness: f32,
     /// Left, top, right and bottom of its cells.
     pub bounds: [usize; 4],
-    /// The sum of its squared ink.
+    /// Sum of its squared ink.
     pub energy: f64,
-    /// Its part of the energy of all ink.
+    /// Its fraction of the energy of all ink.
     pub share: f64,
-    /// Whether it ends sharply on all sides, away from the edges of the picture.
+    /// Whether it ends sharply on all sides and does not touch the edges of the picture.
     pub is_whole: bool,
-    /// Whether there is another thing that looks like a character, whole and about as large.
+    /// Whether another, similarly large piece also looks like a complete character.
     pub has_rival: bool,
-    /// From 0 to 1: how much it looks like a character alone on paper.
+    /// From 0 to 1: how much it looks like a single character on paper.
     pub score: f64,
 }
 
-/// The character among all that is at least `level` as strong as most of the ink. As long as there is none, the ink that
-/// cannot be one is set aside: it may be much stronger than the character.
+/// Finds the character among the cells with at least `level` times the typical strength of the ink. Until one is found,
+/// pieces that cannot be part of a character are removed, since they may be much stronger than the character.
 ///
-/// `values` are what the ink was taken from, brighter where there is more of it.
+/// `values` are what the ink was computed from; larger values are more ink.
 pub fn candidate(values: &Grid<f32>, ink: &Grid<f32>, noise: f32, level: f32) -> Option<Found> {
     let mut ink = ink.clone();
     let mut regions = 0.0;
@@ -79,8 +80,8 @@ pub fn candidate(values: &Grid<f32>, ink: &Grid<f32>, noise: f32, level: f32) ->
     None
 }
 
-/// How strong the ink is: half of its energy lies below. Large stains are faint and specks are small, so that neither has
-/// much of it.
+/// The typical strength of the ink: half of its energy lies below. Large stains are faint and specks are small, so
+/// neither contributes much energy.
 fn strength(ink: &Grid<f32>, floor: f32) -> f32 {
     let mut strengths: Vec<f32> = ink.cells.iter().copied().filter(|ink| *ink > floor).collect();
     strengths.sort_unstable_by(f32::total_cmp);
@@ -97,7 +98,7 @@ fn is_frame(part: &Component, ink: &Grid<f32>) -> bool {
     part.border_share() >= EDGE_SHARE && part.reach as f64 <= FRAME * ink.shorter() as f64
 }
 
-/// Not a stroke: a frame, a region along the edge, or a blot.
+/// Whether a piece is not a stroke: a frame, a region along the edge, or a blot.
 fn is_junk(part: &Component, ink: &Grid<f32>) -> bool {
     let wide = part.thickness > 0.25 * part.longer() as f32;
     let outline = part.outline as f32 / part.longer() as f32;
@@ -105,12 +106,12 @@ fn is_junk(part: &Component, ink: &Grid<f32>) -> bool {
     is_frame(part, ink) || (part.border_share() >= EDGE_SHARE && wide) || blot
 }
 
-/// Junk that is large enough to hide a part of the character.
+/// Whether a piece that is not a stroke is large enough to hide a part of the character.
 fn is_region(part: &Component, ink: &Grid<f32>) -> bool {
     !is_frame(part, ink) && part.longer() * 5 > ink.longer()
 }
 
-/// The strongest of the strokes, with those near it that belong to it.
+/// The strongest stroke together with nearby pieces that belong to it.
 fn assembled(mut strokes: Vec<Component>, junk: &[Component], regions: f64, ink: &Grid<f32>) -> Option<Found> {
     let strongest = (0..strokes.len()).max_by(|a, b| strokes[*a].energy.total_cmp(&strokes[*b].energy))?;
     let mut members = vec![strokes.swap_remove(strongest)];
@@ -154,17 +155,17 @@ fn assembled(mut strokes: Vec<Component>, junk: &[Component], regions: f64, ink:
     })
 }
 
-/// Whether this, which does not belong to the members, is a character of its own beside them.
+/// Whether a piece that does not belong to the members is a separate character.
 fn rivals(part: &Component, members: &[Component]) -> bool {
     let thickest = members.iter().map(|member| member.thickness).fold(0.0, f32::max);
     let longest = members.iter().map(Component::longer).max().unwrap_or(0);
     part.contact == [0; 4] && part.longer() * 2 >= longest && (0.4..=2.5).contains(&(part.thickness / thickest))
 }
 
-/// Which part of a character's outline is sharp: what is seen there changes about as much as the ink is strong.
+/// The fraction of a character's outline that is sharp: where values change about as much as the ink is strong.
 ///
-/// Ink ends on every side. Where light changes, or paper meets a table, there is a step on one side only; on the other the
-/// supposed paper drifts away from what is seen.
+/// Ink ends sharply on every side. A change of light, or the border between paper and table, has a step on one side
+/// only; on the other side the estimated paper drifts away from the values.
 fn sharpness(found: &Found, values: &Grid<f32>, ink: &Grid<f32>) -> f64 {
     let mask = &found.mask;
     let reach = ((found.thickness / 2.0) as usize).clamp(2, 8);
@@ -184,11 +185,11 @@ fn sharpness(found: &Found, values: &Grid<f32>, ink: &Grid<f32>) -> f64 {
     if all == 0 { 0.0 } else { sharp as f64 / all as f64 }
 }
 
-/// Whether this is another stroke, or a piece of a broken one: near enough, no dirt, and about as wide.
+/// Whether this is another stroke, or a piece of a broken one: close enough, not dirt, and of similar thickness.
 fn belongs(part: &Component, members: &[Component]) -> bool {
     let main = &members[0];
     let near = if part.energy > 0.25 * main.energy { NEAR_LARGE } else { NEAR };
-    // The parts of a broken stroke are less apart than it is wide.
+    // The gap between the parts of a broken stroke is smaller than its thickness.
     let reach = (near * main.longer() as f64).max(f64::from(main.thickness)).max(2.0);
     part.energy >= DIRT * main.energy
         && (part.thickness >= 0.5 * main.thickness || part.energy > 0.1 * main.energy)

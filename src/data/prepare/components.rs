@@ -1,8 +1,8 @@
-//! Connected pieces of ink, and what can be said of each.
+//! Connected pieces of ink and their properties.
 
 use super::grid::Grid;
 
-/// A piece of ink whose cells touch, if only at corners.
+/// A piece of ink: connected cells, including diagonal neighbours.
 #[derive(Clone, Debug)]
 pub struct Component {
     /// Indices of its cells.
@@ -13,13 +13,13 @@ pub struct Component {
     pub bottom: usize,
     /// Sum of squared ink: a strong stroke counts more than a large stain.
     pub energy: f64,
-    /// Diameter of the largest disc within, in cells.
+    /// Diameter of the largest inscribed disc, in cells.
     pub thickness: f32,
-    /// Its cells beside some that are not set, or beside the edge of the grid.
+    /// Number of its cells next to a cell that is not set, or at the edge of the grid.
     pub outline: usize,
-    /// Its cells along the left, top, right and bottom edge of the grid.
+    /// Number of its cells along the left, top, right and bottom edges of the grid.
     pub contact: [usize; 4],
-    /// How far it reaches from the edges that it touches.
+    /// How far it extends from the edges that it touches, in cells.
     pub reach: usize,
 }
 
@@ -36,12 +36,12 @@ impl Component {
         self.width().max(self.height())
     }
 
-    /// Its length along the edges of the grid, beside half of its box's outline.
+    /// Its length along the edges of the grid, relative to half the outline of its bounding box.
     pub fn border_share(&self) -> f64 {
         self.contact.iter().sum::<usize>() as f64 / (self.width() + self.height()) as f64
     }
 
-    /// Cells between its box and the other one.
+    /// Number of cells between its bounding box and the other's.
     pub fn gap_to(&self, other: &Component) -> usize {
         let gap = |a: (usize, usize), b: (usize, usize)| b.0.saturating_sub(a.1).max(a.0.saturating_sub(b.1));
         let across = gap((self.left, self.right), (other.left, other.right));
@@ -49,7 +49,7 @@ impl Component {
     }
 }
 
-/// The components of `mask`, whose cells have `ink`.
+/// The components of `mask`, with properties computed from `ink`.
 pub fn components(mask: &Grid<bool>, ink: &Grid<f32>) -> Vec<Component> {
     let depths = mask.depths();
     let mut open = mask.clone();
@@ -62,7 +62,7 @@ pub fn components(mask: &Grid<bool>, ink: &Grid<f32>) -> Vec<Component> {
     found
 }
 
-/// Takes the set cells that are connected with `start` out of `open`.
+/// Removes the cells connected with `start` from `open` and returns them.
 fn connected(open: &mut Grid<bool>, start: usize) -> Vec<usize> {
     let (width, height) = (open.width, open.height);
     let mut cells = vec![start];

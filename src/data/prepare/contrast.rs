@@ -1,23 +1,23 @@
-//! Which mixture of a view's channels tells ink from paper best.
+//! Finds the mixtures of a view's channels that best separate ink from paper.
 
 use super::grid::{Grid, quantile};
 use super::view::View;
 
-/// A mixture must vary by this much around the local mean (root of the mean square) to be looked at.
+/// A mixture is ignored unless its root-mean-square deviation from the local mean is at least this.
 const LEAST_VARIATION: f64 = 0.002;
-/// Noise beyond this is smoothed away as far as three rounds can.
+/// Noise above this is reduced by up to three rounds of smoothing.
 const NOISE: f32 = 0.012;
 
-/// One value a cell, and how much it varies by chance.
+/// One value per cell, and its noise.
 pub struct Plane {
     pub values: Grid<f32>,
     /// Standard deviation of the noise.
     pub noise: f32,
 }
 
-/// The view in its principal colours: how far it varies from the mean of its surroundings, along the directions in which
-/// it varies most. Light and shade hardly count, for they vary slowly. Differences are in units of a channel's range:
-/// grey ink that differs by 0.5 in each of its channels differs by 0.5.
+/// Projects the view onto its principal colours: the directions in which colours vary most around their local mean.
+/// Light and shade hardly matter, because they vary slowly. Values keep the units of a channel: grey ink that differs
+/// by 0.5 in each channel differs by 0.5.
 pub fn planes(view: &View) -> Vec<Plane> {
     let [first, ..] = &view.channels;
     let reach = (first.longer() / 6).max(2);
@@ -43,7 +43,7 @@ pub fn planes(view: &View) -> Vec<Plane> {
     planes
 }
 
-/// The direction of greatest variance, by repeated multiplication, and that variance.
+/// The direction of greatest variance, by power iteration, and that variance.
 fn principal(covariance: &[[f64; 4]; 4]) -> ([f64; 4], f64) {
     let largest = (0..4).fold(0, |best, c| if covariance[c][c] > covariance[best][best] { c } else { best });
     let mut direction = covariance[largest];
@@ -80,8 +80,9 @@ fn mixture(view: &View, direction: [f64; 4]) -> Plane {
     Plane { values, noise }
 }
 
-/// The noise's standard deviation, from how cells differ from those two to the right and below: most lie on paper, and half of
-/// all differences of normal noise are below 0.6745 deviations of a difference.
+/// Standard deviation of the noise, from the differences between each cell and its neighbours to the right and below:
+/// most cells are paper, and half of all differences of normal noise are below 0.6745 standard deviations of a
+/// difference.
 fn noise_of(values: &Grid<f32>) -> f32 {
     let differences = values.each().filter(|&(x, y, _)| x + 4 < values.width && y + 4 < values.height);
     let differences = differences.map(|(x, y, value)| (value - values[(x + 4, y + 4)]).abs()).collect();

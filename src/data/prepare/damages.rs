@@ -1,11 +1,11 @@
-//! The sample digits, damaged as users' photographs are. What is prepared must be what the clean picture gives.
+//! The sample digits, damaged as in users' photographs. They must give nearly the same image as the clean picture.
 
 use image::{DynamicImage, GrayImage, ImageBuffer, LumaA, Rgb, RgbImage};
 
 use super::character;
 use super::grid::Grid;
 
-/// Ink of a sample digit, 0 to 1, 200 cells high or wide in the middle of 400 x 400.
+/// Ink of a sample digit, from 0 to 1, 200 cells high or wide in the centre of 400 x 400.
 type Ink = ImageBuffer<image::Luma<f32>, Vec<f32>>;
 
 const SIDE: u32 = 400;
@@ -25,7 +25,7 @@ fn ink(name: &str) -> Ink {
     sheet
 }
 
-/// A grey sheet: what `grey` makes of each place and its ink.
+/// A grey image in which `grey` gives the value at each position from its ink.
 fn sheet(ink: &Ink, grey: impl Fn(u32, u32, f32) -> f32) -> DynamicImage {
     GrayImage::from_fn(SIDE, SIDE, |x, y| {
         image::Luma([grey(x, y, ink.get_pixel(x, y).0[0]).round().clamp(0.0, 255.0) as u8])
@@ -46,7 +46,7 @@ fn clean(ink: f32) -> f32 {
     235.0 - 205.0 * ink
 }
 
-/// From 0 to 1, as if by chance.
+/// A pseudo-random number from 0 to 1 for each position.
 fn chance(x: u32, y: u32) -> f32 {
     let mut state = (x.wrapping_mul(0x9e37_79b9) ^ y.wrapping_mul(0x85eb_ca6b)).wrapping_add(77);
     for _ in 0..3 {
@@ -59,9 +59,9 @@ fn mnist() -> crate::data::form::Character {
     super::tests::mnist(28, 28)
 }
 
-/// Mean difference of two prepared images, of 255: of the shifts by at most a pixel the one that fits best, both images
-/// smoothed. A centre of mass that is off by a hundredth of a pixel may shift a character by one, and a box that is off by
-/// a part of one changes the grey along all its outlines; no network reads it differently.
+/// Mean difference of two prepared images, out of 255, after smoothing both and for the best shift by at most a pixel.
+/// A centre of mass that is off by a hundredth of a pixel may shift a character by one, and a bounding box that is off
+/// by a fraction of a pixel changes the grey along all outlines, but neither changes what a network reads.
 fn distance(a: &[u8], b: &[u8]) -> f64 {
     let smoothed = |bytes: &[u8], dx: isize, dy: isize| {
         let mut grid = Grid { width: 28, height: 28, cells: vec![0.0; 28 * 28] };
@@ -87,13 +87,13 @@ fn read(damage: impl Fn(&Ink) -> DynamicImage) {
         let ink = ink(name);
         let whole = character(&sheet(&ink, |_, _, ink| clean(ink)), &mnist()).unwrap();
         let other = character(&damage(&ink), &mnist()).unwrap_or_else(|error| panic!("{name}: {error}"));
-        // The sample digits that are most alike, three and eight, differ by 13.
+        // The most similar sample digits, three and eight, differ by 13.
         let distance = distance(&whole, &other);
         assert!(distance < 10.0, "{name}: mean difference {distance}");
     }
 }
 
-/// All of these show no character that could be read.
+/// The error for a picture without a readable character.
 fn refused(picture: &DynamicImage) -> String {
     character(picture, &mnist()).unwrap_err()
 }
@@ -114,7 +114,7 @@ fn frames_and_dark_edges_are_not_ink() {
     read(framed([30, 0, 0, 0], 90.0));
     read(framed([0, 0, 25, 40], 15.0));
     read(framed([20, 30, 30, 0], 15.0));
-    // The corners of a picture that was turned.
+    // The corners of a picture that was rotated.
     read(|ink| {
         sheet(ink, |x, y, ink| if x + 3 * y < 160 || (400 - x) + 2 * (400 - y) < 150 { 0.0 } else { clean(ink) })
     });
@@ -126,7 +126,7 @@ fn ruled_and_squared_paper_is_not_ink() {
         read(|ink| sheet(ink, |_, y, ink| if y % 45 < 2 { clean(ink).min(grey) } else { clean(ink) }));
         read(|ink| sheet(ink, |x, y, ink| if y % 45 < 2 || x % 45 < 2 { clean(ink).min(grey) } else { clean(ink) }));
     }
-    // Lines that lean.
+    // Slanted lines.
     read(|ink| sheet(ink, |x, y, ink| if (y + x / 9) % 50 < 2 { clean(ink).min(100.0) } else { clean(ink) }));
 }
 
@@ -140,7 +140,7 @@ fn dirt_and_noise_are_not_ink() {
     read(|ink| sheet(ink, |x, y, ink| if speck(x, y, 0) { 0.0 } else { 235.0 - 40.0 * ink }));
     read(|ink| sheet(ink, |x, y, ink| if chance(x, y) < 0.001 { 0.0 } else { clean(ink) }));
     read(|ink| sheet(ink, |x, y, ink| clean(ink) + 100.0 * (chance(x, y) - 0.5)));
-    // The holes of a folder.
+    // The holes of a ring binder.
     read(|ink| {
         sheet(ink, |x, y, ink| {
             let hole = [80, 320].iter().any(|at| x.abs_diff(25).pow(2) + y.abs_diff(*at).pow(2) < 200);

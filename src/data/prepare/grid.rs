@@ -1,8 +1,8 @@
-//! A rectangle of values, and the few filters over it that the search for a character needs.
+//! A rectangular grid of values, with the filters needed to find a character.
 
 use std::ops::{Index, IndexMut};
 
-/// Values in rows from the top, at (column, row).
+/// Values in rows from the top, indexed by (column, row).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid<T> {
     pub width: usize,
@@ -47,13 +47,13 @@ impl<T: Copy> Grid<T> {
         self.cells.iter().enumerate().map(|(at, &value)| (at % self.width, at / self.width, value))
     }
 
-    /// Rows become columns.
+    /// Swaps rows and columns.
     pub fn transposed(&self) -> Grid<T> {
         let cells = (0..self.width).flat_map(|x| (0..self.height).map(move |y| self[(x, y)])).collect();
         Grid { width: self.height, height: self.width, cells }
     }
 
-    /// Every row replaced by what `filter` makes of it, then every column.
+    /// Applies `filter` to every row, then to every column.
     fn separably(&self, filter: impl Fn(&[T], &mut [T])) -> Grid<T> {
         let rows = |from: &Grid<T>| {
             let mut to = from.clone();
@@ -67,7 +67,7 @@ impl<T: Copy> Grid<T> {
 }
 
 impl Grid<f32> {
-    /// Weights 1 2 1 in both directions; what lies outside repeats the edge.
+    /// Smooths with weights 1 2 1 in both directions; the values at the edges are repeated outside.
     pub fn smoothed(&self) -> Grid<f32> {
         self.separably(|from, to| {
             for (at, to) in to.iter_mut().enumerate() {
@@ -77,7 +77,7 @@ impl Grid<f32> {
         })
     }
 
-    /// The mean over the square that reaches `reach` cells to each side, as far as it lies within.
+    /// The mean over the square that extends `reach` cells to each side, clipped to the grid.
     pub fn mean(&self, reach: usize) -> Grid<f32> {
         self.separably(|from, to| {
             let mut sums = vec![0.0_f64];
@@ -91,12 +91,13 @@ impl Grid<f32> {
         })
     }
 
-    /// The morphological opening by a row, then by a column, of `side` cells: what rises above its surroundings and is
-    /// narrower or lower than that is cut off; steps and slopes that are wider stay.
+    /// The morphological opening by a row, then by a column, of `side` cells: peaks that are narrower or lower than
+    /// that are cut off; wider steps and slopes stay.
     pub fn opened(&self, side: usize) -> Grid<f32> {
         let side = side.clamp(1, self.shorter().max(1));
         self.separably(|from, to| {
-            // The least of each window, by its first cell; then the greatest of the windows that hold a cell.
+            // The minimum of each window, stored at its first cell; then the maximum over the windows that contain a
+            // cell.
             let least = sliding(from, side, |a, b| a <= b);
             let mut padded = vec![f32::NEG_INFINITY; side - 1];
             padded.extend(&least);
@@ -106,7 +107,7 @@ impl Grid<f32> {
     }
 }
 
-/// The best of each window of `side` values by its first value; `wins` says which of two is better.
+/// The best value of each window of `side` values, stored at its first; `wins` says whether the first of two is better.
 fn sliding(values: &[f32], side: usize, wins: impl Fn(f32, f32) -> bool) -> Vec<f32> {
     let mut queue = std::collections::VecDeque::new();
     let mut best = Vec::with_capacity(values.len() + 1 - side);
@@ -125,7 +126,7 @@ fn sliding(values: &[f32], side: usize, wins: impl Fn(f32, f32) -> bool) -> Vec<
     best
 }
 
-/// The value below which this share of all lies; 0 of none.
+/// The value with a fraction `share` of all values below it; 0 if there are no values.
 pub fn quantile(mut values: Vec<f32>, share: f32) -> f32 {
     if values.is_empty() {
         return 0.0;
@@ -135,7 +136,7 @@ pub fn quantile(mut values: Vec<f32>, share: f32) -> f32 {
 }
 
 impl Grid<bool> {
-    /// Whether one of the four cells beside this one is not set. Cells beyond the edges do not count.
+    /// Whether one of the four neighbours of this cell is not set. Cells beyond the edges do not count.
     pub fn is_outline(&self, x: usize, y: usize) -> bool {
         (x > 0 && !self[(x - 1, y)])
             || (y > 0 && !self[(x, y - 1)])
@@ -143,7 +144,7 @@ impl Grid<bool> {
             || (y + 1 < self.height && !self[(x, y + 1)])
     }
 
-    /// Grown by `reach` cells in all eight directions.
+    /// The mask dilated by `reach` cells in all eight directions.
     pub fn grown(&self, reach: usize) -> Grid<bool> {
         self.separably(|from, to| {
             let mut since = usize::MAX;
@@ -159,7 +160,7 @@ impl Grid<bool> {
         })
     }
 
-    /// Distance of each set cell to the nearest one that is not, in cells; the outside is not set. Steps to the side
+    /// Distance of each set cell from the nearest one that is not set, in cells; the outside is not set. Straight steps
     /// count 1, diagonal ones 4/3.
     pub fn depths(&self) -> Grid<f32> {
         let (width, height) = (self.width, self.height);

@@ -3,19 +3,19 @@
 use super::components::components;
 use super::grid::Grid;
 
-/// A line may lean by this much of the way across: 14 degrees.
+/// A line may deviate from the axis by this fraction of its length: 14 degrees.
 const LEAN: f64 = 0.25;
-/// At least this part of a line's way across the picture is ink.
+/// At least this fraction of a line's path across the picture is ink.
 const COVERED: f64 = 0.75;
-/// A line is at most this part of the picture's longer side wide.
+/// A line is at most this fraction of the picture's longer side wide.
 const WIDEST: f64 = 0.04;
 /// Fewer lines than this may be strokes of a character that fills the picture.
 const RULED: usize = 3;
 
 /// `mask` without straight lines across the picture.
 ///
-/// A bar of a seven or a one can lie from edge to edge of a tight crop. One or two lines are therefore taken away only if
-/// they are much thinner than the strokes that stay, and none if hardly anything stays.
+/// In a tight crop, the bar of a seven or a one can reach from edge to edge. One or two lines are therefore removed
+/// only if they are much thinner than the remaining strokes, and none if hardly anything would remain.
 pub fn without_lines(mask: &Grid<bool>, ink: &Grid<f32>) -> Grid<bool> {
     let covered = mask.cells.iter().filter(|set| **set).count();
     if mask.shorter() < 40 || covered * 2 > mask.cells.len() {
@@ -44,7 +44,7 @@ fn energy(mask: &Grid<bool>, ink: &Grid<f32>) -> f64 {
     mask.cells.iter().zip(&ink.cells).filter(|(set, _)| **set).map(|(_, ink)| f64::from(*ink).powi(2)).sum()
 }
 
-/// Erases the lines from the left edge to the right; returns how many, and the width of the widest.
+/// Erases lines from the left edge to the right; returns their number, and the width of the widest.
 fn erase_across(mask: &mut Grid<bool>) -> (usize, usize) {
     let widest = ((mask.longer() as f64 * WIDEST) as usize).max(2);
     let mut lines = candidates(mask, widest);
@@ -73,7 +73,7 @@ fn erase_across(mask: &mut Grid<bool>) -> (usize, usize) {
     (count, greatest)
 }
 
-/// Heights at the left and right edge, and the covered part, of all lines that are covered well enough.
+/// Heights at the left and right edges, and the covered fraction, of all lines that are sufficiently covered.
 fn candidates(mask: &Grid<bool>, widest: usize) -> Vec<(f64, f64, f64)> {
     let (width, height) = (mask.width, mask.height);
     let lean = (LEAN * width as f64) as isize;
@@ -111,7 +111,7 @@ fn candidates(mask: &Grid<bool>, widest: usize) -> Vec<(f64, f64, f64)> {
     found
 }
 
-/// The ink that is at most `widest` cells high, a row for each column of `mask`.
+/// The runs of ink at most `widest` cells high, with a row for each column of `mask`.
 fn thin(mask: &Grid<bool>, widest: usize) -> Grid<bool> {
     let mut columns = mask.transposed();
     for column in columns.cells.chunks_exact_mut(mask.height) {
@@ -122,7 +122,7 @@ fn thin(mask: &Grid<bool>, widest: usize) -> Grid<bool> {
     columns
 }
 
-/// A line over a grid of this width, by its heights at both edges.
+/// A line over a grid of this width, given by its heights at both edges.
 struct Line {
     left: f64,
     right: f64,
@@ -130,7 +130,7 @@ struct Line {
 }
 
 impl Line {
-    /// The first row and the end of the ink at or beside the line in column `x`.
+    /// The first row and the end of the ink on or next to the line in column `x`.
     fn run(&self, mask: &Grid<bool>, x: usize) -> Option<(usize, usize)> {
         let share = (x as f64 + 0.5) / self.width as f64;
         let middle = (self.left + (self.right - self.left) * share).round() as usize;

@@ -1,13 +1,14 @@
-//! Brings a photograph, scan or drawing of one character to the form of the training images.
+//! Converts a photograph, scan or drawing of one character to the form of the training images.
 //!
-//! A picture is decoded (`decode`) and made small (`view`). Its colours become one value a cell, in which ink and paper
-//! differ most (`contrast`); the paper is taken off (`background`); what is left falls into connected pieces
-//! (`components`), without the lines of ruled paper (`lines`). Those that are strokes near each other are the character
-//! (`candidate`), and of several ways to see the picture the clearest is taken (`search`). If the character is small, its
-//! surroundings are looked at again from nearer. What is found is cropped, its strongest ink 1, and placed as characters lie
-//! in the training images ([`Form`]).
+//! A picture is decoded (`decode`) and reduced (`view`). Its colours are projected to one value per cell, in which ink
+//! and paper differ most (`contrast`); the paper is subtracted (`background`); what remains is split into connected
+//! pieces (`components`), without the lines of ruled paper (`lines`). Pieces that are strokes close to each other form
+//! the character (`candidate`), and the clearest of several interpretations of the picture is chosen (`search`). If the
+//! character is small, its surroundings are examined again at a higher resolution. The character found is cropped,
+//! scaled so that its strongest ink is 1, and placed as characters are in the training images ([`Form`]).
 //!
-//! A picture that shows no character, several, or too little of one is refused: a network gives a digit for anything.
+//! A picture that shows no character, several, or an incomplete one is rejected, because a network gives a digit for
+//! anything.
 
 mod background;
 mod candidate;
@@ -32,26 +33,26 @@ use self::view::{Frame, View};
 use super::form::{Character, Form, Plane};
 use crate::error::{Error, Result};
 
-/// A row or column belongs to the character when it has ink of at least this part of the strongest.
+/// A row or column belongs to the character if its ink reaches at least this fraction of the strongest.
 const EDGE: f32 = 0.25;
-/// A character that is a smaller part of a view than this is looked at from nearer.
+/// A character smaller than this fraction of a view is examined at a higher resolution.
 const CLOSE: f64 = 0.35;
-/// A character with fewer pixels than this in height and width cannot be read.
+/// A character with fewer pixels than this in both height and width cannot be read.
 const LEAST_SIDE: u32 = 5;
 
-/// Reads a PNG or JPEG file as one image of shape H, W, C: the character that it shows in the form of the images that a
-/// network was trained on, or, where that form says nothing of characters, the picture scaled to their size.
+/// Reads a PNG or JPEG file as one image of shape H, W, C: the character in the form of the images that a network was
+/// trained on or, if that form does not describe characters, the picture scaled to their size.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read; [`Error::File`] when it is no such image, too large, or does not show one
-/// character clearly; [`Error::Usage`] for a shape that is neither grey nor RGB.
+/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is not a PNG or JPEG image, too large, or does not
+/// show one character clearly; [`Error::Usage`] for a shape that is neither grey nor RGB.
 pub fn prepare(path: &Path, shape: [usize; 3], form: &Form) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     prepare_from(BufReader::new(file), path, shape, form)
 }
 
-/// The same from anything that can be read; `origin` says in errors where it is from.
+/// Like [`prepare`], from any reader; `origin` is named in errors.
 ///
 /// # Errors
 ///
@@ -69,12 +70,12 @@ pub fn prepare_from(mut source: impl BufRead + Seek, origin: &Path, shape: [usiz
         1 => imageops::resize(&grey(&image), width, height, FilterType::CatmullRom).into_raw(),
         3 => scene(&image, height, width),
         _ => {
-            let problem = format!("the network wants {channels} channels, but pictures have 1 (grey) or 3 (RGB)");
+            let problem = format!("the network expects {channels} channels, but pictures have 1 (grey) or 3 (RGB)");
             return Err(Error::Usage(problem));
         }
     };
     form.rescale_picture(&mut scaled);
-    // What looks like a training image already needs nothing.
+    // An image that already looks like a training image is left as it is.
     match &form.character {
         Some(form) if !form.is_met_by(&scaled) => match shown(form) {
             Err(_) if form.may_be_met_by(&scaled) => Ok(scaled),
@@ -84,17 +85,17 @@ pub fn prepare_from(mut source: impl BufRead + Seek, origin: &Path, shape: [usiz
     }
 }
 
-/// Whether the file is a JPEG that ends before its end mark: a part of the picture may be missing.
+/// Whether the file is a JPEG without an end marker: a part of the picture may be missing.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when the file cannot be read.
+/// [`Error::Io`] if the file cannot be read.
 pub fn ends_early(path: &Path) -> Result<bool> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     decode::ends_early(&mut BufReader::new(file)).map_err(Error::io("read", path))
 }
 
-/// A coloured image: scaled, over white where it is transparent, and otherwise as it is.
+/// A colour image: scaled, over white where it is transparent, and otherwise unchanged.
 fn scene(image: &DynamicImage, height: u32, width: u32) -> Vec<u8> {
     let mut image = image.to_rgba8();
     for pixel in image.pixels_mut() {
@@ -118,12 +119,12 @@ fn grey(image: &DynamicImage) -> GrayImage {
     grey
 }
 
-/// The character that an image shows, in this form, H x W; or what keeps it from being seen.
+/// The character in an image, in this form, H x W; or the reason why none can be recognised.
 fn character(image: &DynamicImage, form: &Character) -> Result<Vec<u8>, String> {
     Ok(form.place(&cropped(image)?))
 }
 
-/// The character's ink, cropped tightly, the strongest 1.
+/// The character's ink, tightly cropped, with a maximum of 1.
 fn cropped(image: &DynamicImage) -> Result<Plane, String> {
     let mut frame = Frame::of(image);
     loop {
@@ -141,13 +142,13 @@ fn cropped(image: &DynamicImage) -> Result<Plane, String> {
         let ink = tight(values, &found)?;
         let (width, height) = ink.dimensions();
         if width.max(height) < LEAST_SIDE {
-            return Err(format!("what it shows has {width} x {height} pixels, too few to be read"));
+            return Err(format!("the character has only {width} x {height} pixels, too few to be read"));
         }
         return Ok(ink);
     }
 }
 
-/// How far the found cells and those beside them differ from the paper around, where that is much.
+/// How far the cells found and their neighbours differ from the surrounding paper, where that is significant.
 fn tight(values: &Grid<f32>, found: &Found) -> Result<Plane, String> {
     let mask = found.mask.grown(((found.thickness / 4.0) as usize).clamp(1, 6));
     let paper = background::filled(values, &mask);
@@ -155,7 +156,7 @@ fn tight(values: &Grid<f32>, found: &Found) -> Result<Plane, String> {
     ink = ink.zip(&mask, |ink, mask| if mask { ink } else { 0.0 });
     let own = ink.cells.iter().zip(&found.mask.cells).filter(|(_, mask)| **mask);
     let strength = quantile(own.map(|(ink, _)| *ink).collect(), 0.9);
-    // Scaling clips at 1, and must do so in the same way whatever the contrast was.
+    // Scaling clips at 1, and must do so in the same way for any contrast.
     let ink = ink.map(|ink| (ink / strength).min(1.0));
     let (mut left, mut top, mut right, mut bottom) = (usize::MAX, usize::MAX, 0, 0);
     for (x, y, _) in ink.each().filter(|(.., ink)| *ink >= EDGE) {

@@ -1,9 +1,10 @@
-//! Tries what ink and paper may be, and takes the cleanest character.
+//! Tries different assumptions about ink and paper, and chooses the cleanest character.
 //!
-//! Nobody knows beforehand whether the ink is dark or light, which colour tells it from the paper, how the light falls, and
-//! how faint ink may be beside the strongest. So the answers are tried, the simple ones first, and that one is taken whose
-//! character is the cleanest: alone in the picture, away from its edges, of strokes that end sharply on every side and are
-//! thinner than the paper around. If there is another one beside it that is whole and about as large, nothing is answered.
+//! It is not known beforehand whether ink is dark or light, which colour separates it from the paper, how the light
+//! falls, and how faint ink may be compared with the strongest. So all combinations are tried, simple ones first, and
+//! the one with the cleanest character is chosen: alone in the picture, away from its edges, with strokes that end
+//! sharply on every side and are thinner than the surrounding paper. If there is a second one that is complete and
+//! about as large, the picture is rejected.
 
 use super::background::surface;
 use super::candidate::{Found, candidate};
@@ -12,19 +13,19 @@ use super::grid::{Grid, quantile};
 
 /// Ink must differ from the background by this much (of 1) to count as ink.
 pub const LEAST_CONTRAST: f32 = 0.1;
-/// What is this much as strong as the ink counts as ink.
+/// Cells with at least this fraction of the typical strength of the ink count as ink.
 const LEVELS: [f32; 2] = [0.3, 0.5];
-/// How the paper is found, and how much that is believed: as a smooth surface, or by an opening over this part of the
-/// longer side, which follows shadows but may take the paper within a digit for light ink.
+/// How the paper is estimated, and a factor for the score: as a smooth surface, or by an opening over this fraction of
+/// the longer side, which follows shadows but may take the paper within a digit for light ink.
 const PAPERS: [(Option<f32>, f64); 3] = [(None, 1.0), (Some(0.33), 0.85), (Some(0.17), 0.75)];
-/// After a character that scores this much no less simple answer is tried.
+/// After a character with this score, no more complicated assumption is tried.
 const CLEAN: f64 = 0.6;
-/// A character has at least this part of the energy of all ink.
+/// A character has at least this fraction of the energy of all ink.
 const LEAST_SHARE: f64 = 0.55;
-/// A character scores at least this much.
+/// Least score of a character.
 const LEAST_SCORE: f64 = 0.05;
 
-/// The best character in any of the planes, and the plane's index; or why there is none.
+/// The best character in any of the planes, and the plane's index; or the reason why there is none.
 pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
     let range = |values: &Grid<f32>| quantile(values.cells.clone(), 1.0) - quantile(values.cells.clone(), 0.0);
     let strongest = planes.iter().map(|plane| range(&plane.values)).fold(0.0, f32::max);
@@ -42,7 +43,7 @@ pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
             for sign in [-1.0, 1.0] {
                 let values = plane.values.map(|value| sign * value);
                 let side = opening.map(|part| ((values.longer() as f32 * part) as usize).max(3));
-                // Within strokes that are wider than an opening it takes ink for paper.
+                // Inside strokes that are wider than it, an opening takes ink for paper.
                 let is_wider = |found: &Found| side.is_some_and(|side| found.thickness > side as f32);
                 if found.iter().any(|found| found.sign == sign && found.is_whole && is_wider(found)) {
                     continue;
@@ -72,23 +73,23 @@ pub fn search(planes: &[Plane]) -> Result<(usize, Found), String> {
     })
 }
 
-/// The one with the highest score. A candidate with much less ink than another is likely to be a part of it, or the paper
-/// between its strokes.
+/// The candidate with the highest score. A candidate with much less ink than another is probably a part of it, or the
+/// paper between its strokes.
 fn best(mut found: Vec<Found>) -> Option<Found> {
     let most = found.iter().map(|found| found.energy).fold(0.0, f64::max);
     found.iter_mut().for_each(|found| found.score *= (found.energy / most).powf(0.25));
     found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score))
 }
 
-/// How far each cell lies from the paper, towards the ink, where `values` are higher; noise is taken off. `opening` is the
-/// side of the opening.
+/// How far each cell lies from the paper, on the side of the ink, where `values` are higher; noise is subtracted.
+/// `opening` is the side of the opening.
 fn ink(values: &Grid<f32>, noise: f32, opening: Option<usize>) -> Grid<f32> {
     let paper = match opening {
         None => surface(values, noise),
         Some(side) => values.opened(side),
     };
     let ink = values.zip(&paper, |value, paper| value - paper);
-    // An opening runs along the lower side of noise.
+    // An opening follows the lower side of the noise.
     let bias = opening.map_or(0.0, |_| quantile(ink.cells.clone(), 0.5).min(3.0 * noise));
     ink.map(|ink| (ink - bias - 1.5 * noise).max(0.0))
 }

@@ -1,14 +1,14 @@
-//! Drawn shapes of known place, size and strength.
+//! Drawn shapes of known position, size and strength.
 
 use super::*;
 use image::{GrayImage, Rgba, RgbaImage};
 
-/// A seven: a bar on top and a stem down its right side, `size` high and wide, `thick` strokes.
+/// A seven: a bar on top and a stem down its right side, `size` high and wide, with strokes of width `thick`.
 fn seven(x: u32, y: u32, size: u32, thick: u32) -> bool {
     x < size && y < size && (y < thick || x >= size - thick)
 }
 
-/// A seven at (left, top) in values `ink` on `paper`.
+/// A seven at (left, top) with value `ink` on `paper`.
 fn drawing(side: [u32; 2], place: [u32; 2], size: u32, thick: u32, ink: u8, paper: u8) -> GrayImage {
     GrayImage::from_fn(side[0], side[1], |x, y| {
         let inside = x >= place[0] && y >= place[1] && seven(x - place[0], y - place[1], size, thick);
@@ -16,7 +16,7 @@ fn drawing(side: [u32; 2], place: [u32; 2], size: u32, thick: u32, ink: u8, pape
     })
 }
 
-/// How characters lie in MNIST's images, at another size.
+/// The form of MNIST, at another image size.
 pub(super) fn mnist(height: usize, width: usize) -> Character {
     Form::mnist([height, width, 1]).character.unwrap()
 }
@@ -35,7 +35,7 @@ fn distance(a: &[u8], b: &[u8]) -> u8 {
     a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
 }
 
-/// Left, top, width and height of all that is clearly ink.
+/// Left, top, width and height of everything that is clearly ink.
 fn extent(image: &GrayImage) -> (u32, u32, u32, u32) {
     let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
     for (x, y, _) in image.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] > 63) {
@@ -55,7 +55,7 @@ fn centre(image: &GrayImage) -> (f64, f64) {
 
 #[test]
 fn what_has_the_form_already_stays_as_it_is() {
-    // The strokes' centre of mass is (13.9, 6.1) from their corner, and (14.9, 14.1) here.
+    // The strokes' centre of mass is (13.9, 6.1) from their corner, so it is at (14.9, 14.1) here.
     let form = prepared(drawing([28, 28], [4, 4], 20, 3, 255, 0));
     assert_eq!(extent(&form), (1, 8, 20, 20));
     assert_eq!(prepared(form.clone()), form);
@@ -110,7 +110,7 @@ fn colour_and_transparency_become_grey_over_white() {
     let form = prepared(grey.clone());
     let rgb = DynamicImage::from(grey.clone()).to_rgb8();
     assert_eq!(prepared(rgb), form);
-    // Black ink, transparent elsewhere: without the white below, all would be black.
+    // Black ink, transparent elsewhere: if it were not drawn over white, everything would be black.
     let rgba = RgbaImage::from_fn(60, 60, |x, y| Rgba([0, 0, 0, 255 - grey.get_pixel(x, y).0[0]]));
     assert_eq!(prepared(rgba), form);
     let blue = RgbaImage::from_fn(60, 60, |x, y| {
@@ -119,7 +119,7 @@ fn colour_and_transparency_become_grey_over_white() {
     assert!(distance(&prepared(blue), &form) <= 1);
 }
 
-/// A photograph's paper is not one grey: it must come out black all the same, and not widen the box.
+/// The paper in a photograph is not uniformly grey: it must become black nevertheless, and not widen the bounding box.
 #[test]
 fn noise_is_not_ink() {
     let mut image = drawing([120, 120], [30, 30], 60, 9, 40, 200);
@@ -149,7 +149,7 @@ fn thin_lines_on_large_paper_are_seen() {
     let image = prepared(drawing([4000, 4000], [500, 500], 3000, 8, 0, 255));
     assert_eq!(*image.iter().max().unwrap(), 255);
     assert_eq!((extent(&image).2, extent(&image).3), (20, 20));
-    // A dash is wider than high, and has a height.
+    // A dash is wider than high, but not of zero height.
     let dash = GrayImage::from_fn(100, 100, |x, y| Luma([if y == 50 && (10..90).contains(&x) { 0 } else { 255 }]));
     assert_eq!((extent(&prepared(dash.clone())).2, extent(&prepared(dash)).3), (20, 1));
 }

@@ -1,13 +1,13 @@
-//! A part of a picture, made small enough to be searched.
+//! A part of a picture, reduced in size for the search.
 
 use image::{DynamicImage, GenericImageView};
 
 use super::grid::Grid;
 
-/// The longer side of a view, at most.
+/// Largest size of a view's longer side, in cells.
 pub const SIDE: usize = 320;
 
-/// A rectangle of a picture, in its pixels.
+/// A rectangle of a picture, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frame {
     pub left: u32,
@@ -21,7 +21,7 @@ impl Frame {
         Frame { left: 0, top: 0, width: image.width(), height: image.height() }
     }
 
-    /// What lies around these cells of the frame's view (left, top, right, bottom), with room on every side.
+    /// The surroundings of these cells of the frame's view (left, top, right, bottom), with a margin on every side.
     pub fn around(self, image: &DynamicImage, scale: f64, [left, top, right, bottom]: [usize; 4]) -> Frame {
         let room = 0.6 * ((right - left).max(bottom - top) + 2) as f64;
         let start = |origin: u32, at: usize| (f64::from(origin) + (at as f64 - room) * scale).max(0.0) as u32;
@@ -35,16 +35,16 @@ impl Frame {
 
 /// A frame of a picture in at most [`SIDE`] x [`SIDE`] cells.
 ///
-/// A cell has red, green, blue and opacity, from 0 to 1, the colours multiplied by the opacity: so white ink on
-/// transparency differs from what surrounds it, and the colour that a file keeps where nothing can be seen does not count.
+/// A cell has red, green, blue and opacity, from 0 to 1, with premultiplied colours: so white ink on transparency
+/// differs from its surroundings, and colours stored for invisible pixels are ignored.
 pub struct View {
     pub channels: [Grid<f32>; 4],
-    /// Pixels of the picture in a cell's width, at least 1.
+    /// Pixels of the picture per cell, at least 1.
     pub scale: f64,
 }
 
 impl View {
-    /// Each cell is the mean of the pixels that it covers, whole or in part.
+    /// Each cell is the mean of the pixels that it covers, wholly or in part.
     pub fn new(image: &DynamicImage, frame: Frame) -> View {
         let scale = (f64::from(frame.width.max(frame.height)) / SIDE as f64).max(1.0);
         let cells = |side: u32| ((f64::from(side) / scale).round() as usize).max(1);
@@ -76,7 +76,8 @@ fn add(to: &mut [f32; 4], from: &[f32; 4], share: f32) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += share * from);
 }
 
-/// For each of `pixels` in a row, the one or two of `cells` that it lies in, and its share of them. `cells <= pixels`.
+/// For each of `pixels` in a row, the one or two of `cells` that it overlaps, and the fraction in each. `cells <=
+/// pixels`.
 fn shares(pixels: u32, cells: usize) -> Vec<[(usize, f32); 2]> {
     let ratio = cells as f64 / f64::from(pixels);
     (0..pixels)

@@ -3,7 +3,7 @@ use crate::network::{PRESETS, Recipe};
 use crate::ops::OPS;
 use std::collections::BTreeSet;
 
-/// The paper's networks: two convolutions, each with or without a pool, and the dropouts that are given.
+/// The paper's networks: two convolutions, each with or without a pool, and optional dropouts.
 fn case(name: &str, pools: [bool; 2], dropouts: [Option<f64>; 2]) -> NetworkBuilder<Dense> {
     let pooled = |layers: NetworkBuilder<ActivationLayer>, pool: bool| {
         if pool { layers.max_pool2d(2).erased() } else { layers.erased() }
@@ -22,7 +22,7 @@ fn case(name: &str, pools: [bool; 2], dropouts: [Option<f64>; 2]) -> NetworkBuil
 }
 
 impl<Last> NetworkBuilder<Last> {
-    /// Without the kind of the last layer, so that branches have one type.
+    /// Erases the kind of the last layer, so that branches have one type.
     fn erased(self) -> NetworkBuilder {
         let NetworkBuilder { name, input, loss, initializer, layers, .. } = self;
         NetworkBuilder { name, input, loss, initializer, layers, last: PhantomData }
@@ -64,11 +64,11 @@ fn preset(name: &str) -> Result<Network> {
     .build()
 }
 
-/// How a network is trained is no part of what it is.
+/// Compares the networks without their training options.
 fn assert_equal(built: &Network, read: Network) {
     let read = Network { recipe: Recipe::default(), ..read };
     assert_eq!(built.to_toml(), read.to_toml());
-    // With every setting, shape and place.
+    // Debug output covers every setting, shape and position.
     assert_eq!(format!("{built:?}"), format!("{read:?}"));
     assert_eq!(built.parameters(), read.parameters());
     assert_eq!(built.initialize(5), read.initialize(5));
@@ -81,7 +81,7 @@ fn every_preset_can_be_built() {
     }
 }
 
-/// A network with each kind of layer and each setting, in both forms.
+/// A network with every kind of layer and every setting, in both forms.
 #[test]
 fn every_kind_of_layer_and_every_setting_is_there() {
     let built = Network::builder("all", [24, 20, 2])
@@ -134,7 +134,7 @@ fn every_kind_of_layer_and_every_setting_is_there() {
     assert_eq!(kinds, known, "a layer of network files that cannot be built");
 }
 
-/// The errors of files, with the name of the network in place of that of the file.
+/// The errors are those of files, with the name of the network in place of the file.
 #[test]
 fn errors_are_those_of_files() {
     let start = || Network::builder("small", [8, 8, 2]);
@@ -162,7 +162,7 @@ fn errors_are_those_of_files() {
         let read = Network::from_toml("small.toml", &format!("name = 'small'\ninput = [8, 8, 2]\nlayers = [{layers}]"));
         let (built, read) = (said(built), said(read));
         let problem = read.strip_prefix("small.toml: ").unwrap_or_else(|| panic!("{read}"));
-        // The kernel of a builder is always a pair.
+        // A builder always gives the kernel as a pair.
         assert_eq!(built, format!("network `small`: {problem}"), "{layers}");
     }
     let said = said(Network::builder("a b", [8, 8, 2]).flatten().dense(3).build());

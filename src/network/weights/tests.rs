@@ -3,7 +3,7 @@ use super::*;
 use crate::shape::Shape;
 use safetensors::SafeTensors;
 
-/// One conv2d of 2 channels, a flattened 2x1 image of 2 channels, 2 scores: every permutation that there is.
+/// One conv2d of 2 channels, a flattened 2x1 image of 2 channels, 2 scores: covers every permutation.
 fn small() -> Network {
     let text = "name = 'small'\ninput = [2, 2, 1]\n[[layers]]\ntype = 'conv2d'\nfilters = 2\nkernel = [1, 2]\n\
                 [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dropout'\nrate = 0.5\n\
@@ -18,7 +18,7 @@ fn numbered(network: &Network) -> Weights {
     Weights { values: network.parameters().iter().enumerate().map(of).collect() }
 }
 
-/// What another reader of safetensors sees.
+/// A tensor as another safetensors reader sees it.
 fn tensor(bytes: &[u8], key: &str) -> (Vec<usize>, Vec<f32>) {
     let file = SafeTensors::deserialize(bytes).unwrap();
     let tensor = file.tensor(key).unwrap();
@@ -30,10 +30,10 @@ fn tensor(bytes: &[u8], key: &str) -> (Vec<usize>, Vec<f32>) {
 fn files_are_in_pytorch_s_layout() {
     let network = small();
     let bytes = numbered(&network).to_bytes(&network);
-    // [R,S,C,K] = [1,2,1,2] holds (s,k) = 00 01 10 11 as 0 1 2 3; [K,C,R,S] wants 00 10 01 11.
+    // [R,S,C,K] = [1,2,1,2] holds (s,k) = 00 01 10 11 as 0 1 2 3; [K,C,R,S] needs 00 10 01 11.
     assert_eq!(tensor(&bytes, "0.weight"), (vec![2, 1, 1, 2], vec![0.0, 2.0, 1.0, 3.0]));
     assert_eq!(tensor(&bytes, "0.bias"), (vec![2], vec![100.0, 101.0]));
-    // [I,O] with I = (h,c) = 00 01 10 11 holds 200 to 207; [O,I] with I = (c,h) wants for o = 0: 00 10 01 11.
+    // [I,O] with I = (h,c) = 00 01 10 11 holds 200 to 207; [O,I] with I = (c,h) needs for o = 0: 00 10 01 11.
     let expected = vec![200.0, 204.0, 202.0, 206.0, 201.0, 205.0, 203.0, 207.0];
     assert_eq!(tensor(&bytes, "3.weight"), (vec![2, 4], expected));
 }
@@ -70,7 +70,7 @@ fn failing_writes_name_the_path_and_leave_the_old_file() {
     let missing = folder.path().join("missing").join("w.safetensors");
     let message = numbered(&network).save(&network, &missing).unwrap_err().to_string();
     assert!(message.contains("cannot write") && message.contains("missing"), "{message}");
-    // A folder of the target's name: the rename fails, after everything was written.
+    // The target is a folder: the rename fails, after everything was written.
     let taken = folder.path().join("taken");
     std::fs::create_dir(&taken).unwrap();
     let message = numbered(&network).save(&network, &taken).unwrap_err().to_string();
@@ -82,7 +82,7 @@ fn message(bytes: &[u8], network: &Network) -> String {
     Weights::from_bytes(bytes, network).unwrap_err()
 }
 
-/// The bytes with their header's text edited; lengths must stay.
+/// The bytes with a text in their header replaced; the length must stay the same.
 fn edited(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
@@ -96,10 +96,10 @@ fn damaged_files_are_refused_with_a_reason() {
     let network = small();
     let good = numbered(&network).to_bytes(&network);
     for len in [0, 7, 8, 100, good.len() - 1] {
-        assert!(message(&good[..len], &network).contains("not a whole safetensors file"), "{len} bytes");
+        assert!(message(&good[..len], &network).contains("not a complete safetensors file"), "{len} bytes");
     }
     let longer = [&good[..], &[0]].concat();
-    assert!(message(&longer, &network).contains("not a whole safetensors file"));
+    assert!(message(&longer, &network).contains("not a complete safetensors file"));
 
     let shape = message(&edited(&good, "[2,4]", "[4,2]"), &network);
     assert!(shape.contains("`3.weight` (dense1.w): expected shape [2, 4], got [4, 2]"), "{shape}");
@@ -135,8 +135,8 @@ fn a_file_without_a_network_says_so() {
     assert!(message.contains("cannot read") && message.contains("none.safetensors"), "{message}");
 }
 
-/// Behind a flatten a batch_norm's numbers go with the features, which PyTorch counts by channel first; the dense layer
-/// behind it still knows the image. What PyTorch counts besides is passed over.
+/// After a flatten, the values of a batch_norm follow the features, which PyTorch orders by channel first; the dense
+/// layer after it still knows the shape of the image. PyTorch's counter is ignored.
 #[test]
 fn a_batch_norm_is_in_pytorch_s_layout() {
     let text = "name = 'small'\ninput = [2, 1, 2]\n[[layers]]\ntype = 'batch_norm'\n[[layers]]\ntype = 'flatten'\n\
@@ -160,7 +160,7 @@ fn a_batch_norm_is_in_pytorch_s_layout() {
     assert_eq!(super::super::tensors::parse(&theirs).unwrap().weights(&network).unwrap(), weights);
 }
 
-/// Names were once free; weights that were saved then can still be used.
+/// Names were unrestricted in older versions; weights saved then can still be used.
 #[test]
 fn a_name_of_an_older_file_is_changed_and_not_refused() {
     let text = "name = 'small'\ninput = [2, 2, 1]\nlayers = [{ type = 'flatten' }, { type = 'dense', units = 2 }]";

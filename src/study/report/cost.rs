@@ -1,4 +1,4 @@
-//! What networks cost: size, arithmetic, time, and the device that the time is of.
+//! The cost of networks: parameters, arithmetic, and training time with the device.
 
 use crate::Result;
 use crate::network::Network;
@@ -13,21 +13,21 @@ use crate::text::{markdown as markdown_text, spreadsheet_cell};
 use serde::Serialize;
 
 pub const HEAD: [&str; 8] =
-    ["", "parameters", "forward FLOPs an image", "training FLOPs", "epochs", "training time", "images/s", "device"];
+    ["", "parameters", "forward FLOPs/image", "training FLOPs", "epochs", "training time", "images/s", "device"];
 
-/// What a reader of the table must know.
-pub const LEGEND: &str = "FLOPs are those of the products in conv2d and dense, a multiplication and an addition counted as \
-     two; those of the training are a step's, forward and backward, times the steps. Time is that of the training steps, \
-     without evaluation; time and speed are mean ± standard deviation over the seeds.";
+/// Explanation below the table.
+pub const LEGEND: &str = "FLOPs are those of the products in conv2d and dense, where a multiplication and an addition count \
+     as two. Training FLOPs are those of a step, forward and backward, times the number of steps. Training time is that of \
+     the steps, without evaluation. Time and speed are mean ± standard deviation over the seeds.";
 
 pub struct Cost {
     pub title: String,
     parameters: usize,
-    /// Of an image.
+    /// FLOPs per image.
     forward_flops: u64,
-    /// Of a whole training.
+    /// FLOPs of a whole training.
     training_flops: Option<Sample>,
-    /// Least and most.
+    /// Smallest and largest number of epochs.
     epochs: Option<(usize, usize)>,
     seconds: Option<Sample>,
     images_per_second: Option<Sample>,
@@ -64,7 +64,7 @@ impl Cost {
         })
     }
 
-    /// In the order of [`HEAD`], without title and device.
+    /// The cells in the order of [`HEAD`], without title and device.
     pub fn cells(&self) -> [String; 6] {
         let epochs = self.epochs.map_or(NONE.to_string(), |(least, most)| {
             if least == most { least.to_string() } else { format!("{least}–{most}") }
@@ -97,7 +97,7 @@ fn spread(sample: Option<Sample>, text: impl Fn(f64) -> String) -> String {
     sd.map_or_else(|| text(mean), |sd| format!("{} ± {}", text(mean), text(sd)))
 }
 
-/// 1.54 GFLOP, 23.7 PFLOP
+/// FLOPs with a unit: 1.54 GFLOP, 23.7 PFLOP.
 fn flops(count: f64) -> String {
     let units = ["", "k", "M", "G", "T", "P", "E"];
     let power = ((count.max(1.0).log10() / 3.0) as usize).min(units.len() - 1);
@@ -131,7 +131,7 @@ struct Line {
     device: String,
 }
 
-/// `cost.csv`: a line for each network.
+/// `cost.csv`: one line for each network.
 pub fn lines(costs: &[Cost]) -> impl Iterator<Item = impl Serialize> {
     costs.iter().map(|cost| Line {
         model: spreadsheet_cell(&cost.title),

@@ -1,4 +1,4 @@
-//! What networks have reached: mean and standard deviation over seeds, a row a network.
+//! The results of networks: mean and standard deviation over seeds, one row for each network.
 
 use super::Judge;
 use crate::study::csv::{self, Plain};
@@ -9,7 +9,7 @@ use crate::text::{self, spreadsheet_cell};
 use maud::{Markup, html};
 use serde::Serialize;
 
-/// The names of the columns; the loss is of what judged.
+/// The names of the columns; the loss is named after the set that it was measured on.
 pub fn names(judge: Judge) -> [&'static str; MEASURES.len()] {
     let mut names = std::array::from_fn(|column| MEASURES[column].name);
     if judge.is_held_out {
@@ -18,15 +18,15 @@ pub fn names(judge: Judge) -> [&'static str; MEASURES.len()] {
     names
 }
 
-/// What a reader of the table must know.
+/// Explanation below the table.
 pub fn legend(judge: Judge) -> String {
     let judged = match judge.is_held_out {
-        true => "Validation is by images held out of the training set, other ones for each seed.",
-        false => "The test set is the validation set: its maximum over the epochs was found by looking at it.",
+        true => "The validation set was held out of the training set, with different images for each seed.",
+        false => "The test set is used for validation, so maxima over the epochs are selected on the test set.",
     };
     format!(
-        "Accuracies in %: mean ± standard deviation over n seeds, in brackets the epoch, or the first and the last over the \
-         seeds. Training accuracy is that of the images as they pass by in the epoch, with dropout and distortions. {judged}"
+        "Accuracies in %: mean ± standard deviation over n seeds, with the epoch, or its range over the seeds, in parentheses. \
+         Training accuracy is measured during the epoch, with dropout and augmentation. {judged}"
     )
 }
 
@@ -48,7 +48,7 @@ pub fn html(rows: &[Row], judge: Judge) -> Markup {
     let body = html! {
         @for row in rows { (page::row(&row.title, &cells(row), None)) }
     };
-    page::table("What they reached", &head, &body)
+    page::table("Results", &head, &body)
 }
 
 /// A line of `table.csv`.
@@ -62,7 +62,7 @@ struct Line {
     epochs: String,
 }
 
-/// `table.csv`: a line for each network and column; accuracies in %.
+/// `table.csv`: one line for each network and column; accuracies are in %.
 pub fn lines(rows: &[Row], judge: Judge) -> impl Iterator<Item = impl Serialize> {
     let cells =
         rows.iter().flat_map(|row| row.cells.iter().zip(&MEASURES).map(move |(cell, measure)| (row, cell, measure)));

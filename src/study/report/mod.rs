@@ -1,5 +1,5 @@
-//! The reports of a study, from whatever runs are finished: one that puts the paper's networks beside its table, one of any
-//! networks and their recipes. What both have is here.
+//! The reports of a study, made from the runs that are finished: one compares the paper's networks with its table, the
+//! other covers any networks and their recipes. This module has what they share.
 
 mod cost;
 mod measured;
@@ -27,25 +27,26 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 
-/// Where a report goes, and what made it.
+/// The output folder of a report, and how it was made.
 pub struct Frame<'a> {
     pub out: &'a Path,
-    /// That makes the runs and this report.
+    /// The command that makes the runs and this report.
     pub command: String,
-    /// What the worst digits are found with, if they were asked for.
+    /// The device and images for the worst digits, if these are to be shown.
     pub pictures: Option<(Device, Dataset)>,
 }
 
-/// The images that epochs were judged by.
+/// The images that each epoch was evaluated on.
 #[derive(Clone, Copy)]
 pub struct Judge {
     pub images: usize,
-    /// Of the training set, or else the test set.
+    /// Whether they were held out of the training set; otherwise they are the test set.
     pub is_held_out: bool,
 }
 
 impl Frame<'_> {
-    /// Writes a file of the report. Like its runs, a study may come from somebody else: links in it are not followed.
+    /// Writes a file of the report. Like its runs, a study may come from somebody else, so links in it are not
+    /// followed.
     pub fn save(&self, name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
         replace_own_file(&self.out.join(name), |file| file.write_all(content.as_ref()))
     }
@@ -55,14 +56,15 @@ impl Frame<'_> {
         replace_own_file(&self.out.join(name), |file| csv::write(file, lines))
     }
 
-    /// The first run there is. Fails if there is none, or if they are on different data: means over them would say nothing.
+    /// The first finished run. Fails if there is none, or if runs used different data: means over them would have no
+    /// meaning.
     pub fn first<'e>(&self, entries: &[&'e Entry]) -> Result<&'e FinishedRun> {
         let runs = || entries.iter().flat_map(|entry| &entry.runs);
         let Some(first) = runs().next() else {
-            return Err(Error::file(self.out, "nothing to report: none of the runs asked for is finished"));
+            return Err(Error::file(self.out, "nothing to report: none of the selected runs has finished"));
         };
         for run in runs() {
-            // What is held out is another part of the data for each seed.
+            // Each seed holds out a different part of the data.
             let is_comparable = |other: &&FinishedRun| !run.record.is_held_out() || other.seed == run.seed;
             let like = runs().find(is_comparable).unwrap_or(first);
             let (here, there) = (&like.record, &run.record);
@@ -70,19 +72,19 @@ impl Frame<'_> {
             let is_other =
                 here.checksum.as_ref().zip(there.checksum.as_ref()).is_some_and(|(here, there)| here != there);
             if is_other || sizes(&first.record) != sizes(there) {
-                let problem = format!("a run on other data than {}: {}", like.folder.display(), brief(&there.data));
-                return Err(Error::file(&run.folder, format!("{problem}; remove one of them, or take another folder")));
+                let problem = format!("trained on other data than {}: {}", like.folder.display(), brief(&there.data));
+                return Err(Error::file(&run.folder, format!("{problem}; remove one of them, or use another folder")));
             }
         }
         Ok(first)
     }
 
-    /// The sheets, if they were asked for.
+    /// The contact sheets of the worst digits, if they are to be shown.
     pub fn worst(&self, entries: &[Entry]) -> Result<Markup> {
         let Some((device, set)) = &self.pictures else {
             return Ok(html! {
                 p {
-                    "Not shown: they are images of the data set, and this report may be passed on. study --pictures shows them."
+                    "Not shown, because they are images from the data set and this report may be published. study --pictures shows them."
                 }
             });
         };
@@ -99,8 +101,8 @@ impl Frame<'_> {
             .collect::<Result<_>>()?;
         Ok(html! {
             p {
-                "Below are images of the data set: this report is not for passing on or publishing. Under each image its label, \
-                 and what most seeds take it for; those with the highest loss, over all seeds, come first."
+                "The images below are from the data set, so do not distribute or publish this report. Below each image are its label \
+                 and the most frequent prediction; images with the highest loss over all seeds come first."
             }
             @for (title, sheet, bytes) in &sheets {
                 h3 { (title) }
@@ -118,33 +120,33 @@ impl Judge {
         Judge { images: run.record.validation_images, is_held_out: run.record.is_held_out() }
     }
 
-    /// "10,000 images of the test set"
+    /// Description: "10,000 images of the test set".
     pub fn words(self) -> String {
         let whose = if self.is_held_out { "held out of the training set" } else { "of the test set" };
         format!("{} images {whose}", grouped(self.images as u64))
     }
 
-    /// What stands above confusion matrices.
+    /// The text above confusion matrices.
     pub fn about_confusion(self) -> Markup {
         let whose = if self.is_held_out { "images held out" } else { "test images" };
         html! {
             p {
-                "Counts of " (whose) " after the last epoch. Right answers are grey; the darker a mistake, the more frequent."
+                "Counts of " (whose) " after the last epoch. Correct answers are grey; darker cells are more frequent mistakes."
             }
         }
     }
 }
 
-/// What is not finished, a line each.
+/// The networks with unfinished runs, one line for each.
 pub fn lacking(entries: &[&Entry]) -> Vec<String> {
     let line = |entry: &&Entry| {
         let (there, all) = (entry.runs.len(), entry.runs.len() + entry.missing.len());
-        format!("{}: {there} of {all} seeds are finished; {}", entry.subject.title, entry.missing.join(", "))
+        format!("{}: {there} of {all} seeds have finished; {}", entry.subject.title, entry.missing.join(", "))
     };
     entries.iter().filter(|entry| !entry.missing.is_empty()).map(line).collect()
 }
 
-/// The same as HTML, in a box; nothing where nothing is missing.
+/// The same as HTML, in a box; empty if all runs have finished.
 pub fn missing(entries: &[&Entry]) -> Markup {
     let lacking = lacking(entries);
     html! {
@@ -165,7 +167,7 @@ pub fn missing_markdown(entries: &[&Entry]) -> String {
     }
 }
 
-/// Which run was made when, where and by what.
+/// A table of the runs: when, on what device and with which version each was made.
 pub fn runs(entries: &[&Entry]) -> Markup {
     let head = ["run", "started", "training", "images/s", "final validation", "shadegrad", "device"];
     let row = |entry: &Entry, run: &FinishedRun| {

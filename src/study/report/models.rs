@@ -1,5 +1,4 @@
-//! The report of networks that were trained by their own recipes: `table.md`, `table.csv`, `cost.csv`, `figures/` and
-//! `report.html`.
+//! The report on networks with their own recipes: `table.md`, `table.csv`, `cost.csv`, `figures/` and `report.html`.
 
 use super::cost::{self, Cost};
 use super::{Frame, Judge, measured, missing, missing_markdown, runs, today};
@@ -16,26 +15,26 @@ use crate::text::counted;
 use crate::{Result, version};
 use maud::{Markup, html};
 
-/// What such a report tells of.
+/// Contents of the report.
 pub struct Report<'a> {
     pub frame: Frame<'a>,
     pub models: Vec<Entry>,
-    /// That make the first run of each alone.
+    /// For each network, the command that makes only its first run.
     pub commands: Vec<String>,
 }
 
-/// What is worked out of the runs.
+/// Results computed from the runs.
 struct Found<'r> {
     first: &'r FinishedRun,
     judge: Judge,
     rows: Vec<Row>,
     costs: Vec<Cost>,
-    /// In words.
+    /// Descriptions of the recipes.
     recipes: Vec<String>,
 }
 
 impl Report<'_> {
-    /// Writes all of it, and returns the most important. Files of an older report are replaced.
+    /// Writes the report, and returns a summary. Files of an older report are replaced.
     pub fn write(&self) -> Result<String> {
         let entries: Vec<&Entry> = self.models.iter().collect();
         let first = self.frame.first(&entries)?;
@@ -56,7 +55,7 @@ impl Report<'_> {
         Ok(in_short(&found))
     }
 
-    /// "best and fast, 3 seeds each"
+    /// The title: "best and fast, 3 seeds each".
     fn title(&self) -> String {
         let names: Vec<&str> = self.models.iter().map(|entry| entry.subject.title.as_str()).collect();
         let seeds = self.models.first().map_or(0, |entry| entry.runs.len() + entry.missing.len());
@@ -71,7 +70,7 @@ impl Report<'_> {
     fn markdown(&self, entries: &[&Entry], found: &Found<'_>) -> String {
         let Found { first, judge, rows, costs, recipes } = found;
         let mut page = format!(
-            "# {}\n\n{}, {} training images; judged by {}; shadegrad {}, {}. {}\n\n",
+            "# {}\n\n{}, {} training images; evaluated on {}; shadegrad {}, {}. {}\n\n",
             text::markdown(&self.title()),
             text::markdown(&first.record.data),
             grouped(first.record.train_images as u64),
@@ -96,15 +95,15 @@ impl Report<'_> {
         };
         let body = html! {
             h1 { (title) }
-            p class="soft" { "Networks trained by their own recipes, by shadegrad " (env!("CARGO_PKG_VERSION")) "." }
+            p class="soft" { "Networks trained with their own recipes, by shadegrad " (env!("CARGO_PKG_VERSION")) "." }
             (missing(entries))
             (section("Settings", &self.settings(found)))
-            (section("What they reached", &html! {
+            (section("Results", &html! {
                 (measured::html(&found.rows, found.judge))
                 p { (measured::legend(found.judge)) }
             }))
-            (section("What they cost", &html! {
-                (page::table("What they cost", &cost::HEAD, &costs))
+            (section("Cost", &html! {
+                (page::table("Cost", &cost::HEAD, &costs))
                 p { (cost::LEGEND) }
             }))
             (section("Recipes", &self.recipes(found)))
@@ -122,19 +121,19 @@ impl Report<'_> {
     fn settings(&self, found: &Found<'_>) -> Markup {
         let record = &found.first.record;
         let judged = match found.judge.is_held_out {
-            true => "which each seed draws anew; the test set had no part in it",
+            true => "drawn separately for each seed; the test set was not used",
             false => "after every epoch",
         };
         page::facts(&[
             ("Data", html! { (record.data) ": " (grouped(record.train_images as u64)) " training images" }),
-            ("Judged by", html! { (found.judge.words()) ", " (judged) }),
+            ("Evaluated on", html! { (found.judge.words()) ", " (judged) }),
             ("Versions", html! { "shadegrad " (env!("CARGO_PKG_VERSION")) ", wgpu " (version::wgpu()) }),
             ("Written", html! { (today()) }),
             ("Command", page::command(&self.frame.command)),
         ])
     }
 
-    /// How each network was trained, and how to do it again.
+    /// How each network was trained, and the command to repeat it.
     fn recipes(&self, found: &Found<'_>) -> Markup {
         html! {
             @for ((entry, recipe), command) in self.models.iter().zip(&found.recipes).zip(&self.commands) {
@@ -142,14 +141,14 @@ impl Report<'_> {
                 (page::facts(&[
                     ("Network", html! { (entry.subject.about) }),
                     ("Recipe", html! { (recipe) }),
-                    ("One run alone", page::command(command)),
+                    ("Single run", page::command(command)),
                 ]))
             }
         }
     }
 }
 
-/// Final accuracy and loss of every network, and what they took.
+/// Final accuracy, loss, training time and speed of every network.
 fn in_short(found: &Found<'_>) -> String {
     use Align::{Left, Right};
     let [.., accuracy, loss] = measured::names(found.judge);

@@ -1,4 +1,4 @@
-//! The report of the paper's networks: `table1.md`, `table1.csv`, `figures/` and `report.html`.
+//! The report on the paper's networks: `table1.md`, `table1.csv`, `figures/` and `report.html`.
 
 use super::{Frame, Judge, missing, missing_markdown, runs, today};
 use crate::study::choice::{Choice, MOMENTA};
@@ -15,19 +15,19 @@ use crate::text::{markdown, markdown_code};
 use crate::{Result, version};
 use maud::{Markup, html};
 
-/// What a report of the paper's networks tells of.
+/// Contents of the report.
 pub struct Report<'a> {
     pub frame: Frame<'a>,
     pub cases: Vec<Entry>,
     pub comparisons: Vec<Entry>,
     pub descent: Descent,
     pub choice: Option<Choice>,
-    /// That makes the first of the runs alone.
+    /// The command that makes only the first run.
     pub train_command: String,
 }
 
 impl Report<'_> {
-    /// Writes all of it, and returns the most important. Files of an older report are replaced.
+    /// Writes the report, and returns a summary. Files of an older report are replaced.
     pub fn write(&self) -> Result<String> {
         let first = self.frame.first(&self.entries())?;
         let cases = rows(&self.cases);
@@ -40,7 +40,7 @@ impl Report<'_> {
         let Drawn { curves, combined, confusions } =
             Drawn::new(self.frame.out, &self.cases.iter().collect::<Vec<_>>())?;
 
-        let title = "Six convolutional networks, beside the paper";
+        let title = "Six convolutional networks, compared with the paper";
         let entries = self.entries();
         let worst = self.frame.worst(&self.cases)?;
         let body = html! {
@@ -50,18 +50,18 @@ impl Report<'_> {
                 cite {
                     "Recognition of Handwritten Digit using Convolutional Neural Network using Python and Tensorflow"
                 }
-                ", trained again by shadegrad " (env!("CARGO_PKG_VERSION")) "."
+                ", reproduced with shadegrad " (env!("CARGO_PKG_VERSION")) "."
             }
             (missing(&entries))
             (section("Settings", &self.settings(first)))
             (section("Table I", &html! {
-                (page::compared("Table I, and these runs beside it", &cases, "paper"))
+                (page::compared("Table I, compared with these runs", &cases, "paper"))
                 p { (table::LEGEND) }
             }))
             (section("Accuracy against epoch", &page::grid(&curves)))
             (section("All cases", &html! { div class="single" { (page::figure(&combined)) } }))
             @if !comparisons.is_empty() {
-                (section("Systems that the paper compares itself with", &self.compared(&comparisons)))
+                (section("Systems that the paper compares its networks with", &self.compared(&comparisons)))
             }
             @if let Some(choice) = &self.choice {
                 (section("Learning rate and momentum", &grid_of(choice)))
@@ -79,7 +79,7 @@ impl Report<'_> {
         self.cases.iter().chain(&self.comparisons).collect()
     }
 
-    /// Final accuracy and test loss of every network, beside what is printed.
+    /// Final accuracy and test loss of every network, with the published numbers.
     fn in_short(&self) -> String {
         use Align::{Left, Right};
         let heading = ["", "n", "final validation", "reported", "difference", "test loss", "reported", "difference"];
@@ -103,7 +103,7 @@ impl Report<'_> {
 
     fn markdown(&self, cases: &[Row], comparisons: &[Row], first: &FinishedRun) -> String {
         let mut text = format!(
-            "# Table I, and these runs beside it\n\n{}\n\n{}",
+            "# Table I, compared with these runs\n\n{}\n\n{}",
             self.summary(first),
             table::markdown(cases, "paper")
         );
@@ -112,7 +112,7 @@ impl Report<'_> {
             let about: String =
                 self.comparisons.iter().map(|entry| format!("- {}\n", markdown(&about(&entry.subject)))).collect();
             text += &format!(
-                "\n## Systems that the paper compares itself with\n\n{}\n{about}",
+                "\n## Systems that the paper compares its networks with\n\n{}\n{about}",
                 table::markdown(comparisons, "reported")
             );
         }
@@ -142,7 +142,7 @@ impl Report<'_> {
         let chosen = match &self.choice {
             Some(choice) if (choice.learning_rate, choice.momentum) == (learning_rate, momentum) => choice.story(),
             Some(choice) => format!(
-                "Not the rate and momentum that were chosen on held-out images, which are {} and {}.",
+                "These differ from the rate and momentum chosen on held-out images, which are {} and {}.",
                 choice.learning_rate, choice.momentum
             ),
             None if (learning_rate, momentum) == (DESCENT.learning_rate, DESCENT.momentum) => {
@@ -157,8 +157,8 @@ impl Report<'_> {
             (
                 "Data",
                 html! {
-                    (record.data) ": " (train) " training images, " (test) " test images, which are the validation set too. \
-                     The paper's numbers are those of MNIST."
+                    (record.data) ": " (train) " training images, " (test) " test images, which are also the validation set. \
+                     The paper's numbers are for MNIST."
                 },
             ),
             (
@@ -166,18 +166,18 @@ impl Report<'_> {
                 html! { (counted(epochs, "epoch")) " of stochastic gradient descent, batches of " (BATCH_SIZE) },
             ),
             ("Learning rate", html! { (words.trim_start_matches("learning rate ")) ". " (page::prose(&chosen)) }),
-            ("Loss", html! { "softmax cross-entropy, where nothing else is said" }),
+            ("Loss", html! { "softmax cross-entropy, unless stated otherwise" }),
             ("Versions", html! { "shadegrad " (env!("CARGO_PKG_VERSION")) ", wgpu " (version::wgpu()) }),
             ("Written", html! { (today()) }),
             ("Command", page::command(&self.frame.command)),
-            ("One run alone", page::command(&self.train_command)),
+            ("Single run", page::command(&self.train_command)),
         ])
     }
 
     fn compared(&self, rows: &[Row]) -> Markup {
         let about: Vec<String> = self.comparisons.iter().map(|entry| about(&entry.subject)).collect();
         html! {
-            (page::compared("Systems that the paper compares itself with", rows, "reported"))
+            (page::compared("Systems that the paper compares its networks with", rows, "reported"))
             (page::list(&about))
         }
     }
@@ -209,6 +209,6 @@ fn grid_of(choice: &Choice) -> Markup {
     html! {
         p { (page::prose(&choice.story())) }
         (page::table("Learning rate and momentum", &head, &body))
-        p { "Accuracy in % and loss on the images held out; what was chosen is underlined." }
+        p { "Accuracy in % and loss on the images held out; the values chosen are underlined." }
     }
 }

@@ -71,7 +71,7 @@ fn a_file_that_is_cut_is_refused() {
     let whole = made(6).to_bytes();
     for len in 0..whole.len() {
         let message = refusal(&whole[..len]);
-        assert!(message.starts_with("some/file: not a whole safetensors file"), "{len} bytes: {message}");
+        assert!(message.starts_with("some/file: not a complete safetensors file"), "{len} bytes: {message}");
     }
     refusal(&[&whole[..], &[0]].concat());
 }
@@ -179,7 +179,7 @@ fn a_damaged_one_is_named_and_so_is_an_older_one() {
     ] {
         damage(name);
         let message = Checkpoints::new(place.clone()).last().unwrap_err().to_string();
-        assert!(message.contains("step-00000006.safetensors: not a whole"), "{message}");
+        assert!(message.contains("step-00000006.safetensors: not a complete"), "{message}");
         match older {
             Some(older) => {
                 assert!(message.contains("--resume") && message.ends_with(older), "{message}");

@@ -1,38 +1,38 @@
-//! What the segments of a JPEG file tell without decoding it: whether its end is there, and how much of the picture.
+//! Reads the segments of a JPEG file without decoding it, to see whether its end is present and how much of the
+//! picture.
 
 use std::io::{self, BufRead, ErrorKind, Read, Seek, SeekFrom};
 
-/// The first bytes of every JPEG file: the start mark.
+/// The start marker, the first bytes of every JPEG file.
 const START: [u8; 2] = [0xff, 0xd8];
 const END: [u8; 2] = [0xff, 0xd9];
 
-/// What [`survey`] finds.
+/// The result of [`survey`].
 #[derive(Debug, Default, PartialEq)]
 pub struct Survey {
-    /// The end mark is there.
+    /// Whether the end marker is present.
     pub ended: bool,
-    /// Rows of pixels that are coded together, at most 32. Where a scan ends early, the last of these bands is in part
-    /// missing.
+    /// Rows of pixels that are coded together, at most 32. If a scan is truncated, its last band is incomplete.
     pub band: u32,
-    /// Bytes of profiles, texts and small copies of the picture.
+    /// Bytes of profiles, texts and thumbnails.
     pub beside: u64,
-    /// Progressive files hold the whole picture coarsely, then finer and finer.
+    /// Progressive files hold the whole picture coarsely, then in increasing detail.
     progressive: bool,
-    /// The component that says how bright the pixels are.
+    /// Identifier of the component for brightness.
     brightness: u8,
-    /// A bit for each of the 64 frequencies of that component which a complete scan holds, at least coarsely.
+    /// One bit for each of the 64 frequencies of that component that a complete scan holds, at least coarsely.
     held: u64,
-    /// The same for the scan that has begun.
+    /// The same for the scan that has started.
     begun: u64,
 }
 
 impl Survey {
-    /// Whether all that is missing from a file that ends early is precision, not a part of the picture.
+    /// Whether a truncated file lacks only precision and no part of the picture.
     pub fn is_whole_picture(&self) -> bool {
         self.progressive && self.held == u64::MAX
     }
 
-    /// Whether scans are missing without which no row of the picture can be seen sharply.
+    /// Whether scans are missing that are needed to see any row sharply.
     pub fn is_blurred(&self) -> bool {
         self.progressive && self.held != u64::MAX
     }
@@ -55,7 +55,7 @@ impl Survey {
     }
 }
 
-/// Whether the source is a JPEG file, from its first bytes. It is left at its start.
+/// Whether the source is a JPEG file, judged by its first bytes. Leaves the source at its start.
 pub fn is_jpeg(source: &mut (impl Read + Seek)) -> io::Result<bool> {
     source.rewind()?;
     let mut start = Vec::new();
@@ -64,7 +64,7 @@ pub fn is_jpeg(source: &mut (impl Read + Seek)) -> io::Result<bool> {
     Ok(start == START)
 }
 
-/// Whether the last bytes of the source are the end mark, as they are in most files. Others have something behind it.
+/// Whether the last bytes of the source are the end marker, as in most files. Others have data after it.
 pub fn ends_with_mark(source: &mut (impl Read + Seek)) -> io::Result<bool> {
     let length = source.seek(SeekFrom::End(0))?;
     source.seek(SeekFrom::Start(length.saturating_sub(2)))?;
@@ -73,7 +73,7 @@ pub fn ends_with_mark(source: &mut (impl Read + Seek)) -> io::Result<bool> {
     Ok(end == END)
 }
 
-/// Goes from segment to segment of a JPEG file until its end mark or its last byte.
+/// Goes through the segments of a JPEG file up to its end marker or its last byte.
 pub fn survey(source: &mut (impl BufRead + Seek)) -> io::Result<Survey> {
     let mut survey = Survey { band: 8, ..Survey::default() };
     source.rewind()?;
@@ -90,7 +90,7 @@ fn walk(source: &mut (impl BufRead + Seek), survey: &mut Survey) -> io::Result<(
         while mark == 0xff {
             mark = byte(source)?;
         }
-        // A byte of 255 in the data of a scan, and marks that stand alone within one.
+        // An escaped byte of 255 in the data of a scan, or a marker without a segment.
         if matches!(mark, 0x00 | 0x01 | 0xd0..=0xd8) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Files that end early, cut at any byte.
+//! Files truncated at any byte.
 
 use std::fs;
 use std::io::Cursor;
@@ -16,13 +16,13 @@ fn decoded(bytes: &[u8]) -> Result<DynamicImage, String> {
     decode(&mut Cursor::new(bytes), Path::new("cut")).map_err(|error| error.to_string())
 }
 
-/// The largest difference of two pictures of one width in the rows that both have, of 255.
+/// The largest difference, out of 255, between two pictures of equal width, in the rows that both have.
 fn difference(one: &DynamicImage, other: &DynamicImage) -> u8 {
     assert_eq!(one.width(), other.width());
     one.as_bytes().iter().zip(other.as_bytes()).map(|(one, other)| one.abs_diff(*other)).max().unwrap_or(0)
 }
 
-/// What is answered at all holds nothing but pixels of the whole picture.
+/// A picture that is accepted holds only pixels of the complete picture.
 #[test]
 fn of_a_cut_baseline_file_only_true_rows_are_kept() {
     let bytes = file("subsampled.jpg");
@@ -33,7 +33,7 @@ fn of_a_cut_baseline_file_only_true_rows_are_kept() {
         match decoded(&bytes[..length]) {
             Ok(cut) => {
                 assert!(cut.height() * 8 >= whole.height() * 7, "{length}: {} rows", cut.height());
-                // The row above the cut is interpolated with what is missing below it.
+                // The row above the cut is interpolated with missing rows below it.
                 let sure = cut.crop_imm(0, 0, cut.width(), cut.height() - 1);
                 assert_eq!(difference(&sure, &whole), 0, "{length}");
                 assert!(difference(&cut, &whole) < 64, "{length}");
@@ -49,7 +49,7 @@ fn of_a_cut_baseline_file_only_true_rows_are_kept() {
     assert!(kept > 10 && refused > kept, "{kept} kept, {refused} refused");
 }
 
-/// A progressive file has the whole picture coarsely at first: a blur is refused, a lack of precision is not.
+/// A progressive file starts with a coarse version of the whole picture: a blur is rejected, lower precision is not.
 #[test]
 fn a_cut_progressive_file_is_refused_while_it_is_a_blur() {
     let bytes = file("progressive.jpg");
@@ -71,7 +71,7 @@ fn a_cut_progressive_file_is_refused_while_it_is_a_blur() {
         })
         .collect();
     let first = answered.iter().position(|answered| *answered).unwrap();
-    // The decoder gives up where the header of a later scan is cut through.
+    // The decoder fails if the header of a later scan is truncated.
     let given_up = answered[first..].iter().filter(|answered| !**answered).count();
     assert!(given_up * 5 < answered.len() - first, "{given_up} of {}", answered.len() - first);
     assert!(first > 1000, "answered from {first} bytes of {}", bytes.len());
@@ -90,7 +90,7 @@ fn what_lies_behind_the_end_mark_is_no_matter() {
     assert!(!ends_early(&mut Cursor::new([])).unwrap());
 }
 
-/// The end mark of a small copy of the picture within a segment is not that of the file.
+/// The end marker of a thumbnail within a segment is not that of the file.
 #[test]
 fn an_end_mark_within_a_segment_does_not_count() {
     let bytes = file("subsampled.jpg");
@@ -110,7 +110,10 @@ fn a_cut_png_is_read_whole_or_not_at_all() {
         match decoded(&bytes[..length]) {
             Ok(picture) => assert_eq!(picture, whole, "{length}"),
             Err(said) => {
-                assert!(said.starts_with("cut: the file ends early, and its picture is not whole"), "{length}: {said}");
+                assert!(
+                    said.starts_with("cut: the file ends early, and its picture is incomplete"),
+                    "{length}: {said}"
+                );
             }
         }
     }
