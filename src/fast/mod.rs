@@ -27,7 +27,7 @@ use crate::reference::{Held, Slice, SliceMut, Tensors, with_tensors};
 use buffer::Buffer;
 use std::sync::Arc;
 
-/// `value`, or zero if it is subnormal. Moments of Adam become subnormal where gradients stay zero. Such numbers are
+/// `value`, or zero if it is subnormal. Optimizer states become subnormal where gradients stay zero. Such numbers are
 /// slow on many CPUs and too small to affect any result.
 #[inline(always)]
 pub(crate) fn flushed(value: f32) -> f32 {

@@ -20,7 +20,7 @@ impl Activation {
         }
     }
 
-    /// f'(z), from y = f(z)
+    /// The derivative f'(z), computed from y = f(z).
     pub(crate) fn derivative<F: Real>(self, y: F) -> F {
         match self {
             Activation::Identity => F::one(),
