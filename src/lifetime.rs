@@ -163,7 +163,7 @@ mod tests {
     }
 
     /// The rule by linear search: tries every slot, from the last to the first.
-    fn plainly(things: &[(usize, Lifetime)]) -> Vec<usize> {
+    fn by_linear_search(things: &[(usize, Lifetime)]) -> Vec<usize> {
         let mut by_size: Vec<usize> = (0..things.len()).collect();
         by_size.sort_by_key(|thing| std::cmp::Reverse(things[*thing].0));
         let mut slots: Vec<Vec<usize>> = Vec::new();
@@ -238,7 +238,7 @@ mod tests {
                 (size, alive(&spans))
             }).collect();
             let slots = slots(&things);
-            prop_assert_eq!(&slots, &plainly(&things));
+            prop_assert_eq!(&slots, &by_linear_search(&things));
             for at in 0..60 {
                 let (list, at) = (at / 20, at % 20);
                 let here = |(_, life): &(usize, Lifetime)| life.meets(&alive(&[(list, at, at)]));

@@ -21,9 +21,8 @@ pub fn drawn(seed: u64, count: usize) -> impl Iterator<Item = (usize, Box<dyn Op
     // In each round, every operation draws as many shapes as its share.
     let per_round: usize = OPERATIONS.iter().map(|operation| operation.share * operation.drawn_at(seed, 0).len()).sum();
     let rounds = count.div_ceil(per_round);
-    let numbers = move |operation: &'static Operation| {
-        (0..rounds * operation.share).map(move |number| (operation, number))
-    };
+    let numbers =
+        move |operation: &'static Operation| (0..rounds * operation.share).map(move |number| (operation, number));
     let passes = move |(operation, number): (&Operation, usize)| {
         operation.drawn_at(seed, number).into_iter().map(move |op| (number, op))
     };

@@ -91,9 +91,7 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error>
     let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
     number
         .filter(|rate| (0.0..1.0).contains(rate))
-        .ok_or_else(|| {
-            Error::custom(format!("expected a number of at least 0 and below 1, got {}", shown(&value)))
-        })
+        .ok_or_else(|| Error::custom(format!("expected a number of at least 0 and below 1, got {}", shown(&value))))
 }
 
 /// `deserialize_with`: a number greater than 0, in the range of normal `f32` numbers.

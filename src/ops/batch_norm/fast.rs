@@ -39,7 +39,7 @@ fn inverse(var: &[f32], epsilon: f32) -> Vec<f32> {
 /// Rows and per-channel values as slices whose equal length the compiler can see: otherwise it would check every index
 /// of every row and not vectorize the loops.
 #[inline(always)]
-fn of_channels<const N: usize>(channels: usize, values: [&[f32]; N]) -> [&[f32]; N] {
+fn of_one_length<const N: usize>(channels: usize, values: [&[f32]; N]) -> [&[f32]; N] {
     values.map(|values| &values[..channels])
 }
 
@@ -126,7 +126,7 @@ impl Fast for Forward {
         y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
             vectorized!(team, {
                 for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    normalize(y, of_channels(channels, [x, mean, &scale, b]));
+                    normalize(y, of_one_length(channels, [x, mean, &scale, b]));
                 }
                 y.iter_mut().for_each(|y| *y = self.activation.apply(*y));
             });
@@ -146,7 +146,7 @@ impl Fast for BackwardWeight {
             vectorized!(team, {
                 let (db, dw) = sums.split_at_mut(channels);
                 for (x, dy) in x[block.clone()].chunks_exact(channels).zip(dy[block].chunks_exact(channels)) {
-                    add_products(db, dw, of_channels(channels, [x, dy, mean]));
+                    add_products(db, dw, of_one_length(channels, [x, dy, mean]));
                 }
             });
         })?;
@@ -175,7 +175,7 @@ impl Fast for BackwardInput {
             vectorized!(team, {
                 let rows = dx.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(dy.chunks_exact(channels));
                 for ((dx, x), dy) in rows {
-                    project(dx, of_channels(channels, [x, dy, mean, &scale, &slope, &offset]));
+                    project(dx, of_one_length(channels, [x, dy, mean, &scale, &slope, &offset]));
                 }
                 self.producer.multiply_derivative(dx, x);
             });

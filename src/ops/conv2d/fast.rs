@@ -168,11 +168,13 @@ impl Fast for BackwardInput {
         let wide = channels.next_multiple_of(LANES);
         let tap = channels * g.filters;
         let mut shared = team.shared();
-        let turned = shared.at_least(g.window.area() * g.filters * wide)?;
-        turned.par_chunks_exact_mut(g.filters * wide).zip(w.par_chunks_exact(tap).rev()).for_each(|(turned, w)| {
-            transpose(team, w, g.filters, turned, wide);
-        });
-        let right = Right { values: turned, columns: channels, stride: wide };
+        let transposed = shared.at_least(g.window.area() * g.filters * wide)?;
+        transposed.par_chunks_exact_mut(g.filters * wide).zip(w.par_chunks_exact(tap).rev()).for_each(
+            |(transposed, w)| {
+                transpose(team, w, g.filters, transposed, wide);
+            },
+        );
+        let right = Right { values: transposed, columns: channels, stride: wide };
         let part = team.part(g.window.batch, 1);
         dx.par_chunks_mut(part * g.image_in()).zip(dy.par_chunks(part * g.image_out())).enumerate().try_for_each(
             |(index, (dx, dy))| {

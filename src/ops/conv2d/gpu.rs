@@ -3,8 +3,8 @@ use crate::error::Result;
 use crate::gpu::ShaderFile;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::launch::KernelLaunch;
-use crate::ops::matrix::{Places, Product, Slide};
 use crate::ops::loop_limit::MOST_ITERATIONS;
+use crate::ops::matrix::{Places, Product, Slide};
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 

@@ -63,15 +63,15 @@ impl Fast for BackwardInput {
         // The weights as [blocks of I, O, BLOCK].
         let block = outputs * BLOCK;
         let mut shared = team.shared();
-        let turned = shared.at_least(inputs.div_ceil(BLOCK) * block)?;
-        turned.par_chunks_exact_mut(block).zip(w.par_chunks(block)).for_each(|(turned, w)| {
-            transpose(team, w, outputs, turned, BLOCK);
+        let transposed = shared.at_least(inputs.div_ceil(BLOCK) * block)?;
+        transposed.par_chunks_exact_mut(block).zip(w.par_chunks(block)).for_each(|(transposed, w)| {
+            transpose(team, w, outputs, transposed, BLOCK);
         });
         // Every thread has to read all of w, so each gets all of its rows at once and reads w only once.
         let rows = batch.div_ceil(team.threads());
         dx.par_chunks_mut(rows * inputs).zip(dy.par_chunks(rows * outputs)).enumerate().for_each(
             |(index, (dx, dy))| {
-                for (at, w) in turned.chunks_exact(block).enumerate() {
+                for (at, w) in transposed.chunks_exact(block).enumerate() {
                     let column = at * BLOCK;
                     let first = index * rows * inputs + column;
                     team.instructions.run(Product {

@@ -3,8 +3,8 @@ use crate::error::Result;
 use crate::gpu::ShaderFile;
 use crate::ops::epilogue::{Epilogue, Sums};
 use crate::ops::launch::KernelLaunch;
-use crate::ops::matrix::Product;
 use crate::ops::loop_limit::MOST_ITERATIONS;
+use crate::ops::matrix::Product;
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 

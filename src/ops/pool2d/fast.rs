@@ -74,7 +74,7 @@ fn extreme<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N]
 
 /// Adds `dy f'(y)` to `dx` at position `m`, for `N` channels of the window that starts at `dx[0]`.
 #[inline(always)]
-fn hand_back<const N: usize>(
+fn add_at_extreme<const N: usize>(
     g: &Window2d,
     producer: Activation,
     y: &[f32; N],
@@ -94,14 +94,14 @@ fn hand_back<const N: usize>(
 
 /// Adds the gradient of channel `c` to `dx`, for the window that starts at `x[0]` and `dx[0]`.
 #[inline(always)]
-fn spread(g: &Window2d, kind: Kind, c: usize, x: &[f32], y: f32, dy: f32, dx: &mut [f32]) {
+fn add_to_window(g: &Window2d, kind: Kind, c: usize, x: &[f32], y: f32, dy: f32, dx: &mut [f32]) {
     let area = g.area() as f32;
     match kind {
         // The gradient is zero for a window of zeros.
         Kind::L2 if y == 0.0 => {}
         Kind::L2 => taps(g).for_each(|tap| dx[tap + c] += dy * x[tap + c] / y),
         Kind::Average => taps(g).for_each(|tap| dx[tap + c] += dy / area),
-        Kind::Max | Kind::Min => unreachable!("the gradients of extremes are added by `hand_back`"),
+        Kind::Max | Kind::Min => unreachable!("the gradients of extremes are added by `add_at_extreme`"),
     }
 }
 
@@ -126,12 +126,12 @@ impl Fast for Forward {
                 for (y, x) in y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g))) {
                     for (y, corner) in y.chunks_exact_mut(g.channels).zip(corners(g)) {
                         let (vectors, rest) = y.as_chunks_mut::<LANES>();
-                        let behind = corner + vectors.len() * LANES;
+                        let rest_start = corner + vectors.len() * LANES;
                         for (index, y) in vectors.iter_mut().enumerate() {
                             reduce(&g, kind, &x[corner + index * LANES..], y);
                         }
                         for (index, y) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-                            reduce(&g, kind, &x[behind + index..], y);
+                            reduce(&g, kind, &x[rest_start + index..], y);
                         }
                     }
                 }
@@ -161,13 +161,13 @@ impl Forward {
                     for ((y, m), corner) in places.zip(corners(g)) {
                         let (y, y_rest) = y.as_chunks_mut::<LANES>();
                         let (m, m_rest) = m.as_chunks_mut::<LANES>();
-                        let behind = corner + y.len() * LANES;
+                        let rest_start = corner + y.len() * LANES;
                         for (index, (y, m)) in y.iter_mut().zip(m).enumerate() {
                             extreme(&g, kind, &x[corner + index * LANES..], y, m);
                         }
                         let rest = y_rest.as_chunks_mut::<1>().0.iter_mut().zip(m_rest.as_chunks_mut::<1>().0);
                         for (index, (y, m)) in rest.enumerate() {
-                            extreme(&g, kind, &x[behind + index..], y, m);
+                            extreme(&g, kind, &x[rest_start + index..], y, m);
                         }
                     }
                 }
@@ -197,11 +197,11 @@ impl Backward {
                     let ((y, y_rest), (m, m_rest)) = (y.as_chunks::<LANES>(), m.as_chunks::<LANES>());
                     let (dy, dy_rest) = dy.as_chunks::<LANES>();
                     for (index, ((y, m), dy)) in y.iter().zip(m).zip(dy).enumerate() {
-                        hand_back(&g, producer, y, m, dy, &mut dx[corner + index * LANES..]);
+                        add_at_extreme(&g, producer, y, m, dy, &mut dx[corner + index * LANES..]);
                     }
-                    let behind = corner + y.len() * LANES;
+                    let rest_start = corner + y.len() * LANES;
                     for (index, ((y, m), dy)) in y_rest.iter().zip(m_rest).zip(dy_rest).enumerate() {
-                        hand_back(&g, producer, &[*y], &[*m], &[*dy], &mut dx[behind + index..]);
+                        add_at_extreme(&g, producer, &[*y], &[*m], &[*dy], &mut dx[rest_start + index..]);
                     }
                 }
             });
@@ -227,7 +227,7 @@ impl Fast for Backward {
                 let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
                 for ((y, dy), corner) in places.zip(corners(g)) {
                     for c in 0..g.channels {
-                        spread(&g, kind, c, &x[corner..], y[c], dy[c], &mut dx[corner..]);
+                        add_to_window(&g, kind, c, &x[corner..], y[c], dy[c], &mut dx[corner..]);
                     }
                 }
                 // Done per image, while it is in the cache.
