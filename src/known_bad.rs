@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownFault {
-    /// Substring of the adapter's name, in upper or lower case.
+    /// Substring of the adapter's name, ignoring case.
     pub adapter: String,
-    /// Substring of the driver's name and version, in upper or lower case; matches all drivers if empty.
+    /// Substring of the driver's name and version, ignoring case; matches all drivers if empty.
     #[serde(default)]
     pub driver: String,
     /// The kernel as `verify` prints it: `conv2d/forward`.

@@ -76,7 +76,7 @@ pub(crate) fn assign(sizes: &[usize], lives: &[Lifetime]) -> Vec<usize> {
     slot_of
 }
 
-/// Slots and when they are occupied, under a binary tree that finds a free one without a look at each.
+/// Slots and when they are occupied, under a binary tree that finds a free one without looking at each.
 ///
 /// In a long chain, nearly all activations that the backward pass reads again are alive in the middle. A linear search
 /// over the slots would therefore take time quadratic in the length of the chain.

@@ -56,7 +56,7 @@ pub trait Fast: crate::ops::Reference {
 /// What the memory for all tensors is needed for, as errors name it.
 pub(crate) const TENSORS: &str = "the network with its batch and data";
 
-/// The storages of a plan in the CPU's memory, and the threads that work on them. Passes allocate no memory: the team
+/// The storages of a plan in the CPU's memory, and the threads that work on them. Passes allocate no tensors: the team
 /// keeps their working memory from step to step.
 pub struct CpuBackend {
     team: Arc<Team>,

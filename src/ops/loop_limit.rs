@@ -17,7 +17,7 @@ pub(super) fn check_iterations(iterations: usize, what: &str, remedy: &str) -> R
         return Ok(());
     }
     Err(Error::Network(format!(
-        "{what} would take {iterations} loop iterations on the device, but drivers may stop after {MOST_ITERATIONS}; use \
-         {remedy}"
+        "{what} would take {iterations} loop iterations on the device, but drivers may stop after {MOST_ITERATIONS}; \
+         use {remedy}"
     )))
 }
