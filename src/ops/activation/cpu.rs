@@ -3,7 +3,7 @@ use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 
 impl Activation {
-    /// The value of the activation, f(z).
+    /// The activation of z, f(z).
     pub(crate) fn apply<F: Real>(self, z: F) -> F {
         match self {
             Activation::Identity => z,
