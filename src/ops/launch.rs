@@ -113,7 +113,7 @@ impl<'r, 'a> KernelLaunch<'r, 'a> {
     }
 
     /// Runs one invocation for each pack of `elements` elements; the size of a pack is that set by
-    /// [`KernelLaunch::at_once`].
+    /// [`KernelLaunch::at_once()`].
     pub fn for_each_pack(self, elements: usize) -> &'r mut Recorder<'a> {
         let packs = elements.div_ceil(self.at_once);
         self.for_each(packs)
