@@ -19,99 +19,99 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 impl Device {
-    /// Waits for [`Device::open`].
+    /// Like [`Device::open`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Device::open`].
+    /// The errors of [`Device::open`].
     pub fn open_blocking(choice: &DeviceChoice) -> Result<Device> {
         block_on(Device::open(choice))
     }
 }
 
 impl Trainer<'_> {
-    /// Waits for [`Trainer::run`].
+    /// Like [`Trainer::run`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Trainer::run`].
+    /// The errors of [`Trainer::run`].
     pub fn run_blocking(&mut self, observer: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>) -> Result<Outcome> {
         block_on(self.run(observer))
     }
 
-    /// Waits for [`Trainer::weights`].
+    /// Like [`Trainer::weights`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Trainer::weights`].
+    /// The errors of [`Trainer::weights`].
     pub fn weights_blocking(&mut self) -> Result<Weights> {
         block_on(self.weights())
     }
 }
 
 impl Run {
-    /// Waits for [`Run::start`].
+    /// Like [`Run::start`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Run::start`].
+    /// The errors of [`Run::start`].
     pub fn start_blocking(options: RunOptions, observer: &mut RunObserver<'_>) -> Result<Run> {
         block_on(Run::start(options, observer))
     }
 
-    /// Waits for [`Run::resume`].
+    /// Like [`Run::resume`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Run::resume`].
+    /// The errors of [`Run::resume`].
     pub fn resume_blocking(run: &Path, changes: RunChanges, observer: &mut RunObserver<'_>) -> Result<Run> {
         block_on(Run::resume(run, changes, observer))
     }
 }
 
 impl Predictor {
-    /// Waits for [`Predictor::predict`].
+    /// Like [`Predictor::predict`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Predictor::predict`].
+    /// The errors of [`Predictor::predict`].
     pub fn predict_blocking(&mut self, image: &[u8]) -> Result<Vec<f32>> {
         block_on(self.predict(image))
     }
 
-    /// Waits for [`Predictor::predict_batch`].
+    /// Like [`Predictor::predict_batch`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Predictor::predict_batch`].
+    /// The errors of [`Predictor::predict_batch`].
     pub fn predict_batch_blocking<I: AsRef<[u8]>>(&mut self, images: &[I]) -> Result<Vec<Vec<f32>>> {
         block_on(self.predict_batch(images))
     }
 }
 
-/// Waits for [`evaluate::evaluate`].
+/// Like [`evaluate::evaluate`], but blocks until it is done.
 ///
 /// # Errors
 ///
-/// Those of [`evaluate::evaluate`].
+/// The errors of [`evaluate::evaluate`].
 pub fn evaluate_blocking(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
     block_on(evaluate::evaluate(device, network, weights, set))
 }
 
-/// Waits for [`evaluate::logits`].
+/// Like [`evaluate::logits`], but blocks until it is done.
 ///
 /// # Errors
 ///
-/// Those of [`evaluate::logits`].
+/// The errors of [`evaluate::logits`].
 pub fn logits_blocking(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Vec<f32>> {
     block_on(evaluate::logits(device, network, weights, set))
 }
 
-/// Waits for [`verify::verify`].
+/// Like [`verify::verify`], but blocks until it is done.
 ///
 /// # Errors
 ///
-/// Those of [`verify::verify`].
+/// The errors of [`verify::verify`].
 pub fn verify_blocking(
     options: &verify::VerifyOptions,
     observer: &mut dyn FnMut(verify::VerifyProgress<'_>) -> ControlFlow<()>,
@@ -120,33 +120,33 @@ pub fn verify_blocking(
 }
 
 impl Case {
-    /// Waits for [`Case::on_gpu`].
+    /// Like [`Case::on_gpu`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Case::on_gpu`].
+    /// The errors of [`Case::on_gpu`].
     pub fn on_gpu_blocking(&self, gpu: &Gpu, recording: Recording) -> Result<Vec<Output>, Finding> {
         block_on(self.on_gpu(gpu, recording))
     }
 }
 
 impl OwnKernel {
-    /// Waits for [`OwnKernel::verify`].
+    /// Like [`OwnKernel::verify`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`OwnKernel::verify`].
+    /// The errors of [`OwnKernel::verify`].
     pub fn verify_blocking(&self, device: &Device) -> Result<KernelReport> {
         block_on(self.verify(device))
     }
 }
 
 impl Tuner<'_> {
-    /// Waits for [`Tuner::go_on`].
+    /// Like [`Tuner::go_on`], but blocks until it is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Tuner::go_on`].
+    /// The errors of [`Tuner::go_on`].
     pub fn go_on_blocking(
         &mut self,
         gpu: &Gpu,

@@ -55,7 +55,7 @@ struct Entry {
 ///
 /// # Errors
 ///
-/// Those of [`Trainer::run`].
+/// The errors of [`Trainer::run`].
 pub fn cpu_speed(
     cache: Option<&Path>,
     network: &Network,

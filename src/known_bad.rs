@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownFault {
-    /// Substring of the adapter's name, in upper or lower case.
+    /// Substring of the adapter's name, ignoring case.
     pub adapter: String,
-    /// Substring of the driver's name and version, in upper or lower case; matches all drivers if empty.
+    /// Substring of the driver's name and version, ignoring case; matches all drivers if empty.
     #[serde(default)]
     pub driver: String,
     /// The kernel as `verify` prints it: `conv2d/forward`.
@@ -53,14 +53,14 @@ impl KnownFault {
     }
 
     /// Whether the entry applies to a device.
-    fn is_of(&self, adapter: &str, driver: &str) -> bool {
+    fn applies_to_device(&self, adapter: &str, driver: &str) -> bool {
         let contains = |whole: &str, part: &str| whole.to_lowercase().contains(&part.to_lowercase());
         contains(adapter, &self.adapter) && contains(driver, &self.driver)
     }
 
     /// Whether the entry applies to a kernel. An entry found by a verification applies to exactly that variant and
     /// those sources; for other entries a substring of the variant is enough.
-    fn is_about(&self, launch: &Launch) -> bool {
+    fn applies_to(&self, launch: &Launch) -> bool {
         let variant = match &self.sources {
             Some(sources) => self.variant == launch.variant && *sources == launch.sources,
             None => launch.variant.contains(&self.variant),
@@ -99,7 +99,7 @@ impl KnownBad {
     pub fn open(folder: Option<&Path>, gpu: &Gpu) -> Result<KnownBad> {
         let mut entries = entries_of(SHARED, Path::new("assets/known-bad.toml"))?;
         entries.extend(folder.map(read).transpose()?.unwrap_or_default());
-        entries.retain(|entry| entry.is_of(&gpu.info.name, &gpu.driver()));
+        entries.retain(|entry| entry.applies_to_device(&gpu.info.name, &gpu.driver()));
         Ok(KnownBad { entries })
     }
 
@@ -110,12 +110,12 @@ impl KnownBad {
 
     /// The entry for a kernel, if it is known to be wrong.
     pub fn entry(&self, launch: &Launch) -> Option<&KnownFault> {
-        self.entries.iter().find(|entry| entry.is_about(launch))
+        self.entries.iter().find(|entry| entry.applies_to(launch))
     }
 
     /// The entry for a kernel, if one was written by hand rather than found by a verification on this machine.
     pub fn judged(&self, launch: &Launch) -> Option<&KnownFault> {
-        self.entries.iter().find(|entry| entry.sources.is_none() && entry.is_about(launch))
+        self.entries.iter().find(|entry| entry.sources.is_none() && entry.applies_to(launch))
     }
 
     /// Why a kernel must not be used, if it is known to be wrong.
@@ -134,7 +134,7 @@ impl KnownBad {
         let (adapter, driver) = (gpu.info.name.as_str(), gpu.driver());
         let is_cleared = |entry: &KnownFault| {
             let same_device = entry.adapter == adapter && entry.driver == driver;
-            entry.sources.is_some() && same_device && cleared.iter().any(|launch| entry.is_about(launch))
+            entry.sources.is_some() && same_device && cleared.iter().any(|launch| entry.applies_to(launch))
         };
         let change = |before: &[KnownFault]| {
             let mut bad: Vec<KnownFault> = before.iter().filter(|entry| !is_cleared(entry)).cloned().collect();
@@ -196,17 +196,17 @@ mod tests {
         let text = "[[bad]]\nadapter = 'acme'\ndriver = 'v1.2'\nkernel = 'conv2d/forward'\nvariant = 'staged'\n\
                     reason = 'wrong in the last row'\n";
         let [entry] = &entries_of(text, Path::new("list")).unwrap()[..] else { panic!("one entry expected") };
-        assert!(entry.is_of("ACME GPU 3000", "acme v1.2.3"));
-        assert!(!entry.is_of("other", "acme v1.2.3") && !entry.is_of("ACME GPU 3000", "v1.3"));
+        assert!(entry.applies_to_device("ACME GPU 3000", "acme v1.2.3"));
+        assert!(!entry.applies_to_device("other", "acme v1.2.3") && !entry.applies_to_device("ACME GPU 3000", "v1.3"));
         let staged = "staged 64x64 (8x8 each), buffer, 512 groups";
-        assert!(entry.is_about(&launch("conv2d/forward", staged, "00")));
-        assert!(!entry.is_about(&launch("conv2d/forward", "register 8x8, buffer", "00")));
-        assert!(!entry.is_about(&launch("conv2d/forward_naive", staged, "00")));
+        assert!(entry.applies_to(&launch("conv2d/forward", staged, "00")));
+        assert!(!entry.applies_to(&launch("conv2d/forward", "register 8x8, buffer", "00")));
+        assert!(!entry.applies_to(&launch("conv2d/forward_naive", staged, "00")));
         let found = KnownFault { sources: Some("00".into()), ..entry.clone() };
-        assert!(!found.is_about(&launch("conv2d/forward", staged, "00")), "only a substring of the variant");
+        assert!(!found.applies_to(&launch("conv2d/forward", staged, "00")), "only a substring of the variant");
         let found = KnownFault { variant: staged.into(), ..found };
-        assert!(found.is_about(&launch("conv2d/forward", staged, "00")));
-        assert!(!found.is_about(&launch("conv2d/forward", staged, "01")), "other shader sources");
+        assert!(found.applies_to(&launch("conv2d/forward", staged, "00")));
+        assert!(!found.applies_to(&launch("conv2d/forward", staged, "01")), "other shader sources");
     }
 
     #[test]

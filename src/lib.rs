@@ -84,11 +84,11 @@
 //! let device = Device::open_blocking(&"auto".parse()?)?;
 //! let mut predictor = Predictor::new(&device, &network, &weights)?;
 //!
-//! // Crops, scales and centers a picture so that it looks like the training images.
+//! // Converts a picture to the form of the training images.
 //! let image = prepare(Path::new("assets/digits/seven.png"), network.input, &network.picture_form())?;
 //! println!("{:.3?}", predictor.predict_blocking(&image)?);
 //!
-//! // Many images that already look like the training images, in few submits.
+//! // Many images that already have that form, in few submits.
 //! let images = [vec![0; 784], quantized(&[0.5; 784])?];
 //! for probabilities in predictor.predict_batch_blocking(&images)? {
 //!     println!("{probabilities:.3?}");

@@ -76,7 +76,7 @@ pub(crate) fn assign(sizes: &[usize], lives: &[Lifetime]) -> Vec<usize> {
     slot_of
 }
 
-/// Slots and when they are occupied, under a binary tree that finds a free one without a look at each.
+/// Slots and when they are occupied, under a binary tree that finds a free one without looking at each.
 ///
 /// In a long chain, nearly all activations that the backward pass reads again are alive in the middle. A linear search
 /// over the slots would therefore take time quadratic in the length of the chain.
@@ -163,7 +163,7 @@ mod tests {
     }
 
     /// The rule by linear search: tries every slot, from the last to the first.
-    fn plainly(things: &[(usize, Lifetime)]) -> Vec<usize> {
+    fn by_linear_search(things: &[(usize, Lifetime)]) -> Vec<usize> {
         let mut by_size: Vec<usize> = (0..things.len()).collect();
         by_size.sort_by_key(|thing| std::cmp::Reverse(things[*thing].0));
         let mut slots: Vec<Vec<usize>> = Vec::new();
@@ -238,7 +238,7 @@ mod tests {
                 (size, alive(&spans))
             }).collect();
             let slots = slots(&things);
-            prop_assert_eq!(&slots, &plainly(&things));
+            prop_assert_eq!(&slots, &by_linear_search(&things));
             for at in 0..60 {
                 let (list, at) = (at / 20, at % 20);
                 let here = |(_, life): &(usize, Lifetime)| life.meets(&alive(&[(list, at, at)]));

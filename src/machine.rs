@@ -205,7 +205,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when a configuration exceeds the limits of the device.
+    /// [`Error::Usage`] when a configuration does not fit the device.
     pub fn with_choices(&self, choices: KernelChoices) -> Result<Device> {
         if let Some(gpu) = self.gpu() {
             for (label, config) in choices.all() {
@@ -265,7 +265,7 @@ enum Backend {
 }
 
 impl Machine {
-    /// Allocates all memory and compiles every kernel; steps allocate nothing.
+    /// Allocates all device memory and compiles every kernel, so that steps need not.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Fallible allocation. Large amounts of memory are allocated here, so that a failure is an error which says how much
+//! Fallible allocation. Large amounts of memory are allocated here, so that a failure is an error that says how much
 //! was needed; everywhere else a failed allocation aborts the program.
 
 use crate::error::{Error, Result};

@@ -63,7 +63,7 @@ pub struct Pass {
 
 impl Pass {
     /// Whether the dispatch with this label belongs to this pass: `conv1.forward.reduce` belongs to `conv1.forward`.
-    pub(crate) fn made(&self, dispatch: &str) -> bool {
+    pub(crate) fn has_dispatch(&self, dispatch: &str) -> bool {
         let part = dispatch.strip_prefix(&self.label);
         part.is_some_and(|part| part.is_empty() || part.starts_with('.'))
     }

@@ -143,7 +143,7 @@ fn errors_name_the_layer_and_say_expected_and_got() {
         ),
         (layer("max_pool2d", "size = 2\nstride = 'x'"), &["`stride`", "got \"x\""]),
         (layer("dense", "units = -1"), &["`units`", "from 1 to 65535, got -1"]),
-        (layer("dropout", "rate = 1.0"), &["layer 1 (dropout): `rate`", "from 0 to below 1, got 1.0"]),
+        (layer("dropout", "rate = 1.0"), &["layer 1 (dropout): `rate`", "at least 0 and below 1, got 1.0"]),
         (layer("dropout", "rate = nan"), &["`rate`", "got nan"]),
         (
             format!("{conv}{dense}"),

@@ -1,6 +1,6 @@
 // activation / backward
 //   dx[i] = dy[i] * f'(x[i]), computed from y[i] = f(x[i])
-//   an invocation computes four neighbours; f' is in `through_activation` of <activation>.wgsl
+//   An invocation computes four adjacent elements; f' is in `through_activation` of <activation>.wgsl.
 // with: shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> y: array<vec4<f32>>;

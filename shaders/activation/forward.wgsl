@@ -1,6 +1,6 @@
 // activation / forward
 //   y[i] = f(x[i])
-//   an invocation computes four neighbours; f is `activate` of <activation>.wgsl
+//   An invocation computes four adjacent elements; f is `activate` of <activation>.wgsl.
 // with: shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;

@@ -1,6 +1,6 @@
 // activation / identity
 //   f(z)  = z
-//   f'(z) = 1, from the output y = f(z)
+//   f'(z) = 1
 
 fn activate(z: vec4<f32>) -> vec4<f32> {
     return z;

@@ -1,6 +1,6 @@
 // activation / relu
-//   f(z)  = max(z, 0), written so that a NaN stays one
-//   f'(z) = 1 where y > 0, else 0 (so 0 at z = 0), from the output y = f(z)
+//   f(z)  = max(z, 0), written so that a NaN remains a NaN
+//   f'(z) = 1 if y > 0, otherwise 0 (also at z = 0), where y = f(z) is the output
 
 fn activate(z: vec4<f32>) -> vec4<f32> {
     return select(z, vec4<f32>(0.0), z < vec4<f32>(0.0));

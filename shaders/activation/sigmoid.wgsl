@@ -1,6 +1,6 @@
 // activation / sigmoid
 //   f(z)  = 1 / (1 + exp(-z))
-//   f'(z) = y (1 - y), from the output y = f(z)
+//   f'(z) = y (1 - y), where y = f(z) is the output
 
 fn activate(z: vec4<f32>) -> vec4<f32> {
     return 1.0 / (1.0 + exp(-z));

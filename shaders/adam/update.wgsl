@@ -1,8 +1,9 @@
 // adam / update
 //   g = gradient + decay w,   m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2,
 //   w <- (1 - eta decoupled decay) w - eta c1 m / (c2 sqrt(v) + epsilon)
-//   gradient, weights, first_moment m, second_moment v [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack;
-//   eta, c1 = 1 / (1 - beta1^t) and c2 = 1 / sqrt(1 - beta2^t) come with the step; one of the decays is 0
+//   gradient, weights w, first_moment m, second_moment v [COUNT] in packs (shared/pack.wgsl)
+//   An invocation updates a pack. eta, c1 = 1 / (1 - beta1^t) and c2 = 1 / sqrt(1 - beta2^t) come with the step. One of
+//   the decays is 0.
 // with: shared/linear, shared/step, shared/pack | pack_wide, shared/gradient | gradient_clipped
 
 const BETA1 = 0.9f;

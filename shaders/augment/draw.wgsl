@@ -1,15 +1,17 @@
 // augment / draw
-//   maps[row] = where the pixels of a distorted image are taken from, drawn by seed, step and row
-//   maps [BATCH,MAP] integers: a b c d (1/16384)  tx ty (1/32768 pixel)  then POINTS * POINTS displacements dx dy (likewise)
-//   An invocation writes the six numbers of the affine map, or four of the displacements. All arithmetic is in integers,
-//   so that every device draws the same bits: u(word) is one of 4,096 steps from -1 to just below 1.
+//   maps[row] = a random map from the pixels of a distorted image to positions in the original, by seed, step and row
+//   maps [BATCH,MAP] integers: a b c d in 1/16384, tx ty in 1/32768 pixel, then POINTS * POINTS displacements dx dy in
+//   1/32768 pixel
+//   An invocation writes the six numbers of the affine map, or four of the displacements. All arithmetic is in
+//   integers, so that every device computes the same maps to the bit. Random numbers have 4,096 steps from -1 to just
+//   below 1.
 // with: shared/linear, shared/step, shared/random
 
 const BATCH = 1u;
 const HEIGHT = 28u;
 const WIDTH = 28u;
 
-// The largest of each: pixels in 1/32768, radians, share and tangent in 1/16384.
+// The largest amount of each distortion: pixels in 1/32768; radians, scale and tangent in 1/16384.
 const SHIFT = 0u;
 const ROTATION = 0u;
 const SCALE = 0u;
@@ -19,10 +21,10 @@ const ELASTIC = 0u;
 const POINTS = 5u;
 const DISPLACEMENTS = 2u * POINTS * POINTS;
 const MAP = 6u + DISPLACEMENTS;
-// Invocations of a row, and draws kept for it.
+// Number of invocations per row, and number of counters reserved for it.
 const PARTS = 1u + (DISPLACEMENTS + 3u) / 4u;
 const DRAWS = 16u;
-// In the place of dropout's layer: no layer has this number.
+// Part of the key where dropout has the index of its layer: no layer has this index.
 const NO_LAYER = 0xffffffffu;
 const ONE = 16384;
 
@@ -34,7 +36,7 @@ fn draw(row: u32, number: u32) -> vec4<i32> {
     return vec4<i32>(words >> vec4<u32>(20u)) - vec4<i32>(2048);
 }
 
-// u * most, for u in 1/2048.
+// u * most, with u in 1/2048.
 fn within(u: i32, most: u32) -> i32 {
     return (u * i32(most)) >> 11u;
 }
@@ -43,7 +45,7 @@ fn product(a: i32, b: i32) -> i32 {
     return (a * b) >> 14u;
 }
 
-// The first terms of the series, for angles up to a quarter of pi.
+// The first terms of the Taylor series, for angles up to pi/4.
 fn sine(t: i32) -> i32 {
     let t2 = product(t, t);
     return t - product(t, product(t2, 2731)) + product(t, product(product(t2, t2), 137));
@@ -62,7 +64,7 @@ fn affine(row: u32) {
     let scale = ONE + within(u.w, SCALE);
     let c = cosine(angle);
     let s = sine(angle);
-    // scale * rotation * shear, and the middle of the image where it was, but for the shift.
+    // The matrix scale * rotation * shear, and the centre of the image plus the shift.
     let at = row * MAP;
     maps[at] = u32(product(scale, c));
     maps[at + 1u] = u32(product(scale, product(c, shear) - s));

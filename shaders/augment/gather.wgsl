@@ -1,9 +1,12 @@
 // augment / gather
-//   x[row,p] = images[order[first + row], map(p)] / 255, between four pixels,   targets[row] = labels[order[first + row]]
-//   images [IMAGES,H,W,C] bytes, four to a word   maps [BATCH,MAP] integers (draw.wgsl)   x [BATCH,H,W,C]   targets [BATCH]
-//   An invocation writes four neighbours of x; the first BATCH invocations write a target too. Rows from `count` on
-//   are padding: zeros; so is what lies outside of an image. Positions are in 1/32768 pixel and weights in 1/256, all
-//   integers, and the sum of four weighted bytes is an f32 without rounding: the same bits on every device.
+//   x[row,p] = images[order[first + row], map(p)] / 255, bilinearly interpolated
+//   targets[row] = labels[order[first + row]]
+//   images [IMAGES,H,W,C] bytes, four per word   maps [BATCH,MAP] integers (draw.wgsl)
+//   x [BATCH,H,W,C]   targets [BATCH]
+//   An invocation writes four adjacent elements of x; each of the first BATCH invocations also writes a target. Rows
+//   from `count` on are padding and are set to zero; pixels outside an image are zero. Positions in 1/32768 pixel and
+//   weights in 1/256 are integers, and the sum of four weighted bytes is exact in f32, so results are bitwise the same
+//   on every device.
 // with: shared/linear, shared/step
 
 const BATCH = 1u;
@@ -14,7 +17,7 @@ const CHANNELS = 1u;
 const PIXELS = HEIGHT * WIDTH * CHANNELS;
 const POINTS = 5u;
 const MAP = 6u + 2u * POINTS * POINTS;
-// 1 / (255 * 65536), set by the host to its nearest f32
+// 1 / (255 * 65536); the host sets it to the nearest f32.
 const SCALE = 5.98374e-8f;
 
 @group(0) @binding(0) var<storage, read> images: array<u32>;
@@ -33,7 +36,7 @@ fn byte(image: u32, y: i32, x: i32, channel: u32) -> u32 {
 }
 
 // ANCHOR: elastic
-// Where `place` of `last` lies among the control points, and how much the next one counts, in 1/256: a smooth step.
+// The grid point before pixel `place` of 0 to `last`, and the weight of the next grid point in 1/256, by a smooth step.
 fn between(place: u32, last: u32) -> vec2<u32> {
     let at = place * (POINTS - 1u) * 256u / max(last, 1u);
     let point = min(at >> 8u, POINTS - 2u);
@@ -72,7 +75,7 @@ fn pixel(i: u32) -> f32 {
     let x = within / CHANNELS % WIDTH;
     let channel = within % CHANNELS;
     let map = row * MAP;
-    // From the middle of the image, in half pixels.
+    // Relative to the centre of the image, in half pixels.
     let v = vec2<i32>(2 * i32(x) - i32(WIDTH - 1u), 2 * i32(y) - i32(HEIGHT - 1u));
     let from_x = i32(maps[map]) * v.x + i32(maps[map + 1u]) * v.y + i32(maps[map + 4u]);
     let from_y = i32(maps[map + 2u]) * v.x + i32(maps[map + 3u]) * v.y + i32(maps[map + 5u]);

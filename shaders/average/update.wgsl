@@ -1,6 +1,6 @@
 // average / update
-//   average <- d average + (1 - d) weights, with d = min(decay, the limit of the step)
-//   weights, average [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack
+//   average <- d average + (1 - d) weights, where d = min(decay, the limit of the step)
+//   weights, average [COUNT] in packs (shared/pack.wgsl);   an invocation updates a pack
 // with: shared/linear, shared/step, shared/pack | pack_wide
 
 const DECAY = 0.999f;

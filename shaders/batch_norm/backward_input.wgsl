@@ -1,8 +1,8 @@
 // batch_norm / backward_input
 //   dx[row,c] = f'(x[row,c]) w[c] / deviation (dy[row,c] - db[c] / M - (x[row,c] - mean[c]) dw[c] / (M deviation)),
-//   and 0 in rows that do not count: they had no part in mean and variance; what depends on c alone is in folded
-//   x, dy, dx [ROWS,C]   folded [4,C], by backward_input_fold
-//   an invocation computes CHUNK rows of one pack of channels; f' is in `through_activation` of <activation>.wgsl
+//   or 0 in rows of padding, which are not part of the mean and the variance; what depends only on c is in folded
+//   x, dy, dx [ROWS,C]   folded [4,C], from backward_input_fold
+//   An invocation computes CHUNK rows of one pack of channels; f' is in `through_activation` of <activation>.wgsl.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 // with: activation/identity | relu | sigmoid | tanh
 

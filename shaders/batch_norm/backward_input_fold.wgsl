@@ -1,9 +1,10 @@
 // batch_norm / backward_input_fold
-//   What a channel's elements have in common:
-//   folded[0,c] = mean[c]   folded[1,c] = w[c] / deviation   folded[2,c] = db[c] / M   folded[3,c] = dw[c] / (M deviation)
+//   The values that all elements of a channel have in common:
+//   folded[0,c] = mean[c]     folded[1,c] = w[c] / deviation
+//   folded[2,c] = db[c] / M   folded[3,c] = dw[c] / (M deviation)
 //   deviation = sqrt(var[c] + EPSILON)
-//   all [C], folded [4,C]
-//   an invocation computes a pack of channels
+//   folded [4,C], all others [C]
+//   An invocation computes a pack of channels.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 const EPSILON = 1e-5;

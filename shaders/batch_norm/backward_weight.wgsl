@@ -1,8 +1,8 @@
 // batch_norm / backward_weight
-//   partial[s,0,c] = sum over the rows of part s that count of dy[row,c]
-//   partial[s,1,c] = sum over the same rows of dy[row,c] (x[row,c] - mean[c])
+//   partial[s,0,c] = sum of dy[row,c] over the rows of part s, without padding
+//   partial[s,1,c] = sum of dy[row,c] (x[row,c] - mean[c]) over the same rows
 //   x, dy [ROWS,C]   mean [C]   partial [parts,2,C]
-//   an invocation adds CHUNK rows of one pack of channels; backward_weight_reduce adds the parts
+//   An invocation sums CHUNK rows of one pack of channels; backward_weight_reduce adds the parts.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;

@@ -1,8 +1,8 @@
 // batch_norm / backward_weight_reduce
-//   The parts:
+//   Adds the parts:
 //   db[c] = sum over s of partial[s,0,c]   dw[c] = sum over s of partial[s,1,c] / sqrt(var[c] + EPSILON)
 //   partial [PARTS,2,C]   all others [C]
-//   an invocation computes a pack of channels
+//   An invocation computes a pack of channels.
 // with: shared/linear, shared/pack | pack_single | pack_wide
 
 const PARTS = 1u;

@@ -1,7 +1,7 @@
 // batch_norm / forward
-//   y[row,c] = f(w[c] (x[row,c] - mean[c]) / sqrt(var[c] + epsilon) + b[c]),   what depends on c alone is in folded
-//   x, y [ROWS,C]   folded [3,C], by forward_fold
-//   an invocation computes CHUNK rows of one pack of channels; f is `activate` of <activation>.wgsl
+//   y[row,c] = f(w[c] (x[row,c] - mean[c]) / sqrt(var[c] + epsilon) + b[c]);   what depends only on c is in folded
+//   x, y [ROWS,C]   folded [3,C], from forward_fold
+//   An invocation computes CHUNK rows of one pack of channels; f is `activate` of <activation>.wgsl.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 // with: activation/identity | relu | sigmoid | tanh
 

@@ -1,8 +1,8 @@
 // batch_norm / forward_fold
-//   What a channel's elements have in common:
+//   The values that all elements of a channel have in common:
 //   folded[0,c] = mean[c]   folded[1,c] = w[c] / sqrt(var[c] + EPSILON)   folded[2,c] = b[c]
-//   all [C], folded [3,C]
-//   an invocation computes a pack of channels
+//   folded [3,C], all others [C]
+//   An invocation computes a pack of channels.
 // with: shared/linear, shared/pack | pack_single | pack_wide
 
 const EPSILON = 1e-5;

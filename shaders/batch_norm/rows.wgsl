@@ -1,6 +1,6 @@
 // batch_norm / rows
-//   What the passes see of a batch: x [ROWS, COLUMNS], a row for each place of each image, a column for each pack of
-//   channels. Rows of images that are padding come last, and do not count.
+//   A batch as x [ROWS, COLUMNS]: a row for each pixel of each image, and a column for each pack of channels. The rows
+//   of padding images come last and are not part of the statistics.
 // with: shared/step
 
 const BATCH = 1u;
@@ -10,7 +10,7 @@ const CHUNK = 1u;
 
 const ROWS = BATCH * PLACES;
 
-// M: the rows that count.
+// Number of rows that are not padding, M.
 fn counted() -> u32 {
     return min(step.count, BATCH) * PLACES;
 }

@@ -1,7 +1,7 @@
 // batch_norm / statistics_mean
-//   partial[s,c] = sum over the rows of part s that count of x[row,c]
+//   partial[s,c] = sum of x[row,c] over the rows of part s, without padding
 //   x [ROWS,C]   partial [parts,C]
-//   an invocation adds CHUNK rows of one pack of channels; statistics_mean_reduce adds the parts
+//   An invocation sums CHUNK rows of one pack of channels; statistics_mean_reduce adds the parts.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;

@@ -1,8 +1,8 @@
 // batch_norm / statistics_mean_reduce
-//   The parts:
+//   Adds the parts:
 //   mean[c] = sum over s of partial[s,c] / M
 //   partial [PARTS,C]   mean [C]
-//   an invocation computes a pack of channels
+//   An invocation computes a pack of channels.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 const PARTS = 1u;

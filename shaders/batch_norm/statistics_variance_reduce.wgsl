@@ -1,10 +1,10 @@
 // batch_norm / statistics_variance_reduce
-//   The parts, and what is kept of them from step to step:
+//   Adds the parts and updates the running statistics:
 //   var[c] = sum over s of partial[s,c] / M
 //   running_mean[c] <- (1 - MOMENTUM) running_mean[c] + MOMENTUM mean[c]
-//   running_var[c]  <- (1 - MOMENTUM) running_var[c] + MOMENTUM var[c] M / (M - 1), or without that quotient if M is 1
+//   running_var[c]  <- (1 - MOMENTUM) running_var[c] + MOMENTUM var[c] M / (M - 1), without that quotient if M is 1
 //   partial [PARTS,C]   all others [C]
-//   an invocation computes a pack of channels
+//   An invocation computes a pack of channels.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
 
 const PARTS = 1u;
@@ -12,7 +12,7 @@ const MOMENTUM = 0.1;
 
 @group(0) @binding(0) var<storage, read> partial: array<Pack>;
 @group(0) @binding(1) var<storage, read> mean: array<Pack>;
-// `var` is a word of the language.
+// Not named `var`, which is a keyword of WGSL.
 @group(0) @binding(2) var<storage, read_write> variance: array<Pack>;
 @group(0) @binding(3) var<storage, read_write> running_mean: array<Pack>;
 @group(0) @binding(4) var<storage, read_write> running_var: array<Pack>;

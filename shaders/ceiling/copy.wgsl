@@ -1,6 +1,6 @@
 // ceiling / copy
 //   y[i] = x[i]
-//   x, y [COUNT] in vec4: a measure of what the device reads and writes; much larger than its caches
+//   x, y [COUNT] in vec4, much larger than the caches of the device: measures the memory bandwidth.
 // with: shared/linear
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;

@@ -1,8 +1,9 @@
 // ceiling / multiply_add
-//   y[i] = sum of the last values of 12 chains;   chain q starts as i + q and takes v <- m v + c, 16 TURNS times
+//   y[i] = sum of the final values of 12 chains;   chain q starts at i + q and takes v <- m v + c, 16 TURNS times
 //   factors [2]: m, c   y [COUNT]
-//   Measures what the device multiplies and adds where nothing is loaded. The chains do not wait for each other, and are
-//   few enough to stay in the registers of any device; m and c are no constants that a compiler could use.
+//   Measures the peak rate of multiplications and additions without loads. The chains are independent of each other,
+//   and few enough for the registers of any device. m and c are loaded, so that the compiler cannot use them as
+//   constants.
 // with: shared/linear
 
 const TURNS = 1u;

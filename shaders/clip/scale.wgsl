@@ -1,6 +1,7 @@
 // clip / scale
-//   scale = 1 if norm <= MOST, else MOST / norm,   norm = sqrt(sum over s of partial[s])
-//   partial [PARTS], scale [1]; one workgroup: each invocation adds every 64th part, the first adds their sums
+//   scale = 1 if norm <= MOST, otherwise MOST / norm,   norm = sqrt(sum over s of partial[s])
+//   partial [PARTS]   scale [1]
+//   There is one workgroup. Each invocation adds every 64th part, and the first one adds their sums.
 
 const PARTS = 1u;
 const MOST = 1f;

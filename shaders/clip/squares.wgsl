@@ -1,7 +1,7 @@
 // clip / squares
 //   partial[s] = sum over part s of gradient^2
-//   gradient [PACKS] of packs (shared/pack.wgsl), partial [PARTS]; an invocation of workgroup s adds every PARTS * 64th pack,
-//   the first of them adds their sums
+//   gradient [PACKS] in packs (shared/pack.wgsl)   partial [PARTS]
+//   Each invocation of workgroup s sums every PARTS * 64th pack, and the first one adds their sums.
 // with: shared/linear, shared/pack | pack_wide
 
 const PACKS = 1u;
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     sums[lane] = sum.x + sum.y + sum.z + sum.w;
     workgroupBarrier();
-    // A folded grid may have a workgroup too many.
+    // A folded grid may have excess workgroups.
     if lane == 0u && part < PARTS {
         var total = sums[0];
         for (var other = 1u; other < LANES; other++) {

@@ -1,8 +1,8 @@
 // conv2d / backward_bias, naive
 //   db[k] = sum over n,p,q of dy[n,p,q,k]
 //   dy [N,P,Q,K]   db [K]
-//   an invocation computes one db over all N*P*Q places, or over ROWS of them where the sum is split: db is then [part,K],
-//   and shared/reduce_naive.wgsl adds the parts
+//   An invocation computes one db, summed over all N*P*Q places, or over ROWS of them if the sum is split: db is then
+//   [part,K], and shared/reduce_naive.wgsl adds the parts.
 // with: shared/linear, shared/finish_nothing_naive
 
 const FILTERS = 1u;

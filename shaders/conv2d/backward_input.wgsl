@@ -1,7 +1,7 @@
 // conv2d / backward_input
 //   dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k],   p*stride = h+pad-r, q*stride = w+pad-s
 //   dy [N,P,Q,K]   w [R,S,C,K]   dx [N,H,W,C]
-//   as a matrix product: m = (n,h,w), n = c, k = (r,s,k); dy is read along k, w along k
+//   As a matrix product: m = (n,h,w), n = c, k = (r,s,k); dy is read along k, w along k.
 // with: shared/window, shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding
 
 const CHANNELS4 = 1u;
@@ -13,7 +13,7 @@ const PADDED = true;
 const BACKWARDS = true;
 const OUTSIDE = 0xffffffffu;
 
-// The address of the image's dy, and h + pad, w + pad.
+// The address of dy of the image, then h + pad and w + pad.
 fn row_left(m: u32) -> vec3<u32> {
     let h = m / WIDTH % HEIGHT + PAD_TOP;
     let w = m % WIDTH + PAD_LEFT;
@@ -24,7 +24,8 @@ fn col_left(k4: u32) -> vec3<u32> {
     return vec3<u32>(k4 % FILTERS4, k4 / (KERNEL_W * FILTERS4), k4 / FILTERS4 % KERNEL_W);
 }
 
-// A place outside wraps to a number far above any size; one between two strides belongs to no window.
+// Negative positions wrap to numbers larger than any size; positions that are not a multiple of the stride have no
+// window.
 fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
     let h = row.y - col.y;
     let w = row.z - col.z;
@@ -34,7 +35,7 @@ fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
     return select(OUTSIDE, row.x + (p * OUT_WIDTH + q) * FILTERS4 + col.x, inside);
 }
 
-// j places to the right.
+// Moves j places to the right.
 fn slide_left(row: vec3<u32>, j: u32) -> vec3<u32> {
     return vec3<u32>(row.xy, row.z + j);
 }

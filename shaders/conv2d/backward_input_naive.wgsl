@@ -1,9 +1,9 @@
 // conv2d / backward_input, naive
 //   dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k],
-//   where p*stride+r-pad = h and q*stride+s-pad = w: each tap belongs to one place of the window, or to none
+//   where p*stride+r-pad = h and q*stride+s-pad = w: for each tap r,s there is one place p,q or none
 //   dy [N,P,Q,K]   w [R,S,C,K]   dx [N,H,W,C]
-//   an invocation computes one dx over all R*S taps of the window, or over ROWS of them where the sum is split: dx is then
-//   [part,N,H,W,C], and shared/reduce_naive.wgsl adds the parts. `finish` multiplies by f'(x).
+//   An invocation computes one dx, summed over all R*S taps of the window, or over ROWS of them if the sum is split: dx
+//   is then [part,N,H,W,C], and shared/reduce_naive.wgsl adds the parts. `finish` multiplies by f'(x).
 // with: shared/linear, shared/window, shared/finish_nothing_naive | finish_producer_naive
 
 const FILTERS = 1u;
@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     var sum = 0.0;
     for (var rs = part * ROWS; rs < min((part + 1u) * ROWS, KERNEL_H * KERNEL_W); rs++) {
-        // p*stride and q*stride; where they would be negative they wrap, and p or q is past the last place.
+        // p*stride and q*stride; negative values wrap, so that p or q is past the last place.
         let down = row + PAD_TOP - rs / KERNEL_W;
         let right = column + PAD_LEFT - rs % KERNEL_W;
         let p = down / STRIDE_H;

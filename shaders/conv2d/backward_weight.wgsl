@@ -1,7 +1,7 @@
 // conv2d / backward_weight
 //   dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]
 //   x [N,H,W,C]   dy [N,P,Q,K]   dw [R,S,C,K]
-//   as a matrix product: m = (r,s,c), n = k, k = (n,p,q); x is read along c, dy along k
+//   As a matrix product: m = (r,s,c), n = k, k = (n,p,q); x is read along c, dy along k.
 // with: shared/window, shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding_sum
 
 const CHANNELS4 = 1u;
@@ -19,7 +19,7 @@ fn row_left(m4: u32) -> vec3<u32> {
     return vec3<u32>((r * WIDTH + s) * CHANNELS4 + m4 % CHANNELS4, r, s);
 }
 
-// The window's top left corner, as in forward.
+// The top left corner of the window, as in forward.
 fn col_left(k: u32) -> vec3<u32> {
     let h = k / OUT_WIDTH % OUT_HEIGHT * STRIDE_H - PAD_TOP;
     let w = k % OUT_WIDTH * STRIDE_W - PAD_LEFT;
@@ -31,7 +31,7 @@ fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
     return select(row.x + col.x, OUTSIDE, PADDED && !inside);
 }
 
-// j places to the right.
+// Moves j places to the right.
 fn slide_left(col: vec3<u32>, j: u32) -> vec3<u32> {
     return col + vec3<u32>(j * CHANNELS4, 0u, j);
 }

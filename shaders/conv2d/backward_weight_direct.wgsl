@@ -1,10 +1,11 @@
 // conv2d / backward_weight_direct
 //   partial[part,t,k] = sum over the places (n,p,q) of the part of
-//     dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]   for the taps t = (r,s,c)
-//     dy[n,p,q,k]                                             for one more: the gradient of b
+//     dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]   for t = (r,s,c)
+//     dy[n,p,q,k]                                             for t = R*S*C, the gradient of b
 //   x [N,H,W,C]   dy [N,P,Q,K]   partial [PARTS, R*S*C + 1, K]
-//   For few channels, as in a first layer: an invocation keeps the sums of a pack of filters (shared/pack.wgsl) and walks
-//   over CHUNK blocks of PLACES places. `pixels` is in pixels.wgsl; backward_weight_direct_reduce adds the parts.
+//   For few channels, as in a first layer: an invocation keeps the sums of a pack of filters (shared/pack.wgsl) in
+//   registers and goes through CHUNK blocks of PLACES places. `pixels` is in pixels.wgsl; backward_weight_direct_reduce
+//   adds the parts.
 // with: conv2d/pixels, shared/linear, shared/pack | pack_wide
 
 const CHUNK = 2u;

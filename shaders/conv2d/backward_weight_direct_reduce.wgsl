@@ -1,7 +1,7 @@
 // conv2d / backward_weight_direct_reduce
-//   dw[t,k] = sum over part of partial[part,t,k] for the taps t = (r,s,c),   db[k] the same for the one behind them
+//   dw[t,k] = sum over part of partial[part,t,k] for t = (r,s,c),   db[k] = the same sum for t = R*S*C
 //   partial [PARTS, R*S*C + 1, K]   dw [R,S,C,K]   db [K]
-//   An invocation adds one vec4 of all parts, in their order, so the same parts give the same bits.
+//   An invocation adds one vec4 of all parts, in order, so that results are reproducible to the bit.
 // with: shared/linear
 
 const PARTS = 1u;

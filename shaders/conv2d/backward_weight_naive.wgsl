@@ -1,8 +1,8 @@
 // conv2d / backward_weight, naive
 //   dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]
 //   x [N,H,W,C]   dy [N,P,Q,K]   dw [R,S,C,K]; outside the image x is zero
-//   an invocation computes one dw over all N*P rows of places, or over ROWS of them where the sum is split: dw is then
-//   [part,R,S,C,K], and shared/reduce_naive.wgsl adds the parts
+//   An invocation computes one dw, summed over all N*P rows of places, or over ROWS of them if the sum is split: dw is
+//   then [part,R,S,C,K], and shared/reduce_naive.wgsl adds the parts.
 // with: shared/linear, shared/window, shared/finish_nothing_naive
 
 const FILTERS = 1u;
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var np = part * ROWS; np < min((part + 1u) * ROWS, BATCH * OUT_HEIGHT); np++) {
         let n = np / OUT_HEIGHT;
         let p = np % OUT_HEIGHT;
-        // Above and left of the image these wrap to huge numbers, so that one comparison serves both ends.
+        // Above and left of the image, these wrap to huge numbers, so that a single comparison checks both bounds.
         let row = p * STRIDE_H + r - PAD_TOP;
         if row < HEIGHT {
             for (var q = 0u; q < OUT_WIDTH; q++) {

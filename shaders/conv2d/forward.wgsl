@@ -1,7 +1,7 @@
 // conv2d / forward
 //   y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])
 //   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]
-//   as a matrix product: m = (n,p,q), n = k, k = (r,s,c); x is read along c, w along k
+//   As a matrix product: m = (n,p,q), n = k, k = (r,s,c); x is read along c, w along k.
 // with: shared/window, shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding
 
 const CHANNELS4 = 1u;
@@ -13,8 +13,8 @@ const PADDED = false;
 const BACKWARDS = false;
 const OUTSIDE = 0xffffffffu;
 
-// The window's top left corner: its address, row and column. Above or left of the image they wrap, and come back into
-// range when r and s are added.
+// The top left corner of the window: address, row and column. Above or left of the image they wrap, and adding r and s
+// brings them back into range.
 fn row_left(m: u32) -> vec3<u32> {
     let h = m / OUT_WIDTH % OUT_HEIGHT * STRIDE_H - PAD_TOP;
     let w = m % OUT_WIDTH * STRIDE_W - PAD_LEFT;
@@ -32,7 +32,7 @@ fn address_left(row: vec3<u32>, col: vec3<u32>) -> u32 {
     return select(row.x + col.x, OUTSIDE, PADDED && !inside);
 }
 
-// j places to the right.
+// Moves j places to the right.
 fn slide_left(row: vec3<u32>, j: u32) -> vec3<u32> {
     return row + vec3<u32>(j * CHANNELS4, 0u, j);
 }

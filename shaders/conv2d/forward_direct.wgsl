@@ -1,8 +1,9 @@
 // conv2d / forward_direct
 //   y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])
 //   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]
-//   For few channels, as in a first layer: an invocation keeps the weights of a pack of filters (shared/pack.wgsl) and
-//   walks along a row of places, PLACES at a time. `pixels` is in pixels.wgsl, f is `activate` of the activation's file.
+//   For few channels, as in a first layer: an invocation keeps the weights of a pack of filters (shared/pack.wgsl) in
+//   registers and goes through a row of places, PLACES at a time. `pixels` is in pixels.wgsl; f is `activate` of the
+//   activation's file.
 // with: conv2d/pixels, shared/linear, shared/right_buffer | right_texture, shared/pack | pack_wide
 // with: activation/identity | relu | sigmoid | tanh
 

@@ -1,8 +1,8 @@
 // conv2d / forward, naive
 //   y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])
 //   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]; outside the image x is zero
-//   an invocation computes one y over all R*S taps of the window, or over ROWS of them where the sum is split: y is then
-//   [part,N,P,Q,K], and shared/reduce_naive.wgsl adds the parts. `finish` adds b and applies f.
+//   An invocation computes one y, summed over all R*S taps of the window, or over ROWS of them if the sum is split: y
+//   is then [part,N,P,Q,K], and shared/reduce_naive.wgsl adds the parts. `finish` adds b and applies f.
 // with: shared/linear, shared/window, shared/finish_nothing_naive | finish_bias_naive
 
 const FILTERS = 1u;
@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     var sum = 0.0;
     for (var rs = part * ROWS; rs < min((part + 1u) * ROWS, KERNEL_H * KERNEL_W); rs++) {
-        // Above and left of the image these wrap to huge numbers, so that one comparison serves both ends.
+        // Above and left of the image, these wrap to huge numbers, so that a single comparison checks both bounds.
         let row = p * STRIDE_H + rs / KERNEL_W - PAD_TOP;
         let column = q * STRIDE_W + rs % KERNEL_W - PAD_LEFT;
         if row < HEIGHT && column < WIDTH {

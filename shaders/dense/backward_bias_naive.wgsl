@@ -1,8 +1,8 @@
 // dense / backward_bias, naive
 //   db[o] = sum over n of dy[n,o]
 //   dy [N,O]   db [O]
-//   an invocation computes one db over the whole batch, or over ROWS of it where the sum is split: db is then [part,O], and
-//   shared/reduce_naive.wgsl adds the parts
+//   An invocation computes one db, summed over the whole batch, or over ROWS of its rows if the sum is split: db is
+//   then [part,O], and shared/reduce_naive.wgsl adds the parts.
 // with: shared/linear, shared/finish_nothing_naive
 
 const BATCH = 1u;

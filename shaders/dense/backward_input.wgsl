@@ -1,7 +1,7 @@
 // dense / backward_input
 //   dx[n,i] = f'(x[n,i]) * sum over o of dy[n,o] * w[i,o]
-//   x [N,I]   w [I,O]   y [N,O]
-//   as a matrix product: m = n, n = i, k = o; dy is read along o, w along o
+//   dy [N,O]   w [I,O]   dx [N,I]
+//   As a matrix product: m = n, n = i, k = o; dy is read along o, w along o.
 // with: shared/matrix_register | matrix_staged | matrix_subgroup
 
 const INPUTS4 = 1u;

@@ -1,8 +1,8 @@
 // dense / backward_input, naive
 //   dx[n,i] = f'(x[n,i]) * sum over o of dy[n,o] * w[i,o]
 //   dy [N,O]   w [I,O]   dx [N,I]
-//   an invocation computes one dx over all outputs, or over ROWS of them where the sum is split: dx is then [part,N,I], and
-//   shared/reduce_naive.wgsl adds the parts. `finish` multiplies by f'(x).
+//   An invocation computes one dx, summed over all outputs, or over ROWS of them if the sum is split: dx is then
+//   [part,N,I], and shared/reduce_naive.wgsl adds the parts. `finish` multiplies by f'(x).
 // with: shared/linear, shared/finish_nothing_naive | finish_producer_naive
 
 const BATCH = 1u;

@@ -1,7 +1,7 @@
 // dense / backward_weight
 //   dw[i,o] = sum over n of x[n,i] * dy[n,o]
-//   x [N,I]   w [I,O]   y [N,O]
-//   as a matrix product: m = i, n = o, k = n; x is read along i, dy along o
+//   x [N,I]   dy [N,O]   dw [I,O]
+//   As a matrix product: m = i, n = o, k = n; x is read along i, dy along o.
 // with: shared/matrix_register | matrix_staged | matrix_subgroup
 
 const INPUTS4 = 1u;

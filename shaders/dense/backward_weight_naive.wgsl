@@ -1,8 +1,8 @@
 // dense / backward_weight, naive
 //   dw[i,o] = sum over n of x[n,i] * dy[n,o]
 //   x [N,I]   dy [N,O]   dw [I,O]
-//   an invocation computes one dw over the whole batch, or over ROWS of it where the sum is split: dw is then [part,I,O],
-//   and shared/reduce_naive.wgsl adds the parts
+//   An invocation computes one dw, summed over the whole batch, or over ROWS of its rows if the sum is split: dw is
+//   then [part,I,O], and shared/reduce_naive.wgsl adds the parts.
 // with: shared/linear, shared/finish_nothing_naive
 
 const BATCH = 1u;

@@ -1,7 +1,7 @@
 // dense / backward_weight_narrow
 //   dw[i,o] = sum over n of x[n,i] * dy[n,o]
-//   x [N,I]   dy [N,O]   dw [I,O]   I a multiple of 4, O any
-//   an invocation computes one column of four neighbouring rows
+//   x [N,I]   dy [N,O]   dw [I,O];   I is a multiple of 4, O is arbitrary
+//   An invocation computes one column of four adjacent rows.
 // with: shared/linear
 
 const BATCH = 1u;

@@ -1,7 +1,7 @@
 // dense / forward
 //   y[n,o] = f(b[o] + sum over i of x[n,i] * w[i,o])
 //   x [N,I]   w [I,O]   y [N,O]
-//   as a matrix product: m = n, n = o, k = i; x is read along i, w along o
+//   As a matrix product: m = n, n = o, k = i; x is read along i, w along o.
 // with: shared/matrix_register | matrix_staged | matrix_subgroup
 
 const INPUTS4 = 1u;

@@ -1,8 +1,8 @@
 // dense / forward, naive
 //   y[n,o] = f(b[o] + sum over i of x[n,i] * w[i,o])
 //   x [N,I]   w [I,O]   y [N,O]
-//   an invocation computes one y over all inputs, or over ROWS of them where the sum is split: y is then [part,N,O], and
-//   shared/reduce_naive.wgsl adds the parts. `finish` adds b and applies f.
+//   An invocation computes one y, summed over all inputs, or over ROWS of them if the sum is split: y is then
+//   [part,N,O], and shared/reduce_naive.wgsl adds the parts. `finish` adds b and applies f.
 // with: shared/linear, shared/finish_nothing_naive | finish_bias_naive
 
 const BATCH = 1u;

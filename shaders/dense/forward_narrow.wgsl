@@ -1,8 +1,8 @@
 // dense / forward_narrow
 //   y[n,o] = f(b[o] + sum over i of x[n,i] * w[i,o])
-//   x [N,I]   w [I,O]   y [N,O]   I a multiple of 4, O any: for a last layer with its ten classes
-//   an invocation computes one column of ROWS neighbouring rows, so that it reads w once for all of them. `finish` adds b
-//   and applies f.
+//   x [N,I]   w [I,O]   y [N,O];   I is a multiple of 4, O is arbitrary, such as the ten classes of a last layer
+//   An invocation computes one column of ROWS adjacent rows, so that it reads w only once for all of them. `finish`
+//   adds b and applies f.
 // with: shared/linear, shared/finish_bias_naive
 
 const BATCH = 1u;

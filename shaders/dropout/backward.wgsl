@@ -1,6 +1,6 @@
 // dropout / backward
-//   dx[i] = 0 if i was dropped, else f'(x[i]) * dy[i] / (1 - rate)
-//   an invocation computes a pack (shared/pack.wgsl); the draw is `drop_out` of draw.wgsl, made again
+//   dx[i] = 0 if element i was dropped, otherwise f'(x[i]) * dy[i] / (1 - rate)
+//   An invocation computes a pack (shared/pack.wgsl); `drop_out` of draw.wgsl drops the same elements as in forward.
 // with: dropout/draw, shared/linear, shared/pack | pack_wide, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;

@@ -1,5 +1,5 @@
 // dropout / draw
-//   The draw that both passes make, from the same key and so with the same result:
+//   Which elements are dropped, computed from the same key and so with the same result in both passes:
 //   element i is dropped if word i%4 of random4((seed low, seed high, step, LAYER), i/4) is below THRESHOLD; the others
 //   are multiplied by SCALE.   THRESHOLD = rate * 2^32   SCALE = 1 / (1 - rate)
 // with: shared/random, shared/step

@@ -1,6 +1,6 @@
 // dropout / forward
-//   y[i] = 0 if i is dropped, else x[i] / (1 - rate)
-//   an invocation computes a pack (shared/pack.wgsl); the draw is `drop_out` of draw.wgsl
+//   y[i] = 0 if element i is dropped, otherwise x[i] / (1 - rate)
+//   An invocation computes a pack (shared/pack.wgsl); `drop_out` is in draw.wgsl.
 // with: dropout/draw, shared/linear, shared/pack | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;

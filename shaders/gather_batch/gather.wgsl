@@ -1,14 +1,14 @@
 // gather_batch / gather
 //   x[row,i] = images[order[first + row], i] / 255,   targets[row] = labels[order[first + row]]
-//   images [IMAGES,PIXELS] bytes, four to a word   x [BATCH,PIXELS]   targets [BATCH]
-//   An invocation writes four neighbours of x; the first BATCH invocations write a target too. Rows from `count` on
-//   are padding: zeros.
+//   images [IMAGES,PIXELS] bytes, four per word   x [BATCH,PIXELS]   targets [BATCH]
+//   An invocation writes four adjacent elements of x; each of the first BATCH invocations also writes a target. Rows
+//   from `count` on are padding and are set to zero.
 // with: shared/linear, shared/step
 
 const PIXELS = 784u;
 const BATCH = 1u;
 
-// Words of an image, where images are whole words.
+// Number of words per image, if images consist of whole words.
 const WORDS = max(PIXELS / 4u, 1u);
 
 @group(0) @binding(0) var<storage, read> images: array<u32>;
@@ -26,7 +26,7 @@ fn pixel(i: u32) -> f32 {
     return f32((images[at / 4u] >> (at % 4u * 8u)) & 0xffu) / 255.0;
 }
 
-// Pixels 4i to 4i + 3; where images are whole words, they lie in one.
+// Pixels 4i to 4i + 3, which are in a single word if images consist of whole words.
 fn pixels(i: u32) -> vec4<f32> {
     if PIXELS % 4u != 0u {
         return vec4<f32>(pixel(i * 4u), pixel(i * 4u + 1u), pixel(i * 4u + 2u), pixel(i * 4u + 3u));

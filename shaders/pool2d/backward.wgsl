@@ -1,10 +1,11 @@
 // pool2d / backward
-//   dx[n,h,w,c] = f'(x[n,h,w,c]) times what the one window around h,w passes on:
+//   dx[n,h,w,c] = f'(x[n,h,w,c]) times the gradient from the only window that covers h,w:
 //     average    dy / (R S)
-//     L2         dy x / y, and 0 where y = 0
-//   x dx [N,H,W,C]   y dy [N,P,Q,C]   C a multiple of 4; stride >= kernel, so that windows do not overlap
-//   The image is cut into cells of stride by stride, each with a window in its corner; the last ones may be cut short,
-//   and without a window. An invocation computes four channels of a cell, and so every dx is written once.
+//     L2         dy x / y, or 0 if y = 0
+//   x, dx [N,H,W,C]   y, dy [N,P,Q,C];   C is a multiple of 4; stride >= kernel, so that windows do not overlap
+//   The image is divided into cells of stride by stride pixels, each with a window in its top left corner; the last
+//   cells may be smaller and have no window. An invocation computes four channels of a cell, so that every dx is
+//   written once.
 // with: pool2d/kind, shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let n = i / (CHANNELS4 * CELL_COLUMNS * CELL_ROWS);
     let corner = ((n * HEIGHT + p * STRIDE_H) * WIDTH + q * STRIDE_W) * CHANNELS4 + c;
 
-    // A cell without a window keeps these zeros, and passes them on.
+    // In a cell without a window these remain zero, and so does dx.
     var gradient = vec4<f32>(0.0);
     var norm = vec4<f32>(0.0);
     if p < OUT_HEIGHT && q < OUT_WIDTH {

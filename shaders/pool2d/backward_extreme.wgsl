@@ -1,10 +1,10 @@
 // pool2d / backward_extreme
-//   dx[n,h,w,c] = f'(y) dy at the place m of the one window around h,w, and 0 at the others
-//   y dy [N,P,Q,C]   m the same, in words (kind.wgsl)   dx [N,H,W,C]; stride >= kernel, so that windows do not
-//   overlap. y is the element of x at m, so f'(y) is f'(x).
-//   The image is cut into cells of stride by stride, each with a window in its corner; the last ones may be cut short,
-//   and without a window. An invocation computes a pack of channels of a cell, and so every dx is written once; packs
-//   (shared/pack.wgsl) divide C.
+//   dx[n,h,w,c] = f'(y) dy if h,w is position m of the only window that covers it, otherwise 0
+//   y, dy [N,P,Q,C]   m [N,P,Q,C] packed in words (kind.wgsl)   dx [N,H,W,C];   stride >= kernel, so that windows do
+//   not overlap. y is the element of x at m, so f'(y) is f'(x).
+//   The image is divided into cells of stride by stride pixels, each with a window in its top left corner; the last
+//   cells may be smaller and have no window. An invocation computes a pack of channels of a cell, so that every dx is
+//   written once. C is a multiple of the size of a pack (shared/pack.wgsl).
 // with: pool2d/kind, shared/linear, shared/pack | pack_wide, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> y: array<Pack>;
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let n = i / (PACKS * CELL_COLUMNS * CELL_ROWS);
     let corner = ((n * HEIGHT + p * STRIDE_H) * WIDTH + q * STRIDE_W) * PACKS + c;
 
-    // A cell without a window keeps these zeros, and passes them on.
+    // In a cell without a window these remain zero, and so does dx.
     var gradient: array<vec4<f32>, VECTORS>;
     var first: array<vec4<u32>, VECTORS>;
     if p < OUT_HEIGHT && q < OUT_WIDTH {
@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 }
 
-// m of elements 4i to 4i + 3.
+// The positions m of elements 4i to 4i + 3.
 fn places(i: u32) -> vec4<u32> {
     if PER_WORD == 4u {
         return (vec4<u32>(m[i]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);

@@ -1,7 +1,7 @@
 // pool2d / backward_extreme, naive
-//   dx[n,h,w,c] = sum, over the places p,q whose window holds h,w, of f'(y) dy where h,w is the place m of that window
-//   y dy [N,P,Q,C]   m the same, in words (kind.wgsl)   dx [N,H,W,C]; y is the element of x at m, so f'(y) is f'(x)
-//   an invocation computes one dx, in the order of the places
+//   dx[n,h,w,c] = sum of f'(y) dy over the windows p,q whose position m is h,w
+//   y, dy [N,P,Q,C]   m [N,P,Q,C] packed in words (kind.wgsl)   dx [N,H,W,C];   y is the element of x at m, so f'(y) is
+//   f'(x). An invocation computes one dx and adds the windows in order.
 // with: pool2d/kind, shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> y: array<f32>;

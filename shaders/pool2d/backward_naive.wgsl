@@ -1,9 +1,9 @@
 // pool2d / backward_naive
-//   dx[n,h,w,c] = f'(x[n,h,w,c]) * sum, over the places p,q whose window holds h,w, of what that window passes on:
+//   dx[n,h,w,c] = f'(x[n,h,w,c]) * sum of the gradients from all windows p,q that cover h,w:
 //     average    dy / (R S)
-//     L2         dy x / y, and 0 where y = 0
-//   x dx [N,H,W,C]   y dy [N,P,Q,C]
-//   an invocation computes one dx, in the order of the places
+//     L2         dy x / y, or 0 if y = 0
+//   x, dx [N,H,W,C]   y, dy [N,P,Q,C]
+//   An invocation computes one dx and adds the windows in order.
 // with: pool2d/kind, shared/linear, activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -1,7 +1,7 @@
 // pool2d / forward
-//   y[n,p,q,c] = the largest, the smallest, the mean or the L2 norm, over r,s, of x[n, p*stride+r, q*stride+s, c]
-//   x [N,H,W,C]   y [N,P,Q,C]   C a multiple of 4
-//   an invocation computes four channels of one place
+//   y[n,p,q,c] = the maximum, minimum, mean or L2 norm over r,s of x[n, p*stride+r, q*stride+s, c]
+//   x [N,H,W,C]   y [N,P,Q,C];   C is a multiple of 4
+//   An invocation computes four channels of one window.
 // with: pool2d/kind, shared/linear
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;

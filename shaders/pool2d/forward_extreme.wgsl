@@ -1,8 +1,8 @@
 // pool2d / forward_extreme
-//   y[n,p,q,c] = the largest or the smallest, over r,s, of x[n, p*stride+r, q*stride+s, c]
-//   m[n,p,q,c] = r*S + s, the first place of the window where it lies
-//   x [N,H,W,C]   y [N,P,Q,C]   m the same, in words (kind.wgsl)
-//   an invocation computes a pack of channels of one place; packs (shared/pack.wgsl) divide C
+//   y[n,p,q,c] = the maximum or minimum over r,s of x[n, p*stride+r, q*stride+s, c]
+//   m[n,p,q,c] = r*S + s, its position in the window, the first of several
+//   x [N,H,W,C]   y [N,P,Q,C]   m [N,P,Q,C] packed in words (kind.wgsl)
+//   An invocation computes a pack of channels of one window. C is a multiple of the size of a pack (shared/pack.wgsl).
 // with: pool2d/kind, shared/linear, shared/pack | pack_wide
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 }
 
-// m of elements 4i to 4i + 3.
+// The positions m of elements 4i to 4i + 3.
 fn store_places(i: u32, places: vec4<u32>) {
     if PER_WORD == 4u {
         m[i] = dot(places, vec4<u32>(0x1u, 0x100u, 0x10000u, 0x1000000u));

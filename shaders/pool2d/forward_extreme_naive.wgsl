@@ -1,8 +1,8 @@
 // pool2d / forward_extreme, naive
-//   y[n,p,q,c] = the largest or the smallest, over r,s, of x[n, p*stride+r, q*stride+s, c]
-//   m[n,p,q,c] = r*S + s, the first place of the window where it lies
-//   x [N,H,W,C]   y [N,P,Q,C]   m the same, in words (kind.wgsl)
-//   an invocation computes a word of m and the y that belong to it
+//   y[n,p,q,c] = the maximum or minimum over r,s of x[n, p*stride+r, q*stride+s, c]
+//   m[n,p,q,c] = r*S + s, its position in the window, the first of several
+//   x [N,H,W,C]   y [N,P,Q,C]   m [N,P,Q,C] packed in words (kind.wgsl)
+//   An invocation computes one word of m and the corresponding y.
 // with: pool2d/kind, shared/linear
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     m[i] = word;
 }
 
-// The first extreme place of the window that y[o] belongs to.
+// The position of the first extreme in the window of y[o].
 fn first_extreme(o: u32) -> u32 {
     var first = 0u;
     for (var rs = 1u; rs < KERNEL_H * KERNEL_W; rs++) {
@@ -40,7 +40,7 @@ fn first_extreme(o: u32) -> u32 {
     return first;
 }
 
-// Index in x of place `rs` of the window that y[o] belongs to.
+// The index in x of position `rs` in the window of y[o].
 fn at(o: u32, rs: u32) -> u32 {
     let c = o % CHANNELS;
     let w = o / CHANNELS % OUT_WIDTH * STRIDE_W + rs % KERNEL_W;

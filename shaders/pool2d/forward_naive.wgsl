@@ -1,7 +1,7 @@
 // pool2d / forward_naive
-//   y[n,p,q,c] = the largest, the smallest, the mean or the L2 norm, over r,s, of x[n, p*stride+r, q*stride+s, c]
+//   y[n,p,q,c] = the maximum, minimum, mean or L2 norm over r,s of x[n, p*stride+r, q*stride+s, c]
 //   x [N,H,W,C]   y [N,P,Q,C]
-//   an invocation computes one y
+//   An invocation computes one y.
 // with: pool2d/kind, shared/linear
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -1,7 +1,8 @@
 // score / score
 //   losses[slot] = sum over rows of loss,   correct[slot] = number of rows with prediction = target,
-//   predictions[first + row] = prediction[row],   over the rows below `count`
-//   loss, prediction, targets [BATCH]; one workgroup: each invocation adds every 64th row, the first adds their sums
+//   predictions[first + row] = prediction[row],   over the first `count` rows
+//   loss, prediction, targets [BATCH]
+//   There is one workgroup. Each invocation adds every 64th row, and the first one adds their sums.
 // with: shared/step
 
 const BATCH = 1u;

@@ -1,6 +1,7 @@
 // sgd / update
-//   w <- w - eta (g + decay w)                                   (equations 4 and 5)
-//   gradient, weights [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack; eta comes with the step
+//   w <- w - eta (gradient + decay w)
+//   gradient, weights w [COUNT] in packs (shared/pack.wgsl)
+//   An invocation updates a pack; eta comes with the step.
 // with: shared/linear, shared/step, shared/pack | pack_wide, shared/gradient | gradient_clipped
 
 const WEIGHT_DECAY = 0f;

@@ -1,6 +1,7 @@
 // sgd / update_momentum
-//   g = gradient + decay w,   v <- mu v + g,   w <- w - eta v,   or with Nesterov's look-ahead w <- w - eta (g + mu v)
-//   gradient, weights, velocity [COUNT] of packs (shared/pack.wgsl); an invocation updates a pack; eta comes with the step
+//   g = gradient + decay w,   v <- mu v + g,   w <- w - eta v,   or with Nesterov momentum w <- w - eta (g + mu v)
+//   gradient, weights w, velocity v [COUNT] in packs (shared/pack.wgsl)
+//   An invocation updates a pack; eta comes with the step.
 // with: shared/linear, shared/step, shared/pack | pack_wide, shared/gradient | gradient_clipped
 
 const WEIGHT_DECAY = 0f;

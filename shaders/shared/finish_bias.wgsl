@@ -1,5 +1,5 @@
 // shared / finish_bias
-//   Epilogue of a forward pass: f(sum + b), with f from the activation's file.
+//   Epilogue of a forward pass: f(sum + b), where f is `activate` of the activation's file.
 // with: activation/identity | relu | sigmoid | tanh
 
 @group(0) @binding(3) var<storage, read> b: array<vec4<f32>>;

@@ -1,5 +1,6 @@
 // shared / finish_bias, naive
-//   Epilogue of a forward pass: f(sum + b), with f from the activation's file. Columns are filters or outputs.
+//   Epilogue of a forward pass: f(sum + b), where f is `activate` of the activation's file. There is one b for each
+//   filter or output.
 // with: activation/identity | relu | sigmoid | tanh
 
 const BIAS_COLUMNS = 1u;

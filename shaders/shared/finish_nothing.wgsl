@@ -1,5 +1,5 @@
 // shared / finish_nothing
-//   Epilogue: the sum itself.
+//   Epilogue that leaves the sum unchanged.
 
 fn column_term(column4: u32) -> vec4<f32> {
     return vec4<f32>(0.0);

@@ -1,5 +1,5 @@
 // shared / finish_producer
-//   Epilogue of a backward pass: the sum times f'(x), x = f(z) being what the layer before has put out.
+//   Epilogue of a backward pass: the sum times f'(x), where x = f(z) is the output of the preceding layer.
 // with: shared/x_buffer | x_texture, activation/relu | sigmoid | tanh
 
 fn column_term(column4: u32) -> vec4<f32> {

@@ -1,5 +1,5 @@
 // shared / finish_producer, naive
-//   Epilogue of a backward pass: the sum times f'(x), x = f(z) being what the layer before has put out.
+//   Epilogue of a backward pass: the sum times f'(x), where x = f(z) is the output of the preceding layer.
 // with: activation/relu | sigmoid | tanh
 
 @group(0) @binding(3) var<storage, read> x: array<f32>;

@@ -1,5 +1,5 @@
 // shared / gradient
-//   What an update takes of a gradient: all of it.
+//   The gradient in an update, without clipping.
 
 fn clipped(d: vec4<f32>) -> vec4<f32> {
     return d;

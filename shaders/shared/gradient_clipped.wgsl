@@ -1,5 +1,5 @@
 // shared / gradient_clipped
-//   What an update takes of a gradient: as much as clip/scale says.
+//   The gradient in an update, with clipping: multiplied by the factor that clip/scale has computed.
 
 @group(0) @binding(4) var<storage, read> scale: array<f32>;
 

@@ -1,5 +1,5 @@
 // shared / left
-//   The engine's left operand by its address map: zero in the padding.
+//   The left operand of the matrix engine, addressed by the address map; zero in the padding.
 // with: shared/left_buffer | left_texture
 
 fn left_at(row: vec3<u32>, col: vec3<u32>) -> vec4<f32> {

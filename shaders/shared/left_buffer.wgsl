@@ -1,5 +1,5 @@
 // shared / left_buffer
-//   The engine's left operand, read from its storage; i counts vec4.
+//   The left operand of the matrix engine, read from its storage; i counts vec4.
 
 @group(0) @binding(0) var<storage, read> left: array<vec4<f32>>;
 

@@ -1,6 +1,5 @@
 // shared / left_rows
-//   What an invocation of the register and the subgroup form reads of the left operand: TILE_ROWS rows, four terms at a
-//   time.
+//   The left operand in the register and the subgroup form: an invocation reads TILE_ROWS rows, four terms at a time.
 
 fn rows_from(m0: u32) -> array<vec3<u32>, TILE_ROWS> {
     var rows: array<vec3<u32>, TILE_ROWS>;
@@ -14,12 +13,12 @@ fn rows_from(m0: u32) -> array<vec3<u32>, TILE_ROWS> {
     return rows;
 }
 
-// Zero behind the last term, for an operand whose four run along the rows.
+// One term of four rows; zero from K on. For operands that are read four rows at a time.
 fn left_term(row: vec3<u32>, k: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), left_at(row, col_left(min(k, K - 1u))), k < K);
 }
 
-// Of each row the terms k to k + 3.
+// The terms k to k + 3 of each row.
 fn left_terms(rows: ptr<function, array<vec3<u32>, TILE_ROWS>>, k: u32) -> array<vec4<f32>, TILE_ROWS> {
     var a: array<vec4<f32>, TILE_ROWS>;
     if LEFT_ALONG_M {

@@ -1,5 +1,5 @@
 // shared / left_texture
-//   The engine's left operand, read from its mirror: rows of 4096 texels.
+//   The left operand of the matrix engine, read from its texture mirror, which has rows of 4096 texels.
 
 @group(0) @binding(0) var left: texture_storage_2d<rgba32float, read>;
 

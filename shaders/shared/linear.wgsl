@@ -1,6 +1,6 @@
 // shared / linear
-//   One number for an invocation or a workgroup of a grid that is folded into two dimensions, because a device takes at
-//   most 65,535 workgroups in each. Work items are counted by COUNT; surplus invocations return at once.
+//   The linear index of an invocation or a workgroup in a grid that is folded into two dimensions, because devices
+//   allow only 65,535 workgroups per dimension. There are COUNT work items; excess invocations return at once.
 
 const COUNT = 1u;
 const GROUPS_X = 65535u;

@@ -1,6 +1,6 @@
 // shared / matrix_reduce
-//   product[i] = finish(sum over s of partial[s,i]),   i counts vec4 of [M,N], COUNT of them
-//   An invocation adds one vec4 of all parts, in their order, so the same parts give the same bits.
+//   product[i] = finish(sum over s of partial[s,i]),   i counts the COUNT vec4 of [M,N]
+//   An invocation adds one vec4 of all parts, in order, so that results are reproducible to the bit.
 // with: shared/linear, shared/finish_nothing | finish_bias | finish_producer
 
 const PARTS = 1u;

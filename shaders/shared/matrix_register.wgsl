@@ -1,20 +1,20 @@
 // shared / matrix_register
 //   product[m,n] = finish(sum over k of left(m,k) * right(k,n)),   m < M, n < 4 N4, k < K
 //
-//   The matrix engine in its register form: no workgroup memory; an invocation keeps a tile of TILE_ROWS rows and
-//   TILE_COLUMNS4 * 4 columns in registers and reads its own operands, four terms of the sum at a time. A workgroup is
-//   ACROSS x DOWN such tiles. With SPLIT > 1 each group sums CHUNK terms only, and `product` is [SPLIT,M,N] of partial
-//   sums for matrix_reduce.
+//   The register form of the matrix engine, without workgroup memory: an invocation keeps a tile of TILE_ROWS rows by
+//   TILE_COLUMNS4 * 4 columns in registers and reads its own operands, four terms of the sum at a time. A workgroup
+//   computes ACROSS x DOWN such tiles. With SPLIT > 1, each workgroup sums only CHUNK terms, and `product` is
+//   [SPLIT,M,N], the partial sums for matrix_reduce.
 //
-//   What is multiplied is said by an address map, the pass's own file. An operand is read four elements at a time, along
-//   one of its two indices; the map's functions take that index divided by four:
-//     row_left(m), col_left(k), address_left(row, col)   LEFT_ALONG_M: m is the one divided by four, else k
-//     row_right(k), col_right(n)                          RIGHT_ALONG_K: k is the one divided by four, else n
-//   and what becomes of a sum by an epilogue: finish(index of the vec4 in product, column_term(n / 4), sum), where
-//   column_term is what all rows of a column have in common, so that it is read once.
+//   The operands are defined by an address map, the pass's own file. An operand is read four elements at a time, along
+//   one of its two indices, and the functions of the map take that index divided by four:
+//     row_left(m), col_left(k), address_left(row, col)    m is divided by four if LEFT_ALONG_M, otherwise k
+//     row_right(k), col_right(n)                          k is divided by four if RIGHT_ALONG_K, otherwise n
+//   The final operation on a sum is defined by an epilogue: finish(index of the vec4 in product, column_term(n / 4),
+//   sum). column_term is what all rows of a column have in common, so that it is read only once.
 //
-//   The accumulator is a nested array and the four terms stand in one statement on purpose: a flat array, or four
-//   statements, cost lavapipe half to nine tenths of its speed.
+//   The accumulator is a nested array and the four terms are added in one statement on purpose: with a flat array or
+//   with four statements, lavapipe loses half to nine tenths of its speed.
 // with: shared/left, shared/left_rows, shared/linear, shared/right_buffer | right_texture
 // with: shared/finish_nothing | finish_bias | finish_producer
 

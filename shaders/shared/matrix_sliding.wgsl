@@ -1,15 +1,16 @@
 // shared / matrix_sliding
 //   product[m,n] = finish(sum over k of left(m,k) * right(k,n)),   m < M, n < 4 N4, k < K
 //
-//   The matrix engine for convolutions with a stride of 1 along the rows of the image, on drivers that run a subgroup as
-//   one vector on a CPU. Neighbouring places read the same elements, TAPS of them each: a lane keeps TILE_ROWS
-//   neighbouring places by TILE_COLUMNS4 vec4 of columns, and loads what lies below all of them once for all taps. Tiles
-//   are small, so that a turn of the loop stays in the cache of decoded instructions; the right operand is dealt out to
-//   the lanes as in matrix_subgroup.
+//   The sliding form of the matrix engine, for convolutions with a horizontal stride of 1, on drivers that run a
+//   subgroup as one vector on a CPU. Windows at adjacent places overlap: with TAPS columns each, they share elements. A
+//   lane computes TILE_ROWS adjacent places by TILE_COLUMNS4 vec4 of columns, and loads the elements below all of them
+//   once for all taps. Tiles are small, so that an iteration of the loop fits in the cache of decoded instructions. The
+//   right operand is distributed among the lanes as in matrix_subgroup.
 //
-//   Rows of the product lie in runs of RUN neighbouring places. A term is k = 4 (block, tap, part) with TAP4 parts, the
-//   vec4 of a place's channels. `slide_left(at, j)` of the address map goes j places on; with BACKWARDS it goes on where
-//   the tap gets less. Address map and epilogue are those of matrix_register otherwise.
+//   Rows of the product form runs of RUN adjacent places. A term is k = 4 (block, tap, part), where TAP4 parts are the
+//   vec4 of the channels. `slide_left(at, j)` of the address map moves j places to the right. With BACKWARDS, a step to
+//   the right has the effect of a smaller tap instead of a larger one. Otherwise the address map and the epilogue are
+//   those of matrix_register.
 // with: shared/left, shared/right_lanes, shared/linear, shared/finish_nothing | finish_bias | finish_producer
 
 const M = 64u;
@@ -33,7 +34,8 @@ const FIRST_TAP4 = u32(BACKWARDS) * (TAPS - 1u) * TAP4;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let tile = linear_group(group);
     let down = min(tile / TILES_ACROSS * LANES + lane, TILES_DOWN - 1u);
-    // The last tile of a run begins early enough to end with it; what the one before has stored it computes in vain.
+    // The last tile of a run starts early enough to end with it, and does not store rows that the tile before it
+    // stores.
     let first = down % TILES_A_RUN * TILE_ROWS;
     let place = min(first, RUN - TILE_ROWS);
     let m0 = down / TILES_A_RUN * RUN + place;
@@ -59,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         }
         for (var i = 0u; i < TILE_ROWS; i++) {
             for (var j = 0u; j < TILE_COLUMNS4; j++) {
-                // Taps first: a chain of additions that waits for `acc` alone is three times as long.
+                // Summing the taps first shortens the chain of additions that depend on `acc` to a third.
                 var sum = vec4<f32>(0.0);
                 for (var t = 0u; t < TAPS; t++) {
                     let v = a[i + t];

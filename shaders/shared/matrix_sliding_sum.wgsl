@@ -1,12 +1,13 @@
 // shared / matrix_sliding_sum
 //   product[m,n] = finish(sum over k of left(m,k) * right(k,n)),   m < M, n < 4 N4, k < K
 //
-//   The sibling of matrix_sliding for the weight gradient, where the places are summed over and the taps are rows of the
-//   product. A lane keeps the TAPS taps of one vec4 of channels, 4 TAPS rows, by TILE_COLUMNS4 vec4 of columns; for four
-//   neighbouring places it loads what lies below all of them once for all taps.
+//   The counterpart of matrix_sliding for the weight gradient, where places are terms of the sums and taps are rows of
+//   the product. A lane computes the TAPS taps of one vec4 of channels, which are 4 TAPS rows, by TILE_COLUMNS4 vec4 of
+//   columns. For every four adjacent places, it loads the elements below all of them once for all taps.
 //
-//   Terms lie in runs of RUN neighbouring places, and m = 4 (block, tap, part) with TAP4 parts. Each of SPLIT groups sums
-//   CHUNK fours of places; with SPLIT > 1 `product` is [SPLIT,M,N] of partial sums for matrix_reduce.
+//   Terms form runs of RUN adjacent places, and m = 4 (block, tap, part), where TAP4 parts are the vec4 of the
+//   channels. Each of SPLIT groups sums CHUNK times four places; with SPLIT > 1, `product` is [SPLIT,M,N], the partial
+//   sums for matrix_reduce.
 // with: shared/left, shared/right_lanes, shared/linear, shared/finish_nothing
 
 const M = 96u;
@@ -40,7 +41,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     var acc: array<array<vec4<f32>, TILE_COLUMNS4>, 4u * TAPS>;
     let end = min((split + 1u) * CHUNK, K / RUN * FOURS_A_RUN);
     for (var four = split * CHUNK; four < end; four++) {
-        // The last four of a run begins early enough to end with it; terms that the one before has added are left out.
+        // The last four places of a run start early enough to end with it; terms that have been added already are
+        // skipped.
         let first = four % FOURS_A_RUN * 4u;
         let place = min(first, RUN - 4u);
         let k = four / FOURS_A_RUN * RUN + place;

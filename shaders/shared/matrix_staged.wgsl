@@ -1,15 +1,16 @@
 // shared / matrix_staged
 //   product[m,n] = finish(sum over k of left(m,k) * right(k,n)),   m < M, n < 4 N4, k < K
 //
-//   The matrix engine for GPUs: a workgroup of ACROSS x DOWN invocations computes a tile of TILE_ROWS * DOWN rows and
-//   TILE_COLUMNS4 * ACROSS vec4 columns together. DEPTH terms at a time, the parts of both operands that the tile needs
-//   are brought into workgroup memory, four by four elements an invocation, and everyone multiplies from there. While
-//   they multiply, the next part is already on its way into registers.
+//   The staged form of the matrix engine, for GPUs: a workgroup of ACROSS x DOWN invocations computes a tile of
+//   TILE_ROWS * DOWN rows by TILE_COLUMNS4 * ACROSS vec4 of columns together. The invocations load DEPTH terms of both
+//   operands at a time into workgroup memory, in pieces of four by four elements, and multiply from there. While they
+//   multiply, the next pieces are already being loaded into registers.
 //
-//   In workgroup memory both operands lie term by term, in vec4 along m and n, whichever way they lay before. Rows and
-//   columns of an invocation are DOWN and ACROSS vec4 apart, so that neighbours read and write neighbouring addresses.
+//   In workgroup memory, both operands are stored term by term, in vec4 along m and n, whatever their layout in
+//   storage. The rows and columns of an invocation are DOWN and ACROSS vec4 apart, so that adjacent invocations access
+//   adjacent addresses.
 //
-//   Address map and epilogue are those of matrix_register.
+//   The address map and the epilogue are those of matrix_register.
 // with: shared/left, shared/linear, shared/right_buffer | right_texture
 // with: shared/finish_nothing | finish_bias | finish_producer
 
@@ -74,7 +75,8 @@ fn right_piece(n4: u32, k: u32) -> mat4x4<f32> {
     return piece;
 }
 
-// Pieces lie term-wise first where the operand is read along k, so that neighbours read neighbouring addresses.
+// The position of a piece in the tile. Pieces are numbered along the terms first if the operand is read along k, so
+// that adjacent invocations read adjacent addresses.
 fn place(piece: u32, width4: u32, along_k: bool) -> vec2<u32> {
     if along_k {
         return vec2<u32>(piece / (DEPTH / 4u), piece % (DEPTH / 4u) * 4u);

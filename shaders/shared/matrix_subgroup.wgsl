@@ -1,11 +1,12 @@
 // shared / matrix_subgroup
 //   product[m,n] = finish(sum over k of left(m,k) * right(k,n)),   m < M, n < 4 N4, k < K
 //
-//   The matrix engine for drivers that run a subgroup as one vector on a CPU (lavapipe). The lanes of a workgroup, one
-//   subgroup, share their columns and differ in rows: each keeps TILE_ROWS rows by 32 * TILE_COLUMNS32 columns. The right
-//   operand is the same for all, and is dealt out to them (right_lanes).
+//   The subgroup form of the matrix engine, for drivers that run a subgroup as one vector on a CPU (lavapipe). A
+//   workgroup is one subgroup, whose lanes have the same columns and different rows: each computes TILE_ROWS rows by
+//   32 * TILE_COLUMNS32 columns. All lanes need the same elements of the right operand, so the loads are distributed
+//   among them (right_lanes).
 //
-//   Address map and epilogue are those of matrix_register.
+//   The address map and the epilogue are those of matrix_register.
 // with: shared/left, shared/left_rows, shared/right_lanes, shared/linear
 // with: shared/finish_nothing | finish_bias | finish_producer
 

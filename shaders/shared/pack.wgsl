@@ -1,5 +1,5 @@
 // shared / pack
-//   What kernels that are bound by memory load and store at once: VECTORS vec4 of numbers. Here it is one.
+//   The unit that memory-bound kernels load and store at once: VECTORS vec4 of numbers, here one.
 
 alias Pack = vec4<f32>;
 const VECTORS = 1u;

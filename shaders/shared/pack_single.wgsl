@@ -1,6 +1,6 @@
 // shared / pack_single
-//   The same as shared/pack, one number at once, which fills all four places of its vector: for rows of any width, and to
-//   be read first.
+//   Like shared/pack, with a single number, which is repeated in all components of its vector: for rows of any width,
+//   and for the naive form.
 
 alias Pack = f32;
 const VECTORS = 1u;

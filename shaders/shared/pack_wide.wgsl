@@ -1,6 +1,6 @@
 // shared / pack_wide
-//   The same as shared/pack, eight numbers at once: two in a 64-bit word, the first in its low half. A driver that loads
-//   and stores word by word, lane by lane, then does half of the work. Only where the device has 64-bit words.
+//   Like shared/pack, with eight numbers: two in each 64-bit word, the first in its low half. A driver that loads and
+//   stores word by word and lane by lane then does half the work. Needs a device with 64-bit integers.
 
 alias Pack = vec4<u64>;
 const VECTORS = 2u;

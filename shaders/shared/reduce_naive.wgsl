@@ -1,7 +1,7 @@
 // shared / reduce, naive
-//   y[i] = finish(sum over part of partial[part, i]), the first part first
+//   y[i] = finish(sum over part of partial[part, i]), added in order
 //   partial [PARTS, COUNT]   y [COUNT]
-//   an invocation computes one y; the epilogue is `finish` of shared/finish_<what>_naive.wgsl
+//   An invocation computes one y; `finish` is the epilogue, in shared/finish_<what>_naive.wgsl.
 // with: shared/linear, shared/finish_nothing_naive | finish_bias_naive | finish_producer_naive
 
 const PARTS = 1u;

@@ -1,5 +1,5 @@
 // shared / right_buffer
-//   The engine's right operand, read from its storage; i counts vec4.
+//   The right operand of the matrix engine, read from its storage; i counts vec4.
 
 @group(0) @binding(1) var<storage, read> right: array<vec4<f32>>;
 

@@ -1,15 +1,15 @@
 // shared / right_lanes
-//   The right operand where all lanes of a subgroup want the same of it: one load in which every lane fetches another part
-//   serves them all, and subgroupBroadcast hands the parts round. On lavapipe that is one cheap shuffle each, while a load
-//   costs as much as fifty. Needs the feature `subgroup` and subgroups of exactly LANES = 8 or 16.
+//   The right operand where all lanes of a subgroup need the same elements: each lane loads a different part, and
+//   subgroupBroadcast distributes the parts. On lavapipe a broadcast is one cheap shuffle, while a load costs as much
+//   as fifty. Needs the feature `subgroup` and subgroups of exactly LANES = 8 or 16.
 // with: shared/right_buffer | right_texture
 
 const LANES = 8u;
-const BROAD4 = 2u; // width of what is fetched at once, in vec4; 1, 2, 4 or 8
+const BROAD4 = 2u; // columns that are loaded at once, in vec4: 1, 2, 4 or 8
 const LOADS = (4u * BROAD4 + LANES - 1u) / LANES;
 
-// What lane `l` holds. WGSL wants the lane of a broadcast as a constant; where this is called `l` is one as soon as the
-// loops round it are unrolled, and the switch is gone.
+// The value of lane `l`. WGSL requires a constant as the lane of a broadcast. After the surrounding loops are unrolled,
+// `l` is a constant, and the switch disappears.
 fn of_lane(t: vec4<f32>, l: u32) -> vec4<f32> {
     switch l {
         case 0u: { return subgroupBroadcast(t, 0u); }
@@ -32,7 +32,7 @@ fn of_lane(t: vec4<f32>, l: u32) -> vec4<f32> {
 }
 
 // ANCHOR: dealt
-// Terms k to k + 3 of BROAD4 vec4 columns from n4 on, dealt out to the lanes.
+// Terms k to k + 3 of BROAD4 vec4 of columns from n4 on, distributed among the lanes.
 fn right_dealt(k: u32, n4: u32, lane: u32) -> array<vec4<f32>, LOADS> {
     var dealt: array<vec4<f32>, LOADS>;
     for (var q = 0u; q < LOADS; q++) {
@@ -48,7 +48,7 @@ fn right_dealt(k: u32, n4: u32, lane: u32) -> array<vec4<f32>, LOADS> {
 }
 // ANCHOR_END: dealt
 
-// The j-th vec4 of the columns, for all: [q] is term k + q.
+// The j-th vec4 of the columns, in every lane: [q] is term k + q.
 fn right_column(dealt: ptr<function, array<vec4<f32>, LOADS>>, j: u32) -> mat4x4<f32> {
     if RIGHT_ALONG_K {
         return transpose(mat4x4<f32>(

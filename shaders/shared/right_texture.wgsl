@@ -1,5 +1,5 @@
 // shared / right_texture
-//   The engine's right operand, read from its mirror: rows of 4096 texels.
+//   The right operand of the matrix engine, read from its texture mirror, which has rows of 4096 texels.
 
 @group(0) @binding(1) var right: texture_storage_2d<rgba32float, read>;
 

@@ -1,6 +1,6 @@
 // shared / softmax
-//   What the passes over rows of logits x [BATCH,CLASSES] have in common: the largest logit of a row, which class it is
-//   (the first of several), and the sum of exp(x - largest). An invocation looks at a row.
+//   What the passes over rows of logits x [BATCH,CLASSES] have in common: the largest logit of a row, its class (the
+//   first of several), and the sum of exp(x - largest). An invocation processes one row.
 
 const BATCH = 1u;
 const CLASSES = 10u;
@@ -15,8 +15,8 @@ struct Row {
     nan: f32, // that logit
 }
 
-// A loss that shows when a logit is NaN. Drivers may compute as if there were no NaN (SwiftShader's exp and max lose it,
-// Metal's fast mathematics too), so it is known by its bits and handed on as it is.
+// The loss, or a NaN if a logit is NaN. Drivers may assume that there are no NaNs: exp and max of SwiftShader lose
+// them, and so does the fast math of Metal. Therefore NaNs are detected by their bits and passed on unchanged.
 fn honest(loss: f32, found: Row) -> f32 {
     if found.broken {
         return found.nan;

@@ -1,5 +1,6 @@
 // shared / step
-//   What changes from step to step. The host's `Step` is compared with this struct when a kernel is created.
+//   The values that change from step to step. This struct must match `Step` of src/ops/step.rs, which is checked when a
+//   kernel is created.
 
 struct Step {
     seed_low: u32,

@@ -1,7 +1,7 @@
 // shared / window
-//   The shape of a window that slides over a batch of images: `Window2d` of src/shape.rs, by its letters
+//   The sizes of a window that slides over a batch of images, `Window2d` of src/shape.rs. In formulas:
 //   N = BATCH   H, W = HEIGHT, WIDTH   C = CHANNELS   R, S = KERNEL_H, KERNEL_W   P, Q = OUT_HEIGHT, OUT_WIDTH
-//   What `same` padding adds below and to the right is not named: P and Q imply it.
+//   Padding below and to the right has no constant: P and Q imply it.
 
 const BATCH = 1u;
 const HEIGHT = 1u;

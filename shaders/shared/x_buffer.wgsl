@@ -1,5 +1,5 @@
 // shared / x_buffer
-//   The x of an epilogue, read from its storage; i counts vec4.
+//   The operand x of an epilogue, read from its storage; i counts vec4.
 
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 

@@ -1,5 +1,5 @@
 // shared / x_texture
-//   The x of an epilogue, read from its mirror: rows of 4096 texels.
+//   The operand x of an epilogue, read from its texture mirror, which has rows of 4096 texels.
 
 @group(0) @binding(3) var x: texture_storage_2d<rgba32float, read>;
 

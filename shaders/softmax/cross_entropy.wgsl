@@ -1,8 +1,10 @@
 // softmax / cross_entropy
-//   loss[n] = -sum over j of q[j] log a[n,j],   dx[n,j] = (a[n,j] - q[j]) / count,   q[j] = (1 - S) [j = t] + S / CLASSES
-//   a = softmax(x), -log a[n,j] = log(sum over k of exp(x[n,k] - max)) - (x[n,j] - max), t = targets[n], S = SMOOTHING; prediction[n] = class of the largest logit
-//   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]; an invocation computes a row, rows from `count` on are
-//   padding
+//   loss[n] = -sum over j of q[j] log a[n,j],   dx[n,j] = (a[n,j] - q[j]) / count
+//   q[j] = (1 - S) [j = t] + S / CLASSES,   t = targets[n],   S = SMOOTHING
+//   a = softmax(x),   -log a[n,j] = log(sum over k of exp(x[n,k] - max)) - (x[n,j] - max)
+//   prediction[n] = class of the largest logit
+//   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]
+//   An invocation computes a row; rows from `count` on are padding.
 // with: shared/softmax, shared/linear, shared/step
 
 const SMOOTHING = 0f;

@@ -1,6 +1,6 @@
 // softmax / forward
 //   y[n,j] = exp(x[n,j] - max) / sum over k of exp(x[n,k] - max)
-//   x, y [BATCH,CLASSES]; an invocation computes a row
+//   x, y [BATCH,CLASSES];   an invocation computes a row
 // with: shared/softmax, shared/linear
 
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

@@ -1,8 +1,8 @@
 // softmax / quadratic
 //   loss[n] = 1/2 sum over j of e[j]^2,   dx[n,j] = a[j] (e[j] - sum over k of a[k] e[k]) / count
 //   a = softmax(x[n]), e[j] = a[j] - [j = targets[n]]; prediction[n] = class of the largest logit
-//   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]; an invocation computes a row, rows from `count` on are
-//   padding
+//   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]
+//   An invocation computes a row; rows from `count` on are padding.
 // with: shared/softmax, shared/linear, shared/step
 
 const NO_PREDICTION = 0xffffffffu;

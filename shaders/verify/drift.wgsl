@@ -1,6 +1,7 @@
 // verify / drift
 //   words[INDEX] = words[INDEX] + runs[0], then runs[0] = runs[0] + 1
-//   words: any tensor, bit by bit; a result that is right at first and other bits in every run, for the verifier to find
+//   words: the bits of any tensor
+//   Fault injection: the result is correct at first and differs in every later run, which the verifier must detect.
 
 const INDEX = 0u;
 

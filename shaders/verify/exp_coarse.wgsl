@@ -1,5 +1,6 @@
 // verify / exp_coarse
-//   value(a, b) = about exp(a): with too few digits of log2(e), for the verifier to find
+//   value(a, b) = exp(a), approximately
+//   Fault injection: log2(e) has too few digits, which the verifier must detect.
 
 fn value(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return exp2(a * 1.44269);

@@ -1,6 +1,7 @@
 // verify / flip
 //   words[INDEX] = (words[INDEX] | SET) ^ FLIP
-//   words: any tensor, bit by bit; breaks one element of it on purpose, for the verifier to find
+//   words: the bits of any tensor
+//   Fault injection: corrupts one element, which the verifier must detect.
 
 const INDEX = 0u;
 const SET = 0u;

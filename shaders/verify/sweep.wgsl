@@ -1,6 +1,6 @@
 // verify / sweep
 //   y[i] = value(a[i], b[i])
-//   a, b, y [COUNT] in vec4; `value` is in <function>.wgsl, as kernels call it
+//   a, b, y [COUNT] in vec4;   `value` is in <function>.wgsl and calls the function as kernels do
 // with: shared/linear, verify/divide | exp | exp_coarse | log | sqrt | tanh
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;

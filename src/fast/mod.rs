@@ -27,7 +27,7 @@ use crate::reference::{Held, Slice, SliceMut, Tensors, with_tensors};
 use buffer::Buffer;
 use std::sync::Arc;
 
-/// `value`, or zero if it is subnormal. Moments of Adam become subnormal where gradients stay zero. Such numbers are
+/// `value`, or zero if it is subnormal. Optimizer states become subnormal where gradients stay zero. Such numbers are
 /// slow on many CPUs and too small to affect any result.
 #[inline(always)]
 pub(crate) fn flushed(value: f32) -> f32 {
@@ -56,7 +56,7 @@ pub trait Fast: crate::ops::Reference {
 /// What the memory for all tensors is needed for, as errors name it.
 pub(crate) const TENSORS: &str = "the network with its batch and data";
 
-/// The storages of a plan in the CPU's memory, and the threads that work on them. Passes allocate no memory: the team
+/// The storages of a plan in the CPU's memory, and the threads that work on them. Passes allocate no tensors: the team
 /// keeps their working memory from step to step.
 pub struct CpuBackend {
     team: Arc<Team>,

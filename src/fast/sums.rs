@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// Smallest number of elements for which another thread is worthwhile.
 pub(crate) const WORTH: usize = 1 << 13;
 
-/// `out[i] = sum over j of parts[j,i]`
+/// Computes `out[i] = sum over j of parts[j,i]`.
 pub(crate) fn add_parts(team: &Team, parts: &[f32], out: &mut [f32]) {
     let len = out.len();
     let part = team.part(len, WORTH / (parts.len() / len).max(1));
@@ -23,7 +23,7 @@ pub(crate) fn add_parts(team: &Team, parts: &[f32], out: &mut [f32]) {
     });
 }
 
-/// `out[n] = sum over rows of values[row,n]`
+/// Computes `out[n] = sum over rows of values[row,n]`.
 pub(crate) fn columns(team: &Team, values: &[f32], columns: usize, out: &mut [f32]) -> Result<()> {
     /// Number of rows per partial sum.
     const ROWS: usize = 512;
@@ -78,7 +78,7 @@ impl Columns<'_> {
     }
 }
 
-/// `out[m,n] = f(b[n] + sum over j of parts[j,m,n])`
+/// Computes `out[m,n] = f(b[n] + sum over j of parts[j,m,n])`.
 pub(crate) fn add_parts_and_bias(team: &Team, parts: &[f32], b: &[f32], activation: Activation, out: &mut [f32]) {
     let len = out.len();
     let part = team.part(len / b.len(), WORTH / b.len()) * b.len();

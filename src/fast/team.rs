@@ -87,7 +87,7 @@ pub struct Team {
     own: Vec<Mutex<Buffer>>,
     shared: Mutex<Buffer>,
     /// Held while a plan runs.
-    turn: Mutex<()>,
+    running: Mutex<()>,
 }
 
 impl Team {
@@ -105,7 +105,7 @@ impl Team {
         }
         let threads = Threads::start(threads)?;
         let own = (0..threads.count()).map(|_| Mutex::default()).collect();
-        Ok(Team { threads, instructions, own, shared: Mutex::default(), turn: Mutex::default() })
+        Ok(Team { threads, instructions, own, shared: Mutex::default(), running: Mutex::default() })
     }
 
     /// Number of threads.
@@ -124,7 +124,7 @@ impl Team {
     /// Otherwise a thread that waits for others could steal work of another caller, and deadlock on working memory that
     /// it holds itself.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.threads.run(work)
     }
 

@@ -145,10 +145,7 @@ pub fn missing_driver_remedy() -> &'static str {
 
 fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {
     if found.is_empty() {
-        return Error::Device(format!(
-            "no device `{asked}`: no GPU driver found; {}",
-            missing_driver_remedy()
-        ));
+        return Error::Device(format!("no device `{asked}`: no GPU driver found; {}", missing_driver_remedy()));
     }
     let list: Vec<String> = found.iter().map(|record| format!("{}: {}", record.index, record.info.name)).collect();
     Error::Device(format!("no device `{asked}`; expected auto, cpu, reference, or one of: {}", list.join(", ")))

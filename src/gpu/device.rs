@@ -148,7 +148,7 @@ impl Gpu {
     pub fn check(&self, during: &str) -> Result<()> {
         if self.faults.any() && cfg!(not(target_arch = "wasm32")) {
             // After a loss, errors that follow from it may arrive before the report of the loss itself.
-            fault::look(&self.device, during)?;
+            fault::run_callbacks(&self.device, during)?;
         }
         self.faults.check(during)
     }

@@ -66,7 +66,7 @@ pub(super) fn wait(device: &wgpu::Device, during: &str) -> Result<()> {
 }
 
 /// Runs pending callbacks without waiting.
-pub(super) fn look(device: &wgpu::Device, during: &str) -> Result<()> {
+pub(super) fn run_callbacks(device: &wgpu::Device, during: &str) -> Result<()> {
     poll(during, || device.poll(wgpu::PollType::Poll))
 }
 

@@ -65,7 +65,7 @@ impl Gpu {
         // loops are expensive on GPUs. Vulkan drivers check the bounds of buffers and images themselves (wgpu always
         // requests `robustBufferAccess`), and every index into a local array comes from a loop over that array:
         // clamping it as well prevents Mesa from unrolling the loop, which made the matrix engine five times as slow on
-        // lavapipe. Kernels from elsewhere are compiled with all checks.
+        // lavapipe. Kernels from outside `shaders/` are compiled with all checks.
         #[expect(unsafe_code, reason = "shaders without checks that the comment above shows to be unnecessary")]
         let shader = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -120,7 +120,7 @@ fn row(plan: &Plan, passes: &[Pass], command: &Command) -> Row {
         },
         Command::Mirror { label, region } => Row {
             label: format!("{label}.copy"),
-            kernel: format!("copy of {}", plan.name(passes.iter().find(|pass| pass.made(label)), region)),
+            kernel: format!("copy of {}", plan.name(passes.iter().find(|pass| pass.has_dispatch(label)), region)),
             seconds: 0.0,
             flops: 0,
             // Read once and written once.

@@ -1,17 +1,17 @@
-//! Settings of layers as TOML has them: what numbers may be, and what is said when they are not.
+//! Settings of layers in TOML: reading, writing, the allowed values, and error messages.
 
 use crate::text::brief;
 use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-/// Largest number in a layer's settings: products of four stay within 64 bits.
+/// Largest number in a layer's settings; a product of four such numbers fits in 64 bits.
 pub(crate) const LARGEST: usize = 65_535;
 
-/// A layer's settings from its table; the message of an error names the key.
+/// Reads a layer's settings from its table; the message of an error names the key.
 pub(crate) fn read<T: DeserializeOwned>(table: Table) -> Result<T, String> {
     table.try_into().map_err(|error: toml::de::Error| {
-        // toml appends the place as a line of its own: in `stride`
+        // toml names the key on a separate last line: in `stride`
         let text = error.to_string();
         match text.trim_end().rsplit_once("\nin ") {
             Some((problem, place)) => format!("{place}: {problem}"),
@@ -20,18 +20,18 @@ pub(crate) fn read<T: DeserializeOwned>(table: Table) -> Result<T, String> {
     })
 }
 
-/// Settings as a table.
+/// Writes settings to a table.
 pub(crate) fn write<T: Serialize>(settings: &T) -> Table {
     match Table::try_from(settings) {
         Ok(table) => table,
-        Err(error) => unreachable!("settings are numbers and words: {error}"),
+        Err(error) => unreachable!("settings are numbers and strings: {error}"),
     }
 }
 
-/// The keys that a settings struct knows, asked of its own `Deserialize`.
+/// The keys of a settings struct, as its `Deserialize` implementation declares them.
 pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut found: &'static [&'static str] = &[];
-    // Always an error: the answer is in the question.
+    // Always returns an error, after `deserialize_struct` has stored the names.
     let _ = T::deserialize(FieldNames(&mut found));
     found
 }
@@ -47,7 +47,7 @@ impl<'de> Deserializer<'de> for FieldNames<'_> {
         _visitor: V,
     ) -> Result<V::Value, Self::Error> {
         *self.0 = fields;
-        Err(Error::custom("only asking"))
+        Err(Error::custom("only the names of the fields are needed"))
     }
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
         Err(Error::custom("not a struct"))
@@ -58,12 +58,12 @@ impl<'de> Deserializer<'de> for FieldNames<'_> {
     }
 }
 
-/// A value of a file within a line of an error.
+/// A value of a file, shortened for an error message.
 pub(crate) fn shown(value: &Value) -> String {
     brief(&value.to_string())
 }
 
-/// Number of something, from `least`.
+/// A whole number from `least` to [`LARGEST`].
 fn number(value: &Value, least: i64) -> Option<usize> {
     value.as_integer().filter(|number| (least..=LARGEST as i64).contains(number)).map(|number| number as usize)
 }
@@ -78,23 +78,23 @@ fn rows_and_columns(value: &Value, least: i64) -> Option<[usize; 2]> {
     }
 }
 
-/// `deserialize_with`: a number from 1.
+/// `deserialize_with`: a whole number, at least 1.
 pub(crate) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     let value = Value::deserialize(from)?;
     number(&value, 1)
         .ok_or_else(|| Error::custom(format!("expected a whole number from 1 to {LARGEST}, got {}", shown(&value))))
 }
 
-/// `deserialize_with`: a share from 0 up to, not including, 1.
+/// `deserialize_with`: a fraction of at least 0 and less than 1.
 pub(crate) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     let value = Value::deserialize(from)?;
     let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
     number
         .filter(|rate| (0.0..1.0).contains(rate))
-        .ok_or_else(|| Error::custom(format!("expected a number from 0 to below 1, got {}", shown(&value))))
+        .ok_or_else(|| Error::custom(format!("expected a number of at least 0 and below 1, got {}", shown(&value))))
 }
 
-/// `deserialize_with`: a number above 0 that `f32` has too.
+/// `deserialize_with`: a number greater than 0, in the range of normal `f32` numbers.
 pub(crate) fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     let value = Value::deserialize(from)?;
     let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
@@ -102,7 +102,7 @@ pub(crate) fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Err
     number.filter(is_fine).ok_or_else(|| Error::custom(format!("expected a number above 0, got {}", shown(&value))))
 }
 
-/// `with`: rows and columns, as one number where they are equal.
+/// `with`: rows and columns, written as one number if they are equal.
 pub(crate) mod pair {
     use super::*;
     use serde::Serializer;
@@ -122,7 +122,7 @@ pub(crate) mod pair {
     }
 }
 
-/// `with`: "valid", "same", or how many rows and columns of zeros.
+/// `with`: "valid", "same", or the numbers of rows and columns of zeros.
 pub(crate) mod padding {
     use super::*;
     use crate::shape::Padding;
@@ -135,7 +135,7 @@ pub(crate) mod padding {
             Some("same") => Ok(Padding::Same),
             _ => rows_and_columns(&value, 0).map(Padding::Explicit).ok_or_else(|| {
                 Error::custom(format!(
-                    r#"expected "valid", "same", or a number of zeros, [rows, columns], got {}"#,
+                    r#"expected "valid", "same", a number of zeros, or [rows, columns] of zeros, got {}"#,
                     shown(&value)
                 ))
             }),
@@ -151,12 +151,12 @@ pub(crate) mod padding {
     }
 }
 
-/// Rows and columns as people write them: `3x3`.
+/// Rows and columns as text: `3x3`.
 pub(crate) fn times([rows, columns]: [usize; 2]) -> String {
     format!("{rows}x{columns}")
 }
 
-/// `stride 1`, or `stride 1x2`.
+/// A stride as text: `stride 1`, or `stride 1x2` if rows and columns differ.
 pub(crate) fn stride([rows, columns]: [usize; 2]) -> String {
     if rows == columns { format!("stride {rows}") } else { format!("stride {rows}x{columns}") }
 }

@@ -1,31 +1,31 @@
-//! What becomes of a finished sum, before it is stored: the function `finish` of kernels that add.
+//! Epilogues: the function `finish` that kernels apply to a finished sum before they store it.
 
 use super::Activation;
 use super::launch::KernelLaunch;
 use crate::wgsl;
 
-/// What becomes of a finished sum.
+/// The operation applied to a finished sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Epilogue {
-    /// The sum is stored as it is.
+    /// The sum is stored unchanged.
     Nothing,
-    /// f(sum + b)
+    /// f(sum + b) is stored, with the bias b and the activation f.
     Bias(Activation),
-    /// sum * f'(x)
+    /// sum * f'(x) is stored, with the derivative of the activation f that produced x.
     Producer(Activation),
 }
 
-/// How many neighbouring sums a kernel hands to `finish` at once.
+/// The number of adjacent sums that a kernel passes to `finish` per call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sums {
-    /// One, an `f32`.
+    /// One sum, as `f32`.
     Single,
-    /// Four, a `vec4`.
+    /// Four sums, as `vec4`.
     Four,
 }
 
 impl From<Activation> for Epilogue {
-    /// The epilogue of an input gradient, from the activation that made the input.
+    /// The epilogue of an input gradient, given the activation that produced the input.
     fn from(producer: Activation) -> Self {
         match producer {
             Activation::Identity => Epilogue::Nothing,
@@ -35,7 +35,7 @@ impl From<Activation> for Epilogue {
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Joins the files of an epilogue to a kernel that calls `finish`, and reads what they need.
+    /// Adds the files and the operands of an epilogue to a kernel that calls `finish`.
     pub(super) fn finish(self, sums: Sums, epilogue: Epilogue) -> Self {
         use Sums::{Four, Single};
         match (epilogue, sums) {

@@ -1,34 +1,34 @@
-//! What a kernel choice is: the form of the kernels, the tile, where operands are read, and how far sums are split.
+//! Kernel configurations: the form of the kernels, the tile, where operands are read from, and how far sums are split.
 
 use crate::error::expect;
 use crate::gpu::{Gpu, MAX_GROUPS};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which kernels are taken where there is a choice.
+/// The form of a pass's kernels, where there is a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KernelForm {
-    /// One output an invocation, as the formula reads.
+    /// Each invocation computes one output, directly from the formula.
     Naive,
-    /// A tile of outputs in the registers of each invocation.
+    /// Each invocation computes a tile of outputs in registers.
     Register,
-    /// As [`KernelForm::Register`], the right operand handed round in a subgroup: for drivers that compute on the CPU.
-    /// Wants a [`Tile`] of [`Tile::subgroup`].
+    /// Like [`KernelForm::Register`], but the invocations of a subgroup share the loads of the right operand. For
+    /// software drivers. Needs a tile from [`Tile::subgroup`].
     Subgroup,
-    /// As [`KernelForm::Subgroup`], in small tiles, and what neighbouring places of a convolution read is loaded once for
-    /// all of them, where its stride is 1. Every other product is computed as with [`KernelForm::Subgroup`]. Wants a
-    /// [`Tile`] of [`Tile::sliding`].
+    /// Like [`KernelForm::Subgroup`] with small tiles, for convolutions with a stride of 1: values that windows at
+    /// adjacent positions share are loaded only once. All other products use [`KernelForm::Subgroup`]. Needs a tile
+    /// from [`Tile::sliding`].
     Sliding,
-    /// A workgroup brings parts of both operands into its memory and multiplies from there: for GPUs.
+    /// A workgroup loads blocks of both operands into workgroup memory and multiplies them there. For GPUs.
     Staged,
 }
 
-/// Where matrix passes read their operands.
+/// Where matrix products read their operands from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OperandSource {
-    /// Operands are read from the storages themselves.
+    /// Operands are read directly from the storages.
     Buffer,
     /// Operands are read from texture mirrors of the storages: 2.5 times as fast on lavapipe, copies included.
     Texture,
@@ -38,30 +38,31 @@ pub enum OperandSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tile {
-    /// Rows an invocation, a multiple of 4.
+    /// Number of rows per invocation, a multiple of 4.
     pub rows: usize,
-    /// Columns an invocation, in vec4.
+    /// Number of columns per invocation, in vec4.
     pub columns4: usize,
-    /// Invocations of a workgroup along the columns.
+    /// Number of invocations of a workgroup along the columns.
     pub across: usize,
-    /// Invocations of a workgroup along the rows.
+    /// Number of invocations of a workgroup along the rows.
     pub down: usize,
 }
 
 impl Tile {
-    /// The tile of [`KernelForm::Subgroup`]: one subgroup of `lanes` (8 or 16), each with `rows` rows of `columns32 * 32` columns.
+    /// A tile for [`KernelForm::Subgroup`]: one subgroup of `lanes` invocations (8 or 16), each with `rows` rows of
+    /// `columns32 * 32` columns.
     pub const fn subgroup(lanes: usize, rows: usize, columns32: usize) -> Tile {
         Tile { rows, columns4: 8 * columns32, across: 1, down: lanes }
     }
 
-    /// The tile of [`KernelForm::Sliding`]: one subgroup of `lanes` (8 or 16), each with at most `rows` neighbouring places
-    /// of `columns4` (1, 2, 4 or 8) vec4 of columns.
+    /// A tile for [`KernelForm::Sliding`]: one subgroup of `lanes` invocations (8 or 16), each with at most `rows`
+    /// adjacent positions of the window by `columns4` (1, 2, 4 or 8) vec4 of columns.
     pub const fn sliding(lanes: usize, rows: usize, columns4: usize) -> Tile {
         Tile { rows, columns4, across: 1, down: lanes }
     }
 
-    /// The same number of invocations, fewer of them across where the product has too few columns for all; a workgroup
-    /// keeps at most `rows` rows.
+    /// A tile with the same number of invocations, but fewer of them across if the product has too few columns for all.
+    /// The tile of a workgroup keeps at most `rows` rows.
     pub(super) fn fitted(self, columns4: usize, rows: usize) -> Tile {
         let mut tile = self;
         let narrower = |tile: &Tile| tile.across.is_multiple_of(2) && tile.across / 2 * tile.columns4 >= columns4;
@@ -73,23 +74,24 @@ impl Tile {
     }
 }
 
-/// How a pass is recorded: what the tuner ([`crate::tune`]) chooses for each.
+/// The kernel configuration of a pass, which the tuner ([`crate::tune`]) chooses per pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelConfig {
-    /// Which kernels compute the pass.
+    /// The form of the kernels.
     pub form: KernelForm,
-    /// Where matrix passes read their operands.
+    /// Where matrix products read their operands from.
     pub operands: OperandSource,
-    /// Whether passes that are bound by memory load and store 64-bit words, two floats in each. The device must have
-    /// them ([`Gpu::has_64_bit`]); on lavapipe they save a quarter to a third of the time.
+    /// Whether memory-bound passes load and store 64-bit words, with two floats in each. The device must support 64-bit
+    /// integers ([`Gpu::has_64_bit`]); on lavapipe this saves a quarter to a third of the time.
     #[serde(default)]
     pub wide: bool,
-    /// Tile of matrix passes.
+    /// Tile of matrix products.
     pub tile: Tile,
-    /// Workgroups that keep the device busy: a product with fewer tiles is split along its sum.
+    /// Number of workgroups that keep the device busy: a product with fewer tiles is split along its sum.
     pub busy_groups: usize,
-    /// Workgroups in x before a grid folds; smaller only in tests.
+    /// Largest number of workgroups in x; larger grids are folded into two dimensions. Smaller values are used in tests
+    /// only.
     #[serde(skip, default = "most_groups")]
     pub max_groups: u32,
 }
@@ -99,18 +101,18 @@ fn most_groups() -> u32 {
 }
 
 impl KernelConfig {
-    /// The best guess for a device.
+    /// The default for a device.
     pub fn of(gpu: &Gpu) -> Self {
         let config = match gpu.lanes() {
             _ if !gpu.is_software() => return KernelConfig::hardware(),
             Some(lanes @ (8 | 16)) => KernelConfig::sliding(lanes),
             _ => KernelConfig::software(),
         };
-        // With 16 lanes lavapipe takes four times as long for 64-bit words as for 32-bit ones.
+        // With 16 lanes, lavapipe takes four times as long for 64-bit words as for 32-bit words.
         KernelConfig { wide: gpu.has_64_bit() && gpu.lanes() != Some(16), ..config }
     }
 
-    /// The best guess for drivers that compute on the CPU (measured on lavapipe).
+    /// The default for software drivers without fixed subgroups (measured on lavapipe).
     pub fn software() -> Self {
         KernelConfig {
             form: KernelForm::Register,
@@ -127,12 +129,12 @@ impl KernelConfig {
         KernelConfig { form: KernelForm::Subgroup, tile: Tile::subgroup(lanes, 8, 1), ..KernelConfig::software() }
     }
 
-    /// The best guess for software drivers whose subgroups have 8 or 16 lanes: convolutions in small tiles.
+    /// The default for software drivers whose subgroups have 8 or 16 lanes: convolutions in small tiles.
     pub fn sliding(lanes: usize) -> Self {
         KernelConfig { form: KernelForm::Sliding, tile: Tile::sliding(lanes, 8, lanes / 4), ..KernelConfig::software() }
     }
 
-    /// The best guess for GPUs.
+    /// The default for GPUs.
     pub fn hardware() -> Self {
         KernelConfig {
             form: KernelForm::Staged,
@@ -146,7 +148,11 @@ impl KernelConfig {
 }
 
 impl KernelConfig {
-    /// Whether the kernels can be made at all; the message of an error says expected and got.
+    /// Checks that kernels exist for this configuration.
+    ///
+    /// # Errors
+    ///
+    /// A message that gives the expected and the actual value.
     pub fn validate(&self) -> Result<(), String> {
         let Tile { rows, columns4, across, down } = self.tile;
         expect(rows.is_multiple_of(4) && (4..=64).contains(&rows), "rows must be 4, 8, 12, … 64", &rows)?;
@@ -176,16 +182,16 @@ impl KernelConfig {
         }
     }
 
-    /// Whether they compute the right thing on a device: a kernel for other subgroups would not.
+    /// Checks that the kernels compute correct results on a device: those for another subgroup size would not.
     pub(crate) fn check_fit(&self, gpu: &Gpu) -> Result<(), String> {
         self.validate()?;
         if self.wide && !gpu.has_64_bit() {
-            return Err(format!("made for 64-bit integers, and {} has none", gpu.info.name));
+            return Err(format!("it needs 64-bit integers, which {} does not support", gpu.info.name));
         }
         let (wanted, lanes) = (self.tile.down, gpu.lanes());
         if matches!(self.form, KernelForm::Subgroup | KernelForm::Sliding) && lanes != Some(wanted) {
-            let has = lanes.map_or("none of a fixed size".to_string(), |lanes| format!("{lanes}"));
-            return Err(format!("made for subgroups of {wanted} lanes, and {} has {has}", gpu.info.name));
+            let has = lanes.map_or("no subgroups of a fixed size".to_string(), |lanes| format!("{lanes}"));
+            return Err(format!("it needs subgroups of {wanted} lanes, but {} has {has}", gpu.info.name));
         }
         Ok(())
     }
@@ -193,19 +199,20 @@ impl KernelConfig {
 
 /// Where the kernel configuration of a pass comes from.
 pub trait ChooseKernel {
-    /// The configuration of the pass of this label.
+    /// The configuration of the pass with this label.
     fn config(&self, label: &str) -> &KernelConfig;
 }
 
 impl ChooseKernel for KernelConfig {
-    /// The same for all passes.
+    /// The same configuration for all passes.
     fn config(&self, _label: &str) -> &KernelConfig {
         self
     }
 }
 
 impl fmt::Display for KernelConfig {
-    /// `subgroup 64x32 (8x32 each), texture`: the tile of a workgroup and of an invocation, rows by columns.
+    /// `subgroup 64x32 (8x32 each), texture, 64 groups`: form, tiles of a workgroup and of an invocation as rows by
+    /// columns, source of the operands, and [`KernelConfig::busy_groups`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tile { rows, columns4, across, down } = self.tile;
         let form = match self.form {

@@ -1,19 +1,19 @@
-//! A launch as a sentence: a kernel, what it is joined with, what it reads and writes, and how often it runs.
+//! A builder for launches: a kernel, the files joined to it, its operands, and the number of invocations.
 //!
 //! ```text
 //! to.kernel(wgsl!("activation/forward.wgsl")).with(f.source()).reads("x").writes("y").for_each(n)
 //! ```
 //!
-//! Files are joined and operands listed in the order of the sentence. Its last word records it: [`KernelLaunch::for_each`],
-//! [`KernelLaunch::for_each_pack`], [`KernelLaunch::single_group`] or [`KernelLaunch::groups`]. What stands behind an
-//! operand or a pack is in `operand.rs`, what becomes of sums in `epilogue.rs`.
+//! Files are joined and operands are listed in the order of the calls. The last call records the launch:
+//! [`KernelLaunch::for_each`], [`KernelLaunch::for_each_pack`], [`KernelLaunch::single_group`] or
+//! [`KernelLaunch::groups`]. Operand sources and packs are in `operand.rs`, epilogues in `epilogue.rs`.
 
 use super::{KernelConfig, Recorder};
 use crate::gpu::{Constant, Dispatch, KernelSpec, Operand, ShaderFile, Variant, fold};
 use crate::wgsl;
 
-/// One dispatch of a pass, while it is put together.
-#[must_use = "a launch is recorded by its last word: for_each, for_each_pack, single_group or groups"]
+/// One dispatch of a pass, under construction.
+#[must_use = "a launch is only recorded by for_each, for_each_pack, single_group or groups"]
 pub(crate) struct KernelLaunch<'r, 'a> {
     pub(super) to: &'r mut Recorder<'a>,
     part: &'static str,
@@ -37,7 +37,7 @@ impl<'r, 'a> KernelLaunch<'r, 'a> {
         }
     }
 
-    /// Which kernels are taken where there is a choice.
+    /// The kernel configuration of the pass.
     pub fn config(&self) -> &'a KernelConfig {
         self.to.config
     }
@@ -60,65 +60,67 @@ impl<'r, 'a> KernelLaunch<'r, 'a> {
         self
     }
 
-    /// Says more where a condition holds.
+    /// Applies `more` to the launch if a condition holds.
     pub fn when(self, condition: bool, more: impl FnOnce(Self) -> Self) -> Self {
         if condition { more(self) } else { self }
     }
 
-    /// Labels the dispatch `<pass>.<part>`, as one of several of its pass.
+    /// Labels the dispatch `<pass>.<part>`, for passes with several dispatches.
     pub fn part(mut self, part: &'static str) -> Self {
         self.part = part;
         self
     }
 
-    /// Reads a tensor through the binding of its name.
+    /// Binds a tensor for reading, to the binding of the same name.
     pub fn reads(self, tensor: &'static str) -> Self {
         self.reads_as(tensor, tensor)
     }
 
-    /// Reads a tensor through a binding of another name.
+    /// Binds a tensor for reading, to a binding of another name.
     pub fn reads_as(mut self, binding: &'static str, tensor: &str) -> Self {
         self.reads.push((binding, Operand::Buffer(self.to.region(tensor))));
         self
     }
 
-    /// Reads `len` elements that a dispatch before it left in scratch.
+    /// Binds `len` elements of scratch memory for reading, which an earlier dispatch has written.
     pub fn reads_scratch(mut self, binding: &'static str, len: usize) -> Self {
         self.reads.push((binding, Operand::Scratch(len)));
         self
     }
 
-    /// Writes a tensor through the binding of its name.
+    /// Binds a tensor for writing, to the binding of the same name.
     pub fn writes(self, tensor: &'static str) -> Self {
         self.writes_as(tensor, tensor)
     }
 
-    /// Writes a tensor through a binding of another name.
+    /// Binds a tensor for writing, to a binding of another name.
     pub fn writes_as(mut self, binding: &'static str, tensor: &str) -> Self {
         self.writes.push((binding, Operand::Buffer(self.to.region(tensor))));
         self
     }
 
-    /// Writes `len` elements of scratch, for the dispatches behind it.
+    /// Binds `len` elements of scratch memory for writing, for later dispatches of the pass.
     pub fn writes_scratch(mut self, binding: &'static str, len: usize) -> Self {
         self.writes.push((binding, Operand::Scratch(len)));
         self
     }
 
-    /// Runs one invocation for each of `count` items. The kernel takes its number from `linear_index()` of
+    /// Runs one invocation for each of `count` items. The kernel gets its index from `linear_index()` in
     /// `shared/linear.wgsl`, which is joined here.
     pub fn for_each(self, count: usize) -> &'r mut Recorder<'a> {
         const WORKGROUP: usize = 64;
         self.with(wgsl!("shared/linear.wgsl")).set("COUNT", count).groups(count.div_ceil(WORKGROUP))
     }
 
-    /// Runs one invocation for each pack of `elements` elements: as many in a pack as the kernel takes at once.
+    /// Runs one invocation for each pack of `elements` elements; the size of a pack is that set by
+    /// [`KernelLaunch::at_once()`].
     pub fn for_each_pack(self, elements: usize) -> &'r mut Recorder<'a> {
         let packs = elements.div_ceil(self.at_once);
         self.for_each(packs)
     }
 
-    /// Runs `groups` workgroups, in a grid that is folded where they are many; `shared/linear.wgsl` is joined already.
+    /// Runs `groups` workgroups, in a grid that is folded into two dimensions if it is large. `shared/linear.wgsl` must
+    /// have been joined already.
     pub fn groups(self, groups: usize) -> &'r mut Recorder<'a> {
         let groups = fold(groups, self.config().max_groups);
         self.set("GROUPS_X", groups[0]).record(groups)

@@ -1,11 +1,11 @@
-//! A layer of a network: its settings, what it makes of shapes, its parameters, and how it records its passes.
+//! A layer of a network: its settings, its output shape, its parameters, and how it records its passes.
 //!
-//! Layers form a chain. Each records its own forward and backward passes on a [`Tape`]; the network walks the list
-//! there and back. The table of their kinds is [`OPS`], in `mod.rs`.
+//! Layers form a chain. Each records its own forward and backward passes on a [`Tape`]; the network goes through the
+//! list forward and then in reverse. The table of the kinds of layers is [`OPS`], in `mod.rs`.
 //!
-//! The contract of the backward walk: the gradient `dy` that reaches a layer is already the one before the activation
-//! that made `y`. Whoever produces `dx` therefore multiplies it by the derivative of the activation that made `x`, which
-//! is [`Flow::producer`] (equation 8 is split between two layers this way).
+//! The contract of the backward pass: the gradient `dy` that a layer receives is already the gradient before the
+//! activation that produced `y`. A layer that computes `dx` therefore multiplies it by the derivative of the activation
+//! that produced `x`, which is [`Flow::producer`]. In this way, equation 8 of the paper is split between two layers.
 
 use super::config::{keys, read};
 use super::{Activation, OPS, Tape, pool2d};
@@ -15,56 +15,61 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// One layer, by its settings. It knows neither its name nor its place: those come as a [`Site`].
+/// One layer, defined by its settings. Its name and its position in a network are given by a [`Site`].
 pub trait Layer: Debug + Send + Sync {
     /// Its kind in network files, an entry of [`OPS`]: `conv2d`.
     fn kind(&self) -> &'static str;
     /// Its settings in a few words: `32 filters 3x3, stride 1, valid`.
     fn describe(&self) -> String;
-    /// Its settings as network files have them, without `type` and `name`.
+    /// Its settings as in network files, without `type` and `name`.
     fn settings(&self) -> toml::Table;
-    /// The shape that it makes of `input`; the message of an error says expected and got.
+    /// The shape of its output for an input of shape `input`.
+    ///
+    /// # Errors
+    ///
+    /// A message that gives the expected and the actual shape or size.
     fn output(&self, input: Shape) -> Result<Shape, String>;
-    /// What it learns, and what it keeps from step to step. `unflattened` is `input` as it was before any `flatten`, since
-    /// PyTorch orders a flattened image by channel first.
+    /// The parameters that it learns or keeps from step to step. `unflattened` is the shape of the input before any
+    /// `flatten`, because PyTorch flattens images in channel-first order.
     fn parameters(&self, _input: Shape, _unflattened: Shape) -> Vec<Parameter> {
         Vec::new()
     }
-    /// Whether each value of `y` is that of `x` in the same place, or comes of it.
+    /// Whether each value of `y` depends on the value of `x` at the same position only.
     fn keeps_places(&self) -> bool {
         false
     }
-    /// For layers that take mean and variance of a batch while training: of how many values of each image in each channel.
+    /// For layers that normalize by the mean and variance of a batch while training: the number of values per image and
+    /// channel.
     fn batch_statistics(&self, _input: Shape) -> Option<usize> {
         None
     }
-    /// For layers that are nothing but an activation: which. The layer before may compute it in its epilogue.
+    /// For layers that are only an activation: the activation. The preceding layer may compute it in its epilogue.
     fn activation(&self) -> Option<Activation> {
         None
     }
-    /// Whether this layer computes [`Site::activation`] in its epilogue.
+    /// Whether the layer computes [`Site::activation`] in its epilogue.
     fn fuses_activation(&self) -> bool {
         false
     }
-    /// Records `x -> y` and returns `y`; a layer that changes nothing returns `x` itself.
+    /// Records the forward pass from `x` to `y` and returns `y`; a layer that changes nothing returns `x` itself.
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId;
-    /// Records the gradients of the parameters and, if [`Flow::wants_dx`], that of `x`, which it returns. Not called
-    /// where [`Layer::forward`] returned `x`.
+    /// Records the passes that compute the gradients of the parameters and, if [`Flow::wants_dx`], the gradient of `x`,
+    /// which it returns. Not called if [`Layer::forward`] returned `x`.
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId>;
 }
 
-/// Where a layer stands.
+/// The position of a layer in a network, with its shapes and tensors.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
-    /// Unique in its network, and the first half of labels and tensor names: `conv1`.
+    /// Name of the layer, unique in its network; the first half of labels and tensor names: `conv1`.
     pub name: &'a str,
-    /// Position in the network's list of layers, from 0.
+    /// Index in the network's list of layers, from 0.
     pub index: usize,
-    /// Shape of `x`, of one image.
+    /// Shape of `x`, for one image.
     pub input: Shape,
-    /// Shape of `y`, of one image.
+    /// Shape of `y`, for one image.
     pub output: Shape,
-    /// f for the epilogue; the identity unless [`Layer::fuses_activation`].
+    /// Activation f of the epilogue; the identity unless [`Layer::fuses_activation`].
     pub activation: Activation,
     /// Tensors of the parameters, in the order of [`Layer::parameters`].
     pub parameters: &'a [TensorId],
@@ -73,29 +78,29 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// `conv1.forward` of `forward`.
+    /// Label of a pass or tensor of the layer: `conv1.forward` for `forward`.
     pub fn label(&self, pass: &str) -> String {
         format!("{}.{pass}", self.name)
     }
 }
 
-/// What is known of a layer when the walk comes back.
+/// The tensors of a layer's backward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
     /// Input of the layer.
     pub x: TensorId,
     /// Output of the layer.
     pub y: TensorId,
-    /// The gradient of `y`, taken before the activation that made `y`.
+    /// Gradient of `y`, before the activation that produced `y`.
     pub dy: TensorId,
-    /// The activation that made `x`: `dx` is multiplied by its derivative.
+    /// The activation that produced `x`: `dx` is multiplied by its derivative.
     pub producer: Activation,
-    /// Whether a layer before has something to learn.
+    /// Whether `dx` is needed, because an earlier layer has parameters to learn.
     pub wants_dx: bool,
 }
 
 impl Flow {
-    /// The inputs of a backward pass: `own`, and `x` where its derivative is needed.
+    /// The inputs of a backward pass: `own`, and `x` if the derivative of the producer needs it.
     pub(crate) fn with_producer(&self, own: &[TensorId]) -> Vec<TensorId> {
         let mut inputs = own.to_vec();
         if self.producer != Activation::Identity {
@@ -105,37 +110,37 @@ impl Flow {
     }
 }
 
-/// Something that is learned, or kept from step to step.
+/// A tensor that a layer learns or keeps from step to step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// `weight`, `bias` or `running_mean`, as PyTorch calls it.
+    /// Name in PyTorch: `weight`, `bias`, `running_mean` or `running_var`.
     pub name: &'static str,
-    /// Our dimensions, slowest first: `[R,S,C,K]`, `[I,O]` or `[K]`.
+    /// Dimensions, the slowest-varying first: `[R,S,C,K]`, `[I,O]` or `[K]`.
     pub shape: Vec<usize>,
-    /// Our dimensions, with a flattened image's I in its parts: `[H,W,C,O]`.
+    /// Dimensions in which a flattened image is split into its own dimensions: `[H,W,C,O]` instead of `[I,O]`.
     pub axes: Vec<usize>,
-    /// PyTorch's order of [`Parameter::axes`]: its axis `i` is our axis `order[i]`.
+    /// Permutation of [`Parameter::axes`] to PyTorch's order: axis `i` in PyTorch is axis `order[i]` here.
     pub order: Vec<usize>,
-    /// PyTorch's dimensions: `[K,C,R,S]`, `[O,I]` or `[K]`.
+    /// Dimensions in PyTorch: `[K,C,R,S]`, `[O,I]` or `[K]`.
     pub torch_shape: Vec<usize>,
-    /// Values before the first step.
+    /// Initial values.
     pub start: Start,
-    /// Whether gradients change it. What the forward pass keeps for evaluation has none, and no optimizer touches it.
+    /// Whether gradients change it. Running statistics, which the forward pass keeps for evaluation, have no gradient
+    /// and are not changed by the optimizer.
     pub is_learned: bool,
 }
 
-/// What the values of a parameter are before the first step.
+/// Initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Start {
-    /// Drawn by the network's [`crate::network::Initializer`]: inputs that one output sums, and outputs that one input
-    /// reaches.
+    /// Random values from the network's [`crate::network::Initializer`], given the fan-in and the fan-out.
     Drawn([usize; 2]),
-    /// The same number everywhere.
+    /// The same value everywhere.
     Constant(f32),
 }
 
 impl Parameter {
-    /// One number a channel, from zero.
+    /// A bias: one value per channel, initially zero.
     pub fn bias(channels: usize) -> Parameter {
         let shape = vec![channels];
         Parameter {
@@ -149,7 +154,7 @@ impl Parameter {
         }
     }
 
-    /// The name in formulas and tensor names: `w`, `b`, else that of the parameter.
+    /// Name in formulas and tensor names: `w` for weights, `b` for biases, otherwise [`Parameter::name`].
     pub fn symbol(&self) -> &'static str {
         match self.name {
             "weight" => "w",
@@ -171,15 +176,16 @@ impl Parameter {
 
 /// One kind of layer.
 pub struct LayerKind {
-    /// `type` in network files.
+    /// Value of `type` in network files.
     pub name: &'static str,
-    /// What its layers are called where they are not named: `conv` gives `conv1`, `conv2`, …
+    /// Stem of default names: `conv` gives `conv1`, `conv2`, …
     pub stem: &'static str,
-    /// Whether `activation = "relu"` may stand among its settings, for a layer behind it.
+    /// Whether its settings may include `activation = "relu"`, which adds an activation layer after it.
     pub takes_activation: bool,
-    /// The settings that it knows.
+    /// Keys of its settings.
     pub keys: fn() -> &'static [&'static str],
-    /// A layer from its settings; the message of an error names the key, says expected and got.
+    /// Reads a layer from its settings; the message of an error names the key and gives the expected and the actual
+    /// value.
     pub read: ReadLayer,
 }
 
@@ -187,7 +193,7 @@ pub struct LayerKind {
 pub(super) type ReadLayer = fn(toml::Table) -> Result<Arc<dyn Layer>, String>;
 
 impl LayerKind {
-    /// The kind of this name.
+    /// The kind with this name.
     pub fn find(name: &str) -> Option<&'static LayerKind> {
         OPS.iter().find(|kind| kind.name == name)
     }
@@ -197,12 +203,12 @@ impl LayerKind {
         LayerKind { name, stem, takes_activation: false, keys: keys::<L>, read: read_layer::<L> }
     }
 
-    /// One of the kinds of pools.
+    /// A kind of pooling layer.
     pub(super) const fn pool(name: &'static str, read: ReadLayer) -> LayerKind {
         LayerKind { name, stem: "pool", takes_activation: false, keys: keys::<pool2d::Settings>, read }
     }
 
-    /// A kind that has no settings.
+    /// A kind without settings.
     pub(super) const fn plain(name: &'static str, read: ReadLayer) -> LayerKind {
         LayerKind { name, stem: name, takes_activation: false, keys: || &[], read }
     }

@@ -1,97 +1,105 @@
-//! Launches the matrix engine: one loop nest in WGSL, one address map a pass.
+//! The matrix engine: a shared loop nest in WGSL, combined with an address map for each pass.
 //!
-//! Forward, input gradient and weight gradient of conv2d and dense are all `product[m,n] = sum over k of left(m,k) *
-//! right(k,n)`. A pass gives its address map and its epilogue; here the form, the operands' source, the tile and the
-//! split of the sum are put together. The forms are engine files under the same maps: `matrix_register` (any device),
-//! `matrix_subgroup` and `matrix_sliding` (drivers that compute on the CPU), `matrix_staged` (GPUs).
+//! Forward pass, input gradient and weight gradient of conv2d and dense are all `product[m,n] = sum over k of left(m,k)
+//! * right(k,n)`. A pass supplies its address map and its epilogue; this module combines them with the form, the source
+//! of the operands, the tile and the split of the sum. The forms are engine files that work with the same maps:
+//! `matrix_register` (any device), `matrix_subgroup` and `matrix_sliding` (software drivers), `matrix_staged` (GPUs).
 //!
-//! On a CPU the tile must be small. A turn of the subgroup form with 8x32 sums a lane is some 5,000 instructions, 28 KiB, and
-//! has to be decoded anew each time; the sliding form's fits the cache of decoded instructions. Each alone, on conv2 of
-//! `case1` (Mesa 22.3.6, one core of a Zen 3 with two threads, interleaved, as a share of the 8x32 form before):
+//! On a CPU, the tile must be small. An iteration of the subgroup form with 8x32 sums per lane has about 5,000
+//! instructions, or 28 KiB, which must be decoded again every time; an iteration of the sliding form fits in the cache
+//! of decoded instructions. Speedups of single changes over the previous 8x32 form, on conv2 of `case1` (Mesa 22.3.6,
+//! one core of a Zen 3 with two threads, interleaved runs):
 //!
-//! - the bias read once a column instead of once an output: 1.1 to 1.2 times as fast, and half the time to compile;
-//! - sliding forward, 8 to 12 places by 8 columns: 1.25 to 1.4; with 16 or 32 columns 1.1;
-//! - sliding input gradient, 13 by 8, `x` from its mirror: 1.25; from the buffer 1.05 to 1.2;
-//! - sliding weight gradient, 12 rows by 8 columns: 1.4 to 1.5; by 16 columns 1.3 to 1.4; eight places a turn 1.3.
+//! - reading the bias once per column instead of once per output: 1.1 to 1.2, and half the compile time;
+//! - sliding forward pass, 8 to 12 places by 8 columns: 1.25 to 1.4; with 16 or 32 columns: 1.1;
+//! - sliding input gradient, 13 places by 8 columns: 1.25 with `x` from its mirror, 1.05 to 1.2 with `x` from the
+//!   buffer;
+//! - sliding weight gradient, 12 rows by 8 columns: 1.4 to 1.5; by 16 columns: 1.3 to 1.4; with eight places per
+//!   iteration: 1.3.
 //!
-//! What did not pay: all columns of a row before the next row, so that sums stay in registers (1.02), sums one component
-//! at a time (0.9), the taps as three statements on one sum (0.65: every intermediate is spilled). Dense products have no
-//! windows to share; 4x32 is as fast for them as 8x32, and compiles in half the time.
+//! Rejected, with the speed relative to the version without the change:
+//!
+//! - all columns of a row before the next row, so that sums stay in registers: 1.02;
+//! - computing one vector component of the sums at a time: 0.9;
+//! - one statement per tap instead of a single expression: 0.65, because every intermediate value is spilled.
+//!
+//! Products of dense layers have no windows to share loads between. For them 4x32 is as fast as 8x32, and it compiles
+//! in half the time.
 
 use super::epilogue::{Epilogue, Sums};
 use super::launch::KernelLaunch;
-use super::turns::MOST_TURNS;
+use super::loop_limit::MOST_ITERATIONS;
 use super::{KernelForm, Recorder, Tile};
 use crate::wgsl;
 use std::ops::RangeInclusive;
 
-/// Terms of a sum below which splitting is not worth a second pass.
+/// Least number of terms per part for which splitting a sum is worth a second pass.
 const LEAST_CHUNK: usize = 64;
 
-/// Most terms a single invocation adds.
+/// Largest number of terms that a single invocation adds.
 const MOST_TERMS: usize = 3072;
 
-// An engine's loops may take some 70 turns for four terms.
-const _: () = assert!(MOST_TERMS / 4 * 70 <= MOST_TURNS);
+// The loops of an engine may take about 70 iterations for four terms.
+const _: () = assert!(MOST_TERMS / 4 * 70 <= MOST_ITERATIONS);
 
-/// Elements of partial sums that are worth a device's memory: 32 MiB.
+/// Largest number of elements of partial sums: 32 MiB.
 const MOST_PARTIAL: usize = 8 << 20;
 
-/// Rows of a staged tile that leave room for the columns in workgroup memory.
+/// Largest number of rows of a staged tile that leaves room for the columns in workgroup memory.
 const MOST_STAGED_ROWS: usize = 256;
 
-/// One matrix product; its address map is the file that the launch begins with.
+/// One matrix product; its address map is the first file of the launch.
 pub(super) struct Product {
-    /// Rows of the product.
+    /// Number of rows of the product.
     pub m: usize,
-    /// Columns, a multiple of 4.
+    /// Number of columns of the product, a multiple of 4.
     pub n: usize,
-    /// Terms of a sum.
+    /// Number of terms per sum.
     pub k: usize,
-    /// Name of the tensor on the left; its length is a multiple of 4.
+    /// Name of the left operand's tensor, whose length is a multiple of 4.
     pub left: &'static str,
-    /// Name of the tensor on the right.
+    /// Name of the right operand's tensor.
     pub right: &'static str,
     /// Name of the tensor that is written.
     pub product: &'static str,
-    /// What becomes of each sum.
+    /// The operation applied to each sum.
     pub epilogue: Epilogue,
-    /// Whether neighbours read the same elements on the left.
+    /// How windows at adjacent positions overlap, if they do.
     pub slide: Option<Slide>,
 }
 
-/// The left operand of a convolution whose stride along the rows of the image is 1: place q under tap s reads what place
-/// q + 1 reads under the tap before.
+/// The left operand of a convolution with a horizontal stride of 1. A place is a position of the window, and a tap is a
+/// column of it: place q reads at tap s + 1 what place q + 1 reads at tap s.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slide {
-    /// What neighbouring places are.
+    /// The dimension of the product along which places lie.
     pub places: Places,
-    /// Neighbouring places in a row of the image.
+    /// Number of places per row of the output image.
     pub run: usize,
-    /// Columns of the window.
+    /// Number of taps, the columns of the window.
     pub taps: usize,
-    /// Vec4 of channels below a tap.
+    /// Number of channels per tap, in vec4.
     pub tap4: usize,
 }
 
-/// Where the places of a convolution are found in its product.
+/// The dimension of a product along which the places of a convolution lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Places {
     /// Places are rows of the product.
     Rows,
-    /// Places are summed over.
+    /// Places are terms of the sums.
     Terms,
 }
 
 impl Slide {
-    /// Taps for which the loops over them are worth unrolling.
+    /// Numbers of taps for which unrolling the loops over them is worthwhile.
     const TAPS: RangeInclusive<usize> = 2..=5;
 
     /// Whether the sliding form can compute a product with sums of `k` terms.
     fn fits(&self, k: usize) -> bool {
         Slide::TAPS.contains(&self.taps)
             && match self.places {
-                // It does not split sums.
+                // This form does not split sums.
                 Places::Rows => k <= MOST_TERMS,
                 Places::Terms => self.run >= 4,
             }
@@ -99,7 +107,8 @@ impl Slide {
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Multiplies: joins an engine of the form in force to an address map whose constants are set.
+    /// Joins an engine of the configured form to an address map, whose constants are set already, and records the
+    /// product.
     pub(super) fn multiply(mut self, product: Product) {
         let config = self.config();
         self.variant.engine = Some(config.to_string());
@@ -120,7 +129,7 @@ impl KernelLaunch<'_, '_> {
 }
 
 impl Product {
-    /// Tiles of any rows by any columns.
+    /// Records a product in tiles of arbitrary rows by arbitrary columns.
     fn tiled(&self, form: KernelForm, tile: Tile, launch: KernelLaunch<'_, '_>) {
         let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
         let down = self.m.div_ceil(tile.rows * tile.down);
@@ -145,10 +154,10 @@ impl Product {
         self.in_tiles([down, across], split, launch.set_all(sizes));
     }
 
-    /// Neighbouring places are rows of a tile.
+    /// Records a product in the sliding form, where adjacent places are rows of a tile.
     fn sliding_rows(&self, slide: Slide, launch: KernelLaunch<'_, '_>) {
         let tile = launch.config().tile;
-        // As many tiles in a run as their rows demand, and no more rows than they need.
+        // The fewest tiles that cover a run, with no more rows than they need.
         let tiles = slide.run.div_ceil(tile.rows);
         let rows = slide.run.div_ceil(tiles);
         let down = (self.m / slide.run * tiles).div_ceil(tile.down);
@@ -157,7 +166,7 @@ impl Product {
         self.in_tiles([down, across], 1, launch);
     }
 
-    /// Neighbouring places are terms of a sum, taken in fours.
+    /// Records a product in the sliding form, where adjacent places are terms of a sum, taken four at a time.
     fn sliding_terms(&self, slide: Slide, launch: KernelLaunch<'_, '_>) {
         let tile = launch.config().tile;
         let across = (self.n / 4).div_ceil(tile.columns4);
@@ -169,8 +178,8 @@ impl Product {
         self.in_tiles([down, across], split, launch.set_all(sizes));
     }
 
-    /// Adds operands and epilogue to an engine, and runs it for `down` by `across` workgroups and each of `split` parts of
-    /// the sum.
+    /// Adds operands and epilogue to an engine and runs `down` by `across` workgroups for each of `split` parts of the
+    /// sum.
     fn in_tiles(&self, [down, across]: [usize; 2], split: usize, engine: KernelLaunch<'_, '_>) {
         let groups = across * down * split;
         let launch = engine
@@ -189,8 +198,8 @@ impl Product {
     }
 
     // ANCHOR: split
-    /// Parts of a sum of `terms`, and terms a part: enough parts to keep the device busy, and few enough terms to end.
-    /// A part is a multiple of `depth`.
+    /// The number of parts to split a sum of `terms` terms into, and the number of terms per part, a multiple of
+    /// `depth`: enough parts to keep the device busy and to stay below [`MOST_TERMS`].
     fn split(&self, terms: usize, tiles: usize, busy: usize, depth: usize) -> (usize, usize) {
         let affordable = (MOST_PARTIAL / (self.m * self.n)).max(1);
         let useful = busy.div_ceil(tiles).min(terms / LEAST_CHUNK).min(affordable);
@@ -202,7 +211,7 @@ impl Product {
 }
 
 impl Slide {
-    /// What both sliding engines share: the file that deals out the right operand, and constants.
+    /// Adds what both sliding engines share: the file that distributes the right operand among lanes, and constants.
     fn lanes<'r, 'a>(&self, tile: Tile, launch: KernelLaunch<'r, 'a>) -> KernelLaunch<'r, 'a> {
         launch.with(wgsl!("shared/right_lanes.wgsl")).set_all([
             ("RUN", self.run),
@@ -215,7 +224,7 @@ impl Slide {
     }
 }
 
-/// Terms that fit into workgroup memory at once: 16, or 8 or 4 where the tile is large.
+/// Number of terms that fit into workgroup memory at once: 16, or 8 or 4 for large tiles.
 fn stage_depth(tile: Tile) -> usize {
     const WORKGROUP_MEMORY: usize = 16 << 10; // bytes, on every WebGPU device
     let term = 4 * (tile.rows * tile.down + 4 * tile.columns4 * tile.across);
@@ -223,7 +232,8 @@ fn stage_depth(tile: Tile) -> usize {
 }
 
 impl Recorder<'_> {
-    /// Adds `parts` partial results, `partial` elements of scratch in all, of a product with `columns` columns.
+    /// Records the sum of `parts` partial results of a product with `columns` columns, which occupy `partial` elements
+    /// of scratch memory.
     fn add_parts(&mut self, parts: usize, partial: usize, columns: usize, product: &'static str, epilogue: Epilogue) {
         let vectors = self.region(product).len / 4;
         self.kernel(wgsl!("shared/matrix_reduce.wgsl"))
@@ -235,9 +245,9 @@ impl Recorder<'_> {
             .for_each(vectors);
     }
 
-    /// `db[n] = sum over rows of dy[row,n]`, with `columns` a multiple of 4.
+    /// Records `db[n] = sum over rows of dy[row,n]`; `columns` must be a multiple of 4.
     pub(super) fn column_sums(&mut self, rows: usize, columns: usize) {
-        // As many terms in each part as there are parts, so that neither pass is long.
+        // As many terms per part as there are parts, so that both passes are short.
         let chunk = rows.isqrt().clamp(1, MOST_TERMS);
         let parts = rows.div_ceil(chunk);
         self.kernel(wgsl!("shared/column_sums.wgsl"))

@@ -1,10 +1,13 @@
-//! The operations: one room each, with `mod.rs` (what it is), `gpu.rs` (how it is launched), `cpu.rs` (what it computes),
-//! `fast.rs` (how a CPU computes it fast) and `cases.rs` (what all of them are verified on).
+//! The operations, one module each: `mod.rs` defines the operation, `gpu.rs` launches its kernels, `cpu.rs` is the
+//! reference, `fast.rs` is the fast implementation on the CPU, and `cases.rs` holds the cases that all of them are
+//! verified on.
 //!
-//! An [`Op`] is one pass with its shapes, the entry of a [`crate::plan::Plan`]. A room has one for each of its passes. A
-//! [`Layer`] (`layer.rs`) is what networks are made of; it records the passes on a [`Tape`].
+//! An [`Op`] is one pass of an operation with its shapes, an entry of a [`crate::plan::Plan`]. A module has an `Op` for
+//! each of its passes. Networks are made of layers: a [`Layer`] (`layer.rs`) records the passes on a [`Tape`].
 //!
-//! This file is the table of rooms and of layers. A new room is added here, and nowhere else in the library.
+//! This file holds the tables of operations and of layers, which the rest of the library reads. Equation numbers in the
+//! modules refer to the paper that the presets `case1` to `case6` come from: Dhumne et al., *Recognition of Handwritten
+//! Digit using Convolutional Neural Network using Python and Tensorflow*.
 
 pub mod activation;
 pub mod adam;
@@ -28,6 +31,7 @@ mod epilogue;
 mod kernel_config;
 mod launch;
 mod layer;
+mod loop_limit;
 mod matrix;
 mod naive;
 mod op;
@@ -35,7 +39,6 @@ mod operand;
 mod record;
 mod step;
 mod tape;
-mod turns;
 
 pub use activation::Activation;
 pub(crate) use cases::drawn_at;
@@ -54,36 +57,36 @@ use activation::ActivationLayer;
 use pool2d::Pool2d;
 use std::sync::Arc;
 
-/// A room, with what it is verified on.
-struct Room {
+/// An operation with the cases that it is verified on.
+struct Operation {
     name: &'static str,
-    /// How often it draws a shape beside the others: windows, whose shapes differ in most ways, most often.
+    /// Number of random shapes per round: more for operations whose shapes vary in more ways.
     share: usize,
-    /// Its passes at shapes that kernels are likely to get wrong, the most telling first.
+    /// Its passes at shapes that kernels are likely to get wrong, the most revealing first.
     edge_cases: fn() -> Vec<Box<dyn Op>>,
     /// Its passes at a random shape.
     drawn: fn(&mut Draw) -> Vec<Box<dyn Op>>,
 }
 
-/// Every room that has passes.
-const ROOMS: &[Room] = &[
-    Room { name: "conv2d", share: 5, edge_cases: conv2d::edge_cases, drawn: conv2d::drawn },
-    Room { name: "dense", share: 2, edge_cases: dense::edge_cases, drawn: dense::drawn },
-    Room { name: "pool2d", share: 4, edge_cases: pool2d::edge_cases, drawn: pool2d::drawn },
-    Room { name: "activation", share: 1, edge_cases: activation::edge_cases, drawn: activation::drawn },
-    Room { name: "batch_norm", share: 2, edge_cases: batch_norm::edge_cases, drawn: batch_norm::drawn },
-    Room { name: "dropout", share: 1, edge_cases: dropout::edge_cases, drawn: dropout::drawn },
-    Room { name: "softmax", share: 1, edge_cases: softmax::edge_cases, drawn: softmax::drawn },
-    Room { name: "score", share: 1, edge_cases: score::edge_cases, drawn: score::drawn },
-    Room { name: "gather_batch", share: 1, edge_cases: gather_batch::edge_cases, drawn: gather_batch::drawn },
-    Room { name: "augment", share: 1, edge_cases: augment::edge_cases, drawn: augment::drawn },
-    Room { name: "sgd", share: 1, edge_cases: sgd::edge_cases, drawn: sgd::drawn },
-    Room { name: "adam", share: 1, edge_cases: adam::edge_cases, drawn: adam::drawn },
-    Room { name: "clip", share: 1, edge_cases: clip::edge_cases, drawn: clip::drawn },
-    Room { name: "average", share: 1, edge_cases: average::edge_cases, drawn: average::drawn },
+/// Every operation that has passes.
+const OPERATIONS: &[Operation] = &[
+    Operation { name: "conv2d", share: 5, edge_cases: conv2d::edge_cases, drawn: conv2d::drawn },
+    Operation { name: "dense", share: 2, edge_cases: dense::edge_cases, drawn: dense::drawn },
+    Operation { name: "pool2d", share: 4, edge_cases: pool2d::edge_cases, drawn: pool2d::drawn },
+    Operation { name: "activation", share: 1, edge_cases: activation::edge_cases, drawn: activation::drawn },
+    Operation { name: "batch_norm", share: 2, edge_cases: batch_norm::edge_cases, drawn: batch_norm::drawn },
+    Operation { name: "dropout", share: 1, edge_cases: dropout::edge_cases, drawn: dropout::drawn },
+    Operation { name: "softmax", share: 1, edge_cases: softmax::edge_cases, drawn: softmax::drawn },
+    Operation { name: "score", share: 1, edge_cases: score::edge_cases, drawn: score::drawn },
+    Operation { name: "gather_batch", share: 1, edge_cases: gather_batch::edge_cases, drawn: gather_batch::drawn },
+    Operation { name: "augment", share: 1, edge_cases: augment::edge_cases, drawn: augment::drawn },
+    Operation { name: "sgd", share: 1, edge_cases: sgd::edge_cases, drawn: sgd::drawn },
+    Operation { name: "adam", share: 1, edge_cases: adam::edge_cases, drawn: adam::drawn },
+    Operation { name: "clip", share: 1, edge_cases: clip::edge_cases, drawn: clip::drawn },
+    Operation { name: "average", share: 1, edge_cases: average::edge_cases, drawn: average::drawn },
 ];
 
-/// Every kind of layer. Network files, their error messages and help read it.
+/// Every kind of layer, for reading network files, for their error messages and for help texts.
 pub const OPS: &[LayerKind] = &[
     LayerKind::of::<conv2d::Conv2d>("conv2d", "conv").with_activation(),
     LayerKind::pool("max_pool2d", |settings| Pool2d::read(pool2d::Kind::Max, settings)),

@@ -1,35 +1,35 @@
-//! Launches naive kernels that add: one output an invocation, its sum split where it is too long for one.
+//! Launches naive kernels that compute sums: one output per invocation, with sums split if they are too long for one.
 
 use super::epilogue::{Epilogue, Sums};
 use super::launch::KernelLaunch;
-use super::turns::{MOST_TURNS, check_turns};
+use super::loop_limit::{MOST_ITERATIONS, check_iterations};
 use crate::error::Result;
 use crate::wgsl;
 
-/// Most terms that one invocation adds.
+/// Largest number of terms that one invocation adds, unless a single row has more.
 const MOST_TERMS: usize = 16_384;
 
-// A term may cost three turns.
-const _: () = assert!(3 * MOST_TERMS <= MOST_TURNS);
+// A term may take three iterations.
+const _: () = assert!(3 * MOST_TERMS <= MOST_ITERATIONS);
 
 /// A sum for each element of an output.
 pub(super) struct Sum {
     /// Name of the tensor that is written.
     pub output: &'static str,
-    /// Turns of the outer loop.
+    /// Number of iterations of the outer loop.
     pub rows: usize,
-    /// Terms in each. A row is never split.
+    /// Number of terms per iteration of the outer loop, which is never split.
     pub row_terms: usize,
-    /// What becomes of each sum.
+    /// The operation applied to each sum.
     pub epilogue: Epilogue,
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Runs a kernel that adds `ROWS` rows from part * `ROWS` on: one dispatch; or where the terms are too many for it,
-    /// parts, and a second dispatch that adds them in order.
+    /// Records a kernel that adds `ROWS` rows, starting at row part * `ROWS`. If there are too many terms for one part,
+    /// a second dispatch adds the parts in order.
     pub(super) fn sum(self, sum: Sum) -> Result<()> {
         let Sum { output, rows, row_terms, epilogue } = sum;
-        check_turns(row_terms, "the channels or columns of one sum", "fewer of them")?;
+        check_iterations(row_terms, "a sum over the channels or columns", "fewer of them")?;
         let rows_each = (MOST_TERMS / row_terms).clamp(1, rows);
         let parts = rows.div_ceil(rows_each);
         let len = self.to.region(output).len;

@@ -1,4 +1,4 @@
-//! What an operation is to everybody else: its names and lengths, its launch, its reference.
+//! The traits of an operation: names and lengths of its operands, its launch, its reference.
 
 use super::{Activation, Recorder};
 use crate::error::Result;
@@ -11,37 +11,42 @@ use std::fmt::Debug;
 // ANCHOR: op
 /// One pass of an operation, with its shapes.
 ///
-/// A pass cannot exist without its launch, its reference and its cases, and those are traits of the modules that use them:
-/// so this module, [`mod@crate::reference`], [`crate::fast`], [`mod@crate::verify`] and [`crate::plan`] know each other, in a
-/// circle that is meant.
+/// Every pass must have a launch, a reference, a fast implementation and cases, whose traits belong to the modules that
+/// use them. So this module, [`mod@crate::reference`], [`crate::fast`], [`mod@crate::verify`] and [`crate::plan`]
+/// depend on each other, which is intended.
 pub trait Op: Any + Debug + Send + Sync + Record + Reference + Fast + Verify {
-    /// Room and pass: `conv2d.backward_weight`.
+    /// Names of the operation and the pass: `conv2d.backward_weight`.
     fn name(&self) -> &'static str;
-    /// Names, as the formulas have them, and lengths of what is read.
+    /// Names, as in the formulas, and lengths in elements of the operands that are read.
     fn inputs(&self) -> Vec<(&'static str, usize)>;
-    /// Names and lengths of what is written. May be read as well, if the formula says so (`sgd`).
+    /// Names and lengths in elements of the operands that are written. They may be read as well if the formula does so,
+    /// as in `sgd`.
     fn outputs(&self) -> Vec<(&'static str, usize)>;
-    /// Number of multiplications and additions, where they are worth counting.
+    /// Number of multiplications and additions; 0 if they are not worth counting.
     fn flops(&self) -> u64 {
         0
     }
-    /// Operands of which the pass touches a part only, or which it both reads and writes: name, and how many elements
-    /// are read or written. All others are touched once, as a whole.
+    /// Operands that the pass accesses only in part, or that it both reads and writes: name, and the number of elements
+    /// that are read or written. All other operands are accessed once, as a whole.
     fn touched(&self) -> Vec<(&'static str, usize)> {
         Vec::new()
     }
 }
 // ANCHOR_END: op
 
-/// How an operation is launched: `gpu.rs`.
+/// How an operation is launched, in its `gpu.rs`.
 pub trait Record {
     /// Appends the dispatches of the operation.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Network`] when a size is too large for the loops of the kernels.
     fn record(&self, to: &mut Recorder<'_>) -> Result<()>;
 }
 
-/// What an operation computes: `cpu.rs`, one implementation for all number types.
+/// The reference of an operation, in its `cpu.rs`: one implementation for all number types.
 pub trait Compute {
-    /// Reads the inputs, writes the outputs.
+    /// Computes the outputs from the inputs.
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>);
 }
 
@@ -62,7 +67,7 @@ impl<T: Compute> Reference for T {
     }
 }
 
-/// The inputs of a backward pass that multiplies by f'(x): `x` is among them unless f is the identity.
+/// Adds `x` to the inputs of a backward pass that multiplies by f'(x), unless f is the identity.
 pub(super) fn with_producer(
     producer: Activation,
     len: usize,

@@ -1,5 +1,5 @@
-//! What a kernel reads and writes through: the operands of products lie in storages or, on drivers where that is faster, in
-//! texture mirrors of them; elementwise kernels take four floats at once or, likewise, eight.
+//! Operands of kernels: products read from storages or, on drivers where that is faster, from texture mirrors of them;
+//! elementwise kernels process packs of four floats or, on drivers where that is faster, of eight.
 
 use super::OperandSource;
 use super::launch::KernelLaunch;
@@ -8,20 +8,20 @@ use crate::shape::Window2d;
 use crate::wgsl;
 
 impl KernelLaunch<'_, '_> {
-    /// Reads a tensor as the left operand of a product: joins the file that defines `load_left`.
+    /// Binds a tensor as the left operand of a product and joins the file that defines `load_left`.
     pub fn left(self, tensor: &str) -> Self {
         let files = [wgsl!("shared/left_buffer.wgsl"), wgsl!("shared/left_texture.wgsl")];
         self.operand("left", tensor, files).says_textures()
     }
 
-    /// Reads a tensor as the right operand of a product: joins the file that defines `load_right`.
+    /// Binds a tensor as the right operand of a product and joins the file that defines `load_right`.
     pub fn right(self, tensor: &str) -> Self {
         let files = [wgsl!("shared/right_buffer.wgsl"), wgsl!("shared/right_texture.wgsl")];
         self.operand("right", tensor, files).says_textures()
     }
 
-    /// Reads the `x` of an epilogue: joins the file that defines `load_x`. Where it is read from a mirror, the forward pass
-    /// of the same layer has filled that already; it makes no variant of the kernel.
+    /// Binds the `x` of an epilogue and joins the file that defines `load_x`. If it is read from a mirror, that has
+    /// been filled by the forward pass of the same layer already. Does not count as a variant of the kernel.
     pub(super) fn epilogue_x(self) -> Self {
         self.operand("x", "x", [wgsl!("shared/x_buffer.wgsl"), wgsl!("shared/x_texture.wgsl")])
     }
@@ -41,13 +41,13 @@ impl KernelLaunch<'_, '_> {
         self
     }
 
-    /// Joins the shape of a window, with its values.
+    /// Joins the constants of a window and sets their values.
     pub fn window(self, window: &Window2d) -> Self {
         self.with(wgsl!("shared/window.wgsl")).set_all(window.constants())
     }
 
-    /// Reads `gradient`, and joins the file that says what an update takes of it: where it is `clipped`, as much as `scale`
-    /// says.
+    /// Binds `gradient` for an update and joins the file that loads it; if it is `clipped`, it is multiplied by
+    /// `scale`.
     pub fn gradient(self, clipped: bool) -> Self {
         if clipped {
             self.reads("gradient").reads("scale").with(wgsl!("shared/gradient_clipped.wgsl"))
@@ -56,8 +56,8 @@ impl KernelLaunch<'_, '_> {
         }
     }
 
-    /// Takes packs of four floats at once, or of eight where 64-bit words are wanted and `len` is a multiple: joins the file
-    /// that defines `Pack`.
+    /// Processes packs of four floats, or of eight if 64-bit words are configured and `len` is a multiple of 8: joins
+    /// the file that defines `Pack`.
     pub fn packs(mut self, len: usize) -> Self {
         if self.config().wide && len.is_multiple_of(8) {
             self.variant.wide = true;
@@ -67,18 +67,18 @@ impl KernelLaunch<'_, '_> {
         }
     }
 
-    /// Takes single floats where other variants take packs.
+    /// Processes single floats, where other variants process packs.
     pub fn singles(self) -> Self {
         self.with(wgsl!("shared/pack_single.wgsl")).at_once(1)
     }
 
-    /// Says that an invocation takes so many elements at once, for [`KernelLaunch::for_each_pack`].
+    /// Sets the number of elements per invocation for [`KernelLaunch::for_each_pack`].
     pub fn at_once(mut self, elements: usize) -> Self {
         self.at_once = elements;
         self
     }
 
-    /// How many elements an invocation takes at once.
+    /// Number of elements per invocation.
     pub fn pack(&self) -> usize {
         self.at_once
     }

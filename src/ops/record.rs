@@ -1,5 +1,5 @@
-//! The bridge from a pass to its dispatches: the names of its tensors become regions, and a dispatch gets its label and its
-//! cost. What is launched is said as a [`KernelLaunch`].
+//! From a pass to its dispatches: resolves the names of tensors to regions, and gives dispatches their labels and
+//! costs. Each dispatch is built by a [`KernelLaunch`].
 
 use super::KernelConfig;
 use super::launch::KernelLaunch;
@@ -9,17 +9,21 @@ use crate::plan::{Pass, Plan, Region};
 
 /// Records the dispatches of one pass.
 pub struct Recorder<'a> {
-    /// Which kernels are taken where there is a choice.
+    /// Kernel configuration of the pass.
     pub config: &'a KernelConfig,
     recording: &'a mut Recording,
     label: &'a str,
     tensors: Vec<(&'static str, Region)>,
-    /// Multiplications and additions of the pass; its first dispatch, the main one, takes them all.
+    /// Multiplications and additions of the pass, which are all attributed to its first dispatch, the main one.
     flops: u64,
     touched: Vec<(&'static str, usize)>,
 }
 
-/// Appends the dispatches of a pass.
+/// Appends the dispatches of a pass to a recording.
+///
+/// # Errors
+///
+/// [`crate::Error::Network`] when a size is too large for the loops of the kernels.
 pub fn record(plan: &Plan, pass: &Pass, config: &KernelConfig, recording: &mut Recording) -> Result<()> {
     let regions = |ids: &[crate::plan::TensorId]| ids.iter().map(|id| plan.get(*id).region).collect::<Vec<_>>();
     let names = pass.op.inputs().into_iter().chain(pass.op.outputs()).map(|(name, _)| name);
@@ -29,12 +33,12 @@ pub fn record(plan: &Plan, pass: &Pass, config: &KernelConfig, recording: &mut R
 }
 
 impl<'a> Recorder<'a> {
-    /// Begins the launch of the kernel whose main file is `pass`.
+    /// Starts the launch of the kernel whose main file is `pass`.
     pub(crate) fn kernel(&mut self, pass: &'static ShaderFile) -> KernelLaunch<'_, 'a> {
         KernelLaunch::new(self, pass)
     }
 
-    /// The region of the input or output of this name.
+    /// The region of the input or output with this name.
     pub(super) fn region(&self, name: &str) -> Region {
         match self.tensors.iter().find(|(known, _)| *known == name) {
             Some((_, region)) => *region,
@@ -42,7 +46,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Records a part of the pass that takes dispatches of its own, each labelled `<pass>.<part>`.
+    /// Records a part of the pass that consists of several dispatches, whose labels start with `<pass>.<part>`.
     pub(crate) fn part<T>(&mut self, part: &str, record: impl FnOnce(&mut Recorder<'_>) -> T) -> T {
         let label = self.label_of(part);
         record(&mut Recorder {
@@ -60,12 +64,12 @@ impl<'a> Recorder<'a> {
         self.recording.dispatch(dispatch);
     }
 
-    /// `<pass>.<part>`, or `<pass>` where the part has no name.
+    /// The label of a part of the pass: `<pass>.<part>`, or `<pass>` if the name of the part is empty.
     pub(super) fn label_of(&self, part: &str) -> String {
         if part.is_empty() { self.label.to_string() } else { format!("{}.{part}", self.label) }
     }
 
-    /// The work of the next dispatch, if it has these operands.
+    /// The work of the next dispatch, which has these operands.
     pub(super) fn cost<'o>(&mut self, operands: impl Iterator<Item = &'o (&'static str, Operand)>) -> Work {
         let elements = |operand: &Operand| match operand {
             Operand::Scratch(len) => *len,

@@ -1,7 +1,7 @@
-//! What changes from step to step of a training.
+//! The values that change from step to step of a training.
 
-/// What changes from step to step: `struct Step` in `shaders/shared/step.wgsl`, which is compared with this one when a
-/// kernel is created.
+/// The values that change from step to step: the per-step uniform. `struct Step` in `shaders/shared/step.wgsl` must be
+/// the same, which is checked when a kernel is created.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Step {
@@ -9,30 +9,30 @@ pub struct Step {
     pub seed_low: u32,
     /// High half of the run's seed.
     pub seed_high: u32,
-    /// Number of the step, from 0, over the whole run: what dropout and augmentation draw by.
+    /// Number of the step in the whole run, from 0; dropout and augmentation derive random numbers from it.
     pub step: u32,
-    /// Position in the data order of the batch's first image.
+    /// Position in the data order of the first image of the batch.
     pub first: u32,
-    /// Images in the batch; rows behind them are padding, whose gradient is zero.
+    /// Number of images in the batch; the remaining rows are padding, whose gradients are zero.
     pub count: u32,
-    /// Where the step's loss and correct count go.
+    /// Index at which the step stores its loss and its count of correct predictions.
     pub slot: u32,
-    /// eta of equations 4 and 5.
+    /// Learning rate, eta.
     pub learning_rate: f32,
-    /// c1 of [`adam`](super::adam); 1 elsewhere.
+    /// c1 of [`adam`](super::adam); 1 for other optimizers.
     pub first_correction: f32,
-    /// c2 of [`adam`](super::adam); 1 elsewhere.
+    /// c2 of [`adam`](super::adam); 1 for other optimizers.
     pub second_correction: f32,
-    /// Largest share that an average of the weights keeps at this step: see [`average`](super::average).
+    /// Largest fraction that the average of the weights keeps in this step: see [`average`](super::average).
     pub average_limit: f32,
-    /// Makes 48 bytes with the next one: some devices want a multiple of 16.
+    /// Padding to 48 bytes, because some devices require a multiple of 16.
     pub reserved: u32,
-    /// Makes 48 bytes, with [`Step::reserved`].
+    /// Padding, with [`Step::reserved`].
     pub reserved_2: u32,
 }
 
 impl Step {
-    /// Name, offset and type of each member.
+    /// Name, offset in bytes and type of each member.
     pub const FIELDS: &'static [crate::gpu::Field] = &[
         ("seed_low", std::mem::offset_of!(Step, seed_low), "u32"),
         ("seed_high", std::mem::offset_of!(Step, seed_high), "u32"),
@@ -50,8 +50,8 @@ impl Step {
 }
 
 impl Step {
-    /// The steps of an epoch over `images` images: a step for each batch, of which the last may be smaller. `done` steps
-    /// lie before it.
+    /// The steps of an epoch over `images` images: one step per batch, of which the last may be smaller. `done` is the
+    /// number of steps before the epoch.
     pub fn epoch(images: usize, batch: usize, done: usize, seed: u64, learning_rate: f32) -> Vec<Step> {
         let firsts = (0..images).step_by(batch.max(1)).enumerate();
         let step = |(slot, first): (usize, usize)| Step {

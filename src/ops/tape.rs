@@ -1,7 +1,8 @@
-//! What layers record on: the passes of one section so far, and the plan whose tensors they use.
+//! The tape on which layers record their passes: the passes of one section so far, and the plan that holds their
+//! tensors.
 //!
-//! Tensors are had by name, and made where there is none of that name: so the evaluation section works in the
-//! activations of the training section. Each has a storage of its own until [`Plan::share`] looks at all sections.
+//! Tensors are looked up by name and created if they do not exist, so the evaluation section reuses the activations of
+//! the training section. Each tensor has a storage of its own until [`Plan::share`] has seen all sections.
 
 use super::{Op, Site};
 use crate::plan::{Element, Pass, Plan, TensorId};
@@ -22,7 +23,7 @@ impl<'a> Tape<'a> {
         Tape { plan, passes: Vec::new(), batch, training }
     }
 
-    /// N, the rows of everything that depends on the batch.
+    /// Batch size, N.
     pub fn batch(&self) -> usize {
         self.batch
     }
@@ -32,23 +33,23 @@ impl<'a> Tape<'a> {
         self.training
     }
 
-    /// Elements of a tensor.
+    /// Number of elements of a tensor.
     pub fn len_of(&self, id: TensorId) -> usize {
         self.plan.get(id).region.len
     }
 
-    /// The tensor of this name, which is made if there is none.
+    /// The tensor with this name, which is created if it does not exist.
     pub fn tensor(&mut self, name: &str, shape: &[usize], element: Element) -> TensorId {
         self.plan.find(name).unwrap_or_else(|| self.plan.tensor(name, shape, element))
     }
 
-    /// `<layer>.y` of a layer, for a whole batch.
+    /// The output `<layer>.y` of a layer, for a whole batch.
     pub fn output(&mut self, at: &Site<'_>) -> TensorId {
         let shape = self.batched(at.output);
         self.tensor(&at.label("y"), &shape, Element::Real)
     }
 
-    /// `<layer>.dx` of a layer, for a whole batch.
+    /// The input gradient `<layer>.dx` of a layer, for a whole batch.
     pub fn input_gradient(&mut self, at: &Site<'_>) -> TensorId {
         let shape = self.batched(at.input);
         self.tensor(&at.label("dx"), &shape, Element::Real)
@@ -64,7 +65,7 @@ impl<'a> Tape<'a> {
         self.passes
     }
 
-    /// A shape with the batch before it: `[N,H,W,C]` or `[N,I]`.
+    /// The dimensions of a whole batch of a shape: `[N,H,W,C]` or `[N,I]`.
     pub fn batched(&self, shape: Shape) -> Vec<usize> {
         match shape {
             Shape::Image([height, width, channels]) => vec![self.batch, height, width, channels],

@@ -3,7 +3,7 @@ use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 
 impl Activation {
-    /// The value of the activation, f(z).
+    /// The activation of z, f(z).
     pub(crate) fn apply<F: Real>(self, z: F) -> F {
         match self {
             Activation::Identity => z,
@@ -20,7 +20,7 @@ impl Activation {
         }
     }
 
-    /// f'(z), from y = f(z)
+    /// The derivative f'(z), computed from y = f(z).
     pub(crate) fn derivative<F: Real>(self, y: F) -> F {
         match self {
             Activation::Identity => F::one(),

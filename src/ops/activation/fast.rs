@@ -6,15 +6,15 @@ use crate::reference::Tensors;
 use rayon::prelude::*;
 
 impl Activation {
-    /// The `x` of a backward pass, which it has if its producer is no identity.
+    /// The input `x` of a backward pass, which it has unless the producer is the identity.
     pub(crate) fn input<'a>(self, tensors: &Tensors<'a, f32>) -> Option<&'a [f32]> {
         (self != Activation::Identity).then(|| tensors.input("x"))
     }
 
-    /// `dx *= f'(y)`
+    /// Multiplies `dx` by the derivative f', computed from `y`.
     #[inline(always)]
     pub(crate) fn multiply_derivative(self, dx: &mut [f32], y: &[f32]) {
-        // The function is chosen outside of the loop, so that the loop can become one of vectors.
+        // The activation is matched outside the loops, so that the loops can be vectorized.
         match self {
             Activation::Identity => {}
             Activation::Relu => dx.iter_mut().zip(y).for_each(|(dx, y)| *dx *= Activation::Relu.derivative(*y)),

@@ -5,7 +5,7 @@ use crate::ops::{Record, Recorder};
 use crate::wgsl;
 
 impl Activation {
-    /// The file that defines `activate` and `through_activation`.
+    /// The shader file that defines `activate` and `through_activation`.
     pub(crate) fn source(self) -> &'static ShaderFile {
         match self {
             Activation::Identity => wgsl!("activation/identity.wgsl"),

@@ -3,7 +3,7 @@ use crate::ops::{Flow, Layer, Site, Tape};
 use crate::plan::TensorId;
 use crate::shape::Shape;
 
-/// `type = "relu"`, `"sigmoid"` or `"tanh"`
+/// The layer `type = "relu"`, `"sigmoid"` or `"tanh"`.
 #[derive(Clone, Debug)]
 pub struct ActivationLayer(pub Activation);
 
@@ -39,8 +39,8 @@ impl Layer for ActivationLayer {
         y
     }
 
-    /// The layer behind has multiplied by our f' already; what is left is that of the activation before, if there is
-    /// one.
+    /// The next layer has already multiplied by the derivative of this activation; what remains is the derivative of a
+    /// preceding activation, if there is one.
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         flow.wants_dx.then(|| {
             if flow.producer == Activation::Identity {

@@ -1,7 +1,7 @@
-//! relu, sigmoid and tanh: `y = f(x)` element by element (equation 6).
+//! relu, sigmoid and tanh: `y = f(x)` element by element (equation 6 of the paper).
 //!
-//! The layer before usually applies `f` itself in its epilogue, and the layer behind multiplies by `f'` (equation 8) in
-//! its own. The passes here serve where neither can.
+//! Usually the preceding layer applies `f` in its epilogue, and the next layer multiplies by `f'` in its own (equation
+//! 8 of the paper). The passes here are used where that is not possible.
 
 mod cases;
 mod cpu;
@@ -14,21 +14,21 @@ pub use layer::ActivationLayer;
 
 use super::Op;
 
-/// An elementwise function behind a layer.
+/// An elementwise function applied to the output of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// The identity, z.
     Identity,
-    /// max(z, 0); its derivative at 0 is 0
+    /// The rectified linear unit, max(z, 0); its derivative at 0 is 0.
     Relu,
-    /// 1 / (1 + exp(-z))
+    /// The logistic function, 1 / (1 + exp(-z)).
     Sigmoid,
     /// The hyperbolic tangent, tanh(z).
     Tanh,
 }
 
 impl Activation {
-    /// The name in network files.
+    /// Name in network files.
     pub fn name(self) -> &'static str {
         match self {
             Activation::Identity => "identity",
@@ -39,21 +39,21 @@ impl Activation {
     }
 }
 
-/// `y = f(x)`
+/// The forward pass: `y = f(x)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
     /// The activation, f.
     pub activation: Activation,
-    /// Elements of each tensor.
+    /// Number of elements of each tensor.
     pub len: usize,
 }
 
-/// `dx = dy f'(x)`, with f' computed from y
+/// The backward pass: `dx = dy f'(x)`, with f' computed from y.
 #[derive(Clone, Copy, Debug)]
 pub struct Backward {
     /// The activation, f.
     pub activation: Activation,
-    /// Elements of each tensor.
+    /// Number of elements of each tensor.
     pub len: usize,
 }
 

@@ -3,11 +3,12 @@ use crate::ops::{Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
-/// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
+/// Enough to fold a grid; one below, exactly and one above the size of a workgroup, which is 64 vec4; a few elements; a
+/// prime.
 const LENGTHS: [usize; 8] = [5000, 257, 3, 1, 5, 255, 256, 1009];
 
-/// Betas, epsilon, weight decay, decoupled: as they are used, nothing kept, and powers of 1/2, by which moments of whole
-/// numbers are exact.
+/// Betas, epsilon, weight decay, decoupled: typical values, betas of zero, and powers of 1/2, for which the moments of
+/// integers are exact.
 const RULES: [(f32, f32, f32, f32, bool); 6] = [
     (0.9, 0.999, 1e-8, 0.0, false),
     (0.5, 0.5, 0.25, 0.25, false),
@@ -42,9 +43,9 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     })]
 }
 
-/// What the pass reads.
+/// Operands of the pass.
 pub struct Operands {
-    /// Gradient of the loss by the weights.
+    /// Gradient of the loss with respect to the weights.
     pub gradient: Vec<f32>,
     /// Weights before the step.
     pub weights: Vec<f32>,
@@ -55,7 +56,7 @@ pub struct Operands {
 }
 
 impl Operands {
-    /// Gradients and moments of random numbers.
+    /// Random operands.
     pub fn random(len: usize) -> Operands {
         let mut operands = Operands::new(len, random);
         operands.second_moment.iter_mut().for_each(|v| *v *= *v);
@@ -69,8 +70,7 @@ impl Operands {
 }
 
 impl Update {
-    /// A case of given values at a learning rate, after so many steps; clipping takes a quarter of each gradient, which
-    /// rounds nothing.
+    /// A case with the given values and learning rate, after `step` steps; clipping multiplies by 1/4, which is exact.
     pub fn case(&self, operands: &Operands, learning_rate: f32, step: usize) -> Case {
         let given = vec![
             ("gradient", Values::Real(operands.gradient.clone())),
@@ -84,7 +84,7 @@ impl Update {
         Case::new(*self, given).with_step(step)
     }
 
-    /// Bounds of weights and moments at one place. A rounding is at most U / 2 of what it rounds.
+    /// Error bounds of a weight and its two moments. A rounding changes a value by at most U / 2 of it.
     fn bounds(&self, operands: &Operands, step: &Step, i: usize) -> [f64; 3] {
         let of = |values: &[f32]| f64::from(values[i]);
         let (beta1, beta2) = (f64::from(self.beta1), f64::from(self.beta2));
@@ -95,25 +95,25 @@ impl Update {
         let gradient = of(&operands.gradient) * if self.clipped { 0.25 } else { 1.0 };
         let g = gradient + coupled * w;
         let g_error = U * (gradient.abs() + coupled * w.abs());
-        // Two products, 1 - beta and a sum, in each moment; the second has g twice.
+        // Two products, 1 - beta and a sum for each moment; the second moment contains g twice.
         let m = beta1 * of(&operands.first_moment) + (1.0 - beta1) * g;
         let m_terms = beta1 * of(&operands.first_moment).abs() + (1.0 - beta1) * g.abs();
         let m_error = 2.0 * U * m_terms + (1.0 - beta1) * g_error + TINY;
         let v = beta2 * of(&operands.second_moment) + (1.0 - beta2) * g * g;
         let v_error = 3.0 * U * v + (1.0 - beta2) * (2.0 * g.abs() * g_error + g_error * g_error) + TINY;
-        // |sqrt a - sqrt b| is at most |a - b| / sqrt b, and at most sqrt |a - b|; sqrt itself is granted 4.5 ULP.
+        // |sqrt a - sqrt b| is at most |a - b| / sqrt b, and at most sqrt |a - b|; sqrt itself may have an error of 4.5 ULP.
         let root = v.sqrt();
         let root_error = (v_error / root.max(f64::MIN_POSITIVE)).min(v_error.sqrt()) + 4.5 * U * root;
         let below = c2 * root + f64::from(self.epsilon);
         let below_error = c2 * root_error + U * below;
-        // Division is granted 2.5 ULP, which are at most 2.5 U; then two products.
+        // Division may have an error of 2.5 ULP, which is at most 2.5 U; then two products.
         let quotient = (m.abs() + m_error) / (below - below_error).max(0.0) - m.abs() / below;
         let moved = eta * c1 * m.abs() / below;
         let w_error = eta * c1 * quotient + 4.0 * U * moved + 2.5 * U * (w.abs() + moved) + TINY;
         [w_error, m_error, v_error]
     }
 
-    /// `exact` says whether moments are.
+    /// A check; `exact` says whether the moments must be exact.
     fn check(&self, what: &'static str, operands: &Operands, case: Case, exact: bool) -> Check {
         let step = case.step;
         Check::within(what, case, |name, values| {
@@ -142,7 +142,7 @@ impl Verify for Update {
             self.check("start", &start, self.case(&start, 0.3, 0), false),
         ];
         if self.beta1 == 0.5 {
-            // Nothing is rounded in the moments, fused or not.
+            // The moments are not rounded, whether multiply-adds are fused or not.
             let mut whole = Operands::new(self.len, |len, seed| integers(len, 100, seed));
             whole.second_moment.iter_mut().for_each(|v| *v = v.abs());
             checks.push(self.check("whole", &whole, self.case(&whole, 0.125, 3), true));

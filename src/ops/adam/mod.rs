@@ -1,19 +1,19 @@
-//! adam: gradient descent by moments of the gradient (Kingma and Ba 2015), and AdamW (Loshchilov and Hutter 2019).
+//! adam: gradient descent with adaptive moments, Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
 //!
-//! With eta from [`Step::learning_rate`](super::Step) and `t` the number of the step, from 1:
+//! With eta from [`Step::learning_rate`](super::Step) and the number `t` of the step, counted from 1:
 //!
-//! - `m <- beta1 m + (1 - beta1) g`, the first moment
-//! - `v <- beta2 v + (1 - beta2) g^2`, the second
-//! - `w <- w - eta c1 m / (c2 sqrt(v) + epsilon)`, where `c1 = 1 / (1 - beta1^t)` and `c2 = 1 / sqrt(1 - beta2^t)` make up
-//!   for moments that start at 0
+//! - `m <- beta1 m + (1 - beta1) g`, the first moment,
+//! - `v <- beta2 v + (1 - beta2) g^2`, the second moment,
+//! - `w <- w - eta c1 m / (c2 sqrt(v) + epsilon)`, where `c1 = 1 / (1 - beta1^t)` and `c2 = 1 / sqrt(1 - beta2^t)`
+//!   correct the bias of moments that start at 0.
 //!
-//! Adam has `g = gradient + weight_decay w`. AdamW has `g = gradient`, and decays beside it: `w <- (1 - eta weight_decay) w`
-//! before the rest. It is PyTorch's form: epsilon stands outside of the correction.
+//! In Adam, `g = gradient + weight_decay w`. In AdamW, `g = gradient`, and the weights decay separately: `w <- (1 - eta
+//! weight_decay) w` before the rest. As in PyTorch, the correction does not apply to epsilon.
 //!
-//! Where gradients are clipped, `gradient` is `scale gradient` ([`super::clip`]).
+//! If gradients are clipped, `gradient` stands for `scale gradient` ([`super::clip`]).
 //!
-//! The corrections come with the step as well ([`corrections`]), computed in `f64`: the kernel needs no power, and a resumed
-//! run has those of an undisturbed one.
+//! The corrections come with the step ([`corrections`]), computed in `f64`: the kernel needs no powers, and a resumed
+//! run has the same corrections as an uninterrupted one.
 
 mod cases;
 mod cpu;
@@ -25,29 +25,31 @@ pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 
-/// `gradient scale -> weights first_moment second_moment`; without clipping there is no `scale`
+/// The update: reads `gradient`, and `scale` if gradients are clipped; changes `weights`, `first_moment` and
+/// `second_moment`.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// Number of weights.
     pub len: usize,
-    /// Share of the first moment that is kept, in [0, 1).
+    /// Decay rate of the first moment, in [0, 1).
     pub beta1: f32,
-    /// How much of the second moment stays from step to step.
+    /// Decay rate of the second moment, in [0, 1).
     pub beta2: f32,
-    /// Keeps the quotient finite where gradients are zero.
+    /// Added to the denominator, so that the quotient stays finite where gradients are zero.
     pub epsilon: f32,
-    /// Pull towards zero.
+    /// Weight decay.
     pub weight_decay: f32,
-    /// Whether it acts on the weights themselves, as in AdamW.
+    /// Whether weight decay acts directly on the weights, as in AdamW.
     pub decoupled: bool,
-    /// Whether gradients are scaled by what [`super::clip`] says.
+    /// Whether gradients are multiplied by the factor from [`super::clip`].
     pub clipped: bool,
 }
 
-/// `c1` and `c2` after `step` steps, as kernels take them: [`Step::first_correction`](super::Step) and the next.
+/// The corrections `c1` and `c2` after `step` steps, for [`Step::first_correction`](super::Step) and
+/// `Step::second_correction`.
 ///
-/// The betas are those that kernels have, rounded to `f32`: else the moments of a constant gradient would not be corrected
-/// to that gradient.
+/// The betas must be those of the kernels, rounded to `f32`: otherwise the corrected moments of a constant gradient
+/// would differ from that gradient.
 pub fn corrections(beta1: f32, beta2: f32, step: usize) -> [f32; 2] {
     let t = i32::try_from(step + 1).unwrap_or(i32::MAX);
     let missing = |beta: f32| 1.0 - f64::from(beta).powi(t);

@@ -5,7 +5,7 @@ use crate::verify::{Case, Check, Values, Verify};
 
 const ALL: Augment = Augment { shift: 3.0, rotation: 30.0, scale: 0.3, shear: 0.4, elastic: 2.0 };
 
-/// The most that may be asked for; one distortion at a time.
+/// Typical amounts, the largest allowed amounts, no distortion, and single distortions.
 fn amounts() -> Vec<Augment> {
     let none = Augment::default();
     vec![
@@ -20,8 +20,8 @@ fn amounts() -> Vec<Augment> {
     ]
 }
 
-/// Lone pixels, lines and columns, sides below and above the grid's, colour, images that start within words; more rows
-/// than pixels.
+/// N, [H, W, C], number of images: single pixels, rows and columns; sides smaller and larger than the grid; colour;
+/// images that start within words; more rows than pixels.
 const SHAPES: [(usize, [usize; 3], usize); 8] = [
     (5, [9, 7, 1], 4),
     (3, [28, 28, 1], 3),
@@ -33,6 +33,7 @@ const SHAPES: [(usize, [usize; 3], usize); 8] = [
     (65, [5, 6, 1], 70),
 ];
 
+/// Both passes at every shape, with alternating amounts; maps for the largest image.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (index, (batch, shape @ [height, width, _], images)) in SHAPES.into_iter().enumerate() {
@@ -45,7 +46,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     ops
 }
 
-/// Maps of random distortions, and a random batch drawn by some.
+/// Both passes with random distortions, at a random shape.
 pub(crate) fn drawn(draw: &mut draw::Draw) -> Vec<Box<dyn Op>> {
     let (batch, shape) = (draw.size(12), [draw.size(40), draw.size(40), draw.up_to(4)]);
     let mut up_to = |most: f64| if draw.once_in(3) { 0.0 } else { draw.real(0.0..most) };
@@ -69,26 +70,26 @@ fn step([seed_low, seed_high, step]: [u32; 3]) -> Step {
 }
 
 impl Draw {
-    /// The case of a step. Maps start as something that is none, so that one left out shows.
+    /// The case of a step. Maps start with other values, so that a missing one is noticed.
     pub fn case(&self, of: Step) -> Case {
         Case::new(*self, vec![("maps", Values::Int(vec![12_345; self.batch * MAP]))]).with_step(of)
     }
 
-    /// The maps of a step, for the other pass.
+    /// The maps of a step, as input for the second pass.
     pub(super) fn maps(&self, of: Step) -> Vec<u32> {
         self.case(of).reference::<f64>()[0].1.iter().map(|number| *number as u32).collect()
     }
 }
 
 impl Verify for Draw {
-    /// Integers: the same on every device.
+    /// Integers must be the same on every device.
     fn checks(&self) -> Vec<Check> {
         STEPS.into_iter().map(|key| Check::exact("integers", self.case(step(key)))).collect()
     }
 }
 
 impl Gather {
-    /// A case of given bytes, maps, labels and order.
+    /// A case with the given bytes, maps, labels and order.
     pub fn case(&self, bytes: &[u8], maps: Vec<u32>, [labels, order]: [Vec<u32>; 2], of: Step) -> Case {
         let given = vec![
             ("images", gather_batch::words(bytes).into()),
@@ -102,8 +103,8 @@ impl Gather {
 }
 
 impl Verify for Gather {
-    /// Sums of integers, and one product of two f32: the same on every device. Every byte occurs; maps that were drawn, and
-    /// some that lead far away; whole batches, padded ones, and an empty one.
+    /// Results are sums of integers and one product of two f32, so they must be the same on every device. Covers every
+    /// byte value; random maps, and maps that lead far outside the image; whole, padded and empty batches.
     fn checks(&self) -> Vec<Check> {
         let Gather { batch, shape: [height, width, _], images } = *self;
         let bytes: Vec<u8> = (0..images * self.pixels()).map(|i| (i * 89 + i / 256) as u8).collect();

@@ -3,16 +3,17 @@ use crate::ops::dropout::threefry;
 use crate::ops::{Compute, Step};
 use crate::reference::{Real, Tensors};
 
-/// 1 in the map's matrix.
+/// The number 1 in the matrix of a map.
 pub(super) const ONE: i32 = 1 << 14;
 
-/// In the place of dropout's layer in the key: no layer has this number.
+/// Part of the key where dropout has the index of its layer: no layer has this index.
 const NO_LAYER: u32 = u32::MAX;
 
-/// Draws that are kept for a row, of four words each.
+/// Number of counters reserved per row, each of which gives four random words.
 const DRAWS: usize = 16;
 
-/// The largest of each distortion as the kernel counts: pixels in 1/32768, radians, share and tangent in 1/16384.
+/// The largest amount of each distortion in the units of the kernel: pixels in 1/32768; radians, scale and tangent in
+/// 1/16384.
 pub(super) struct Most {
     pub shift: u32,
     pub rotation: u32,
@@ -35,7 +36,7 @@ impl Augment {
     }
 }
 
-/// Four numbers from -2048 to 2047.
+/// Four random numbers from -2048 to 2047.
 fn draw(step: &Step, row: usize, number: usize) -> [i32; 4] {
     let key = [step.seed_low, step.seed_high, step.step, NO_LAYER];
     threefry(key, [(row * DRAWS + number) as u32, 0, 0, 0]).map(|word| (word >> 20) as i32 - 2048)
@@ -50,7 +51,7 @@ fn product(a: i32, b: i32) -> i32 {
     (a * b) >> 14
 }
 
-/// The first terms of the series, for angles up to a quarter of pi.
+/// The first terms of the Taylor series, for angles up to pi/4, in 1/16384.
 fn sine(t: i32) -> i32 {
     let t2 = product(t, t);
     t - product(t, product(t2, 2731)) + product(t, product(product(t2, t2), 137))
@@ -95,7 +96,7 @@ impl Compute for Draw {
     }
 }
 
-/// Among the control points in one direction: the one before a place, and how much the next one counts, in 1/256.
+/// The grid point before a pixel along one axis, and the weight of the next grid point in 1/256.
 pub(super) fn between(place: usize, side: usize) -> (usize, i32) {
     let at = place * (POINTS - 1) * 256 / (side - 1).max(1);
     let point = (at >> 8).min(POINTS - 2);
@@ -103,7 +104,7 @@ pub(super) fn between(place: usize, side: usize) -> (usize, i32) {
     (point, (f * f * (768 - 2 * f)) >> 16)
 }
 
-/// The displacement of a pixel in one direction, x or y.
+/// The displacement of a pixel along one axis, x or y.
 fn elastic(map: &[u32], direction: usize, [y, x]: [usize; 2], [height, width]: [usize; 2]) -> i32 {
     let ((down, weight_y), (across, weight_x)) = (between(y, height), between(x, width));
     let at = |down: usize, across: usize| map[6 + 2 * (down * POINTS + across) + direction] as i32;
@@ -140,7 +141,7 @@ impl Compute for Gather {
             };
             for pixel in 0..self.pixels() {
                 let (to_y, to_x, channel) = (pixel / (width * channels), pixel / channels % width, pixel % channels);
-                // From the middle of the image, in half pixels.
+                // Relative to the centre of the image, in half pixels.
                 let (v_x, v_y) = (2 * to_x as i32 - (width as i32 - 1), 2 * to_y as i32 - (height as i32 - 1));
                 let [from_x, from_y] = [0, 1].map(|direction| {
                     let affine = number(2 * direction) * v_x + number(2 * direction + 1) * v_y + number(4 + direction);
@@ -156,5 +157,5 @@ impl Compute for Gather {
     }
 }
 
-/// 1 / (255 * 65536), as the kernel has it: a byte at its whole weight becomes 1/255 of itself, but for a rounding.
+/// The constant 1 / (255 * 65536) of the kernel: up to rounding, it divides a byte with full weight by 255.
 pub(super) const SCALE: f32 = (1.0 / (255.0 * 65536.0)) as f32;

@@ -6,13 +6,13 @@ use crate::ops::Reference;
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
-/// A few thousand numbers: the reference is fast enough.
+/// Only a few thousand numbers, so the reference is fast enough.
 impl Fast for Draw {}
 
 impl Fast for Gather {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         if cfg!(target_endian = "big") {
-            // The first byte of a word is not in its lowest bits.
+            // The fast path assumes that the first byte of a word is in its lowest bits.
             self.run_f32(tensors);
             return Ok(());
         }
@@ -42,7 +42,7 @@ impl Fast for Gather {
 }
 
 impl Gather {
-    /// One image, line by line: what a line has in common is computed once.
+    /// Distorts one image, line by line, with the terms common to a line computed once.
     pub(super) fn distort(&self, image: &[u8], map: &[i32], to: &mut [f32]) {
         let [height, width, channels] = self.shape;
         let line_len = width * channels;

@@ -8,7 +8,7 @@ impl Record for Draw {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let Most { shift, rotation, scale, shear, elastic } = self.amount.most();
         let [height, width] = self.size;
-        // One for the affine map, and one for four displacements each.
+        // One invocation for the affine map, and one for every four displacements.
         let parts = 1 + (2 * POINTS * POINTS).div_ceil(4);
         to.kernel(wgsl!("augment/draw.wgsl"))
             .with(wgsl!("shared/random.wgsl"))

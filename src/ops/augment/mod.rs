@@ -1,20 +1,23 @@
-//! augment: a batch is drawn from the data set as in [`gather_batch`](super::gather_batch), each image distorted anew.
+//! augment: gathers a batch from the data set as [`gather_batch`](super::gather_batch) does, with a new random
+//! distortion of each image.
 //!
-//! An image is shifted, rotated, scaled and sheared about its middle, and bent: the pixel `p` of the result is the image
-//! between four pixels at
+//! An image is shifted, rotated, scaled and sheared about its centre, and distorted elastically: pixel `p` of the
+//! result is the bilinear interpolation of the image at
 //!
 //! ```text
-//! middle + scale * rotation * shear * (p - middle) + shift + elastic(p)
+//! centre + scale * rotation * shear * (p - centre) + shift + elastic(p)
 //! ```
 //!
-//! where nothing is outside of the image. `elastic` is a displacement drawn for each of 5 x 5 points of a grid, and between
-//! them mixed by the smooth step `3 f^2 - 2 f^3`; Simard et al., "Best practices for convolutional neural networks applied
-//! to visual document analysis" (2003), smooth noise for each pixel instead, to the same end.
+//! where pixels outside the image are zero. `elastic` is a random displacement for each point of a 5 x 5 grid,
+//! interpolated between the points by the smooth step `3 f^2 - 2 f^3`. Simard et al., "Best practices for convolutional
+//! neural networks applied to visual document analysis" (2003), achieve a similar effect by smoothing noise for each
+//! pixel.
 //!
-//! The first pass, `augment.draw`, draws a map for each row, from the counter-based generator of [`dropout`](super::dropout)
-//! with the key (seed low, seed high, step, no layer); the second, `augment.gather`, draws the batch by it. Both work in
-//! integers - positions in 1/32768 pixel, weights in 1/256 - because sines and sums of `f32` differ from device to
-//! device: a run that goes on elsewhere draws the same bits.
+//! The first pass, `augment.draw`, draws a random map for each row, from the counter-based generator of
+//! [`dropout`](super::dropout) with the key (seed low, seed high, step, `u32::MAX`), which no layer uses. The second
+//! pass, `augment.gather`, applies the maps. Both compute with integers (positions in 1/32768 pixel, weights in 1/256),
+//! because sines and sums of `f32` differ between devices: a run that is resumed on another device gets the same images
+//! to the bit.
 
 mod cases;
 mod cpu;
@@ -29,19 +32,20 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How far images are distorted; each number is the most to either side, and is drawn evenly.
+/// How far images are distorted; each number is the largest amount in either direction, and amounts are drawn
+/// uniformly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Augment {
-    /// Pixels, in both directions.
+    /// Largest shift along each axis, in pixels.
     pub shift: f64,
-    /// Largest rotation either way, in degrees.
+    /// Largest rotation, in degrees.
     pub rotation: f64,
-    /// Share: 0.1 makes images up to 10 % larger or smaller.
+    /// Largest relative change of size: 0.1 makes images up to 10 % larger or smaller.
     pub scale: f64,
-    /// Tangent of the angle by which columns lean.
+    /// Largest shear, as the tangent of the angle by which columns lean.
     pub shear: f64,
-    /// Pixels by which a point of the grid is moved, in both directions.
+    /// Largest displacement of a grid point along each axis, in pixels.
     pub elastic: f64,
 }
 
@@ -49,7 +53,7 @@ impl Augment {
     /// Distortions of handwritten digits of 28 x 28 pixels that leave nearly all of them readable.
     pub const DIGITS: Augment = Augment { shift: 1.5, rotation: 10.0, scale: 0.1, shear: 0.1, elastic: 1.5 };
 
-    /// Names, values and the most that they may be.
+    /// Names, values and upper limits.
     fn parts(&self) -> [(&'static str, f64, f64); 5] {
         let Augment { shift, rotation, scale, shear, elastic } = *self;
         [
@@ -61,11 +65,11 @@ impl Augment {
         ]
     }
 
-    /// Every number inside its range.
+    /// Checks that every number is within its range.
     ///
     /// # Errors
     ///
-    /// A message that names the first that is not.
+    /// A message that names the first number that is not.
     pub fn validate(&self) -> Result<(), String> {
         match self.parts().into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
             None => Ok(()),
@@ -75,14 +79,14 @@ impl Augment {
 }
 
 impl fmt::Display for Augment {
-    /// `shift=1.5,rotation=10`, as it is parsed.
+    /// The form that is parsed: `shift=1.5,rotation=10`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Augment::DIGITS {
             return f.write_str("digits");
         }
         let parts = self.parts().into_iter().filter(|(_, value, _)| *value != 0.0);
         let parts: Vec<_> = parts.map(|(name, value, _)| format!("{name}={value}")).collect();
-        // Images that are drawn through a map which leaves them as they are.
+        // Augmentation that does not change the images.
         f.write_str(if parts.is_empty() { "shift=0" } else { "" })?;
         f.write_str(&parts.join(","))
     }
@@ -138,7 +142,7 @@ impl FromStr for Augment {
 }
 
 impl Augment {
-    /// An image of shape H, W, C as row `row` of step `step` would have it, rounded to bytes. Sides are at most
+    /// An image of shape H, W, C, distorted as in row `row` of step `step` and rounded to bytes. Sides must not exceed
     /// [`LARGEST_SIDE`].
     pub fn image(&self, image: &[u8], shape @ [height, width, _]: [usize; 3], step: &Step, row: usize) -> Vec<u8> {
         let map = Draw { batch: row + 1, size: [height, width], amount: *self }.map(step, row);
@@ -148,39 +152,40 @@ impl Augment {
     }
 }
 
-/// The longest side of an image: positions then fit into 32 bits.
+/// Largest side of an image in pixels, for which positions fit in 32 bits.
 pub const LARGEST_SIDE: usize = 1024;
 
-/// Points of the elastic grid, in each direction.
+/// Number of points of the elastic grid along each axis.
 pub const POINTS: usize = 5;
 
-/// Integers of a map: a b c d (1/16384), tx ty (1/32768 pixel), then dx dy of each point of the grid (likewise).
+/// Number of integers per map: the matrix a b c d in 1/16384, the translation tx ty in 1/32768 pixel, then dx dy for
+/// each point of the grid in 1/32768 pixel.
 pub const MAP: usize = 6 + 2 * POINTS * POINTS;
 
-/// Draws a map for each row: `-> maps`
+/// Draws a random map for each row: writes `maps`.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw {
-    /// Rows of the batch, N.
+    /// Number of rows of the batch, N.
     pub batch: usize,
-    /// H, W; at most [`LARGEST_SIDE`].
+    /// Height and width of an image, at most [`LARGEST_SIDE`] each.
     pub size: [usize; 2],
     /// How far images are distorted.
     pub amount: Augment,
 }
 
-/// `images labels order maps -> x targets`
+/// Gathers and distorts a batch: reads `images`, `labels`, `order` and `maps`, and writes `x` and `targets`.
 #[derive(Clone, Copy, Debug)]
 pub struct Gather {
-    /// Rows of the batch, N.
+    /// Number of rows of the batch, N.
     pub batch: usize,
-    /// H, W, C of an image.
+    /// Height, width and channels of an image.
     pub shape: [usize; 3],
-    /// Images in the data set.
+    /// Number of images in the data set.
     pub images: usize,
 }
 
 impl Gather {
-    /// Bytes of an image.
+    /// Number of bytes per image.
     fn pixels(&self) -> usize {
         self.shape.iter().product()
     }

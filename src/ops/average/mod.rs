@@ -1,11 +1,12 @@
-//! average: an exponential moving average of the weights (Polyak and Juditsky 1992), which often does better than the last
-//! weights themselves.
+//! average: an exponential moving average of the weights (Polyak and Juditsky 1992), which often gives a better network
+//! than the final weights.
 //!
-//! `average <- d average + (1 - d) weights` after each step, with `d = min(decay, (1 + n) / (10 + n))` at step n, counted
-//! from 0. The average starts as the initial weights, which nobody wants a share of: with a decay of 0.999 alone they would
-//! still be a third of it after a thousand steps. The limit makes a young average follow the weights (TensorFlow's
-//! `ExponentialMovingAverage` with `num_updates` has the same rule), and is a function of the step's number, so that a run
-//! which goes on has it too. What a batch_norm keeps is averaged in the same way.
+//! `average <- d average + (1 - d) weights` after each step, with `d = min(decay, (1 + n) / (10 + n))` at step n,
+//! counted from 0. The average starts as the initial weights, whose influence should vanish quickly: with a fixed decay
+//! of 0.999, they would still make up a third of the average after a thousand steps. The limit makes the average follow
+//! the weights closely at first, as TensorFlow's `ExponentialMovingAverage` does with `num_updates`. It depends only on
+//! the number of the step, so a resumed run has the same. The running statistics of batch_norm are averaged in the same
+//! way.
 
 mod cases;
 mod cpu;
@@ -16,16 +17,16 @@ pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 
-/// `weights -> average`
+/// The update: reads `weights` and changes `average`.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// Number of weights.
     pub len: usize,
-    /// Share of the average that is kept, in (0, 1), once the limit of the step lies above it.
+    /// Decay rate, the fraction of the average that a step keeps, in (0, 1); smaller in the first steps ([`limit`]).
     pub decay: f32,
 }
 
-/// The largest share of the average that step `step`, counted from 0, keeps: (1 + n) / (10 + n).
+/// The upper limit of the decay rate in step `step`, counted from 0: (1 + n) / (10 + n).
 pub fn limit(step: usize) -> f32 {
     let n = step as f64;
     ((1.0 + n) / (10.0 + n)) as f32

@@ -5,7 +5,8 @@ use crate::verify::{Case, Check, Given, TINY, U, Values, Verify, activation_erro
 
 const ALL: [Activation; 4] = [Activation::Relu, Activation::Identity, Activation::Tanh, Activation::Sigmoid];
 
-/// N, places, C: packs of each width and a width for none, rows around the parts of a sum, a lone row, a lone channel.
+/// N, pixels, C: numbers of channels for packs of each size and for none, numbers of rows around the parts of a sum, a
+/// single row, a single channel.
 const SHAPES: [[usize; 3]; 12] = [
     [3, 7, 8],
     [5, 13, 12],
@@ -21,7 +22,7 @@ const SHAPES: [[usize; 3]; 12] = [
     [2, 1, 257],
 ];
 
-/// Every pass with every shape, activations in turns.
+/// Every pass with every shape, with alternating activations.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, [batch, places, channels]) in SHAPES.into_iter().enumerate() {
@@ -41,7 +42,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
 /// Every pass at a random shape.
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let geometry = Geometry { batch: draw.size(20), places: draw.size(60), channels: draw.channels(40) };
-    // What a layer takes is from the smallest f32 up; usual ones are around 1e-5.
+    // Layers accept any epsilon from the smallest normal f32 on; typical values are around 1e-5.
     let epsilon = 10.0_f64.powf(draw.real(-8.0..0.0)) as f32;
     let activation = draw.one_of(&ALL);
     vec![
@@ -52,7 +53,7 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     ]
 }
 
-/// Numbers for all passes.
+/// Operands for all passes.
 struct Operands {
     geometry: Geometry,
     values: Vec<(&'static str, Vec<f32>)>,
@@ -63,7 +64,7 @@ impl Operands {
         let channels = geometry.channels;
         let plus = |values: Vec<f32>, by: f32| values.into_iter().map(|v| v + by).collect::<Vec<_>>();
         let values = vec![
-            // Off zero, where variances by a sum of squares would cancel.
+            // A mean far from zero, where a variance computed from the sum of squares would cancel.
             ("x", plus(random(geometry.elements(), 1), 2.0)),
             ("dy", random(geometry.elements(), 2)),
             ("w", plus(random(channels, 3), 0.5)),
@@ -83,7 +84,8 @@ impl Operands {
         self
     }
 
-    /// What `producer` might have made, away from the ends of sigmoid and tanh, where 1 - y and 1 - y^2 cancel.
+    /// Operands with an `x` that `producer` could have produced, away from the limits of sigmoid and tanh, where 1 - y
+    /// and 1 - y^2 cancel.
     fn behind(self, producer: Activation) -> Operands {
         let values = random(self.geometry.elements(), 1).into_iter();
         let x = match producer {
@@ -99,7 +101,7 @@ impl Operands {
         self.values.iter().map(|(name, values)| (*name, Values::Real(values.clone()))).collect()
     }
 
-    /// Element `i` of a tensor of this name.
+    /// Element `i` of the tensor with this name.
     fn at(&self, name: &str, i: usize) -> f64 {
         match self.values.iter().find(|(known, _)| *known == name) {
             Some((_, values)) => f64::from(values[i]),
@@ -107,13 +109,13 @@ impl Operands {
         }
     }
 
-    /// A number of each channel, from its values over `rows`.
+    /// Sum over the first `rows` rows of a term for each element of channel `c`.
     fn sum(&self, rows: usize, c: usize, term: impl Fn(usize) -> f64) -> f64 {
         (0..rows).map(|row| term(row * self.geometry.channels + c)).sum()
     }
 }
 
-/// The whole batch, and all of it but an image, if there is more than one.
+/// Counts of images: the whole batch, and all but one image if there are several.
 fn counts(geometry: Geometry) -> Vec<usize> {
     if geometry.batch > 1 { vec![geometry.batch, geometry.batch - 1] } else { vec![1] }
 }
@@ -123,7 +125,7 @@ fn step(count: usize) -> Step {
 }
 
 impl Statistics {
-    /// The sum's error is `sum` u of its absolute terms.
+    /// A check where the error of a sum is at most `sum` u times the sum of its absolute terms.
     fn check(&self, what: &'static str, operands: Operands, count: usize, sum: f64) -> Check {
         let rows = count * self.geometry.places;
         let m = rows as f64;
@@ -133,12 +135,13 @@ impl Statistics {
             let bound = |c: usize| {
                 let mean = operands.sum(rows, c, |i| operands.at("x", i)) / m;
                 let size = operands.sum(rows, c, |i| operands.at("x", i).abs()) / m;
-                // Division is granted 2.5 ULP.
+                // Division may have an error of 2.5 ULP.
                 let of_mean = (sum + 2.5) * U * size;
-                // A mean that is off by d adds d^2; all terms are positive, each behind three roundings.
+                // An error d in the mean adds d^2; all terms are positive, and each takes three roundings.
                 let var = operands.sum(rows, c, |i| (operands.at("x", i) - mean).powi(2)) / m + of_mean.powi(2);
                 let of_var = (m + 6.0) * U * var + of_mean.powi(2);
-                // Two products and their sum, of rounded factors; the unbiased variance has two divisions and a product.
+                // Two products of rounded factors and their sum; the unbiased variance takes two divisions and a
+                // product.
                 let kept = |batch: f64, error: f64, running: f64| {
                     momentum * error + 4.0 * U * (momentum * batch.abs() + running.abs())
                 };
@@ -158,7 +161,7 @@ impl Statistics {
 impl Verify for Statistics {
     fn checks(&self) -> Vec<Check> {
         let checks = counts(self.geometry).into_iter().flat_map(|count| {
-            // Sums of whole numbers are exact: a row too few, or one of padding, shows.
+            // Sums of integers are exact, so a missing row, or a row of padding, is noticed.
             let whole = Operands::new(self.geometry).with("x", integers(self.geometry.elements(), 100, 1));
             let random = Operands::new(self.geometry);
             let terms = (count * self.geometry.places + 2) as f64;
@@ -168,7 +171,8 @@ impl Verify for Statistics {
     }
 }
 
-/// 1 / sqrt(var + epsilon) has the rounding of a sum, halved, and what root and quotient are granted: 4.5 and 2.5 ULP.
+/// Error of 1 / sqrt(var + epsilon): half of the rounding of the sum, and 4.5 and 2.5 ULP, which the root and the
+/// quotient may have.
 const INVERSE: f64 = 8.0;
 
 impl Verify for Forward {
@@ -181,7 +185,7 @@ impl Verify for Forward {
                 let c = i % channels;
                 let scale = operands.at("w", c) / (operands.at("var", c) + epsilon).sqrt();
                 let product = ((operands.at("x", i) - operands.at("mean", c)) * scale).abs();
-                // A difference, two products and a sum beside the inverse; every f has a slope of at most 1.
+                // A difference, two products and a sum besides the inverse; every f has a slope of at most 1.
                 U * ((INVERSE + 2.0) * product + operands.at("b", c).abs()) + activation_error(activation) + TINY
             };
             (0..y.len()).map(bound).collect()
@@ -205,7 +209,7 @@ impl Verify for BackwardWeight {
                     TINY + match name {
                         "db" => terms * U * operands.sum(rows, c, |i| operands.at("dy", i).abs()),
                         _ => {
-                            // A difference and two products beside sum and inverse.
+                            // A difference and two products besides the sum and the inverse.
                             let sum = operands.sum(rows, c, |i| (operands.at("dy", i) * off(i)).abs());
                             (terms + INVERSE + 2.0) * U * sum * inverse
                         }
@@ -237,8 +241,8 @@ impl Verify for BackwardInput {
                     let off = operands.at("x", i) - operands.at("mean", c);
                     let of_dw = off * operands.at("dw", c) * inverse / rows as f64;
                     let terms = operands.at("dy", i).abs() + of_db.abs() + of_dw.abs();
-                    // Of a term: twice the inverse, another quotient, a difference, two products, two sums; then those of
-                    // f', which is at most 1.
+                    // For each term: the inverse twice, another quotient, a difference, two products and two sums; then
+                    // the roundings of f', which is at most 1.
                     (2.0 * INVERSE + 2.5 + 3.0 + 3.0) * U * (operands.at("w", c) * inverse).abs() * terms + TINY
                 };
                 (0..dx.len()).map(bound).collect()

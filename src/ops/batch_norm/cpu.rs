@@ -84,7 +84,7 @@ mod tests {
         Values::Real(values.to_vec())
     }
 
-    /// Two channels; of three images the last is padding. The first channel is 1, 3, the second 2, 2.
+    /// Two channels and three images, the last of which is padding. The first channel is 1, 3 and the second 2, 2.
     #[test]
     fn statistics_by_hand() {
         let op = Statistics { geometry: Geometry { batch: 3, places: 1, channels: 2 }, momentum: 0.25 };
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(case.reference::<f64>(), expected);
     }
 
-    /// x = 1, 3 with mean 2 and variance 3 (of other images): xh = -+1/2 with epsilon 1.
+    /// x = 1, 3 with a mean of 2 and a variance of 3, which are not those of x: xh = -1/2, 1/2 with an epsilon of 1.
     #[test]
     fn passes_by_hand() {
         let geometry = Geometry { batch: 2, places: 1, channels: 1 };

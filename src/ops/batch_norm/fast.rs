@@ -5,8 +5,8 @@ use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
-/// Adds up `rows` rows in blocks whose borders do not depend on the number of threads. `add` adds a block, given by the
-/// elements of its rows, to `out`.
+/// Sums `rows` rows in blocks that do not depend on the number of threads. `add` adds a block, given by the range of
+/// its elements, to `out`.
 fn sum_rows(
     team: &Team,
     rows: usize,
@@ -31,27 +31,27 @@ fn sum_rows(
     Ok(())
 }
 
-/// `1 / sqrt(var + epsilon)`
+/// `1 / sqrt(var + epsilon)` for each channel.
 fn inverse(var: &[f32], epsilon: f32) -> Vec<f32> {
     var.iter().map(|var| 1.0 / (var + epsilon).sqrt()).collect()
 }
 
-/// Rows and what is kept of channels, all of one length that the compiler sees: else it would check every index of every row,
-/// and make no vectors of the loops.
+/// Rows and per-channel values as slices whose equal length the compiler can see: otherwise it would check every index
+/// of every row and not vectorize the loops.
 #[inline(always)]
-fn of_channels<const N: usize>(channels: usize, values: [&[f32]; N]) -> [&[f32]; N] {
+fn of_one_length<const N: usize>(channels: usize, values: [&[f32]; N]) -> [&[f32]; N] {
     values.map(|values| &values[..channels])
 }
 
-/// Whole rows that are worth a thread.
+/// Number of elements per part of the work: whole rows, enough to be worth a thread.
 fn part(team: &Team, geometry: Geometry) -> usize {
     team.part(geometry.rows(), WORTH.div_ceil(geometry.channels)) * geometry.channels
 }
 
-// The loops over the channels of a row. What is written comes as an argument, by which the compiler knows that it lies apart
-// from what is read.
+// The loops over the channels of a row. Outputs are passed as arguments, from which the compiler knows that they do not
+// alias the inputs.
 
-/// `y = (x - mean) scale + b`
+/// Computes `y = (x - mean) scale + b`.
 #[inline(always)]
 fn normalize(y: &mut [f32], [x, mean, scale, b]: [&[f32]; 4]) {
     let y = &mut y[..x.len()];
@@ -60,7 +60,7 @@ fn normalize(y: &mut [f32], [x, mean, scale, b]: [&[f32]; 4]) {
     }
 }
 
-/// `db += dy; dw += dy (x - mean)`
+/// Computes `db += dy` and `dw += dy (x - mean)`.
 #[inline(always)]
 fn add_products(db: &mut [f32], dw: &mut [f32], [x, dy, mean]: [&[f32]; 3]) {
     let (db, dw) = (&mut db[..x.len()], &mut dw[..x.len()]);
@@ -70,7 +70,7 @@ fn add_products(db: &mut [f32], dw: &mut [f32], [x, dy, mean]: [&[f32]; 3]) {
     }
 }
 
-/// `dx = scale (dy - offset - (x - mean) slope)`
+/// Computes `dx = scale (dy - offset - (x - mean) slope)`.
 #[inline(always)]
 fn project(dx: &mut [f32], [x, dy, mean, scale, slope, offset]: [&[f32]; 6]) {
     let dx = &mut dx[..x.len()];
@@ -126,7 +126,7 @@ impl Fast for Forward {
         y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| {
             vectorized!(team, {
                 for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    normalize(y, of_channels(channels, [x, mean, &scale, b]));
+                    normalize(y, of_one_length(channels, [x, mean, &scale, b]));
                 }
                 y.iter_mut().for_each(|y| *y = self.activation.apply(*y));
             });
@@ -146,7 +146,7 @@ impl Fast for BackwardWeight {
             vectorized!(team, {
                 let (db, dw) = sums.split_at_mut(channels);
                 for (x, dy) in x[block.clone()].chunks_exact(channels).zip(dy[block].chunks_exact(channels)) {
-                    add_products(db, dw, of_channels(channels, [x, dy, mean]));
+                    add_products(db, dw, of_one_length(channels, [x, dy, mean]));
                 }
             });
         })?;
@@ -175,7 +175,7 @@ impl Fast for BackwardInput {
             vectorized!(team, {
                 let rows = dx.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(dy.chunks_exact(channels));
                 for ((dx, x), dy) in rows {
-                    project(dx, of_channels(channels, [x, dy, mean, &scale, &slope, &offset]));
+                    project(dx, of_one_length(channels, [x, dy, mean, &scale, &slope, &offset]));
                 }
                 self.producer.multiply_derivative(dx, x);
             });

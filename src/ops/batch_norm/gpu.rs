@@ -1,17 +1,17 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
 use crate::error::Result;
 use crate::ops::launch::KernelLaunch;
-use crate::ops::turns::check_turns;
+use crate::ops::loop_limit::check_iterations;
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
-/// Rows of an invocation that adds nothing up: enough to be worth what it loads for its channels.
+/// Number of rows per invocation in kernels without sums: enough to make up for loading the values of the channels.
 const ROWS: usize = 8;
 
-/// How `x` is walked over.
+/// The division of the rows of `x` into parts.
 struct Walk {
     geometry: Geometry,
-    /// Rows of a part.
+    /// Number of rows per part.
     chunk: usize,
     parts: usize,
 }
@@ -21,23 +21,23 @@ impl Walk {
         Walk { geometry, chunk, parts: geometry.rows().div_ceil(chunk) }
     }
 
-    /// For a sum: as many rows in a part as there are parts, so that neither dispatch is long.
+    /// For a sum: as many rows per part as there are parts, so that both dispatches are short.
     fn summing(geometry: Geometry) -> Result<Walk> {
         let walk = Walk::new(geometry, geometry.rows().isqrt().max(1));
-        // A row and a part cost a turn, and one for each of at most two vectors.
-        let what = "a batch_norm over so many places";
-        check_turns(3 * walk.chunk.max(walk.parts), what, "smaller batches or images")?;
+        // A row or a part takes one iteration, and one more for each of at most two vectors.
+        let what = format!("a batch_norm over {} rows", geometry.rows());
+        check_iterations(3 * walk.chunk.max(walk.parts), &what, "smaller batches or images")?;
         Ok(walk)
     }
 
-    /// Numbers that the parts have: one for each channel in each.
+    /// Number of values in all parts: one per channel and part.
     fn len(&self) -> usize {
         self.parts * self.geometry.channels
     }
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Sees packs of channels. The naive form takes channels one by one, as does any where they are not in fours.
+    /// Processes packs of channels, or single channels in the naive form and if their number is not a multiple of 4.
     fn by_channels(self, channels: usize) -> Self {
         if self.config().form == KernelForm::Naive || !channels.is_multiple_of(4) {
             self.singles()
@@ -46,7 +46,7 @@ impl KernelLaunch<'_, '_> {
         }
     }
 
-    /// Sees packs of channels in rows, part by part.
+    /// Processes packs of channels, for the rows of a part.
     fn by_rows(self, walk: &Walk) -> Self {
         let Geometry { batch, places, channels } = walk.geometry;
         let launch = self.by_channels(channels).with(wgsl!("batch_norm/rows.wgsl")).with(wgsl!("shared/step.wgsl"));
@@ -54,7 +54,7 @@ impl KernelLaunch<'_, '_> {
         launch.set_all([("BATCH", batch), ("PLACES", places), ("COLUMNS", columns), ("CHUNK", walk.chunk)])
     }
 
-    /// Reads the tensor `var` by another name: that is a word of the language.
+    /// Reads the tensor `var` under the name `variance`, because `var` is a keyword of WGSL.
     fn reads_variance(self) -> Self {
         self.reads_as("variance", "var")
     }

@@ -4,13 +4,13 @@ use crate::plan::{Element, TensorId};
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 
-/// `type = "batch_norm"`
+/// The layer `type = "batch_norm"`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BatchNorm {
-    /// Share of a batch in the running mean and variance, in [0, 1).
+    /// Weight of the batch in the running mean and variance, in [0, 1).
     #[serde(default = "momentum", deserialize_with = "config::share")]
     pub momentum: f64,
-    /// Added to the variance, above 0.
+    /// Added to the variance; greater than 0.
     #[serde(default = "epsilon", deserialize_with = "config::positive")]
     pub epsilon: f64,
 }
@@ -36,7 +36,8 @@ impl BatchNorm {
     }
 }
 
-/// What the forward pass of a training step leaves to the backward passes: `<layer>.mean`, `<layer>.var`.
+/// The statistics of the batch, which a training step passes from forward to backward: `<layer>.mean` and
+/// `<layer>.var`.
 fn of_batch(tape: &mut Tape<'_>, at: &Site<'_>, geometry: Geometry) -> [TensorId; 2] {
     ["mean", "var"].map(|name| tape.tensor(&at.label(name), &[geometry.channels], Element::Real))
 }
@@ -59,7 +60,7 @@ impl Layer for BatchNorm {
     }
 
     fn parameters(&self, input: Shape, unflattened: Shape) -> Vec<Parameter> {
-        // Each of an image's values is a channel of its own behind a `flatten`.
+        // After a `flatten`, each value of an image is a channel of its own.
         let image = match (input, unflattened) {
             (Shape::Flat(_), Shape::Image(image)) => Some(image),
             _ => None,

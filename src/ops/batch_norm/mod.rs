@@ -1,20 +1,20 @@
-//! batch_norm: each channel to mean 0 and variance 1 over the batch, then to a scale and an offset that are learned
+//! batch_norm: normalizes each channel to mean 0 and variance 1 over the batch, then applies a learned scale and offset
 //! (Ioffe and Szegedy, "Batch normalization", 2015).
 //!
-//! `x` is `[M,C]`: a row for each place of each image, or for each image where the input is a vector of features. In a
-//! training step, over the M rows of images that are no padding,
+//! `x` is `[M,C]`: a row for each pixel of each image, or for each image if the input is a vector of features. In a
+//! training step, with sums over the M rows that are not padding,
 //!
 //! - `mean[c] = sum x[r,c] / M`, `var[c] = sum (x[r,c] - mean[c])^2 / M`
 //! - `y[r,c] = f(w[c] xh[r,c] + b[c])`, with `xh[r,c] = (x[r,c] - mean[c]) / sqrt(var[c] + epsilon)`
 //! - `db[c] = sum dy[r,c]`, `dw[c] = sum dy[r,c] xh[r,c]`
 //! - `dx[r,c] = w[c] / sqrt(var[c] + epsilon) (dy[r,c] - (db[c] + xh[r,c] dw[c]) / M)`, and 0 in padding
 //!
-//! and `running <- (1 - momentum) running + momentum batch` for both, where the batch's variance counts `M / (M - 1)` times
-//! (PyTorch's form). Evaluation and prediction take the running ones.
+//! and `running <- (1 - momentum) running + momentum batch` for both statistics, where the variance of the batch is
+//! multiplied by `M / (M - 1)`, as in PyTorch. Evaluation and prediction use the running statistics.
 //!
-//! The variance is a second walk over `x`: a sum of squares less the square of a sum would lose everything where the mean is
-//! large. Kernels see rows of packs; what depends on the channel alone is computed once (`*_fold.wgsl`), which also keeps
-//! them below six storages.
+//! The variance is computed in a second pass over `x`: the sum of squares minus the square of the sum would cancel when
+//! the mean is large. Kernels process rows of packs. Values that depend only on the channel are computed once
+//! (`*_fold.wgsl`), which also keeps the number of storage buffers per kernel below six.
 
 mod cases;
 mod cpu;
@@ -30,68 +30,68 @@ use super::{Activation, Op, Step};
 /// The shape of `x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// N, images in a batch.
+    /// Number of images in the batch, N.
     pub batch: usize,
-    /// Places of an image; 1 for features.
+    /// Number of pixels per image; 1 for a vector of features.
     pub places: usize,
     /// Number of channels, C.
     pub channels: usize,
 }
 
 impl Geometry {
-    /// Rows of a whole batch.
+    /// Number of rows of a whole batch.
     pub fn rows(&self) -> usize {
         self.batch * self.places
     }
 
-    /// Elements of `x`.
+    /// Number of elements of `x`.
     pub fn elements(&self) -> usize {
         self.rows() * self.channels
     }
 
-    /// M, the rows of images that are no padding.
+    /// Number of rows that are not padding, M.
     pub fn counted(&self, step: &Step) -> usize {
         self.batch.min(step.count as usize) * self.places
     }
 }
 
-/// `x -> mean var`, and of the next two `running_mean running_var`
+/// The statistics of a batch: reads `x`, writes `mean` and `var`, and updates `running_mean` and `running_var`.
 #[derive(Clone, Copy, Debug)]
 pub struct Statistics {
     /// Shape of `x`.
     pub geometry: Geometry,
-    /// Share of the batch in what is kept.
+    /// Weight of the batch in the running statistics.
     pub momentum: f32,
 }
 
-/// `x w b mean var -> y`
+/// The forward pass: reads `x`, `w`, `b`, `mean` and `var`, and writes `y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
     /// Shape of `x` and `y`.
     pub geometry: Geometry,
-    /// Keeps the deviation of a constant channel from zero.
+    /// Added to the variance, so that the deviation of a constant channel is not zero.
     pub epsilon: f32,
     /// The activation f, applied to the output.
     pub activation: Activation,
 }
 
-/// `x dy mean var -> dw db`
+/// The gradients of scale and offset: reads `x`, `dy`, `mean` and `var`, and writes `dw` and `db`.
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardWeight {
     /// Shape of `x` and `dy`.
     pub geometry: Geometry,
-    /// What is added to the variance, as in [`Forward`].
+    /// Added to the variance, as in [`Forward`].
     pub epsilon: f32,
 }
 
-/// `x dy w mean var dw db -> dx`, multiplied by f'(x)
+/// The input gradient: reads `x`, `dy`, `w`, `mean`, `var`, `dw` and `db`, and writes `dx`, multiplied by f'(x).
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardInput {
     /// Shape of `x`, `dy` and `dx`.
     pub geometry: Geometry,
-    /// What is added to the variance, as in [`Forward`].
+    /// Added to the variance, as in [`Forward`].
     pub epsilon: f32,
-    /// The f that made `x`.
+    /// The activation f that produced `x`.
     pub producer: Activation,
 }
 

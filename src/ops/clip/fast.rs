@@ -4,7 +4,7 @@ use crate::fast::{Fast, Team, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
-/// Gradients that are added up in one go, whatever the number of threads.
+/// Number of elements per partial sum, independent of the number of threads.
 const PART: usize = 1 << 13;
 
 impl Fast for Scale {
@@ -22,7 +22,7 @@ impl Fast for Scale {
     }
 }
 
-/// The sum of squares, in lanes that the compiler makes vectors of.
+/// The sum of squares, in lanes that the compiler can vectorize.
 #[inline(always)]
 fn squares(gradient: &[f32]) -> f32 {
     const LANES: usize = 64;

@@ -3,8 +3,9 @@ use crate::error::Result;
 use crate::ops::{Record, Recorder};
 use crate::wgsl;
 
-/// Packs that an invocation adds up, and most workgroups, whose parts one more adds up.
+/// Number of packs per invocation, unless that needs more than [`GROUPS`] workgroups.
 const PACKS: usize = 8;
+/// Largest number of workgroups, whose partial sums one more workgroup adds.
 const GROUPS: usize = 1024;
 
 impl Record for Scale {

@@ -1,10 +1,12 @@
-//! clip: by what gradients are scaled, so that their norm over all weights is at most `most` (Pascanu et al. 2013).
+//! clip: computes the factor that limits the norm of the gradient over all weights to `most` (Pascanu et al. 2013).
 //!
-//! `norm = sqrt(sum over i of gradient[i]^2)`, `scale = 1` up to `most`, then `most / norm`. The update kernels multiply by it
-//! as they load ([`super::sgd`], [`super::adam`]), so gradients are not stored again and nothing is read back.
+//! `norm = sqrt(sum over i of gradient[i]^2)`; `scale = 1` if `norm <= most`, otherwise `most / norm`. The update
+//! kernels multiply gradients by it when they load them ([`super::sgd`], [`super::adam`]), so gradients are not stored
+//! again and nothing is read back.
 //!
-//! A sum of parts, each added by a workgroup, and the parts added by one: in an order that depends on the length alone, so
-//! runs repeat to the bit. Squares are `f32`: a norm above 1.8e19 is infinite and scales everything to 0.
+//! Each workgroup sums a part, and a single workgroup adds the parts, in an order that depends only on the length, so
+//! that runs are reproducible to the bit. Squares are `f32`: a norm above 1.8e19 overflows to infinity and scales all
+//! gradients to 0.
 
 mod cases;
 mod cpu;
@@ -15,12 +17,12 @@ pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 
-/// `gradient -> scale`
+/// The pass: reads `gradient` and writes `scale`.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
-    /// Number of gradients.
+    /// Number of elements of the gradient.
     pub len: usize,
-    /// Largest norm that a gradient keeps.
+    /// Largest norm of the gradient after scaling.
     pub most: f32,
 }
 

@@ -6,46 +6,48 @@ use crate::verify::{Check, Operands, Products, Verify};
 
 const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
-/// N, [H, W, C], [R, S], stride, padding, K
+/// N, [H, W, C], [R, S], stride, padding, K.
 type Shape = (usize, [usize; 3], [usize; 2], [usize; 2], Padding, usize);
 
-/// The most telling first, one for each kind of kernel: the matrix engine with a rest in every direction, few channels,
-/// anything.
+/// The most revealing shapes come first, one for each kind of kernel: the matrix engine with a partial tile in every
+/// direction, a direct kernel, and a naive kernel.
 const SHAPES: [Shape; 29] = [
     (3, [11, 9, 8], [3, 3], [2, 1], Padding::Explicit([1, 1]), 12),
     (3, [10, 7, 3], [3, 3], [3, 3], Padding::Same, 16),
     (2, [7, 5, 3], [1, 1], [1, 1], Padding::Valid, 5),
-    // Channels or filters that are no multiple of 4.
+    // Numbers of channels or filters that are not multiples of 4.
     (1, [1, 1, 1], [1, 1], [1, 1], Padding::Valid, 1),
     (1, [5, 5, 1], [3, 3], [1, 1], Padding::Valid, 3),
     (3, [7, 11, 5], [3, 3], [2, 2], Padding::Same, 3),
     (2, [6, 7, 3], [5, 5], [1, 1], Padding::Same, 4),
     (2, [5, 6, 4], [2, 3], [1, 2], Padding::Explicit([1, 2]), 5),
-    // Few channels: 1, 2 or 3 below a window of at most 32 taps.
+    // Few channels, for direct kernels: 1 to 3 channels and at most 32 weights per filter.
     (1, [13, 7, 1], [5, 5], [1, 1], Padding::Same, 8),
     (5, [11, 13, 1], [3, 3], [1, 1], Padding::Valid, 20),
     (2, [9, 8, 2], [2, 3], [2, 1], Padding::Explicit([1, 2]), 12),
-    // The same with rows that are whole vec4, and windows that begin 0 to 3 elements behind one; rows of one place below,
-    // at and above a block of four.
+    // Few channels, with rows that consist of whole vec4 and windows that start 0 to 3 elements after the start of one;
+    // rows with fewer, as many and more places than a block of four.
     (2, [6, 8, 1], [3, 3], [1, 1], Padding::Same, 8),
     (3, [7, 12, 1], [3, 3], [1, 2], Padding::Valid, 4),
     (2, [5, 4, 3], [2, 2], [1, 1], Padding::Explicit([1, 1]), 12),
     (1, [9, 4, 2], [3, 3], [2, 1], Padding::Explicit([0, 1]), 20),
     (2, [4, 12, 3], [2, 4], [1, 3], Padding::Valid, 4),
-    // Both multiples of 4: an image as large as the kernel, windows that skip pixels, pixels that no window reaches.
+    // Multiples of 4: an image as large as the window, windows that skip pixels, pixels that no window reaches.
     (2, [6, 6, 4], [6, 6], [1, 1], Padding::Valid, 12),
     (1, [8, 8, 4], [3, 3], [2, 2], Padding::Valid, 4),
     (2, [7, 7, 4], [1, 1], [3, 3], Padding::Valid, 4),
     (1, [3, 2, 8], [3, 3], [1, 1], Padding::Explicit([2, 2]), 4),
     (7, [9, 5, 12], [2, 3], [1, 1], Padding::Same, 20),
     (2, [12, 10, 16], [5, 5], [2, 2], Padding::Same, 8),
-    // Padding, with windows that reach as many rows and columns as the image without it has, but not its last ones.
+    // Padding, where the windows span as many rows and columns as the image has without padding, but miss its last
+    // ones.
     (2, [7, 7, 1], [4, 4], [3, 3], Padding::Explicit([1, 1]), 8),
     (1, [12, 7, 4], [4, 7], [4, 7], Padding::Explicit([1, 2]), 5),
-    // Rows of three places, fewer than the four that a sum takes at once; the widest window that slides.
+    // Rows of three places, fewer than the four that sums of the sliding form take at once; the widest window for the
+    // sliding form.
     (2, [5, 4, 8], [3, 2], [1, 1], Padding::Valid, 12),
     (1, [6, 11, 4], [1, 5], [1, 1], Padding::Same, 24),
-    // Several tiles in every direction, and a rest: of places, of filters, of channels.
+    // Several tiles and a partial one in every direction: of places, of filters, of channels.
     (3, [17, 13, 12], [3, 3], [1, 1], Padding::Same, 68),
     (2, [7, 9, 68], [3, 3], [1, 1], Padding::Valid, 20),
     (1, [31, 37, 20], [3, 3], [1, 1], Padding::Same, 12),
@@ -56,8 +58,9 @@ fn geometry((batch, shape, kernel, stride, padding, filters): Shape) -> Option<G
     Some(Geometry { window, filters })
 }
 
-/// All passes at every shape, activations in turn; every activation once in each kind of kernel; sums longer than
-/// llvmpipe's loops, which end silently after 65,535 turns: of places, and of taps of windows as large as their image.
+/// All passes at every shape, with alternating activations; every activation once in each kind of kernel; and sums
+/// longer than the loops of llvmpipe, which silently end after 65,535 iterations: over places, and over the taps of
+/// windows as large as their image.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, geometry) in Geometry::edge_cases().enumerate() {
@@ -77,7 +80,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
         let long = geometry((2, [150, 150, channels], [150, 150], [1, 1], Padding::Valid, filters));
         ops.extend(long.map(|geometry| Box::new(Forward { geometry, activation: Activation::Relu }) as Box<dyn Op>));
     }
-    // Every tap of a wide window reaches every pixel.
+    // A wide window of which every tap reaches every pixel.
     for channels in [3, 4] {
         let long = geometry((1, [1, 150, channels], [1, 150], [1, 1], Padding::Explicit([0, 149]), 440));
         ops.extend(
@@ -98,7 +101,7 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     passes(geometry, draw.one_of(&ALL)).into()
 }
 
-/// All passes at a shape, with `activation` behind and before.
+/// All passes at a shape, with `activation` as activation and producer.
 fn passes(geometry: Geometry, activation: Activation) -> [Box<dyn Op>; 3] {
     [
         Box::new(Forward { geometry, activation }),
@@ -117,12 +120,12 @@ impl Geometry {
         [self.window.input_len(), self.weight_len(), self.filters, self.output_len()]
     }
 
-    /// Operands of small whole numbers, for all passes.
+    /// Operands for all passes that consist of small integers.
     pub fn whole(&self) -> Operands {
         Operands::integers(self.lens())
     }
 
-    /// Terms of an output.
+    /// Number of terms per element of `y`.
     fn terms(&self) -> usize {
         self.window.area() * self.window.channels
     }

@@ -2,14 +2,14 @@ use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Activation, Compute};
 use crate::reference::{Real, Tensors};
 
-// Forward and both gradients are one walk: at every place of the window, over the taps that lie on the image. They differ
-// in who gives and who receives: y += x w, dw += x dy, dx += dy w. The innermost loops run over neighbours in memory, all
-// with one factor in common: that form compilers vectorise.
+// The forward pass and both gradients share one loop: over all places of the window, and over the taps that lie inside
+// the image. They differ only in what is accumulated: y += x w, dw += x dy, dx += dy w. The innermost loops run over
+// adjacent elements and multiply all of them by the same factor, a form that compilers vectorize.
 
 impl Geometry {
     // ANCHOR: walk
-    /// Visits each tap of the window at each of its places, if there is a pixel below it: numbers of the place (of
-    /// N*P*Q), the tap (of R*S) and the pixel (of N*H*W).
+    /// Calls `visit` for each tap of the window at each place, if the tap lies inside the image, with the indices of
+    /// the place (out of N*P*Q), the tap (out of R*S) and the pixel (out of N*H*W).
     fn for_each_tap(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let window = &self.window;
         for n in 0..window.batch {
@@ -19,7 +19,7 @@ impl Geometry {
                     for r in 0..window.kernel[0] {
                         for s in 0..window.kernel[1] {
                             let tap = r * window.kernel[1] + s;
-                            // In the padded image, where nothing is negative.
+                            // Coordinates in the padded image, which are never negative.
                             let (row, column) = (p * window.stride[0] + r, q * window.stride[1] + s);
                             let rows = window.padding[0]..window.padding[0] + window.height;
                             let columns = window.padding[1]..window.padding[1] + window.width;
@@ -69,7 +69,7 @@ impl Compute for BackwardInput {
         let channels = window.channels;
         let (dy, w) = (tensors.input("dy"), tensors.input("w"));
         let dx = tensors.output("dx");
-        // [R,S,K,C]
+        // The weights as [R,S,K,C].
         let mut w_transposed = vec![F::zero(); w.len()];
         for tap in 0..window.area() {
             for c in 0..channels {

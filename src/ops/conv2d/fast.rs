@@ -7,23 +7,24 @@ use crate::reference::Tensors;
 use crate::shape::Window2d;
 use rayon::prelude::*;
 
-// A window's taps are a run of S*C neighbours in each of R rows, so all three passes read images where they lie. Only
-// where windows reach over an edge, or a gradient has a stride to undo, an image is first copied into a frame of zeros,
-// a few images at a time, which then are in the cache.
+// A window consists of a run of S*C contiguous elements in each of R rows, so all three passes read images in place.
+// Only where windows extend past an edge, or where the input gradient has to undo a stride, images are first copied
+// into frames of zeros, a few images at a time, so that they stay in the cache.
 
-/// Elements of framed images that are made at a time: a quarter of a usual second-level cache.
+/// Number of elements of frames that are filled at a time: a quarter of a typical L2 cache.
 const FRAMED: usize = 1 << 16;
 
-/// Images on which no window reaches over an edge.
+/// A frame: an image surrounded by zeros, and with zeros between its pixels if there is a stride to undo, so that no
+/// window extends past an edge.
 #[derive(Clone, Copy)]
 struct Frame {
-    /// Of the image within: rows, columns, channels.
+    /// Rows, columns and channels of the image.
     image: [usize; 3],
-    /// Of the frame, in rows and columns.
+    /// Rows and columns of the frame.
     size: [usize; 2],
-    /// The image's first row and column in it.
+    /// Row and column of the image's first pixel in the frame.
     first: [usize; 2],
-    /// From one of the image's rows and columns to the next.
+    /// Rows and columns of the frame from one pixel of the image to the next.
     step: [usize; 2],
 }
 
@@ -32,14 +33,14 @@ impl Frame {
         self.size[0] * self.size[1] * self.image[2]
     }
 
-    /// Whether the frame is the image itself: of its size, with nothing around or between. A frame that begins with padding
-    /// may have the image's size as well, where no window reaches the image's last rows and columns.
+    /// Whether the frame is identical to the image, with no zeros around or between its pixels. The size alone does not
+    /// tell: a frame with padding has the size of the image if no window reaches the image's last rows and columns.
     fn is_image(&self) -> bool {
         self.size == self.image[..2] && self.first == [0, 0] && self.step == [1, 1]
     }
 
-    /// Copies an image into a frame that holds zeros, or another image of the same kind. What of the image lies behind the
-    /// frame no window reaches.
+    /// Copies an image into a frame that holds zeros or another image of the same frame. The part of the image that
+    /// does not fit in the frame is not reached by any window.
     fn fill(&self, image: &[f32], frame: &mut [f32]) {
         let [height, width, channels] = self.image;
         let rows = height.min((self.size[0] - self.first[0]).div_ceil(self.step[0]));
@@ -57,7 +58,7 @@ impl Frame {
         }
     }
 
-    /// Gives `images` to `visit`, framed, a few at a time, with the number of the first and of how many there are.
+    /// Calls `visit` with the frames of `images`, a few at a time, after the index of the first image and their number.
     fn for_each(&self, team: &Team, images: &[f32], mut visit: impl FnMut(usize, usize, &[f32])) -> Result<()> {
         let len = self.image.iter().product();
         if self.is_image() {
@@ -79,7 +80,7 @@ impl Frame {
 }
 
 impl Geometry {
-    /// x, as windows see it.
+    /// The frame of `x`.
     fn frame(&self) -> Frame {
         let Window2d { height, width, channels, kernel, stride, padding, out_height, out_width, .. } = self.window;
         let reach = [(out_height - 1) * stride[0] + kernel[0], (out_width - 1) * stride[1] + kernel[1]];
@@ -88,7 +89,7 @@ impl Geometry {
         Frame { image: [height, width, channels], size, first: padding, step: [1, 1] }
     }
 
-    /// Windows on framed images.
+    /// The left operand that consists of all windows on `images` frames.
     fn windows<'a>(&self, frame: &Frame, images: usize, values: &'a [f32]) -> Left<'a> {
         let Window2d { channels, kernel, stride, out_height, out_width, .. } = self.window;
         let row = frame.size[1] * channels;
@@ -102,12 +103,12 @@ impl Geometry {
         }
     }
 
-    /// Elements of an image of y.
+    /// Number of elements per image of y.
     fn image_out(&self) -> usize {
         self.window.out_height * self.window.out_width * self.filters
     }
 
-    /// Elements of an image of x.
+    /// Number of elements per image of x.
     fn image_in(&self) -> usize {
         self.window.height * self.window.width * self.window.channels
     }
@@ -146,8 +147,8 @@ impl Fast for Forward {
 }
 // ANCHOR_END: forward
 
-/// A convolution again, of dy in a frame that undoes stride and padding, by the window turned around:
-/// `dx[n,h,w,c] = sum over r,s,k of framed[n,h+r,w+s,k] * w[R-1-r,S-1-s,c,k]`.
+/// The input gradient is itself a convolution: of dy, in a frame that undoes stride and padding, with the flipped
+/// window: `dx[n,h,w,c] = sum over r,s,k of framed[n,h+r,w+s,k] * w[R-1-r,S-1-s,c,k]`.
 impl Fast for BackwardInput {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let g = &self.geometry;
@@ -165,15 +166,17 @@ impl Fast for BackwardInput {
             window: Window2d { channels: g.filters, stride: [1, 1], out_height: height, out_width: width, ..g.window },
             filters: channels,
         };
-        // [R,S,K,C], taps in reverse.
+        // The weights as [R,S,K,C], with the taps in reverse order.
         let wide = channels.next_multiple_of(LANES);
         let tap = channels * g.filters;
         let mut shared = team.shared();
-        let turned = shared.at_least(g.window.area() * g.filters * wide)?;
-        turned.par_chunks_exact_mut(g.filters * wide).zip(w.par_chunks_exact(tap).rev()).for_each(|(turned, w)| {
-            transpose(team, w, g.filters, turned, wide);
-        });
-        let right = Right { values: turned, columns: channels, stride: wide };
+        let transposed = shared.at_least(g.window.area() * g.filters * wide)?;
+        transposed.par_chunks_exact_mut(g.filters * wide).zip(w.par_chunks_exact(tap).rev()).for_each(
+            |(transposed, w)| {
+                transpose(team, w, g.filters, transposed, wide);
+            },
+        );
+        let right = Right { values: transposed, columns: channels, stride: wide };
         let part = team.part(g.window.batch, 1);
         dx.par_chunks_mut(part * g.image_in()).zip(dy.par_chunks(part * g.image_out())).enumerate().try_for_each(
             |(index, (dx, dy))| {
@@ -192,13 +195,13 @@ impl Fast for BackwardInput {
     }
 }
 
-/// Images whose contributions to a weight gradient are added up in one go.
+/// Number of images per partial sum of a weight gradient, unless [`MOST_PARTIAL`] requires more.
 const GROUP: usize = 4;
 
-/// Most elements of such partial sums.
+/// Largest number of elements of all partial sums together.
 const MOST_PARTIAL: usize = 1 << 23;
 
-/// Elements of dy that are gone through for one tile of dw after the other: a quarter of a usual second-level cache.
+/// Number of elements of dy that are read for every tile of dw before moving on: a quarter of a typical L2 cache.
 const CACHED: usize = 1 << 16;
 
 impl Fast for BackwardWeight {
@@ -208,7 +211,7 @@ impl Fast for BackwardWeight {
         let dw = tensors.output("dw");
         sums::columns(team, dy, g.filters, tensors.output("db"))?;
         let batch = g.window.batch;
-        // Nothing here may depend on the number of threads: it says in which order images are added.
+        // Must not depend on the number of threads, because it determines the order in which images are added.
         let group = GROUP.max((batch * dw.len()).div_ceil(MOST_PARTIAL));
         let groups = batch.div_ceil(group);
         let stride = g.filters.next_multiple_of(LANES);
@@ -246,7 +249,7 @@ impl Fast for BackwardWeight {
 }
 
 impl Geometry {
-    /// `dw[s,c,k]` of row `r` of the window, from some images.
+    /// Computes `dw[s,c,k]` of row `r` of the window, summed over the given images.
     fn add_row_of_taps(&self, team: &Team, r: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
         let frame = self.frame();
         let stride = self.filters.next_multiple_of(LANES);
@@ -270,8 +273,9 @@ impl Geometry {
         })
     }
 
-    /// All of dw, from some images of one channel, in which what a tap meets from place to place are neighbours:
-    /// `dw[tap,k] = sum over p,q of x[p*stride+r,q+s] * dy[p,q,k]` is a product with a row for each tap.
+    /// Computes all of dw, summed over the given images with one channel and a horizontal stride of 1. The elements
+    /// that a tap reads at adjacent places are then contiguous, so `dw[tap,k] = sum over p,q of x[p*stride+r,q+s] *
+    /// dy[p,q,k]` is a matrix product with a row per tap.
     fn add_from_columns(&self, team: &Team, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
         let frame = self.frame();
         let stride = self.filters.next_multiple_of(LANES);

@@ -3,30 +3,30 @@ use crate::error::Result;
 use crate::gpu::ShaderFile;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::launch::KernelLaunch;
+use crate::ops::loop_limit::MOST_ITERATIONS;
 use crate::ops::matrix::{Places, Product, Slide};
-use crate::ops::turns::MOST_TURNS;
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
-/// Most taps (R*S*C) whose sums a direct kernel keeps in registers.
+/// Largest number of weights per filter (R*S*C) for which direct kernels keep all sums in registers.
 const DIRECT_TAPS: usize = 32;
 
-/// Neighbouring places of a row that direct kernels take at once.
+/// Number of adjacent places of a row that direct kernels process together.
 const BLOCK: usize = 4;
 
-/// Most blocks that an invocation sums. Loops within a block have the lengths of arrays for trips, which drivers unroll, so
-/// that each block is one of the turns that a driver gives.
+/// Largest number of blocks that an invocation sums. Drivers unroll the loops within a block, which run over arrays of
+/// constant length, so each block counts as one loop iteration.
 const MOST_BLOCKS: usize = 1024;
 
-const _: () = assert!(MOST_BLOCKS <= MOST_TURNS);
+const _: () = assert!(MOST_BLOCKS <= MOST_ITERATIONS);
 
-/// The kernels of a shape, best first.
+/// The kinds of kernels, the fastest first.
 enum Choice {
-    /// A matrix product: channels in fours on both sides.
+    /// A matrix product; the numbers of channels and filters must be multiples of 4.
     Matrix,
-    /// Few channels in, filters in fours.
+    /// For few input channels; the number of filters must be a multiple of 4.
     Direct,
-    /// Anything.
+    /// For any shape.
     Naive,
 }
 
@@ -44,7 +44,7 @@ impl Geometry {
         }
     }
 
-    /// Whether a window anywhere reaches over the edge of the image.
+    /// Whether the window extends past an edge of the image at any place.
     fn padded(&self) -> bool {
         let window = &self.window;
         let reaches_over = |axis: usize, places: usize, size: usize| {
@@ -53,21 +53,21 @@ impl Geometry {
         reaches_over(0, window.out_height, window.height) || reaches_over(1, window.out_width, window.width)
     }
 
-    /// An address map of the matrix engine.
+    /// Starts the launch of an address map for the matrix engine.
     fn map<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass)
             .window(&self.window)
             .set_all([("CHANNELS4", self.window.channels / 4), ("FILTERS4", self.filters / 4)])
     }
 
-    /// How neighbouring places of a row of `run` share what they read, `channels` a tap; nothing unless their windows lie a
-    /// column apart.
+    /// How adjacent places share loads, in rows of `run` places with `channels` channels per tap. `None` if the
+    /// horizontal stride is not 1.
     fn slide(&self, places: Places, run: usize, channels: usize) -> Option<Slide> {
         let slide = Slide { places, run, taps: self.window.kernel[1], tap4: channels / 4 };
         (self.window.stride[1] == 1).then_some(slide)
     }
 
-    /// A direct kernel: `pixels.wgsl` behind its own file.
+    /// Starts the launch of a direct kernel: its own file, joined with `pixels.wgsl`.
     fn direct<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass)
             .with(wgsl!("conv2d/pixels.wgsl"))
@@ -76,7 +76,7 @@ impl Geometry {
             .set("PADDED", self.padded())
     }
 
-    /// Blocks of neighbouring places, as direct kernels walk over them.
+    /// Number of blocks of adjacent places in direct kernels.
     fn blocks(&self) -> usize {
         self.window.batch * self.window.out_height * self.window.out_width.div_ceil(BLOCK)
     }
@@ -142,7 +142,7 @@ impl Record for BackwardWeight {
         match g.choice(to) {
             Choice::Naive => return naive::backward_weight(self, to),
             Choice::Direct => {
-                // Not far from as many blocks in a part as there are parts, so that neither dispatch is long.
+                // Roughly as many blocks per part as there are parts, so that both dispatches are short.
                 let chunk = (g.blocks().isqrt() / 2).clamp(1, MOST_BLOCKS);
                 let parts = g.blocks().div_ceil(chunk);
                 let sums = g.weight_len() + g.filters;

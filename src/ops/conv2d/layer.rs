@@ -5,7 +5,7 @@ use crate::plan::TensorId;
 use crate::shape::{Padding, Shape, Window2d};
 use serde::{Deserialize, Serialize};
 
-/// `type = "conv2d"`
+/// The layer `type = "conv2d"`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conv2d {
     /// Number of filters, K.
@@ -14,10 +14,10 @@ pub struct Conv2d {
     /// Rows and columns of the window, R and S.
     #[serde(with = "config::pair")]
     pub kernel: [usize; 2],
-    /// Steps, in rows and columns; 1 if not given.
+    /// Rows and columns from one position of the window to the next; 1 by default.
     #[serde(with = "config::pair", default = "one")]
     pub stride: [usize; 2],
-    /// Zeros around the image; none if not given.
+    /// Zeros around the image; none by default.
     #[serde(with = "config::padding", default = "valid")]
     pub padding: Padding,
 }

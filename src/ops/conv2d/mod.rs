@@ -1,20 +1,25 @@
 //! conv2d: `y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])`
 //!
-//! A cross-correlation, as everywhere in the field. `x` is `[N,H,W,C]`, `w` `[R,S,C,K]`, `b` `[K]`, `y` `[N,P,Q,K]`;
-//! outside the image `x` is zero. Gradients, with `dy` taken before `f`, that is, after the layer behind has multiplied
-//! by `f'`:
+//! As usual in deep learning, this is a cross-correlation. `x` is `[N,H,W,C]`, `w` is `[R,S,C,K]`, `b` is `[K]` and `y`
+//! is `[N,P,Q,K]`; outside the image, `x` is zero. A *place* is a position n,p,q of the window, and a *tap* is one of
+//! its positions r,s. `dy` is the gradient before `f`: the next layer has multiplied it by `f'` already. The gradients
+//! are
 //!
-//! - `dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]` (equation 10)
-//! - `db[k] = sum over n,p,q of dy[n,p,q,k]` (equation 9)
-//! - `dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k]`, over the places p,q whose window holds h,w
-//!   (equation 8)
+//! - `dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, p*stride+r-pad, q*stride+s-pad, c]` (equation 10 of the
+//!   paper),
+//! - `db[k] = sum over n,p,q of dy[n,p,q,k]` (equation 9),
+//! - `dx[n,h,w,c] = f'(x) * sum over r,s,k of dy[n,p,q,k] * w[r,s,c,k]`, over the places p,q whose window covers h,w
+//!   (equation 8).
 //!
-//! `dw` and `db` are one pass, because the kernel for few channels adds both from one reading of `dy`.
+//! `dw` and `db` are one pass, because the kernel for few channels computes both while reading `dy` once.
 //!
-//! What the direct kernels left out, with the time of conv1 of `case1` on lavapipe (Mesa 22.3.6, best of interleaved
-//! runs, ms). Forward, 1.6, and 1.3 in packs: blocks of eight places 1.8 and 1.5; the bias read with each store, as the
-//! matrix epilogue does, 2.2. Weight gradient, 1.5 from vec4 and 1.1 from packs: blocks of 8 to 28 places 1.5 to 1.8; `dy`
-//! from a texture mirror 0.9, and 0.35 to 0.6 for the copy.
+//! Rejected for the direct kernels, with the time of conv1 of `case1` on lavapipe (Mesa 22.3.6, best of interleaved
+//! runs):
+//!
+//! - Forward pass, which takes 1.6 ms, and 1.3 ms in packs: blocks of eight places take 1.8 ms and 1.5 ms; reading the
+//!   bias for each store, as the matrix epilogue does, takes 2.2 ms.
+//! - Weight gradient, which takes 1.5 ms from vec4 and 1.1 ms from packs: blocks of 8 to 28 places take 1.5 to 1.8 ms;
+//!   reading `dy` from a texture mirror takes 0.9 ms, but the copy takes another 0.35 to 0.6 ms.
 
 mod cases;
 mod cpu;
@@ -29,21 +34,21 @@ pub use layer::Conv2d;
 use super::{Activation, Op};
 use crate::shape::Window2d;
 
-/// What all three passes share.
+/// Sizes of a convolution, which all three passes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
-    /// Input, window and places.
+    /// Sizes of the input, the window and the output.
     pub window: Window2d,
-    /// K, channels of the output.
+    /// Number of filters, which is the number of output channels, K.
     pub filters: usize,
 }
 
 impl Geometry {
-    /// Elements of `y`.
+    /// Number of elements of `y`.
     pub(crate) fn output_len(&self) -> usize {
         self.window.places() * self.filters
     }
-    /// Elements of `w`.
+    /// Number of elements of `w`.
     pub fn weight_len(&self) -> usize {
         self.window.area() * self.window.channels * self.filters
     }
@@ -52,25 +57,26 @@ impl Geometry {
     }
 }
 
-/// `x w b -> y`
+/// The forward pass: reads `x`, `w` and `b`, and writes `y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
     /// Shapes of the tensors.
     pub geometry: Geometry,
-    /// f, applied in the epilogue.
+    /// The activation f, applied in the epilogue.
     pub activation: Activation,
 }
 
-/// `dy w -> dx`, multiplied by f'(x)
+/// The input gradient: reads `dy` and `w`, and writes `dx`. If the producer is not the identity, also reads `x` and
+/// multiplies by f'(x).
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardInput {
     /// Shapes of the tensors.
     pub geometry: Geometry,
-    /// The f that made `x`.
+    /// The activation f that produced `x`.
     pub producer: Activation,
 }
 
-/// `x dy -> dw db`
+/// The weight and bias gradients: reads `x` and `dy`, and writes `dw` and `db`.
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardWeight {
     /// Shapes of the tensors.

@@ -1,4 +1,5 @@
-//! One scalar output an invocation, as the formula reads: kernels that explain and check the fast ones.
+//! Launches the naive kernels: one scalar output per invocation, directly from the formula. They explain and check the
+//! fast kernels.
 
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::error::Result;

@@ -5,8 +5,9 @@ use crate::verify::{Check, Operands, Products, Verify};
 
 const ALL: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
-/// N, I, O, the most telling first: several tiles and a rest in every direction, primes, outputs that are no multiple of
-/// 4; then multiples of 4 on one side or that are none of a tile, lone elements.
+/// N, I, O, the most revealing first: several tiles and a partial one in every direction; primes; a number of outputs
+/// that is not a multiple of 4. Then single elements, sizes of which only some are multiples of 4, and multiples of 4
+/// that are not multiples of a tile.
 const SHAPES: [[usize; 3]; 19] = [
     [29, 36, 68],
     [13, 17, 10],
@@ -29,8 +30,8 @@ const SHAPES: [[usize; 3]; 19] = [
     [127, 260, 36],
 ];
 
-/// All passes at every shape, activations in turn; every activation once with outputs of a tile and once with none; sums
-/// longer than llvmpipe's loops, which end silently after 65,535 turns.
+/// All passes at every shape, with alternating activations; every activation once at each of the first two shapes; and
+/// sums longer than the loops of llvmpipe, which silently end after 65,535 iterations.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let geometry = |[batch, inputs, outputs]: [usize; 3]| Geometry { batch, inputs, outputs };
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
@@ -64,7 +65,7 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     passes(geometry, draw.one_of(&ALL)).into()
 }
 
-/// All passes at a shape, with `activation` behind and before.
+/// All passes at a shape, with `activation` as activation and producer.
 fn passes(geometry: Geometry, activation: Activation) -> [Box<dyn Op>; 4] {
     [
         Box::new(Forward { geometry, activation }),
@@ -84,7 +85,7 @@ impl Geometry {
         [self.batch * self.inputs, self.inputs * self.outputs, self.outputs, self.batch * self.outputs]
     }
 
-    /// Operands of small whole numbers, for all passes.
+    /// Operands for all passes that consist of small integers.
     pub fn whole(&self) -> Operands {
         Operands::integers(self.lens())
     }

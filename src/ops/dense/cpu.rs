@@ -2,7 +2,8 @@ use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Activation, Compute};
 use crate::reference::{Real, Tensors};
 
-// The innermost loops run over neighbours in memory, all with one factor in common: that form compilers vectorise.
+// The innermost loops run over adjacent elements and multiply all of them by the same factor, a form that compilers
+// vectorize.
 
 // ANCHOR: forward
 impl Compute for Forward {
@@ -33,7 +34,7 @@ impl Compute for BackwardInput {
         let Geometry { batch, inputs, outputs } = self.geometry;
         let (dy, w) = (tensors.input("dy"), tensors.input("w"));
         let dx = tensors.output("dx");
-        // [O,I]
+        // The weights as [O,I].
         let mut w_transposed = vec![F::zero(); w.len()];
         for i in 0..inputs {
             for o in 0..outputs {

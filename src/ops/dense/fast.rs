@@ -6,11 +6,11 @@ use crate::fast::{Fast, Team, sums};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
-/// Terms of a sum that one thread adds up in one go: so many rows of w, 64 columns wide, lie in a second-level cache.
+/// Number of terms per partial sum: this many rows of w, 64 columns wide, fit in an L2 cache.
 const TERMS: usize = 512;
 
-/// Columns of x, and of its gradient, that are rearranged at a time. A row of x may be long, and rows that are a multiple
-/// of 4 KiB apart drive each other out of the cache.
+/// Number of columns of x, and of its gradient, that are rearranged at a time. Rows of x may be long, and rows at
+/// distances that are multiples of 4 KiB evict each other from the cache.
 const BLOCK: usize = 96;
 
 impl Fast for Forward {
@@ -60,18 +60,18 @@ impl Fast for BackwardInput {
         let (dy, w) = (tensors.input("dy"), tensors.input("w"));
         let dx = tensors.output("dx");
         let x = self.producer.input(tensors);
-        // [blocks of I, O, BLOCK]
+        // The weights as [blocks of I, O, BLOCK].
         let block = outputs * BLOCK;
         let mut shared = team.shared();
-        let turned = shared.at_least(inputs.div_ceil(BLOCK) * block)?;
-        turned.par_chunks_exact_mut(block).zip(w.par_chunks(block)).for_each(|(turned, w)| {
-            transpose(team, w, outputs, turned, BLOCK);
+        let transposed = shared.at_least(inputs.div_ceil(BLOCK) * block)?;
+        transposed.par_chunks_exact_mut(block).zip(w.par_chunks(block)).for_each(|(transposed, w)| {
+            transpose(team, w, outputs, transposed, BLOCK);
         });
-        // Every thread reads all of w, so it does so once.
+        // Every thread has to read all of w, so each gets all of its rows at once and reads w only once.
         let rows = batch.div_ceil(team.threads());
         dx.par_chunks_mut(rows * inputs).zip(dy.par_chunks(rows * outputs)).enumerate().for_each(
             |(index, (dx, dy))| {
-                for (at, w) in turned.chunks_exact(block).enumerate() {
+                for (at, w) in transposed.chunks_exact(block).enumerate() {
                     let column = at * BLOCK;
                     let first = index * rows * inputs + column;
                     team.instructions.run(Product {

@@ -3,32 +3,32 @@ use crate::error::Result;
 use crate::gpu::ShaderFile;
 use crate::ops::epilogue::{Epilogue, Sums};
 use crate::ops::launch::KernelLaunch;
+use crate::ops::loop_limit::MOST_ITERATIONS;
 use crate::ops::matrix::Product;
-use crate::ops::turns::MOST_TURNS;
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
-/// The kernels of a shape, best first.
+/// The kinds of kernels, the fastest first.
 enum Choice {
-    /// A matrix product: rows of both `x` and `w` in fours.
+    /// A matrix product; the numbers of inputs and outputs must be multiples of 4.
     Matrix,
-    /// Rows of `x` in fours, and any number of outputs.
+    /// For any number of outputs; the number of inputs must be a multiple of 4.
     Narrow,
-    /// Anything.
+    /// For any shape.
     Naive,
 }
 
-/// Most terms of a sum that a narrow kernel adds.
+/// Largest number of terms per sum in narrow kernels.
 const MOST_TERMS: usize = 8192;
 
-// A term may cost five turns.
-const _: () = assert!(5 * MOST_TERMS <= MOST_TURNS);
+// A term may take five iterations.
+const _: () = assert!(5 * MOST_TERMS <= MOST_ITERATIONS);
 
-/// Rows of `y` that an invocation of the narrow forward pass computes.
+/// Number of rows of `y` per invocation of the narrow forward pass.
 const NARROW_ROWS: usize = 4;
 
 impl Geometry {
-    /// For sums of `terms` terms.
+    /// The kind of kernel for a pass whose sums have `terms` terms.
     fn choice(&self, terms: usize, to: &Recorder<'_>) -> Choice {
         if to.config.form == KernelForm::Naive || !self.inputs.is_multiple_of(4) {
             Choice::Naive
@@ -41,12 +41,12 @@ impl Geometry {
         }
     }
 
-    /// A kernel for any number of outputs.
+    /// Starts the launch of a kernel for any number of outputs.
     fn narrow<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass).set_all([("INPUTS4", self.inputs / 4), ("OUTPUTS", self.outputs)])
     }
 
-    /// An address map of the matrix engine.
+    /// Starts the launch of an address map for the matrix engine.
     fn map<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass).set_all([("INPUTS4", self.inputs / 4), ("OUTPUTS4", self.outputs / 4)])
     }

@@ -4,7 +4,7 @@ use crate::plan::TensorId;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 
-/// `type = "dense"`
+/// The layer `type = "dense"`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dense {
     /// Number of outputs, O.
@@ -42,7 +42,8 @@ impl Layer for Dense {
 
     fn parameters(&self, input: Shape, unflattened: Shape) -> Vec<Parameter> {
         let (inputs, units) = (input.len(), self.units);
-        // Behind an image this is a convolution by a window of the image's size, and is permuted like one.
+        // After a flattened image, the layer is a convolution with a window of the size of the image, and its weights
+        // are permuted like those of a convolution.
         let (axes, order) = match unflattened {
             Shape::Image([height, width, channels]) => (vec![height, width, channels, units], vec![3, 2, 0, 1]),
             Shape::Flat(_) => (vec![inputs, units], vec![1, 0]),

@@ -1,13 +1,14 @@
-//! dense: `y[n,o] = f(b[o] + sum over i of x[n,i] * w[i,o])` (equation 6)
+//! dense: `y[n,o] = f(b[o] + sum over i of x[n,i] * w[i,o])` (equation 6 of the paper)
 //!
-//! `x` is `[N,I]`, `w` `[I,O]`, `b` `[O]`, `y` `[N,O]`. With `dy` taken before `f`:
+//! `x` is `[N,I]`, `w` is `[I,O]`, `b` is `[O]` and `y` is `[N,O]`. `dy` is the gradient before `f`: the next layer has
+//! multiplied it by `f'` already. The gradients are
 //!
-//! - `dw[i,o] = sum over n of x[n,i] * dy[n,o]` (equation 10)
-//! - `db[o] = sum over n of dy[n,o]` (equation 9)
-//! - `dx[n,i] = f'(x[n,i]) * sum over o of dy[n,o] * w[i,o]` (equation 8)
+//! - `dw[i,o] = sum over n of x[n,i] * dy[n,o]` (equation 10 of the paper),
+//! - `db[o] = sum over n of dy[n,o]` (equation 9),
+//! - `dx[n,i] = f'(x[n,i]) * sum over o of dy[n,o] * w[i,o]` (equation 8).
 //!
-//! Outputs that are no multiple of four have kernels of their own (`_narrow`): the three passes of a layer of 128 x 10 take
-//! 0.5 ms together on lavapipe, 1.1 with the naive kernels.
+//! Numbers of outputs that are not multiples of 4 have their own kernels (`_narrow`): on lavapipe, the three passes of
+//! a layer with 128 inputs and 10 outputs take 0.5 ms together, compared to 1.1 ms with the naive kernels.
 
 mod cases;
 mod cpu;
@@ -21,14 +22,14 @@ pub use layer::Dense;
 
 use super::{Activation, Op};
 
-/// What all four passes share.
+/// Sizes of a dense layer, which all four passes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
-    /// Rows of the batch, N.
+    /// Number of rows of the batch, N.
     pub batch: usize,
-    /// Columns of `x`, I.
+    /// Number of columns of `x`, I.
     pub inputs: usize,
-    /// Columns of `y`, O.
+    /// Number of columns of `y`, O.
     pub outputs: usize,
 }
 
@@ -38,32 +39,33 @@ impl Geometry {
     }
 }
 
-/// `x w b -> y`
+/// The forward pass: reads `x`, `w` and `b`, and writes `y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
     /// Shapes of the tensors.
     pub geometry: Geometry,
-    /// f, applied in the epilogue.
+    /// The activation f, applied in the epilogue.
     pub activation: Activation,
 }
 
-/// `dy w -> dx`, multiplied by f'(x)
+/// The input gradient: reads `dy` and `w`, and writes `dx`. If the producer is not the identity, also reads `x` and
+/// multiplies by f'(x).
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardInput {
     /// Shapes of the tensors.
     pub geometry: Geometry,
-    /// The f that made `x`.
+    /// The activation f that produced `x`.
     pub producer: Activation,
 }
 
-/// `x dy -> dw`
+/// The weight gradient: reads `x` and `dy`, and writes `dw`.
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardWeight {
     /// Shapes of the tensors.
     pub geometry: Geometry,
 }
 
-/// `dy -> db`
+/// The bias gradient: reads `dy` and writes `db`.
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardBias {
     /// Shapes of the tensors.

@@ -3,12 +3,12 @@ use crate::ops::{Activation, Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Given, U, Verify, random};
 
-/// One above, one below and at the workgroup of 64 vec4; a lone element; a prime.
+/// One above, one below and exactly the size of a workgroup, which is 64 vec4; a single element; primes.
 const LENGTHS: [usize; 6] = [257, 255, 256, 1, 3, 1009];
 
 const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
-/// Every length, with rates from one end of the words to the other and every activation before it.
+/// Every length with every activation as the producer, and rates over the whole range.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, len) in LENGTHS.into_iter().enumerate() {
@@ -25,7 +25,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     ops
 }
 
-/// Both passes of a random length, at a random rate.
+/// Both passes at a random length and a random rate.
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let (len, rate, layer) = (draw.size(3000), draw.real(0.0..1.0), draw.below(1000) as u32);
     vec![
@@ -41,7 +41,7 @@ fn step([seed_low, seed_high, step]: [u32; 3]) -> Step {
 }
 
 impl Verify for Forward {
-    /// The same set is dropped, and what stays is one product of the same two f32 numbers.
+    /// Exact: the same elements are dropped, and each of the others is one product of the same two f32 numbers.
     fn checks(&self) -> Vec<Check> {
         let case = |key| Case::new(*self, vec![("x", random(self.len, 1).into())]).with_step(step(key));
         STEPS.into_iter().map(|key| Check::exact("random", case(key))).collect()
@@ -54,7 +54,7 @@ impl Verify for Backward {
             let given: Vec<Given> = vec![("dy", random(self.len, 2).into()), ("x", random(self.len, 3).into())];
             Case::new(*self, given).with_step(step(key))
         };
-        // |dy| is at most 1, the scale s and f' <= 2; s, up to three products and 1 - x are rounded, each by U / 2.
+        // |dy| is at most 1 and f' at most 2; the scale, up to three products and 1 - x are rounded, each by U / 2.
         let bound = 5.0 * U / (1.0 - self.rate);
         let check = |key| match self.producer {
             Activation::Identity | Activation::Relu => Check::exact("random", case(key)),

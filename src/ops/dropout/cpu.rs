@@ -2,11 +2,11 @@ use super::{Backward, Forward, scale, threshold};
 use crate::ops::{Activation, Compute, Step};
 use crate::reference::{Real, Tensors};
 
-/// By how many bits words are rotated in round `r % 8`: in its first and in its second pair.
+/// Numbers of bits by which words are rotated in round `r % 8`, for its first and its second pair of words.
 pub(super) const ROTATIONS: [[u32; 2]; 8] =
     [[10, 26], [11, 21], [13, 27], [23, 5], [6, 20], [17, 11], [25, 10], [18, 20]];
 
-/// Threefry-4x32 of 20 rounds.
+/// Threefry-4x32 with 20 rounds.
 pub(in crate::ops) fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
     let [a, b, c, d] = key;
     let keys = [a, b, c, d, 0x1bd1_1bda ^ a ^ b ^ c ^ d];
@@ -32,7 +32,7 @@ pub(in crate::ops) fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
 }
 
 // ANCHOR: drop_out
-/// Element `i` of what a layer lets through: 0 or `value / (1 - rate)`.
+/// The output for element `i` of a layer: 0 or `value / (1 - rate)`.
 fn drop_out<F: Real>(value: F, rate: f64, layer: u32, step: &Step, i: usize) -> F {
     let key = [step.seed_low, step.seed_high, step.step, layer];
     let words = threefry(key, [(i / 4) as u32, 0, 0, 0]);
@@ -70,7 +70,7 @@ impl Compute for Backward {
 mod tests {
     use super::*;
 
-    /// Of the library Random123: counter and key all zeros, all ones, and the first digits of pi.
+    /// The known answers of the library Random123, for counters and keys of all zeros, all ones, and the digits of pi.
     #[test]
     fn threefry_gives_the_known_answers() {
         let pi =

@@ -7,16 +7,16 @@ use crate::ops::Step;
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
-/// Counters that are drawn from together: a word of each makes one vector.
+/// Number of counters that are processed together: one word of each makes a vector.
 const TOGETHER: usize = 16;
 
-/// Elements that they give.
+/// Number of elements for which they give random words.
 const BLOCK: usize = 4 * TOGETHER;
 
 type Words = [u32; TOGETHER];
 
-/// Threefry-4x32 of 20 rounds for the counters `(first, 0, 0, 0)`, `(first + 1, 0, 0, 0)`, …: the first words of all
-/// results, then the second ones, and so on.
+/// Threefry-4x32 with 20 rounds for the counters `(first, 0, 0, 0)`, `(first + 1, 0, 0, 0)`, …: returns the first words
+/// of all results, then the second words, and so on.
 #[inline(always)]
 fn threefry(key: [u32; 4], first: u32) -> [Words; 4] {
     let [a, b, c, d] = key;
@@ -48,7 +48,7 @@ fn mix(x: &mut [Words; 4], i: usize, j: usize, by: u32) {
     (x[i], x[j]) = (a, b);
 }
 
-/// What is kept of `from`, times `1 / (1 - rate)`; the elements are those from `first` on, a multiple of 4.
+/// Applies dropout to `from`, whose first element has the index `first`, a multiple of 4.
 #[inline(always)]
 fn drop_out(from: &[f32], to: &mut [f32], first: usize, rate: f64, layer: u32, step: &Step) {
     let key = [step.seed_low, step.seed_high, step.step, layer];
@@ -65,7 +65,7 @@ fn drop_out(from: &[f32], to: &mut [f32], first: usize, rate: f64, layer: u32, s
     }
 }
 
-/// A multiple of [`BLOCK`].
+/// Number of elements per part of the work, a multiple of [`BLOCK`].
 fn part(team: &Team, len: usize) -> usize {
     team.part(len, WORTH).next_multiple_of(BLOCK)
 }

@@ -18,7 +18,7 @@ impl Record for Forward {
 
 impl Record for Backward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        // Without a producer there is no x, and nothing looks at it.
+        // With the identity as producer there is no x, and the kernel does not use its value.
         let x = if self.producer == Activation::Identity { "dy" } else { "x" };
         to.kernel(wgsl!("dropout/backward.wgsl"))
             .drops(self.rate, self.layer)
@@ -33,7 +33,7 @@ impl Record for Backward {
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Draws which elements are dropped, at a rate and for a layer.
+    /// Joins the files that determine which elements are dropped, with the constants for a rate and a layer.
     fn drops(self, rate: f64, layer: u32) -> Self {
         self.with(wgsl!("dropout/draw.wgsl"))
             .with(wgsl!("shared/random.wgsl"))

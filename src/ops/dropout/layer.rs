@@ -4,10 +4,10 @@ use crate::plan::TensorId;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 
-/// `type = "dropout"`
+/// The layer `type = "dropout"`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dropout {
-    /// Share that is dropped, in [0, 1).
+    /// Probability of dropping an element, in [0, 1).
     #[serde(deserialize_with = "config::share")]
     pub rate: f64,
 }

@@ -2,7 +2,7 @@ use crate::ops::{Flow, Layer, Site, Tape};
 use crate::plan::TensorId;
 use crate::shape::Shape;
 
-/// `type = "flatten"`
+/// The layer `type = "flatten"`.
 #[derive(Clone, Debug)]
 pub struct Flatten;
 

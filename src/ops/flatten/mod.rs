@@ -1,6 +1,6 @@
-//! flatten: an image as a vector of features, in the order in which it lies in memory: rows, columns, channels.
+//! flatten: views an image as a vector of features, in its memory order: rows, columns, channels.
 //!
-//! Nothing is computed and nothing moves, so there are no passes.
+//! Nothing is computed or copied, so there are no passes.
 
 mod layer;
 

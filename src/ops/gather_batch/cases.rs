@@ -3,7 +3,8 @@ use crate::ops::{Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, U, Values, Verify};
 
-/// Pixel counts that are no multiple of 4, so that images start within words; fewer pixels than rows; one image.
+/// N, pixels, images: numbers of pixels that are not multiples of 4, so that images start within words; fewer pixels
+/// than rows; a single image.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let shapes = [
         (7, 5, 11),
@@ -20,20 +21,21 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     shapes.into_iter().map(op).collect()
 }
 
-/// A random batch of random images.
+/// A batch of random size, from images of random size.
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let (batch, pixels) = (draw.size(40), draw.size(300));
     vec![Box::new(Gather { batch, pixels, images: batch + draw.below(20) })]
 }
 
-/// `bytes` as words, the first byte in the lowest bits.
+/// Packs `bytes` into words, the first byte in the lowest bits.
 pub(in crate::ops) fn words(bytes: &[u8]) -> Vec<u32> {
     let word = |four: &[u8]| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
     bytes.chunks(4).map(word).collect()
 }
 
 impl Gather {
-    /// A case of given bytes, labels and order. Targets start as something that is no label, so that one left out shows.
+    /// A case with the given bytes, labels and order. Targets start as a value that is not a label, so that a missing
+    /// one is noticed.
     pub fn case(&self, bytes: &[u8], labels: Vec<u32>, order: Vec<u32>, first: usize, count: usize) -> Case {
         let given = vec![
             ("images", words(bytes).into()),
@@ -46,7 +48,8 @@ impl Gather {
 }
 
 impl Verify for Gather {
-    /// Every byte occurs; batches at the start and at the end of the set, padded ones, and one with a count above it.
+    /// Covers every byte value; batches at the start and at the end of the data set, padded batches, and a count
+    /// greater than the batch size.
     fn checks(&self) -> Vec<Check> {
         let Gather { batch, pixels, images } = *self;
         let bytes: Vec<u8> = (0..images * pixels).map(|i| (i * 89 + i / 256) as u8).collect();
@@ -54,8 +57,8 @@ impl Verify for Gather {
         let coprime = [3, 2][usize::from(images.is_multiple_of(3))];
         let order: Vec<u32> = (0..images).map(|i| ((i * coprime + 1) % images) as u32).collect();
         let last = images.saturating_sub(batch);
-        // WGSL grants a division 2.5 ULP, but one of integers below 256 that misses the nearest f32 by more than one
-        // would be no division at all. 0 and 1 leave no choice. An ULP is at most U of what it belongs to.
+        // WGSL allows a division an error of 2.5 ULP, but for integers below 256 more than one ULP from the nearest f32
+        // would be unreasonable. 0 and 1 must be exact. An ULP is at most U times the value.
         let bound = |name: &str, values: &[f64]| {
             let pixel = |v: &f64| if *v == 0.0 || *v == 1.0 { 0.0 } else { 1.5 * U * v };
             values.iter().map(|v| if name == "x" { pixel(v) } else { 0.0 }).collect()

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 impl Fast for Gather {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         if cfg!(target_endian = "big") {
-            // The first byte of a word is not in its lowest bits.
+            // The fast path assumes that the first byte of a word is in its lowest bits.
             self.run_f32(tensors);
             return Ok(());
         }

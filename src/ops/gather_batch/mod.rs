@@ -1,8 +1,8 @@
-//! gather_batch: a batch is drawn by index from the data set, which lies on the device as bytes.
+//! gather_batch: gathers a batch by index from the data set, which is on the device as bytes.
 //!
 //! `x[row, i] = images[order[first + row] * pixels + i] / 255` and `targets[row] = labels[order[first + row]]` for the
-//! `count` rows of the batch; rows behind them are zero. Bytes lie four to a word, the first in the lowest bits. `first` and
-//! `count` come from [`Step`](super::Step).
+//! first `count` rows of the batch; the remaining rows are zero. Bytes are packed four per word, the first in the
+//! lowest bits. `first` and `count` come from [`Step`](super::Step).
 
 mod cases;
 mod cpu;
@@ -14,14 +14,14 @@ pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 
-/// `images labels order -> x targets`
+/// The pass: reads `images`, `labels` and `order`, and writes `x` and `targets`.
 #[derive(Clone, Copy, Debug)]
 pub struct Gather {
-    /// Rows of the batch, N.
+    /// Number of rows of the batch, N.
     pub batch: usize,
-    /// Bytes an image: H*W*C.
+    /// Number of bytes per image, H*W*C.
     pub pixels: usize,
-    /// Images in the data set.
+    /// Number of images in the data set.
     pub images: usize,
 }
 

@@ -8,11 +8,11 @@ const KINDS: [Kind; 4] = [Kind::Max, Kind::L2, Kind::Average, Kind::Min];
 
 const PRODUCERS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
-/// N, [H, W, C], size, stride
+/// N, [H, W, C], size, stride.
 type Shape = (usize, [usize; 3], [usize; 2], [usize; 2]);
 
-/// Apart and overlapping, covering and not, with rows and columns left over; C for the scalar
-/// and the vec4 kernels.
+/// Disjoint and overlapping windows, with and without gaps between them, with rows and columns left over; numbers of
+/// channels for scalar and vec4 kernels.
 const WINDOWS: [Shape; 25] = [
     (3, [7, 5, 4], [2, 2], [2, 2]),
     (2, [7, 8, 4], [3, 3], [2, 2]),
@@ -30,21 +30,21 @@ const WINDOWS: [Shape; 25] = [
     (1, [7, 5, 4], [1, 2], [3, 2]),
     (3, [5, 3, 4], [5, 3], [5, 3]),
     (2, [4, 6, 8], [4, 6], [1, 1]),
-    // 256 and 257 places in a window: the most that a byte can number, and one more.
+    // 256 and 257 positions in a window: as many as a byte can number, and one more.
     (1, [16, 18, 4], [16, 16], [16, 1]),
     (2, [1, 257, 3], [1, 257], [1, 1]),
     (2, [1, 257, 4], [1, 257], [1, 257]),
-    // 63, 64 and 65 places of four channels: around the workgroup of 64.
+    // 63, 64 and 65 windows with four channels: around the workgroup size of 64.
     (1, [18, 14, 4], [2, 2], [2, 2]),
     (1, [16, 16, 4], [2, 2], [2, 2]),
     (1, [10, 26, 4], [2, 2], [2, 2]),
-    // and of one.
+    // The same with one channel.
     (1, [9, 7, 1], [1, 1], [1, 1]),
     (1, [8, 8, 1], [1, 1], [1, 1]),
     (1, [5, 13, 1], [1, 1], [1, 1]),
 ];
 
-/// Every kind with every window, the activation before it in turns.
+/// Every kind with every window, with alternating activations as the producer.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     let window = |(batch, shape, size, stride)| Window2d::new(batch, shape, size, stride, Padding::Valid).ok();
@@ -74,7 +74,8 @@ fn absolute(values: &[f32]) -> Vec<f32> {
     values.iter().map(|v| v.abs()).collect()
 }
 
-/// What `producer` might have made, away from the ends of sigmoid and tanh, where 1 - y and 1 - y^2 cancel.
+/// Values that `producer` could have produced, away from the limits of sigmoid and tanh, where 1 - y and 1 - y^2
+/// cancel.
 fn produced(producer: Activation, len: usize) -> Vec<f32> {
     let values = random(len, 5).into_iter();
     match producer {
@@ -85,7 +86,7 @@ fn produced(producer: Activation, len: usize) -> Vec<f32> {
     }
 }
 
-/// Whether a mean of small whole numbers is exact.
+/// Whether the result is exact for small integers.
 fn is_exact(kind: Kind, window: &Window2d) -> bool {
     match kind {
         Kind::Max | Kind::Min => true,
@@ -95,7 +96,7 @@ fn is_exact(kind: Kind, window: &Window2d) -> bool {
 }
 
 impl Forward {
-    /// A case of given values; `m` starts as no place.
+    /// A case with the given values; `m` starts with a pattern that is not valid.
     pub fn case(&self, x: Vec<f32>) -> Case {
         Case::new(*self, vec![("x", x.into()), ("m", vec![0xaaaa_aaaa; m_len(&self.window)].into())])
     }
@@ -108,15 +109,16 @@ impl Verify for Forward {
         let magnitude = self.case(absolute(&x)).reference::<f64>().remove(0).1;
         let bound = |values: &[f64]| match kind {
             Kind::Max | Kind::Min => vec![0.0; values.len()],
-            // The sum is rounded as a dot product's, the factor once and its product once.
+            // The sum is rounded like a dot product, and the factor and its product once each.
             Kind::Average => dot_bound(window.area() + 2, &magnitude),
-            // A square and each addition round by u/2 of a sum of positive terms, and the root halves that; WGSL gives
-            // it the error of 1 / inverseSqrt, 2.5 + 2 ULP. Squares of multiples of 2^-23 do not underflow.
+            // The squares and each addition round by u/2 of a sum of positive terms, and the root halves that error.
+            // WGSL allows the root the error of 1 / inverseSqrt, 2.5 + 2 ULP. Squares of multiples of 2^-23 do not
+            // underflow.
             Kind::L2 => values.iter().map(|y| (window.area() as f64 / 2.0 + 5.0) * U * y).collect(),
         };
         let mut checks = vec![Check::within("random", self.case(x), |_, values| bound(values))];
         if is_exact(kind, &window) {
-            // With many ties.
+            // Small integers, which give many ties.
             checks.push(Check::exact("whole", self.case(integers(window.input_len(), 2, 3))));
         }
         checks
@@ -124,7 +126,7 @@ impl Verify for Forward {
 }
 
 impl Backward {
-    /// A case with the y and the m that belong to x.
+    /// A case with the y and m that the forward pass computes from x.
     pub fn case(&self, x: Vec<f32>, dy: Vec<f32>) -> Case {
         let Backward { window, kind, .. } = *self;
         let forward = Forward { window, kind, keeps_m: kind.is_extreme() }.case(x.clone()).reference::<f32>();
@@ -144,18 +146,19 @@ impl Verify for Backward {
         let Backward { window, kind, producer } = *self;
         let x = produced(producer, window.input_len());
         let dy = random(output_len(&window), 2);
-        // The sum of absolute terms. |x| would change which place is extreme; elsewhere f' is the same for it.
+        // The sum of absolute terms. For extremes, |x| would change the position of the extreme; for the other kinds,
+        // |x| has the same f'.
         let x_absolute = if kind.is_extreme() { x.clone() } else { absolute(&x) };
         let magnitude = self.case(x_absolute, absolute(&dy)).reference::<f64>().remove(0).1;
-        // One term for each window around a place, of a quotient (2.5 u) and a product; then f' with up to four
-        // roundings, one of them as large again where 1 - y^2 is half of y^2.
+        // One term for each window that covers a pixel, with a quotient (2.5 u) and a product; then f' with up to four
+        // roundings, one of which counts twice where 1 - y^2 is half of y^2.
         let around = window.kernel[0].div_ceil(window.stride[0]) * window.kernel[1].div_ceil(window.stride[1]);
         let bound = dot_bound(around + 7, &magnitude);
         let mut checks = vec![Check::within("random", self.case(x, dy), |_, _| bound.clone())];
         let whole = |most, seed| integers(window.input_len(), most, seed);
         let gradients = integers(output_len(&window), 8, 4);
         match (kind, producer) {
-            // The gradient of the norm of nothing is taken as 0, not as 0 / 0.
+            // The gradient of the norm of zeros is defined as 0, not as 0 / 0.
             (Kind::L2, _) => checks.push(Check::exact("zeros", self.case(vec![0.0; window.input_len()], gradients))),
             (_, Activation::Identity) if is_exact(kind, &window) => {
                 checks.push(Check::exact("whole", self.case(whole(2, 3), gradients)));

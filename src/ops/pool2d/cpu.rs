@@ -3,7 +3,7 @@ use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 use crate::shape::Window2d;
 
-/// Where the elements of channel `c` in the window at `p,q` of image `n` lie in `x`, in row-major order.
+/// Indices in `x` of the elements of channel `c` in the window at `p,q` of image `n`, in row-major order.
 fn window(g: &Window2d, n: usize, p: usize, q: usize, c: usize) -> Vec<usize> {
     let mut elements = Vec::with_capacity(g.area());
     for r in 0..g.kernel[0] {
@@ -16,7 +16,7 @@ fn window(g: &Window2d, n: usize, p: usize, q: usize, c: usize) -> Vec<usize> {
 }
 
 // ANCHOR: extreme
-/// The number of the first of `elements` that no other exceeds, or for [`Kind::Min`] none falls below.
+/// The position among `elements` of the maximum, or for [`Kind::Min`] of the minimum; the first in case of ties.
 fn first_extreme<F: Real>(kind: Kind, x: &[F], elements: &[usize]) -> usize {
     let mut first = 0;
     for (place, &i) in elements.iter().enumerate() {
@@ -87,7 +87,7 @@ impl Compute for Backward {
                                 dx[elements[place]] += dy[o] * self.producer.derivative(y[o]);
                             }
                             Kind::Average => elements.iter().for_each(|&i| dx[i] += dy[o] / area),
-                            // A window of zeros has no direction.
+                            // The gradient is zero for a window of zeros.
                             Kind::L2 if y[o] == F::zero() => {}
                             Kind::L2 => {
                                 let x = tensors.input("x");

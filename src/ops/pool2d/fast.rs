@@ -6,38 +6,38 @@ use crate::reference::Tensors;
 use crate::shape::Window2d;
 use rayon::prelude::*;
 
-/// Channels that are looked at together: the widest vector.
+/// Number of channels that are processed together: the width of the widest vector.
 const LANES: usize = 16;
 
-/// First elements of windows, in order of places, in an image of x.
+/// Index of the first element of each window in an image of x.
 fn corners(g: Window2d) -> impl Iterator<Item = usize> {
     let rows = (0..g.out_height).map(move |p| p * g.stride[0] * g.width);
     rows.flat_map(move |row| (0..g.out_width).map(move |q| (row + q * g.stride[1]) * g.channels))
 }
 
-/// Where the elements of a window's first channel lie, behind its first one.
+/// Offsets of the elements of a window's first channel from its first element.
 fn taps(g: &Window2d) -> impl Iterator<Item = usize> + use<> {
     let ([rows, columns], width, channels) = (g.kernel, g.width, g.channels);
     (0..rows).flat_map(move |r| (0..columns).map(move |s| (r * width + s) * channels))
 }
 
-/// Elements of an image of y.
+/// Number of elements per image of y.
 fn image_out(g: &Window2d) -> usize {
     g.out_height * g.out_width * g.channels
 }
 
-/// Elements of an image of x.
+/// Number of elements per image of x.
 fn image_in(g: &Window2d) -> usize {
     g.height * g.width * g.channels
 }
 
-/// Whether `x` is chosen before `best`, which comes first.
+/// Whether `x` replaces `best`, which comes earlier in the window.
 #[inline(always)]
 fn beats(kind: Kind, x: f32, best: f32) -> bool {
     if kind == Kind::Min { x < best } else { x > best }
 }
 
-/// `y` of `N` channels of a window that begins at `x[0]`.
+/// Computes `y` for `N` channels of the window that starts at `x[0]`.
 #[inline(always)]
 fn reduce<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N]) {
     let area = g.area() as f32;
@@ -56,7 +56,7 @@ fn reduce<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N])
 }
 
 // ANCHOR: extreme
-/// `y` of `N` channels of a window that begins at `x[0]`, and the numbers of the places that gave it.
+/// Computes `y` for `N` channels of the window that starts at `x[0]`, and the positions `m` of the extremes.
 #[inline(always)]
 fn extreme<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N], m: &mut [u8; N]) {
     let at = |tap: usize| -> [f32; N] { std::array::from_fn(|c| x[tap..][..N][c]) };
@@ -74,9 +74,9 @@ fn extreme<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N]
 }
 // ANCHOR_END: extreme
 
-/// Adds to `dx` of `N` channels of a window that begins at `dx[0]`: `dy f'(y)` at the place `m`.
+/// Adds `dy f'(y)` to `dx` at position `m`, for `N` channels of the window that starts at `dx[0]`.
 #[inline(always)]
-fn hand_back<const N: usize>(
+fn add_at_extreme<const N: usize>(
     g: &Window2d,
     producer: Activation,
     y: &[f32; N],
@@ -94,21 +94,21 @@ fn hand_back<const N: usize>(
     }
 }
 
-/// `dx` of channel `c` of a window that begins at `x[0]` and `dx[0]`; it is added to what is there.
+/// Adds the gradient of channel `c` to `dx`, for the window that starts at `x[0]` and `dx[0]`.
 #[inline(always)]
-fn spread(g: &Window2d, kind: Kind, c: usize, x: &[f32], y: f32, dy: f32, dx: &mut [f32]) {
+fn add_to_window(g: &Window2d, kind: Kind, c: usize, x: &[f32], y: f32, dy: f32, dx: &mut [f32]) {
     let area = g.area() as f32;
     match kind {
-        // A window of zeros has no direction.
+        // The gradient is zero for a window of zeros.
         Kind::L2 if y == 0.0 => {}
         Kind::L2 => taps(g).for_each(|tap| dx[tap + c] += dy * x[tap + c] / y),
         Kind::Average => taps(g).for_each(|tap| dx[tap + c] += dy / area),
-        Kind::Max | Kind::Min => unreachable!("extremes are handed back to their places"),
+        Kind::Max | Kind::Min => unreachable!("the gradients of extremes are added by `add_at_extreme`"),
     }
 }
 
-/// The numbers of places as bytes: four to a word, the first in the lowest bits, which on the little-endian machines that
-/// there are drivers for is their order in memory.
+/// The positions as bytes: four per word, the first in the lowest bits, which is their order in memory on little-endian
+/// machines.
 fn bytes(m: &mut [u32]) -> &mut [u8] {
     bytemuck::cast_slice_mut(m)
 }
@@ -128,12 +128,12 @@ impl Fast for Forward {
                 for (y, x) in y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g))) {
                     for (y, corner) in y.chunks_exact_mut(g.channels).zip(corners(g)) {
                         let (vectors, rest) = y.as_chunks_mut::<LANES>();
-                        let behind = corner + vectors.len() * LANES;
+                        let rest_start = corner + vectors.len() * LANES;
                         for (index, y) in vectors.iter_mut().enumerate() {
                             reduce(&g, kind, &x[corner + index * LANES..], y);
                         }
                         for (index, y) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-                            reduce(&g, kind, &x[behind + index..], y);
+                            reduce(&g, kind, &x[rest_start + index..], y);
                         }
                     }
                 }
@@ -163,13 +163,13 @@ impl Forward {
                     for ((y, m), corner) in places.zip(corners(g)) {
                         let (y, y_rest) = y.as_chunks_mut::<LANES>();
                         let (m, m_rest) = m.as_chunks_mut::<LANES>();
-                        let behind = corner + y.len() * LANES;
+                        let rest_start = corner + y.len() * LANES;
                         for (index, (y, m)) in y.iter_mut().zip(m).enumerate() {
                             extreme(&g, kind, &x[corner + index * LANES..], y, m);
                         }
                         let rest = y_rest.as_chunks_mut::<1>().0.iter_mut().zip(m_rest.as_chunks_mut::<1>().0);
                         for (index, (y, m)) in rest.enumerate() {
-                            extreme(&g, kind, &x[behind + index..], y, m);
+                            extreme(&g, kind, &x[rest_start + index..], y, m);
                         }
                     }
                 }
@@ -199,11 +199,11 @@ impl Backward {
                     let ((y, y_rest), (m, m_rest)) = (y.as_chunks::<LANES>(), m.as_chunks::<LANES>());
                     let (dy, dy_rest) = dy.as_chunks::<LANES>();
                     for (index, ((y, m), dy)) in y.iter().zip(m).zip(dy).enumerate() {
-                        hand_back(&g, producer, y, m, dy, &mut dx[corner + index * LANES..]);
+                        add_at_extreme(&g, producer, y, m, dy, &mut dx[corner + index * LANES..]);
                     }
-                    let behind = corner + y.len() * LANES;
+                    let rest_start = corner + y.len() * LANES;
                     for (index, ((y, m), dy)) in y_rest.iter().zip(m_rest).zip(dy_rest).enumerate() {
-                        hand_back(&g, producer, &[*y], &[*m], &[*dy], &mut dx[behind + index..]);
+                        add_at_extreme(&g, producer, &[*y], &[*m], &[*dy], &mut dx[rest_start + index..]);
                     }
                 }
             });
@@ -229,10 +229,10 @@ impl Fast for Backward {
                 let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
                 for ((y, dy), corner) in places.zip(corners(g)) {
                     for c in 0..g.channels {
-                        spread(&g, kind, c, &x[corner..], y[c], dy[c], &mut dx[corner..]);
+                        add_to_window(&g, kind, c, &x[corner..], y[c], dy[c], &mut dx[corner..]);
                     }
                 }
-                // While the image is in the cache.
+                // Done per image, while it is in the cache.
                 producer.multiply_derivative(dx, x);
             });
         });

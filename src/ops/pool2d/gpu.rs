@@ -1,7 +1,7 @@
 use super::{Backward, Forward, Kind, output_len, per_word};
 use crate::error::Result;
 use crate::ops::launch::KernelLaunch;
-use crate::ops::turns::check_turns;
+use crate::ops::loop_limit::check_iterations;
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::shape::Window2d;
 use crate::wgsl;
@@ -69,15 +69,16 @@ impl Record for Backward {
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Pools windows in one of the ways.
+    /// Joins the constants of the windows and the kind of pooling.
     fn pools(self, window: &Window2d, kind: Kind) -> Self {
         self.with(wgsl!("pool2d/kind.wgsl")).window(window).set("KIND", kind as usize)
     }
 }
 
-/// Refuses two nested loops over so many rows and columns that a driver may end them; each turn of the outer one counts too.
+/// Checks that two nested loops over rows and columns stay within the limit on iterations; those of the outer loop
+/// count too.
 fn check_loops(window: &Window2d, [rows, columns]: [usize; 2]) -> Result<()> {
     let ([height, width], [down, right]) = (window.kernel, window.stride);
     let what = format!("pool2d: one element of a {height}x{width} window with stride {down}x{right}");
-    check_turns(rows * (columns + 1), &what, "a smaller window or a larger stride")
+    check_iterations(rows * (columns + 1), &what, "a smaller window or a larger stride")
 }

@@ -6,33 +6,33 @@ use crate::shape::{Padding, Shape, Window2d};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// `type = "max_pool2d"`, `"min_pool2d"`, `"average_pool2d"` or `"l2_pool2d"`
+/// The layer `type = "max_pool2d"`, `"min_pool2d"`, `"average_pool2d"` or `"l2_pool2d"`.
 #[derive(Clone, Debug)]
 pub struct Pool2d {
-    /// Which of the kinds of pools it is.
+    /// The kind of pooling.
     pub kind: Kind,
     /// Size and stride of the window.
     pub settings: Settings,
 }
 
-/// What a pooling layer can be told.
+/// Settings of a pooling layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     /// Rows and columns of the window, R and S.
     #[serde(with = "config::pair")]
     pub size: [usize; 2],
-    /// Steps, in rows and columns; the window's size if not given.
+    /// Rows and columns from one window to the next; by default the size of the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stride: Option<Stride>,
 }
 
-/// Steps, in rows and columns.
+/// A stride: rows and columns from one window to the next.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Stride(#[serde(with = "config::pair")] pub [usize; 2]);
 
 impl Pool2d {
-    /// A layer of a kind from its settings; the message of an error names the key.
+    /// Reads a layer from its settings; the message of an error names the key.
     pub(crate) fn read(kind: Kind, table: toml::Table) -> Result<Arc<dyn Layer>, String> {
         Ok(Arc::new(Pool2d { kind, settings: config::read(table)? }))
     }
@@ -105,7 +105,7 @@ impl Layer for Pool2d {
     }
 }
 
-/// Where the extremes lie: `<layer>.m`.
+/// The tensor of the positions of the extremes, `<layer>.m`.
 fn m(tape: &mut Tape<'_>, at: &Site<'_>, window: &Window2d) -> TensorId {
     tape.tensor(&at.label("m"), &[m_len(window)], Element::Int)
 }

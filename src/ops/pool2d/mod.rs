@@ -1,18 +1,19 @@
-//! pool2d: one number for each window and channel: the largest, the smallest, the mean, or the L2 norm.
+//! pool2d: one value per window and channel: the maximum, the minimum, the mean, or the L2 norm.
 //!
-//! `x` is `[N,H,W,C]`, `y` `[N,P,Q,C]`; windows lie inside the image (padding valid), any size and stride.
+//! `x` is `[N,H,W,C]` and `y` is `[N,P,Q,C]`. Windows have any size and stride, and lie inside the image (no padding).
 //!
-//! - max, min: `y = x[m]`, where `m` is the first extreme place of the window in row-major order: that is the rule for
-//!   ties. The gradient goes to `m` alone, so the forward pass of a training step keeps `m`, the place's number in the
-//!   window: a byte each, four to a word, the first in the lowest bits; a word each where a window has more than 256
-//!   places.
-//! - average: `y = sum x / (R S)`, so each place gets `dy / (R S)`.
-//! - L2: `y = sqrt(sum x^2)`, so each place gets `dy x / y`, and 0 where y = 0.
+//! - max, min: `y = x[m]`, where `m` is the position of the extreme value in the window, numbered in row-major order.
+//!   In case of ties it is the first. The gradient goes to position `m` only, so the forward pass of a training step
+//!   stores `m`: as bytes, four per word, the first in the lowest bits; or as whole words if a window has more than 256
+//!   positions.
+//! - average: `y = sum x / (R S)`, so each position gets the gradient `dy / (R S)`.
+//! - L2: `y = sqrt(sum x^2)`, so each position gets the gradient `dy x / y`, or 0 if y = 0.
 //!
-//! Where windows overlap, gradients add up. `dx` is multiplied by f'(x).
+//! Where windows overlap, gradients are added. `dx` is multiplied by f'(x).
 //!
-//! Reading `x` of the forward pass from a texture mirror did not pay on lavapipe: pool1 of `case1` took 2.6 ms by vec4 from
-//! the buffer, and 2.7 from a mirror with 0.8 more for the copy. In packs of 64-bit words it is a quarter faster.
+//! Rejected: reading `x` of the forward pass from a texture mirror. On lavapipe, pool1 of `case1` takes 2.6 ms by vec4
+//! from the buffer, and 2.7 ms from a mirror plus 0.8 ms for the copy. In packs of 64-bit words it takes a quarter
+//! less.
 
 mod cases;
 mod cpu;
@@ -26,45 +27,46 @@ pub use layer::{Pool2d, Settings, Stride};
 use super::{Activation, Op};
 use crate::shape::Window2d;
 
-/// What becomes of a window.
+/// The function that is applied to a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The largest value of a window
+    /// The largest value of a window.
     Max,
-    /// The smallest value of a window
+    /// The smallest value of a window.
     Min,
-    /// The mean of a window
+    /// The mean of a window.
     Average,
-    /// The Euclidean norm
+    /// The Euclidean norm of a window.
     L2,
 }
 
 impl Kind {
-    /// Whether one place of the window gives the value.
+    /// Whether the result is the value at a single position of the window.
     pub fn is_extreme(self) -> bool {
         matches!(self, Kind::Max | Kind::Min)
     }
 }
 
-/// `x -> y`, or `x -> y m`
+/// The forward pass: reads `x` and writes `y`, and `m` if it is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
-    /// Input, window and places; its padding is zero.
+    /// Sizes of the input, the window and the output; the padding is zero.
     pub window: Window2d,
-    /// What is computed.
+    /// The function that is computed.
     pub kind: Kind,
-    /// Whether `m` is kept for a backward pass; of extremes only.
+    /// Whether to store `m` for a backward pass; only for maximum and minimum.
     pub keeps_m: bool,
 }
 
-/// `y m dy -> dx` of extremes, `x y dy -> dx` of the others, multiplied by f'(x)
+/// The backward pass: reads `y`, `m` and `dy` for maximum and minimum, or `x`, `y` and `dy` otherwise; writes `dx`,
+/// multiplied by f'(x).
 #[derive(Clone, Copy, Debug)]
 pub struct Backward {
-    /// Input, window and places; its padding is zero.
+    /// Sizes of the input, the window and the output; the padding is zero.
     pub window: Window2d,
-    /// What was computed.
+    /// The function of the forward pass.
     pub kind: Kind,
-    /// The f that made `x`.
+    /// The activation f that produced `x`.
     pub producer: Activation,
 }
 
@@ -72,12 +74,12 @@ fn output_len(window: &Window2d) -> usize {
     window.places() * window.channels
 }
 
-/// Numbers of `m` in a word.
+/// Number of elements of `m` per word.
 fn per_word(window: &Window2d) -> usize {
     if window.area() <= 256 { 4 } else { 1 }
 }
 
-/// Words of `m`.
+/// Length of `m` in words.
 pub(crate) fn m_len(window: &Window2d) -> usize {
     output_len(window).div_ceil(per_word(window))
 }

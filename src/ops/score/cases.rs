@@ -3,20 +3,21 @@ use crate::ops::{Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Values, Verify, dot_bound, integers, random};
 
-/// One row, primes, one below, at and above the workgroup.
+/// One row, primes, one below, exactly and one above the size of a workgroup.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let op = |batch| Box::new(Score { batch, slots: 5, images: batch + 5 }) as Box<dyn Op>;
     [65, 1000, 1, 2, 7, 63, 64, 127, 4099].into_iter().map(op).collect()
 }
 
-/// A random batch in a random set.
+/// A random batch in a data set of random size.
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let batch = draw.size(300);
     vec![Box::new(Score { batch, slots: draw.size(12), images: batch + draw.below(40) })]
 }
 
 impl Score {
-    /// Outputs start as what an earlier step may have left: the pass must change its own places only.
+    /// A case whose outputs start with values such as an earlier step may have left: the pass must only change its own
+    /// elements.
     pub fn case(&self, loss: &[f32], prediction: &[u32], targets: &[u32], step: Step) -> Case {
         let given = vec![
             ("loss", Values::Real(loss.to_vec())),

@@ -1,8 +1,9 @@
-//! score: what is known of a step, kept on the device until somebody asks.
+//! score: stores the loss, the number of correct predictions and the predictions of a step on the device, to be read
+//! back later.
 //!
-//! `losses[slot] = sum over rows of loss`, `correct[slot]` = number of rows whose prediction is the target, both over the
-//! batch's `count` rows, and `predictions[first + row] = prediction[row]`. `slot`, `first` and `count` come from
-//! [`Step`](super::Step). One workgroup adds in a fixed order.
+//! Over the first `count` rows of the batch: `losses[slot] = sum over rows of loss[row]`, `correct[slot]` = number of
+//! rows whose prediction equals the target, and `predictions[first + row] = prediction[row]`. `slot`, `first` and
+//! `count` come from [`Step`](super::Step). One workgroup adds in a fixed order.
 
 mod cases;
 mod cpu;
@@ -13,14 +14,14 @@ pub(crate) use cases::{drawn, edge_cases};
 use super::Op;
 use crate::fast::Fast;
 
-/// `loss prediction targets -> losses correct predictions`
+/// The pass: reads `loss`, `prediction` and `targets`, and writes `losses`, `correct` and `predictions`.
 #[derive(Clone, Copy, Debug)]
 pub struct Score {
-    /// Rows of the batch, N.
+    /// Number of rows of the batch, N.
     pub batch: usize,
-    /// Steps that can be kept.
+    /// Number of steps whose results can be stored.
     pub slots: usize,
-    /// Images of the largest data set.
+    /// Number of images of the largest data set.
     pub images: usize,
 }
 
@@ -39,5 +40,5 @@ impl Op for Score {
     }
 }
 
-/// A few numbers an image: the reference is fast enough.
+/// Only a few numbers per image, so the reference is fast enough.
 impl Fast for Score {}

@@ -3,14 +3,15 @@ use crate::ops::{Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
-/// Enough to fold a grid; one below, at and above a workgroup of vec4; lone elements; a prime.
+/// Enough to fold a grid; one below, exactly and one above the size of a workgroup, which is 64 vec4; a few elements; a
+/// prime.
 const LENGTHS: [usize; 8] = [5000, 257, 3, 1, 5, 255, 256, 1009];
 
-/// mu, Nesterov, weight decay: powers of 1/2, whose products with small whole numbers are exact.
+/// mu, Nesterov, weight decay: powers of 1/2, whose products with small integers are exact.
 const RULES: [(f32, bool, f32); 6] =
     [(0.5, true, 0.25), (0.0, false, 0.25), (0.5, false, 0.0), (0.0, false, 0.0), (0.5, false, 0.25), (0.5, true, 0.0)];
 
-/// Every length with every rule, exact and as they are used.
+/// Every length with every rule, with exact and with typical coefficients.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for len in LENGTHS {
@@ -35,7 +36,7 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     vec![Box::new(Update { len: draw.size(3000), momentum, nesterov, weight_decay, clipped: draw.once_in(2) })]
 }
 
-/// What the pass reads.
+/// Operands of the pass.
 struct Operands {
     gradient: Vec<f32>,
     weights: Vec<f32>,
@@ -49,7 +50,7 @@ impl Operands {
 }
 
 impl Update {
-    /// A case of given values at a learning rate; clipping takes a quarter of each gradient, which rounds nothing.
+    /// A case with the given values and learning rate; clipping multiplies by 1/4, which is exact.
     pub fn case(&self, gradient: &[f32], weights: &[f32], velocity: &[f32], learning_rate: f32) -> Case {
         let given = vec![
             ("gradient", Values::Real(gradient.to_vec())),
@@ -72,12 +73,12 @@ impl Verify for Update {
         let abs = |values: &[f32], i: usize| f64::from(values[i].abs());
         let mut checks = Vec::new();
         if [self.momentum, self.weight_decay].iter().all(|value| (4.0 * value).fract() == 0.0) {
-            // Nothing is rounded, fused or not.
+            // Nothing is rounded, whether multiply-adds are fused or not.
             let whole = Operands::new(self.len, |len, seed| integers(len, 100, seed));
             checks.push(Check::exact("whole", self.of(&whole, 0.125)));
         }
-        // v is a sum of three products, w one of v's terms twice (Nesterov) and of itself, all behind at most six
-        // roundings; each is at most U / 2 of the sum of absolute terms.
+        // v is a sum of three products. w is a sum of itself and, with Nesterov momentum, of the terms of v twice.
+        // There are at most six roundings, each of at most U / 2 times the sum of the absolute terms.
         for eta in [0.3, 1e-5] {
             let rate = f64::from(eta);
             checks.push(Check::within("random", self.of(&operands, eta), |name, values| {

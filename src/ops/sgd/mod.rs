@@ -1,4 +1,5 @@
-//! sgd: stochastic gradient descent (equations 4 and 5), with momentum, Nesterov's look-ahead and weight decay.
+//! sgd: stochastic gradient descent (equations 4 and 5 of the paper), with momentum, Nesterov momentum and weight
+//! decay.
 //!
 //! With `g = gradient + weight_decay w` and eta from [`Step::learning_rate`](super::Step):
 //!
@@ -6,13 +7,14 @@
 //! - momentum mu: `v <- mu v + g`, then `w <- w - eta v`
 //! - Nesterov: `v <- mu v + g`, then `w <- w - eta (g + mu v)`
 //!
-//! Where gradients are clipped, `gradient` is `scale gradient` ([`super::clip`]).
+//! If gradients are clipped, `gradient` stands for `scale gradient` ([`super::clip`]).
 //!
-//! All weights of a network lie in one storage, so this is one pass. The gradient is that of the mean loss, so `eta / m` of
-//! the equations is eta here. It is PyTorch's form: eta is outside of `v`.
+//! All weights of a network are in one storage, so this is one pass. The gradient is that of the mean loss, so `eta /
+//! m` in the paper is eta here. As in PyTorch, `v` does not include eta.
 //!
-//! On lavapipe the pass is bound by loads and stores: 2.35 ms for the 1.2 million weights of `case1` by vec4, 1.6 in packs of
-//! 64-bit words. Four vec4 an invocation took 2.36 ms, so there is one pack each.
+//! On lavapipe the pass is bound by loads and stores: for the 1.2 million weights of `case1`, it takes 2.35 ms with one
+//! vec4 per invocation and 1.6 ms with one pack of 64-bit words. Rejected: four vec4 per invocation, which took 2.36
+//! ms.
 
 mod cases;
 mod cpu;
@@ -23,18 +25,19 @@ pub(crate) use cases::{drawn, edge_cases};
 
 use super::Op;
 
-/// `gradient scale -> weights velocity`; without momentum there is no `velocity`, without clipping no `scale`
+/// The update: reads `gradient`, and `scale` if gradients are clipped; changes `weights`, and `velocity` if there is
+/// momentum.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// Number of weights.
     pub len: usize,
-    /// mu, in [0, 1)
+    /// Momentum, mu in [0, 1).
     pub momentum: f32,
-    /// Whether to look ahead.
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
-    /// Added to the gradient, times w.
+    /// Weight decay: this multiple of w is added to the gradient.
     pub weight_decay: f32,
-    /// Whether gradients are scaled by what [`super::clip`] says.
+    /// Whether gradients are multiplied by the factor from [`super::clip`].
     pub clipped: bool,
 }
 

@@ -3,14 +3,14 @@ use crate::ops::{Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, TINY, U, Values, Verify, integers, random};
 
-/// With label smoothing.
+/// Loss functions, with the label smoothing.
 const COSTS: [(Cost, f32); 3] = [(Cost::CrossEntropy, 0.0), (Cost::Quadratic, 0.0), (Cost::CrossEntropy, 0.1)];
 
-/// N, number of classes: one row, one class, one below, at and above a workgroup, classes by the thousand.
+/// N, number of classes: one row, one class, one below, exactly and one above a workgroup, thousands of classes.
 const SHAPES: [(usize, usize); 10] =
     [(65, 17), (257, 10), (2, 3), (1, 1), (1, 2), (1, 10), (63, 10), (64, 5), (2, 1009), (3, 4096)];
 
-/// Probabilities and both costs at every shape.
+/// Softmax and both loss functions at every shape.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (batch, classes) in SHAPES {
@@ -21,7 +21,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     ops
 }
 
-/// Probabilities and a cost at a random shape.
+/// Softmax and a loss function at a random shape.
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let (batch, classes) = (draw.size(140), draw.size(60));
     let (cost, smoothing) = match draw.below(3) {
@@ -32,14 +32,15 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     vec![Box::new(Forward { batch, classes }), Box::new(Loss { batch, classes, cost, smoothing })]
 }
 
-/// Error of the probability a, in u. With t = x - max: the subtraction, rounded, and exp, granted 3 + 2 |t| ULP, make each
-/// power wrong by (3 + 2.5 |t|) u of itself, and |t| exp(t) < 0.4; so their sum, which is at least 1, is wrong by less than
-/// (3 + C) u for that and C u for adding C of them; the division takes 2.5 ULP. As a <= exp(t), a |t| < 0.4 as well.
+/// Error bound of a probability a, in units of u. With t = x - max: each power exp(t) has a relative error of at most
+/// (3 + 2.5 |t|) u, from rounding the subtraction and from exp, which WGSL allows an error of 3 + 2 |t| ULP. Since
+/// |t| exp(t) < 0.4, the sum of powers, which is at least 1, has an error below (3 + C) u from that and C u from adding C
+/// terms. The division may add 2.5 ULP. Since a <= exp(t), a |t| < 0.4 as well.
 fn probability_error(classes: usize, a: f64) -> f64 {
     (2.0 * classes as f64 + 9.0) * a + 1.0
 }
 
-/// Logits out of the range of exp, though their differences are not, and some far beyond.
+/// Logits outside the range of exp whose differences are inside it, and some that are far outside.
 fn large(len: usize) -> Vec<f32> {
     const PATTERN: [f32; 15] =
         [1e4, -1e4, 0.0, -1e4, -1.1e4, -1.2e4, 9999.0, 1e4, 1e4, 1e30, -1e30, 1e30, -1e30, -1e30, -1e30];
@@ -47,7 +48,7 @@ fn large(len: usize) -> Vec<f32> {
 }
 
 impl Forward {
-    /// A case of given logits.
+    /// A case with the given logits.
     pub fn case(&self, x: &[f32]) -> Case {
         Case::new(*self, vec![("x", Values::Real(x.to_vec()))])
     }
@@ -65,8 +66,8 @@ impl Verify for Forward {
 }
 
 impl Loss {
-    /// A case of given logits and targets, of which the first `count` rows are images. Predictions start as a class that
-    /// does not exist, so that one left out shows.
+    /// A case with the given logits and targets, of which the first `count` rows are images. Predictions start as a
+    /// class that does not exist, so that a missing one is noticed.
     pub fn case(&self, x: &[f32], targets: &[u32], count: usize) -> Case {
         let given = vec![
             ("x", Values::Real(x.to_vec())),
@@ -76,17 +77,18 @@ impl Loss {
         Case::new(*self, given).with_step(Step { first: 3, count: count as u32, ..Step::default() })
     }
 
-    /// Bounds of dx: padding is exactly zero.
+    /// Error bounds of dx; padding must be exactly zero.
     pub fn gradient_bound(&self, x: &[f32], count: usize) -> Vec<f64> {
         let classes = self.classes;
         let a = Forward { batch: self.batch, classes }.case(x).reference::<f64>().remove(0).1;
         let c = classes as f64;
         let error = |a: f64| match self.cost {
-            // e = a - q, divided by count: three more roundings of what is at most 1, and five in q if that is smoothed.
+            // e = a - q, divided by count: three more roundings of values of at most 1, and five in q if it is
+            // smoothed.
             Cost::CrossEntropy if self.smoothing > 0.0 => probability_error(classes, a) + 9.0,
             Cost::CrossEntropy => probability_error(classes, a) + 4.0,
-            // a (e - inner): the probability's error twice, for |e - inner| <= 2, and once more in e; inner, a sum of C
-            // terms with sum |a e| <= 1, is wrong by (5 C + 23) u; seven roundings.
+            // a (e - inner): the error of the probability twice, because |e - inner| <= 2, and once more in e; inner, a
+            // sum of C terms with sum |a e| <= 1, has an error of (5 C + 23) u; and there are seven roundings.
             Cost::Quadratic => {
                 2.0 * probability_error(classes, a) + a * (probability_error(classes, a) + 5.0 * c + 32.0)
             }
@@ -97,23 +99,23 @@ impl Loss {
         a.iter().enumerate().map(bound).collect()
     }
 
-    /// Bounds of the loss.
+    /// Error bounds of the loss.
     fn loss_bound(&self, loss: &[f64], count: usize) -> Vec<f64> {
         let c = self.classes as f64;
         let error = |loss: f64| match self.cost {
-            // The sum's relative error is the logarithm's absolute one; log itself is granted 2^-21 or 3 ULP, and neither
-            // summand is above the loss.
-            // Smoothed, it is a mean of C such terms, none negative, with weights of three roundings and a division.
+            // The relative error of the sum is the absolute error of its logarithm; log itself may have an error of
+            // 2^-21 or 3 ULP, and neither summand exceeds the loss. With smoothing, the loss is a weighted mean of C
+            // such terms, none negative, and each weight takes three roundings and a division.
             Cost::CrossEntropy if self.smoothing > 0.0 => 2.0 * c + 7.0 + (c + 10.0) * loss,
             Cost::CrossEntropy => 2.0 * c + 7.0 + 4.0 * loss,
-            // Each e by its own error, weighted by |e|, of which sum |e| <= 2; then a sum of C terms, at most 1 together.
+            // The error of each e weighted by |e|, with sum |e| <= 2; then a sum of C terms, at most 1 in total.
             Cost::Quadratic => 3.0 * c + 15.0,
         };
         let bound = |(n, loss): (usize, &f64)| if n < count { error(*loss) * U + c * TINY } else { 0.0 };
         loss.iter().enumerate().map(bound).collect()
     }
 
-    /// Gradients and losses within their bounds, predictions exactly.
+    /// A check of gradients and losses within their bounds, and of exact predictions.
     fn check(&self, what: &'static str, x: &[f32], targets: &[u32], count: usize) -> Check {
         let gradient = self.gradient_bound(x, count);
         Check::within(what, self.case(x, targets, count), |name, values| match name {
@@ -129,7 +131,7 @@ impl Verify for Loss {
         let Loss { batch, classes, .. } = *self;
         let x: Vec<f32> = random(batch * classes, 1).iter().map(|v| v * 8.0).collect();
         let targets: Vec<u32> = (0..batch).map(|n| (n * 7 % classes) as u32).collect();
-        // Small whole numbers: nearly every row has its largest logit more than once.
+        // Small integers: nearly every row has several largest logits.
         let ties = integers(batch * classes, 1, 5);
         let mut checks = vec![
             self.check("random", &x, &targets, batch),
@@ -137,7 +139,7 @@ impl Verify for Loss {
             self.check("large", &large(batch * classes), &targets, batch),
         ];
         for count in [0, batch / 2] {
-            // Whatever stands behind the count.
+            // Padding rows may hold anything.
             let mut x = x.clone();
             x[count * classes..].fill(1e30);
             x[batch * classes - 1] = f32::NAN;

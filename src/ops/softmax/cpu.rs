@@ -2,13 +2,13 @@ use super::{Cost, Forward, Loss, NO_PREDICTION};
 use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 
-/// The class of the largest logit, the first of several.
+/// The class with the largest logit, or the first of several such classes.
 fn largest<F: Real>(x: &[F]) -> usize {
     (1..x.len()).fold(0, |best, j| if x[j] > x[best] { j } else { best })
 }
 
 // ANCHOR: softmax
-/// `a[j] = exp(x[j] - max) / sum`, and the sum.
+/// The probabilities `a[j] = exp(x[j] - max) / sum`, and the sum.
 fn softmax<F: Real>(x: &[F]) -> (Vec<F>, F) {
     let max = x[largest(x)];
     let powers: Vec<F> = x.iter().map(|logit| (*logit - max).exp()).collect();

@@ -1,12 +1,12 @@
 use super::{Cost, Forward, Loss};
 use crate::error::Result;
-use crate::ops::turns::check_turns;
+use crate::ops::loop_limit::check_iterations;
 use crate::ops::{Record, Recorder};
 use crate::wgsl;
 
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        check_turns(self.classes * 3, "a softmax over so many classes", "fewer of them")?;
+        check_iterations(self.classes * 3, &format!("a softmax over {} classes", self.classes), "fewer classes")?;
         to.kernel(wgsl!("softmax/forward.wgsl"))
             .with(wgsl!("shared/softmax.wgsl"))
             .set_all([("BATCH", self.batch), ("CLASSES", self.classes)])
@@ -19,7 +19,7 @@ impl Record for Forward {
 
 impl Record for Loss {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        check_turns(self.classes * 5, "a softmax over so many classes", "fewer of them")?;
+        check_iterations(self.classes * 5, &format!("a softmax over {} classes", self.classes), "fewer classes")?;
         let cost = match self.cost {
             Cost::CrossEntropy => to.kernel(wgsl!("softmax/cross_entropy.wgsl")).set("SMOOTHING", self.smoothing),
             Cost::Quadratic => to.kernel(wgsl!("softmax/quadratic.wgsl")),

@@ -1,18 +1,19 @@
-//! softmax and the two costs behind it.
+//! softmax and the two loss functions that follow it.
 //!
-//! `a[n,j] = exp(x[n,j] - max) / sum over k of exp(x[n,k] - max)`: subtracting the row's largest logit changes nothing and
-//! keeps exp in range.
+//! `a[n,j] = exp(x[n,j] - max) / sum over k of exp(x[n,k] - max)`: subtracting the largest logit of the row does not
+//! change the result and keeps exp in range.
 //!
-//! - cross-entropy: `loss[n] = -log a[n,t]` with t the target, computed as `log(sum exp(x - max)) - (x[t] - max)`;
-//!   `dx[n,j] = (a[n,j] - [j = t]) / count`
-//!   with label smoothing S (Szegedy et al. 2016) the target of class j is `q[j] = (1 - S) [j = t] + S / C`, so
-//!   `loss[n] = -sum over j of q[j] log a[n,j]`, `dx[n,j] = (a[n,j] - q[j]) / count`
-//! - quadratic cost (equation 1): `loss[n] = 1/2 sum over j of (a[n,j] - [j = t])^2`;
-//!   `dx[n,j] = a[n,j] ((a[n,j] - [j = t]) - sum over k of a[n,k] (a[n,k] - [k = t])) / count`
+//! - Cross-entropy: `loss[n] = -log a[n,t]`, where t is the target, computed as `log(sum exp(x - max)) - (x[t] - max)`;
+//!   `dx[n,j] = (a[n,j] - [j = t]) / count`.
+//!   With label smoothing S (Szegedy et al. 2016), the target of class j is `q[j] = (1 - S) [j = t] + S / C`, so
+//!   `loss[n] = -sum over j of q[j] log a[n,j]` and `dx[n,j] = (a[n,j] - q[j]) / count`.
+//! - Quadratic cost (equation 1 of the paper): `loss[n] = 1/2 sum over j of (a[n,j] - [j = t])^2`;
+//!   `dx[n,j] = a[n,j] ((a[n,j] - [j = t]) - sum over k of a[n,k] (a[n,k] - [k = t])) / count`.
 //!
-//! `count` is the number of images in the batch ([`Step::count`](super::Step)): the gradient is that of the mean loss
-//! (equations 4 and 5). Rows behind it are padding: loss 0, gradient 0, prediction `NO_PREDICTION`. The prediction is the
-//! class of the largest logit, the first of several.
+//! `[condition]` is 1 if the condition holds and 0 otherwise. `count` is the number of images in the batch
+//! ([`Step::count`](super::Step)), so the gradient is that of the mean loss (equations 4 and 5 of the paper). Rows from
+//! `count` on are padding: loss 0, gradient 0, prediction [`NO_PREDICTION`]. The prediction is the class with the
+//! largest logit, or the first of several such classes.
 
 mod cases;
 mod cpu;
@@ -23,22 +24,22 @@ pub(crate) use cases::{drawn, edge_cases};
 use super::Op;
 use crate::fast::Fast;
 
-/// Stands in place of a class in a padding row.
+/// The prediction of a padding row, in place of a class.
 pub const NO_PREDICTION: u32 = u32::MAX;
 
-/// The loss that is minimised.
+/// The loss function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cost {
     /// Negative logarithm of the target's probability.
     CrossEntropy,
-    /// Half the squared distance from the one-hot target: equation 1.
+    /// Half the squared distance from the one-hot target.
     Quadratic,
 }
 
 impl Cost {
-    /// Its name in options and files.
+    /// Name in options and files.
     pub fn name(self) -> &'static str {
         match self {
             Cost::CrossEntropy => "cross-entropy",
@@ -47,25 +48,26 @@ impl Cost {
     }
 }
 
-/// `x -> y`, probabilities
+/// Softmax alone: reads the logits `x` and writes the probabilities `y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
-    /// Rows of the batch, N.
+    /// Number of rows of the batch, N.
     pub batch: usize,
-    /// Number of logits a row.
+    /// Number of logits per row, C.
     pub classes: usize,
 }
 
-/// `x targets -> dx loss prediction`
+/// Softmax with a loss: reads the logits `x` and `targets`, and writes `dx`, `loss` and `prediction`.
 #[derive(Clone, Copy, Debug)]
 pub struct Loss {
-    /// Rows of the batch, N.
+    /// Number of rows of the batch, N.
     pub batch: usize,
-    /// Number of logits a row.
+    /// Number of logits per row, C.
     pub classes: usize,
-    /// Which loss is computed.
+    /// The loss function.
     pub cost: Cost,
-    /// S of the cross-entropy, in [0, 1): what of the target is given to all classes alike.
+    /// Label smoothing of the cross-entropy, S in [0, 1): the fraction of the target that is spread evenly over all
+    /// classes.
     pub smoothing: f32,
 }
 
@@ -93,7 +95,7 @@ impl Op for Loss {
     }
 }
 
-/// A few numbers an image: the reference is fast enough.
+/// Only a few numbers per image, so the reference is fast enough.
 impl Fast for Forward {}
 
 impl Fast for Loss {}
