@@ -251,7 +251,8 @@ fn nobody_is_asked_with_yes_or_in_ci() {
 #[test]
 fn output_to_a_file_is_no_terminal() {
     let machine = Machine::new("apt-get");
-    let (user, program) = terminal();
+    let (mut user, program) = terminal();
+    user.write_all(b"\x04").unwrap();
     let output = machine.command(&[]).stdin(program).output().unwrap();
     drop(user);
     let stdout = String::from_utf8(output.stdout).unwrap();
