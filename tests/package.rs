@@ -13,8 +13,7 @@ const MAX_BYTES: u64 = 2_250_000;
 const MAX_BYTES_BESIDE_SOURCES: u64 = 250_000;
 
 /// Folders that no package may contain.
-const LEFT_OUT: [&str; 8] =
-    ["assets/study/", "assets/digits/", "benches/peers/", "benches/runs/", "docs/", "fuzz/", "shared/", "tests/"];
+const LEFT_OUT: [&str; 7] = ["assets/study/", "benches/peers/", "benches/runs/", "docs/", "fuzz/", "shared/", "tests/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
