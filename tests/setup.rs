@@ -274,6 +274,20 @@ fn checks_install_validators_and_a_browser_besides() {
 }
 
 #[test]
+fn checks_say_when_there_is_no_second_driver() {
+    let machine = Machine::new("apt-get").with_driver();
+    for tool in ["spirv-val", "glslangValidator", "chromium"] {
+        machine.program(tool, "");
+    }
+    let said = "setup: no SwiftShader: the checks will run on one software driver only\n";
+    assert_eq!(machine.run(&["checks"]), (Some(0), format!("{said}setup: ready\n"), String::new()));
+    let manifest = machine.path("swiftshader.json");
+    fs::write(&manifest, "").unwrap();
+    let output = machine.command(&["checks"]).env("SHADEGRAD_SECOND_DRIVER", manifest).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "setup: ready\n");
+}
+
+#[test]
 fn every_package_manager_has_its_own_names() {
     let rows = [
         ("dnf", "dnf install -y mesa-vulkan-drivers vulkan-loader gcc glibc-devel spirv-tools glslang chromium"),
