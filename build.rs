@@ -16,7 +16,8 @@ fn main() {
         return;
     }
     if let Some(commit) = git(&["rev-parse", "--short=10", "HEAD"]) {
-        let is_changed = git(&["status", "--porcelain", "--", "src", "shaders", "assets/networks", "Cargo.lock"]).is_some();
+        let is_changed =
+            git(&["status", "--porcelain", "--", "src", "shaders", "assets/networks", "Cargo.lock"]).is_some();
         println!("cargo::rustc-env=SHADEGRAD_COMMIT={commit}{}", if is_changed { ", changed" } else { "" });
     }
 }

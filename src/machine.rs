@@ -142,6 +142,7 @@ impl Device {
     }
 
     fn opened(opened: OpenedGpu) -> Device {
+        tracing::info!(device = opened.description, "device opened");
         Device {
             notice: None,
             description: opened.description,
@@ -175,6 +176,7 @@ impl Device {
     pub fn cpu(threads: Option<usize>, instructions: Instructions, notice: Option<String>) -> Result<Device> {
         let team = Team::new(threads, instructions)?;
         let description = format!("CPU, {}", team.description());
+        tracing::debug!(device = description, "CPU engine started");
         Ok(Device { kind: Kind::Cpu(Arc::new(team)), choices: no_choices(), description, notice })
     }
 

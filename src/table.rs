@@ -122,7 +122,10 @@ fn length(text: &str) -> usize {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let options = textwrap::Options::new(width.max(1)).break_words(false);
     let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::wrap(text, options.word_separator(textwrap::WordSeparator::AsciiSpace)).into_iter().map(Cow::into_owned).collect()
+    textwrap::wrap(text, options.word_separator(textwrap::WordSeparator::AsciiSpace))
+        .into_iter()
+        .map(Cow::into_owned)
+        .collect()
 }
 
 fn push_line<'a>(text: &mut String, cells: impl Iterator<Item = ((String, &'a Align), &'a usize)>) {
@@ -260,5 +263,76 @@ mod tests {
         table.row(["long".into(), "1".into(), String::new()]);
         table.row(["ä".into(), "10".into(), "z".into()]);
         assert_eq!(table.render(), "  a      n  b\n  long   1\n  ä     10  z\n");
+    }
+
+    fn wide() -> Table {
+        let mut table = Table::new(
+            ["layer", "settings", "FLOPs per image", "reads"],
+            [Align::Left, Align::Left, Align::Right, Align::Left],
+        );
+        table.row(["conv1".into(), "32 filters 3x3, stride 1, valid".into(), "389,376".into(), "x w b".into()]);
+        table.row(["dense1".into(), String::new(), "1".into(), "conv1.y dense1.weights dense1.bias".into()]);
+        table
+    }
+
+    #[test]
+    fn text_and_headings_are_wrapped_first() {
+        let table = wide();
+        assert_eq!(table.fit(200), table.render());
+        let expected = "                         FLOPs
+                           per
+  layer   settings       image  reads
+  conv1   32 filters   389,376  x w b
+          3x3, stride
+          1, valid
+  dense1                     1  conv1.y
+                                dense1.weights
+                                dense1.bias
+";
+        assert_eq!(table.fit(46), expected);
+    }
+
+    #[test]
+    fn columns_without_room_go_below_their_row() {
+        let expected = "  layer   settings
+      FLOPs per image  reads
+  conv1   32 filters 3x3, stride 1, valid
+      FLOPs per image 389,376  x w b
+  dense1
+      FLOPs per image 1  conv1.y
+      dense1.weights dense1.bias
+";
+        assert_eq!(wide().fit(40).replace("valid\n", "valid\n"), expected);
+    }
+
+    /// Whatever the width, nothing but a single word is wider, and no word is lost.
+    #[test]
+    fn every_width_is_kept() {
+        let words = |text: &str| {
+            let mut words: Vec<String> = text.split_whitespace().map(String::from).collect();
+            words.sort();
+            words
+        };
+        for width in 20..100 {
+            let fitted = wide().fit(width);
+            for line in fitted.lines() {
+                assert!(line.chars().count() <= width || line.trim().split(' ').count() <= 2, "{width}: {line}");
+            }
+            let all = words(&fitted);
+            words(&wide().render())
+                .iter()
+                .for_each(|word| assert!(all.contains(word), "{width}: no {word} in\n{fitted}"));
+        }
+    }
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(fit("  one two three\n\nfour\n", 10), "  one two\n    three\n\nfour\n");
+        assert_eq!(fit("a  b  c", 100), "a  b  c");
+        assert_eq!(fit("unbreakableword x", 5), "unbreakableword\n  x");
+        let mut page = Page::from(wide());
+        page.text("the end of it all\n");
+        assert!(page.to_string().ends_with("the end of it all\n"));
+        assert!(page.fit(40).lines().all(|line| line.chars().count() <= 40));
     }
 }

@@ -240,7 +240,7 @@ fn long(layers: usize) -> String {
 #[test]
 fn ten_thousand_layers_are_summed_up() {
     let network = Network::from_toml("long", &long(10_000)).unwrap();
-    let summary = network.summary(&CompileOptions { batch: 3, ..CompileOptions::default() }).unwrap();
+    let summary = network.summary(&CompileOptions { batch: 3, ..CompileOptions::default() }).unwrap().to_string();
     let rows: Vec<Vec<&str>> = summary.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[13], ["10", "dense10", "dense", "2", "units", "2", "6", "8"]);
     assert_eq!(rows[10_004], ["total", "60,000", "80,000"]);
@@ -421,7 +421,8 @@ fn the_summary_counts_what_hand_arithmetic_gives() {
     let summary = Network::open("lenet5")
         .unwrap()
         .summary(&CompileOptions { batch: 10, step: StepOptions::default(), ..Default::default() })
-        .unwrap();
+        .unwrap()
+        .to_string();
     println!("{summary}");
     let line = |name: &str| {
         let line = summary.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name}"));
@@ -446,7 +447,7 @@ fn the_summary_counts_what_hand_arithmetic_gives() {
 fn the_listing_shows_every_pass_and_storage() {
     let compiled = Network::open("case2").unwrap().compile(&every_section(100)).unwrap();
     for config in [KernelConfig::software(), KernelConfig::hardware()] {
-        let listing = compiled.listing(&compiled.train, &config).unwrap();
+        let listing = compiled.listing(&compiled.train, &config).unwrap().to_string();
         println!("{listing}");
         for pass in &compiled.train {
             assert!(listing.contains(&pass.label), "no {} in\n{listing}", pass.label);

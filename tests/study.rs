@@ -158,7 +158,11 @@ fn what_is_unfinished_goes_on() {
     fs::write(place.path("st/runs/case4-seed2/metrics.jsonl"), "").unwrap();
 
     let study = format!("{STUDY} --cases 4 --seeds 2 --epochs 3 --schedule constant");
-    place.refuses(1, &format!("{study} --report-only"), &["nothing to report", "none of the selected runs has finished"]);
+    place.refuses(
+        1,
+        &format!("{study} --report-only"),
+        &["nothing to report", "none of the selected runs has finished"],
+    );
     let printed = place.stdout(&study);
     assert!(printed.contains("case4 seed 1  goes on after 1 of 3 epochs"), "{printed}");
     for file in ["model.safetensors", "confusion.csv"] {
@@ -258,7 +262,10 @@ fn damaged_and_foreign_runs_are_refused() {
     damaged("confusion.csv", &half, &["confusion.csv: "]);
     damaged("confusion.csv", &|text| text.replacen("\n0,", "\n0,-", 1), &["line 2"]);
 
-    refused(&study.replace("--epochs 2", "--epochs 1"), &[run, "a run of 2 epochs, more than the 1", "request 2 epochs"]);
+    refused(
+        &study.replace("--epochs 2", "--epochs 1"),
+        &[run, "a run of 2 epochs, more than the 1", "request 2 epochs"],
+    );
     refused(&format!("{study} --learning-rate 0.2"), &[run, "learning_rate: 0.1 there, 0.2 here", "another folder"]);
     refused(&format!("{study} --momentum 0.4"), &["momentum: 0.5 there, 0.4 here"]);
     refused(&study.replace("constant", "cosine"), &["schedule: constant there, cosine here"]);

@@ -1,14 +1,14 @@
 //! `shadegrad data`
 
-use super::{DataOption, program};
 use super::output::{errln, grouped, outln};
+use super::{DataOption, program};
 use crate::cli::progress::Bar;
 use clap::{Args, Subcommand, ValueEnum};
 use shadegrad::data::fetch::{FetchProgress, MNIST_MIRRORS, fetch_mnist};
 use shadegrad::data::{Dataset, MNIST_FOLDER, idx, sheet};
 use shadegrad::ops::Step;
-use shadegrad::text::shell_word;
 use shadegrad::ops::augment::{Augment, LARGEST_SIDE};
+use shadegrad::text::shell_word;
 use shadegrad::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,12 +3,12 @@
 use super::output::{BAD, GOOD, errln, outln, print_page};
 use super::{cache, devices, program};
 use clap::Args;
+use shadegrad::Result;
 use shadegrad::data::Source;
 use shadegrad::gpu::{AdapterRecord, adapters, missing_driver_remedy};
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::table::Page;
 use shadegrad::verify::{self, Extent, VerifyOptions};
-use shadegrad::Result;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
@@ -73,7 +73,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 #[cfg(target_os = "linux")]
 fn drivers() -> Result<()> {
     let files = DRIVER_FOLDERS.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    let mut files: Vec<_> = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
+    let mut files: Vec<_> =
+        files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
     files.sort();
     outln!("Vulkan drivers: {}", if files.is_empty() { "none" } else { "" })?;
     files.iter().try_for_each(|path| outln!("   {}", path.display()))

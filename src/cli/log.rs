@@ -15,10 +15,9 @@ pub fn start(verbose: u8) -> Result<()> {
         (2, _) => "shadegrad=debug,wgpu=info,naga=warn",
         _ => "trace",
     };
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::ERROR.into())
-        .parse(directives)
-        .map_err(|problem| Error::Usage(format!("RUST_LOG={directives}: {problem}; give for example shadegrad=debug")))?;
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into()).parse(directives).map_err(
+        |problem| Error::Usage(format!("RUST_LOG={directives}: {problem}; give for example shadegrad=debug")),
+    )?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -25,12 +25,12 @@ mod verify_kernel;
 
 use crate::cli::output::errln;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{CompileOptions, Network, Preset, Weights};
 use shadegrad::run::{RunRecord, folder_of, newest, open_model, open_model_as};
 use shadegrad::train::TrainOptions;
-use shadegrad::Result;
 use signals::stop_on_ctrl_c;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

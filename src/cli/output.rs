@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn durations_have_two_units() {
-        let cases = [(0.4, "0 s"), (59.4, "59 s"), (61.0, "1 min 1 s"), (3599.6, "1 h 0 min"), (12_000.0, "3 h 20 min")];
+        let cases =
+            [(0.4, "0 s"), (59.4, "59 s"), (61.0, "1 min 1 s"), (3599.6, "1 h 0 min"), (12_000.0, "3 h 20 min")];
         for (seconds, text) in cases {
             assert_eq!(duration(Duration::from_secs_f64(seconds)), text);
         }

@@ -223,7 +223,11 @@ impl StudyReporter {
             }
             StudyEvent::Begins { job, epochs } => {
                 if epochs > 0 {
-                    self.say(&format!("{}  continues after {epochs} of {}", job.title, counted(job.epochs(), "epoch")))?;
+                    self.say(&format!(
+                        "{}  continues after {epochs} of {}",
+                        job.title,
+                        counted(job.epochs(), "epoch")
+                    ))?;
                 }
                 self.run = Some(Reporter::with_title(&job.title));
             }
@@ -342,7 +346,11 @@ impl Options {
     }
 
     fn of_models(&self) -> Vec<String> {
-        let mut words = vec![format!("{} --seeds {}", self.models().iter().map(|model| shell_word(model)).collect::<Vec<_>>().join(" "), self.seeds)];
+        let mut words = vec![format!(
+            "{} --seeds {}",
+            self.models().iter().map(|model| shell_word(model)).collect::<Vec<_>>().join(" "),
+            self.seeds
+        )];
         words.extend(self.beside_recipes());
         words
     }

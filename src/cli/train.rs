@@ -9,8 +9,8 @@ use clap::Args;
 pub use report::Reporter;
 use shadegrad::data::scale::Scale;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::text::shell_word;
 use shadegrad::run::{Run, RunChanges, RunEnd, RunOptions, RunRecord, Validation};
+use shadegrad::text::shell_word;
 use shadegrad::train::{Interval, Recipe};
 use shadegrad::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -136,7 +136,10 @@ pub fn run(options: Options) -> Result<ExitCode> {
     let run = run?;
     if run.end == RunEnd::Interrupted {
         let folder = shell_word(&run.folder.to_string_lossy());
-        errln!("interrupted; the weights are saved in {folder}\nto continue: {} train --resume {folder}", program::name());
+        errln!(
+            "interrupted; the weights are saved in {folder}\nto continue: {} train --resume {folder}",
+            program::name()
+        );
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let is_first = options.resuming.resume.is_none() && options.data.data.is_none() && options.model.get().is_none();

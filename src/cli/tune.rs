@@ -21,13 +21,7 @@ pub struct TuneOption {
     /// off takes the best guess for the kind of device. cached takes what was fastest on this device before, and tries what
     /// was never tried for at most five seconds; `train` tries the rest between epochs, for the next run. full tries
     /// everything anew. A run folder (`latest` for the newest) or a tune.toml file gives the kernels of that run.
-    #[arg(
-        long,
-        value_name = "off|cached|full|RUN",
-        default_value = "cached",
-        env = "SHADEGRAD_TUNE",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "off|cached|full|RUN", default_value = "cached", env = "SHADEGRAD_TUNE", hide_env = true)]
     pub tune: Tuning,
 }
 
@@ -35,7 +29,9 @@ impl TuneOption {
     /// What was asked for, with the folder of the newest run in place of `latest`.
     pub fn get(&self) -> Result<Tuning> {
         match &self.tune {
-            Tuning::File(path) if path == Path::new("latest") && !path.exists() => Ok(Tuning::File(newest(Path::new(RUNS))?)),
+            Tuning::File(path) if path == Path::new("latest") && !path.exists() => {
+                Ok(Tuning::File(newest(Path::new(RUNS))?))
+            }
             tuning => Ok(tuning.clone()),
         }
     }
@@ -43,7 +39,9 @@ impl TuneOption {
     /// The device with the kernels of its choice for this network.
     pub fn apply(&self, device: &Device, compiled: &Compiled, silent: bool) -> Result<Device> {
         let mut bar = TuningBar::new(silent);
-        pollster::block_on(self.get()?.apply(device, compiled, cache::folder().as_deref(), &mut |event| bar.hear(event)))
+        pollster::block_on(
+            self.get()?.apply(device, compiled, cache::folder().as_deref(), &mut |event| bar.hear(event)),
+        )
     }
 }
 

@@ -238,7 +238,10 @@ mod tests {
         assert!(said.starts_with("the network answers 1 for every validation image: it has learned nothing"), "{said}");
         assert!(said.contains("(it was 30;"), "{said}");
         let said = learned_nothing(&[vec![60, 55], vec![49, 50]], 0.5).unwrap();
-        assert!(said.starts_with("51.4 % of the validation images are recognized, about as many as by guessing"), "{said}");
+        assert!(
+            said.starts_with("51.4 % of the validation images are recognized, about as many as by guessing"),
+            "{said}"
+        );
         // Better than guessing, too few to tell, or nothing to tell apart.
         assert_eq!(learned_nothing(&[vec![80, 30], vec![30, 80]], 0.1), None);
         assert_eq!(learned_nothing(&[vec![1, 5], vec![0, 4]], 0.1), None);

@@ -14,15 +14,13 @@ pub struct OpenedGpu {
     pub gpu: Gpu,
     /// Name, type, backend and driver of the adapter in one line.
     pub description: String,
-    /// Whether its driver runs shaders on the CPU.
-    pub software: bool,
 }
 
 impl OpenedGpu {
     async fn open(record: AdapterRecord, uniform_fields: &'static [Field]) -> Result<OpenedGpu> {
-        let (description, software) = (record.describe(), record.is_software());
+        let description = record.describe();
         let gpu = Gpu::from_adapter(record, uniform_fields).await?;
-        Ok(OpenedGpu { gpu, description, software })
+        Ok(OpenedGpu { gpu, description })
     }
 }
 

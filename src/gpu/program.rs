@@ -206,7 +206,9 @@ impl Program {
             Command::Mirror { region, .. } => Ok((command.clone(), Prepared::Mirror(*region))),
             Command::Dispatch(dispatch) => Ok((command.clone(), prepare(gpu, memory, dispatch)?)),
         };
-        Ok(Program { commands: recording.commands.iter().map(prepare).collect::<Result<_>>()? })
+        let commands: Vec<_> = recording.commands.iter().map(prepare).collect::<Result<_>>()?;
+        tracing::debug!(commands = commands.len(), "pipelines and bind groups created");
+        Ok(Program { commands })
     }
 
     /// The recorded commands, in order.

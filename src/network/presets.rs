@@ -24,7 +24,8 @@ macro_rules! presets {
 }
 
 /// All presets.
-pub const PRESETS: &[Preset] = presets!["starter" "case1" "case2" "case3" "case4" "case5" "case6" "lenet5" "mlp" "fast" "best"];
+pub const PRESETS: &[Preset] =
+    presets!["starter" "case1" "case2" "case3" "case4" "case5" "case6" "lenet5" "mlp" "fast" "best"];
 
 impl Preset {
     /// The first comment line of the file.

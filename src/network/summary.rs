@@ -47,13 +47,14 @@ impl Network {
         let compiled = self.compile(&CompileOptions { train_images: batch, ..step.clone() })?;
         let flops = StepFlops::of(&compiled);
         let forward = forward_flops(&compiled);
-        let layers = self.layers.iter().zip(self.learned()).map(|(NetworkLayer { name, layer, output, .. }, learned)| {
-            let flops = forward.get(name.as_str()).copied().unwrap_or(0) / batch as u64;
-            serde_json::json!({
-                "name": name, "kind": layer.kind(), "settings": layer.describe(), "output": output.to_string(),
-                "parameters": learned, "forward_flops_per_image": flops,
-            })
-        });
+        let layers =
+            self.layers.iter().zip(self.learned()).map(|(NetworkLayer { name, layer, output, .. }, learned)| {
+                let flops = forward.get(name.as_str()).copied().unwrap_or(0) / batch as u64;
+                serde_json::json!({
+                    "name": name, "kind": layer.kind(), "settings": layer.describe(), "output": output.to_string(),
+                    "parameters": learned, "forward_flops_per_image": flops,
+                })
+            });
         Ok(serde_json::json!({
             "name": self.name, "input": self.input, "classes": self.classes(), "loss": self.loss.name(),
             "initializer": self.initializer.name(), "layers": layers.collect::<Vec<_>>(),

@@ -101,7 +101,8 @@ impl Profile {
             ]);
         }
         let whole = self.step_seconds;
-        let mut text = format!("\n{} ms in {} rows; a step as a whole takes {} ms", ms(sum), self.rows.len(), ms(whole));
+        let mut text =
+            format!("\n{} ms in {} rows; a step as a whole takes {} ms", ms(sum), self.rows.len(), ms(whole));
         text += &format!("; {}, median of {}\n", self.timed_by.describe(), self.replays);
         if let Some(peak) = ceilings {
             let (flops, bytes) = (peak.flops_per_second * 1e-9, peak.bytes_per_second * 1e-9);

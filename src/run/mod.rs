@@ -89,6 +89,7 @@ impl Run {
             options.tuning.begin(&opened, &compiled, options.cache.as_deref(), &mut reporter).await?;
         let mut trainer = Trainer::new(&device, &network, &data, options.training.clone(), initial.as_ref())?;
         let mut folder = RunFolder::create(options.out.as_deref(), &network.name)?;
+        tracing::info!(folder = %folder.path().display(), network = network.name, data = data.source, "run started");
         if let Err(error) = begin(&mut folder, &options, &mut trainer, &data).await {
             folder.abandon();
             return Err(error);
@@ -135,6 +136,7 @@ impl Run {
             record.resume(step, &training, &device);
             folder.write_record(&record)?;
         }
+        tracing::info!(folder = %folder.path().display(), step, "run resumed");
         reporter.tell(RunEvent::Resumed { step, checkpoint: &restored.path })?;
         // A run keeps its kernels, and what the CPU would do was said when it began.
         let session = Session { folder, log_every, profile: changes.profile, cpu_speed: None, untried: None };

@@ -204,6 +204,7 @@ impl<'a> Tuner<'a> {
                     wrong.push(WrongResult::Kernel { label, config, why: why.clone() });
                 }
                 contest.took = contest.took.max(Some(start.elapsed()));
+                tracing::debug!(pass = contest.pass.label, kernel = %config, ?verdict, "kernel tried");
                 contest.entry.get_or_insert_with(|| Measured::new(&contest.pass.label, config)).add(config, verdict);
             }
         }

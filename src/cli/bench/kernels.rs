@@ -3,8 +3,8 @@
 use super::system::{self, Processors};
 use super::{noise, train_options};
 use crate::cli::output::{outln, print_page};
-use crate::cli::{DeviceOption, ModelArgument};
 use crate::cli::tune::TuneOption;
+use crate::cli::{DeviceOption, ModelArgument};
 use clap::Args;
 use shadegrad::network::Network;
 use shadegrad::profile::{Ceilings, Profile, roofline};

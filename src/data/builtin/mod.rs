@@ -151,8 +151,12 @@ mod tests {
     fn mixed_hands_vary_less() {
         let spread = |hand| {
             let (images, labels) = digits_by(hand, 2000, 5);
-            let ones: Vec<&[u8]> =
-                images.chunks(SIDE * SIDE).zip(&labels).filter(|(_, label)| **label == 1).map(|(image, _)| image).collect();
+            let ones: Vec<&[u8]> = images
+                .chunks(SIDE * SIDE)
+                .zip(&labels)
+                .filter(|(_, label)| **label == 1)
+                .map(|(image, _)| image)
+                .collect();
             let mean = |pixel: usize| ones.iter().map(|image| f64::from(image[pixel])).sum::<f64>() / ones.len() as f64;
             let variance = |pixel: usize| {
                 let mean = mean(pixel);

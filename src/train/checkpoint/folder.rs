@@ -97,6 +97,7 @@ impl Checkpoints {
         }
         let path = self.folder.join(format!("step-{:08}.safetensors", checkpoint.state.progress.step));
         write_and_compare(checkpoint, &path)?;
+        tracing::debug!(path = %path.display(), best = checkpoint.is_best(), "checkpoint written");
         if checkpoint.is_best() {
             write_and_compare(checkpoint, &self.folder.join(BEST))?;
         }
