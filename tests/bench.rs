@@ -375,8 +375,8 @@ fn what_cannot_be_measured_is_named() {
         ("--seconds 0", "--seconds must be above 0 and at most 3600, got 0"),
         ("--seconds nan", "--seconds must be above 0 and at most 3600, got NaN"),
         ("--repeats 0", "--repeats must be from 1 to 1000, got 0"),
-        ("--batch 0", "--batch must be from 1 to 65536, got 0"),
-        ("--batch 65537", "--batch must be from 1 to 65536, got 65537"),
+        ("--batch 0", "--batch-size must be from 1 to 65536, got 0"),
+        ("--batch 65537", "--batch-size must be from 1 to 65536, got 65537"),
         ("--model case9", "no network `case9`"),
         ("--model nosuch.toml", "cannot read nosuch.toml"),
     ] {
@@ -385,7 +385,7 @@ fn what_cannot_be_measured_is_named() {
     let devices = "bench --model tiny.toml --devices";
     place.refuses(1, &format!("{devices} cpu,nosuch"), &["no device `nosuch`; expected auto, cpu, reference, or"]);
     place.refuses(1, &format!("{devices} 77"), &["no device `77`"]);
-    place.refuses(1, &format!("{devices} cpu,,cpu"), &["--devices cpu,,cpu: a name is empty"]);
+    place.refuses(1, &format!("{devices} cpu,,cpu"), &["--device cpu,,cpu: a name is empty"]);
     place.refuses(2, &format!("{bench} --seconds many"), &["--seconds"]);
     place.refuses(2, "bench nosuch", &["nosuch"]);
     let kernels = "bench kernels --model tiny.toml --batch 10";
@@ -393,7 +393,7 @@ fn what_cannot_be_measured_is_named() {
     place.refuses(1, &format!("{kernels} --roofline roof.png"), &["roof.png", "ends in .svg"]);
     place.refuses(1, &format!("{kernels} --roofline nosuch/roof.svg"), &["no folder nosuch"]);
     place.refuses(1, &format!("{kernels} --roofline roof.svg --device cpu"), &["--roofline needs a GPU"]);
-    place.refuses(1, "bench kernels --model tiny.toml --batch 0", &["--batch must be from 1 to 65536, got 0"]);
+    place.refuses(1, "bench kernels --model tiny.toml --batch 0", &["--batch-size must be from 1 to 65536, got 0"]);
     place.refuses(1, "bench kernels --model case9", &["no network `case9`"]);
     place.refuses(1, "bench kernels --model wide.toml --batch 2 --device GPU", &["pool2d"]);
 }

@@ -247,3 +247,11 @@ fn logging_is_off_unless_it_is_asked_for() {
     assert!(debug.contains("DEBUG") && debug.len() > info.len(), "{debug}");
     assert!(said(&format!("{args} d"), Some("shadegrad=debug")).contains("DEBUG"));
 }
+
+/// `shadegrad reference >docs/src/commands.md` makes it anew.
+#[test]
+fn the_command_reference_of_the_book_is_up_to_date() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/commands.md")).unwrap();
+    let place = Place::new();
+    assert!(page == place.stdout("reference"), "run: cargo run --release -- reference >docs/src/commands.md");
+}

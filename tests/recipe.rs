@@ -115,12 +115,12 @@ fn what_is_taken_is_said() {
         let output = place.run(&format!("train --data data --device cpu --max-steps 1 {args}"));
         assert!(output.status.success(), "{args}");
         let stderr = String::from_utf8(output.stderr).unwrap();
-        stderr.lines().find(|line| line.starts_with("training: ")).map(str::to_string)
+        stderr.lines().find(|line| line.starts_with("recipe: ")).map(str::to_string)
     };
-    let line = "training: epochs 1, optimizer adam, learning rate 0.002, augment digits (of best.toml; options on the \
-                command line win)";
+    let line = "recipe: epochs 1, optimizer adam, learning rate 0.002, augment digits (from best.toml; command-line options \
+                override it)";
     assert_eq!(said("--model best.toml").as_deref(), Some(line));
-    let line = "training: augment digits (of best.toml; options on the command line win)";
+    let line = "recipe: augment digits (from best.toml; command-line options override it)";
     assert_eq!(said("--model best.toml --epochs 1 --optimizer sgd").as_deref(), Some(line));
     for silent in ["--model best.toml --quiet", "--model best.toml --json", "--model tiny.toml"] {
         assert_eq!(said(silent), None, "{silent}");

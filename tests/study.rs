@@ -164,7 +164,7 @@ fn what_is_unfinished_goes_on() {
         &["nothing to report", "none of the selected runs has finished"],
     );
     let printed = place.stdout(&study);
-    assert!(printed.contains("case4 seed 1  goes on after 1 of 3 epochs"), "{printed}");
+    assert!(printed.contains("case4 seed 1  continues after 1 of 3 epochs"), "{printed}");
     for file in ["model.safetensors", "confusion.csv"] {
         let [ours, whole] = ["st/runs/case4-seed1", "whole"].map(|run| fs::read(place.path(run).join(file)).unwrap());
         assert!(ours == whole, "{file} is another than that of a run without the interruption");
@@ -203,7 +203,7 @@ fn ctrl_c_keeps_what_is_done_and_says_how_to_go_on() {
     assert!(stderr.contains("the same command again") && stderr.contains("--report-only"), "{stderr}");
     assert!(!place.path("st/runs/case4-seed1").exists());
     let printed = place.stdout(&study);
-    assert!(printed.contains("case2 seed 1  goes on after"), "{printed}");
+    assert!(printed.contains("case2 seed 1  continues after"), "{printed}");
     assert_eq!((epochs(&place, "case2-seed1").len(), epochs(&place, "case4-seed1").len()), (12, 12));
     place.stdout(&format!("{TRAIN} --data data --model case2 --epochs 12 --out alone"));
     let [ours, alone] = ["st/runs/case2-seed1", "alone"].map(|run| fs::read(place.path(run).join("model.safetensors")));

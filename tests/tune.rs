@@ -93,7 +93,7 @@ fn what_is_tuned_is_right_and_is_remembered() {
         assert_eq!(choices.config(label), &entry.config);
     }
     assert_eq!(choices.config("dense1.forward"), &KernelConfig::of(gpu()));
-    let printed = table(&tuned);
+    let printed = table(&tuned).render();
     assert_eq!(printed.matches("chosen").count(), tuned.len(), "{printed}");
 
     let saved = {

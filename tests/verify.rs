@@ -119,7 +119,7 @@ fn what_is_right_passes_and_a_report_is_written() {
 fn every_break_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let text = output(folder.path(), &["verify", "--device", &device(), "--inject"], 0);
-    assert!(!text.contains("MISSED") && text.contains("breaks were seen"), "{text}");
+    assert!(!text.contains("MISSED") && text.contains("faults were detected"), "{text}");
     let seen = text.lines().filter(|line| line.contains("  detected  ")).count();
     assert!(seen >= 20, "only {seen} breaks\n{text}");
     for what in

@@ -16,6 +16,7 @@ impl Activation {
     }
 }
 
+// ANCHOR: launch
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         to.kernel(wgsl!("activation/forward.wgsl"))
@@ -26,6 +27,7 @@ impl Record for Forward {
         Ok(())
     }
 }
+// ANCHOR_END: launch
 
 impl Record for Backward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
