@@ -76,7 +76,8 @@ async fn train_each(
             Err(error) => return Err(error),
         }
         let JobState::Finished(run) = job.examine(common)? else {
-            let problem = "training has finished, but the files do not show it: metrics.jsonl and confusion.csv disagree";
+            let problem =
+                "training has finished, but the files do not show it: metrics.jsonl and confusion.csv disagree";
             return Err(Error::file(&job.folder, problem));
         };
         done += 1;
