@@ -42,7 +42,7 @@ fn train_arrays() {
 #[test]
 fn predict_batch() {
     let printed = printed("predict_batch");
-    assert!(printed.contains(" of 300 digits read by fast"), "{printed}");
+    assert!(printed.contains(" of 300 digits classified correctly by fast"), "{printed}");
     assert_eq!(printed.lines().count(), 4, "{printed}");
 }
 
