@@ -205,6 +205,6 @@ fn a_resumed_run_is_the_same_run() {
         pollster::block_on(first.checkpoint()).unwrap().save(&path).unwrap();
         let mut second = Trainer::resume(&device, Checkpoint::load(&path).unwrap(), &data).unwrap();
         run(&mut second, usize::MAX);
-        assert!(end(&mut second) == end(&mut whole), "{}: the run ends elsewhere", device.description);
+        assert!(end(&mut second) == end(&mut whole), "{}: the run ends with other results", device.description);
     }
 }

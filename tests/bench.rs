@@ -110,7 +110,7 @@ fn devices_are_compared_in_turns() {
         // With ten images per step, the two figures are equivalent.
         let [rate, step] = ["images_per_second", "step_seconds"].map(|key| number(&row[key], "max"));
         let least = number(&row["images_per_second"], "min");
-        assert!((least * step / 10.0 - 1.0).abs() < 1e-9, "{rate} images/s, {step} s a step");
+        assert!((least * step / 10.0 - 1.0).abs() < 1e-9, "{rate} images/s, {step} s per step");
         if cfg!(target_os = "linux") {
             let memory = number(row, "peak_memory");
             assert!((1e6..1e11).contains(&memory), "{memory} bytes at most");
@@ -127,7 +127,7 @@ fn devices_are_compared_in_turns() {
     for (turn, starts) in turns.iter().zip(["1/2  tiny.toml on cpu", "1/2  ", "2/2  tiny.toml on cpu", "2/2  "]) {
         assert!(turn.starts_with(starts), "{err}");
     }
-    assert!(!turns[1].contains("on cpu"), "A B A B: {err}");
+    assert!(!turns[1].contains("on cpu"), "devices should alternate: {err}");
     let heading = out.lines().next().unwrap();
     for column in ["images/s", "min..max", "ms/step", "open", "compile", "tune", "first step", "memory", "ratio"] {
         assert!(heading.contains(column), "{out}");
@@ -183,7 +183,7 @@ fn ctrl_c_keeps_what_was_measured() {
     let mut line = String::new();
     while !line.starts_with("1/1000  tiny.toml on cpu: ") {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended by itself");
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended without a signal");
     }
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let mut rest = String::new();
@@ -211,7 +211,7 @@ fn a_measurement_ends_with_its_parent() {
     let wait = |done: &mut dyn FnMut() -> bool| {
         let start = Instant::now();
         while !done() {
-            assert!(start.elapsed() < Duration::from_secs(60), "nothing happens");
+            assert!(start.elapsed() < Duration::from_secs(60), "nothing has happened");
             std::thread::sleep(Duration::from_millis(10));
         }
     };
@@ -248,7 +248,7 @@ fn ctrl_c_ends_the_measurement_too() {
         while !done(&mut bench) {
             if start.elapsed() > Duration::from_secs(60) {
                 bench.kill().unwrap();
-                panic!("nothing happens");
+                panic!("nothing has happened");
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -266,7 +266,7 @@ fn ctrl_c_ends_the_measurement_too() {
     });
     let output = bench.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-    assert!(!measurement.exists(), "{} runs on", measurement.display());
+    assert!(!measurement.exists(), "{} is still running", measurement.display());
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(out.lines().any(|line| line.starts_with("  tiny.toml  cpu            -")), "{out}");
 }

@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The failure message of a check; fails if the check passes.
 fn red(what: &str, check: impl FnOnce()) -> String {
     match catch_unwind(AssertUnwindSafe(check)) {
-        Ok(()) => panic!("{what}: nobody noticed"),
+        Ok(()) => panic!("{what}: the check passed"),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             text.or(panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
@@ -447,7 +447,10 @@ fn the_copies_of_a_training_step_are_needed() {
     for region in regions {
         let stale = without(&|_, command| copied(command) == Some(region));
         let name = &compiled.plan.storages[region.storage.0].name;
-        assert!(two_steps(&compiled, &stale, &whole) != right, "nobody needs the mirror of {region:?} in `{name}`");
+        assert!(
+            two_steps(&compiled, &stale, &whole) != right,
+            "the texture copy of {region:?} in `{name}` is not needed"
+        );
     }
 }
 

@@ -111,7 +111,7 @@ fn the_cpu_is_compared_with_a_software_driver() {
     for silent in ["--quiet", "--json", "--device cpu", "--device reference"] {
         assert_eq!(said(silent), (false, vec![]), "{silent}");
     }
-    assert!(!kept.exists(), "measured for nobody");
+    assert!(!kept.exists(), "measured without need");
     let (software, notes) = said("");
     if !software {
         assert_eq!((notes.len(), kept.exists()), (0, false), "{notes:?}");
@@ -161,7 +161,7 @@ fn json_is_the_metrics_file_and_quiet_is_silent() {
     let ours = String::from_utf8(quiet.stderr).unwrap();
     assert!(!["device:", "note:", "data:", "network:"].iter().any(|word| ours.contains(word)), "{ours}");
     let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
-    assert!(read("json") == read("quiet"), "what is printed changes what is learned");
+    assert!(read("json") == read("quiet"), "output options change the weights");
     assert!(
         read("quiet") != {
             place.stdout(&format!("{args} --quiet --out seed --seed 2"));
@@ -647,7 +647,7 @@ fn ctrl_c_saves_and_ends() {
     let start = Instant::now();
     let running = || fs::metadata(place.path("run/metrics.jsonl")).is_ok_and(|file| file.len() > 0);
     while !running() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(child.try_wait().unwrap().is_none(), "it ended without a signal");
         assert!(start.elapsed() < Duration::from_secs(120), "no step in two minutes");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -684,7 +684,7 @@ fn a_schedule_is_recorded_and_applied() {
     place.refuses(1, "train --resume cut --epochs 3", &says);
     place.refuses(2, "train --resume cut --warmup 3", &["cannot be used with", "--warmup"]);
     place.stdout("train --resume cut --epochs 2 --max-steps 100 --quiet");
-    assert!(read("cut") == read("cosine"), "it goes on with other rates");
+    assert!(read("cut") == read("cosine"), "it resumed with other learning rates");
 }
 
 /// The default learning rate of Adam is used, and its moments are in the checkpoint that a run resumes from.

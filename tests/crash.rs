@@ -123,7 +123,7 @@ fn two_processes_do_not_train_one_run() {
     let stderr = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("error: run: another process is training this run"), "{stderr}");
-    assert!(child.try_wait().unwrap().is_none(), "the first has ended");
+    assert!(child.try_wait().unwrap().is_none(), "the first process has ended");
     child.kill().unwrap();
     child.wait().unwrap();
     // The lock is released when its process ends.

@@ -154,7 +154,7 @@ fn a_healthy_step_is_only_a_step() {
             assert_eq!(pollster::block_on(machine.first_not_finite(Section::Evaluate, step)).unwrap(), None);
             learned.push(pollster::block_on(machine.read_weights()).unwrap());
         }
-        assert!(learned[0] == learned[1], "{}: looking changes what is learned", device.description);
+        assert!(learned[0] == learned[1], "{}: the search changes the weights", device.description);
         assert!(learned[0] != network.initialize(1));
     }
 }

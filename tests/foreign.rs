@@ -180,8 +180,8 @@ fn resuming_removes_only_what_the_program_has_left() {
     }
     place.stdout("train --resume run --epochs 2 --max-steps 4 --data data --quiet");
     let is_there = |name: &&str| place.path("run").join(name).exists();
-    assert!(kept.iter().all(is_there), "a file of the user's is gone");
-    assert!(!left.iter().any(is_there), "litter is left");
+    assert!(kept.iter().all(is_there), "a file of the user was removed");
+    assert!(!left.iter().any(is_there), "temporary files are left");
 }
 
 #[test]

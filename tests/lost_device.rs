@@ -51,7 +51,7 @@ fn run(
     pollster::block_on(trainer.run(&mut |event| {
         match &event {
             Event::Steps(report) => {
-                assert_eq!(report.first_step, losses.len() + 1, "a step is told of twice, or not at all");
+                assert_eq!(report.first_step, losses.len() + 1, "a step is reported twice, or not at all");
                 losses.extend(report.losses);
             }
             Event::Epoch(report, _) => {
@@ -108,7 +108,7 @@ fn a_device_destroyed_after_a_step_changes_nothing() {
         .unwrap();
         println!("destroyed after step {at}");
         assert_eq!(lost, 1, "destroyed after step {at}");
-        assert!(got == expected, "destroyed after step {at}: the run ends elsewhere");
+        assert!(got == expected, "destroyed after step {at}: the run ends with other results");
     }
 }
 
@@ -138,7 +138,7 @@ fn a_device_destroyed_at_any_time_changes_nothing() {
             Ok((got, lost)) => {
                 struck += lost;
                 println!("destroyed after {pause:?}, lost {lost} times");
-                assert!(got == expected, "destroyed after {pause:?}: the run ends elsewhere");
+                assert!(got == expected, "destroyed after {pause:?}: the run ends with other results");
             }
             Err(Error::DeviceLost(problem)) => println!("destroyed after {pause:?}, at the end: {problem}"),
             Err(other) => panic!("destroyed after {pause:?}: {other}"),

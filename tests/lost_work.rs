@@ -34,7 +34,7 @@ fn stderr(output: &Output) -> String {
 fn wait_for_steps(place: &Place, run: &str, child: &mut Child) {
     let start = Instant::now();
     while fs::metadata(place.path(run).join("metrics.jsonl")).map_or(0, |file| file.len()) == 0 {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(child.try_wait().unwrap().is_none(), "it ended without a signal");
         assert!(start.elapsed() < Duration::from_secs(120), "no step in two minutes");
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -177,7 +177,7 @@ fn run(mut machine: Machine, between: impl Fn(&mut Machine)) -> Vec<u32> {
 fn sharing_storages_does_not_change_results() {
     let _alone = alone();
     let bytes = |compiled: &Compiled| compiled.plan.storages.iter().map(|storage| 4 * storage.len).sum::<usize>();
-    assert!(bytes(&compiled()) < bytes(&apart(compiled())), "nothing takes turns");
+    assert!(bytes(&compiled()) < bytes(&apart(compiled())), "no storage is shared");
     for device in devices() {
         let in_turns = run(machine(&device, compiled()), |_| ());
         let apart = run(machine(&device, apart(compiled())), |_| ());

@@ -44,7 +44,7 @@ fn presets_have_the_parameters_computed_by_hand() {
         assert_eq!(network.parameter_count(), parameters, "{name}");
         let stated = PRESETS.iter().find(|preset| preset.name == name).unwrap();
         let digits: String = stated.text.chars().filter(|letter| *letter != ',').collect();
-        assert!(digits.contains(&format!("{parameters} parameters")), "{name}: its comment tells another number");
+        assert!(digits.contains(&format!("{parameters} parameters")), "{name}: its comment has another number");
     }
 }
 

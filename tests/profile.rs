@@ -170,7 +170,7 @@ fn a_profile_changes_nothing_and_adds_up() {
         let start = Instant::now();
         let (weights, profile) = two_runs(&device, true);
         let wall = start.elapsed().as_secs_f64();
-        assert!(weights == plain, "{choice}: training goes on elsewhere after a profile");
+        assert!(weights == plain, "{choice}: training differs after a profile");
         let profile = profile.unwrap();
         let commands = if device.gpu().is_some() {
             let compiled = compiled();
@@ -239,7 +239,7 @@ fn a_roofline_is_drawn() {
     assert!(!svg.contains("reduce"), "a dispatch without arithmetic has no place");
     assert_eq!(svg.matches("<circle").count(), 2);
     let names = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(names, 1, "something is left beside the picture");
+    assert_eq!(names, 1, "other files are left next to the picture");
     let other = roofline::save(&path("roof.png"), "", &profile, &ceilings).unwrap_err().to_string();
     assert!(other.contains("roof.png: expected a name that ends in .svg"), "{other}");
     let missing = roofline::save(&path("nosuch/roof.svg"), "", &profile, &ceilings).unwrap_err().to_string();
@@ -247,5 +247,9 @@ fn a_roofline_is_drawn() {
     let empty = Profile { rows: vec![row("pool1.forward", 0, 100, 1.0)], ..profile };
     let error = roofline::save(&path("roof.svg"), "", &empty, &ceilings).unwrap_err().to_string();
     assert!(error.contains("nothing to draw"), "{error}");
-    assert_eq!(std::fs::read_to_string(path("roof.svg")).unwrap(), svg, "a picture that failed replaced another");
+    assert_eq!(
+        std::fs::read_to_string(path("roof.svg")).unwrap(),
+        svg,
+        "a picture that could not be drawn replaced another"
+    );
 }

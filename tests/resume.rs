@@ -113,7 +113,10 @@ fn a_resumed_run_is_the_same_run() {
                 let mut second = Trainer::resume(device, restored, &data).unwrap();
                 go(&mut second, &mut trace, usize::MAX);
                 assert_eq!(trace, expected, "{name}, after step {until}");
-                assert!(end(&mut second) == expected_end, "{name}, after step {until}: the run ends elsewhere");
+                assert!(
+                    end(&mut second) == expected_end,
+                    "{name}, after step {until}: the run ends with other results"
+                );
             }
         }
     }
@@ -170,7 +173,10 @@ fn a_resumed_run_is_the_same_run_with_every_option() {
                 let mut second = Trainer::resume(device, restored, &data).unwrap();
                 go(&mut second, &mut trace, usize::MAX);
                 assert_eq!(trace, expected, "{options:?}, after step {until}");
-                assert!(end(&mut second) == expected_end, "{options:?}, after step {until}: the run ends elsewhere");
+                assert!(
+                    end(&mut second) == expected_end,
+                    "{options:?}, after step {until}: the run ends with other results"
+                );
             }
         }
     }
@@ -196,7 +202,7 @@ fn checkpoints_change_no_bit() {
         }))
         .unwrap();
         assert_eq!(trace, expected, "every {every}");
-        assert!(end(&mut trainer) == expected_end, "every {every}: the run ends elsewhere");
+        assert!(end(&mut trainer) == expected_end, "every {every}: the run ends with other results");
         let due: Vec<usize> = (1..=40).filter(|step| step % every == 0 || step % 20 == 0).collect();
         assert_eq!(made, due, "every {every}");
     }
@@ -225,7 +231,7 @@ fn a_run_can_be_made_longer() {
         go(&mut second, &mut trace, usize::MAX);
         assert_eq!(trace, expected, "{shorter:?}");
         let ends = [&end(&mut second), &expected_end].map(|bytes| Weights::from_bytes(bytes, &model()).unwrap());
-        assert!(ends[0] == ends[1], "{shorter:?}: the run ends elsewhere");
+        assert!(ends[0] == ends[1], "{shorter:?}: the run ends with other results");
     }
 }
 

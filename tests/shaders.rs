@@ -39,7 +39,7 @@ fn every_kernel_is_valid_portable_and_bound() {
         inspector.inspect(recording).unwrap_or_else(|problem| panic!("{what}: {problem}"));
         let wide =
             recording.dispatches().any(|dispatch| dispatch.kernel.sources.contains(&wgsl!("shared/pack_wide.wgsl")));
-        assert!(!wide || what.ends_with("wide"), "{what}: 64-bit words, which nobody asked for");
+        assert!(!wide || what.ends_with("wide"), "{what}: unrequested 64-bit words");
     });
     println!("{} kernels", inspector.kernels());
     assert!(inspector.kernels() > 100, "only {} kernels: what has been looked at?", inspector.kernels());
@@ -90,7 +90,7 @@ fn files_open_with_their_name() {
         let first = text.lines().next().unwrap();
         assert!(first == plain || file.ends_with("_naive") && first == naive, "{name} opens with {first:?}");
         let second = text.lines().nth(1).unwrap();
-        assert!(second.starts_with("//   "), "{name}: nothing is said of it: {second:?}");
+        assert!(second.starts_with("//   "), "{name}: it is not explained: {second:?}");
         assert!(text.ends_with('\n') && !text.contains('\t') && !text.contains('\r'), "{name}: tabs or line ends");
     }
 }
@@ -150,7 +150,7 @@ fn a_file_alone_is_valid_but_for_names_of_other_files() {
                 };
                 let others = files.iter().filter(|(other, _)| *other != name);
                 let by: Vec<_> = others.filter(|(_, text)| declared(text).contains(lacked)).collect();
-                assert!(!by.is_empty(), "shaders/{name}: nobody declares `{lacked}`\n{message}");
+                assert!(!by.is_empty(), "shaders/{name}: no file declares `{lacked}`\n{message}");
                 continue;
             }
         };

@@ -50,7 +50,7 @@ fn assert_whole(html: &str) {
     for outside in ["src=\"http", "href=", "<script", "<link", "@import", "url(", "src=\"//"] {
         assert!(!html.contains(outside), "{outside}");
     }
-    assert!(!html.contains("NaN") && !html.contains("inf "), "a number is missing");
+    assert!(!html.contains("NaN") && !html.contains("inf "), "there is an invalid number");
     let mut open: Vec<&str> = Vec::new();
     for tag in html.split('<').skip(1).map(|rest| rest.split_once('>').expect("a tag without its end").0) {
         let name = tag.trim_start_matches('/').split(|letter: char| letter.is_whitespace()).next().unwrap();
@@ -58,7 +58,7 @@ fn assert_whole(html: &str) {
             continue;
         }
         match tag.starts_with('/') {
-            true => assert_eq!(open.pop(), Some(name), "closes another tag"),
+            true => assert_eq!(open.pop(), Some(name), "a closing tag does not match"),
             false => open.push(name),
         }
     }
@@ -77,7 +77,7 @@ fn a_study_trains_like_train_and_reports_its_runs() {
     place.stdout(&format!("{TRAIN} --data data --model case2 --epochs 1 --seed 2 --out alone"));
     for file in ["model.safetensors", "confusion.csv"] {
         let [ours, alone] = ["st/runs/case2-seed2", "alone"].map(|run| fs::read(place.path(run).join(file)).unwrap());
-        assert!(ours == alone, "{file} is another than that of `train`");
+        assert!(ours == alone, "{file} differs from that of `train`");
     }
 
     // The table matches the files of the runs.
@@ -167,7 +167,7 @@ fn unfinished_runs_are_resumed() {
     assert!(printed.contains("case4 seed 1  goes on after 1 of 3 epochs"), "{printed}");
     for file in ["model.safetensors", "confusion.csv"] {
         let [ours, whole] = ["st/runs/case4-seed1", "whole"].map(|run| fs::read(place.path(run).join(file)).unwrap());
-        assert!(ours == whole, "{file} is another than that of a run without the interruption");
+        assert!(ours == whole, "{file} differs from that of an uninterrupted run");
     }
     assert_eq!(epochs(&place, "case4-seed2").len(), 3);
 
@@ -226,12 +226,12 @@ fn kills_change_nothing() {
     for seed in [1, 2] {
         for file in ["model.safetensors", "confusion.csv"] {
             let of = |out: &str| fs::read(place.path(&format!("{out}/runs/case4-seed{seed}/{file}"))).unwrap();
-            assert!(of("st") == of("undisturbed"), "seed {seed}: another {file}");
+            assert!(of("st") == of("undisturbed"), "seed {seed}: {file} differs");
         }
     }
     for file in ["table1.csv", "figures/case4.svg", "figures/confusion-case4.svg"] {
         let of = |out: &str| fs::read(place.path(&format!("{out}/{file}"))).unwrap();
-        assert!(of("st") == of("undisturbed"), "another {file}");
+        assert!(of("st") == of("undisturbed"), "{file} differs");
     }
 }
 

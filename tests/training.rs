@@ -125,7 +125,7 @@ fn two_networks_train_on_one_cpu_at_once() {
     let alone = bytes();
     std::thread::scope(|scope| {
         let runs = [(); 4].map(|()| scope.spawn(|| (0..5).all(|_| bytes() == alone)));
-        assert!(runs.into_iter().all(|run| run.join().unwrap()), "trained together, they end elsewhere");
+        assert!(runs.into_iter().all(|run| run.join().unwrap()), "trained together, they give other results");
     });
 }
 
@@ -363,7 +363,7 @@ fn options_outside_their_range_are_refused() {
         change(&mut options);
         let error = options.validate().expect_err(text).to_string();
         assert!(error.starts_with(text), "{error}");
-        assert!(Trainer::new(gpu(), &model(), &data(4, 4), options, None).is_err(), "{text}: taken by the trainer");
+        assert!(Trainer::new(gpu(), &model(), &data(4, 4), options, None).is_err(), "{text}: accepted by the trainer");
     };
     options().validate().unwrap();
     refuse("epochs", &|o| o.epochs = 0);

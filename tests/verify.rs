@@ -122,11 +122,11 @@ fn every_fault_is_detected() {
     let text = output(folder.path(), &["verify", "--device", &device(), "--inject"], 0);
     assert!(!text.contains("MISSED") && text.contains("breaks were seen"), "{text}");
     let seen = text.lines().filter(|line| line.contains("  detected  ")).count();
-    assert!(seen >= 20, "only {seen} breaks\n{text}");
+    assert!(seen >= 20, "only {seen} faults\n{text}");
     for what in
         ["last bit of", "wrong stride", "barrier", "stale copy", "NaN", "past its end", "second run", "training"]
     {
-        assert!(text.contains(what), "nothing of {what}\n{text}");
+        assert!(text.contains(what), "no {what}\n{text}");
     }
 }
 
@@ -334,7 +334,7 @@ fn an_entry_is_removed_when_its_kernel_passes() {
     assert!(remember(&found, &[]) && known());
     assert!(!remember(&found, &[]), "twice");
     let other = Launch { sources: "0".into(), ..launch.clone() };
-    assert!(!remember(&[], &[other]) && known(), "another text of the shader says nothing");
+    assert!(!remember(&[], &[other]) && known(), "an entry for another text of the shader does not count");
     assert!(remember(&[], std::slice::from_ref(&launch)) && !known());
     // An entry made by a person is kept.
     list(folder.path(), &launch.kernel, "");

@@ -32,7 +32,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
         for file in ["model.safetensors", "confusion.csv"] {
             let [ours, alone] = [format!("st/runs/{model}-seed2/{file}"), format!("{model}-alone/{file}")]
                 .map(|file| fs::read(place.path(&file)).unwrap());
-            assert!(ours == alone, "{model}: {file} is another than that of `train`");
+            assert!(ours == alone, "{model}: {file} differs from that of `train`");
         }
     }
 
@@ -120,7 +120,7 @@ fn held_out_images_replace_the_test_set() {
     place.stdout(&study);
     place.stdout("train --model small.toml --seed 2 --data data --device cpu --quiet --validation 60 --out alone");
     let [ours, alone] = ["st/runs/small-seed2", "alone"].map(|run| fs::read(place.path(run).join("model.safetensors")));
-    assert!(ours.unwrap() == alone.unwrap(), "held out other images than `train`");
+    assert!(ours.unwrap() == alone.unwrap(), "other images were held out than by `train`");
     let record: toml::Table = read(&place, "st/runs/small-seed1/run.toml").parse().unwrap();
     assert_eq!((record["train_images"].as_integer(), record["validation_images"].as_integer()), (Some(240), Some(60)));
     let written = ["report.html", "table.md", "table.csv"].map(|name| read(&place, &format!("st/{name}"))).concat();
