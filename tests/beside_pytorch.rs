@@ -99,7 +99,7 @@ fn a_step_of_one_value_a_channel_is_refused() {
                 .contains("but each step has 1 (21 training images in batches of 1); use a batch size of 3")
         );
         assert!(
-            says(1, batches(5)).ends_with("(1 training images in batches of 1); there must be more training images")
+            says(1, batches(5)).ends_with("(1 training images in batches of 1); more training images are needed")
         );
         for (images, options) in [
             (20, batches(5)),

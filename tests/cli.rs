@@ -385,7 +385,7 @@ fn options_out_of_range_are_named() {
         ("--schedule one-cycle --warmup 3", "--warmup cannot be used with --schedule one-cycle"),
         ("--gamma 0.5", "--gamma belongs to --schedule step"),
         ("--schedule step --end-factor 0", "--end-factor belongs to --schedule cosine or one-cycle"),
-        ("--epochs 2 --warmup 2epochs", "--warmup must be shorter than the run, of 6 steps, got 2epochs"),
+        ("--epochs 2 --warmup 2epochs", "--warmup must be shorter than the run of 6 steps, got 2epochs"),
         ("--log-every 0", "--log-every must be at least 1"),
         ("--validation 300", "cannot hold out 300 of 300 samples"),
         ("--validation 0.0001", "cannot hold out 0 of 300 samples"),

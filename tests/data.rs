@@ -539,7 +539,7 @@ fn a_body_without_end_is_cut_at_the_cap() {
     let endless = Server::new(Manner::Endless, b"");
     let (fetched, story) = case.fetch(&[&endless]);
     assert!(fetched.is_err());
-    assert!(story[1].contains("sends more than the 7098 bytes this file can have"), "{story:?}");
+    assert!(story[1].contains("sent more than the 7098 bytes that this file can have"), "{story:?}");
     assert!(listing(case.dir.path()).is_empty());
 }
 

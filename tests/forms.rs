@@ -150,7 +150,7 @@ fn an_invalid_form_is_named() {
     fs::write(place.path("wrong.safetensors"), wrong).unwrap();
     for command in ["predict wrong.safetensors 1-0.png", "evaluate wrong.safetensors --data filling"] {
         let says =
-            "wrong.safetensors: the header's `shadegrad.form`: ink: expected another value than the background's";
+            "wrong.safetensors: the header's `shadegrad.form`: ink: expected a value different from the background";
         place.refuses(1, command, &[says]);
     }
 }

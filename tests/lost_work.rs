@@ -185,7 +185,7 @@ fn a_study_survives_a_run_that_is_too_large() {
     assert!(out.contains("huge seed 1  failed: not enough memory") && out.contains("tiny seed 1  1 epoch"), "{out}");
     assert!(said.contains("error: 1 of 2 runs failed: not enough memory: ") && said.contains(" bytes ("), "{said}");
     let html = fs::read_to_string(place.path("st/report.html")).unwrap();
-    assert!(html.contains("not begun, then it failed: not enough memory"), "{html}");
+    assert!(html.contains("not started, then failed: not enough memory"), "{html}");
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn a_roofline_is_drawn() {
     let names = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(names, 1, "other files are left next to the picture");
     let other = roofline::save(&path("roof.png"), "", &profile, &ceilings).unwrap_err().to_string();
-    assert!(other.contains("roof.png: expected a name that ends in .svg"), "{other}");
+    assert!(other.contains("roof.png: expected a file name that ends in .svg"), "{other}");
     let missing = roofline::save(&path("nosuch/roof.svg"), "", &profile, &ceilings).unwrap_err().to_string();
     assert!(missing.contains("cannot write"), "{missing}");
     let empty = Profile { rows: vec![row("pool1.forward", 0, 100, 1.0)], ..profile };

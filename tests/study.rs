@@ -352,7 +352,7 @@ fn comparisons_and_pictures_are_reported_on_demand() {
     let png = fs::read(place.path("st/worst-case2.png")).unwrap();
     let sheet = image::load_from_memory(&png).unwrap();
     assert!(sheet.width() > 8 * 84 && sheet.height() > 3 * 84, "{} x {}", sheet.width(), sheet.height());
-    assert!(html.contains("data:image/png;base64,") && html.contains("not for passing on"), "{html}");
+    assert!(html.contains("data:image/png;base64,") && html.contains("do not distribute or publish"), "{html}");
     // Without `--pictures` it shows none.
     place.stdout(&format!("{STUDY} --cases 2 --seeds 1 --epochs 1 --report-only --quiet"));
     let html = read(&place, "st/report.html");

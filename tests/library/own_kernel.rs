@@ -177,7 +177,7 @@ fn without_a_gpu_there_is_one_clear_error() {
     for choice in &devices()[..2] {
         let device = Device::open_blocking(&choice.parse().unwrap()).unwrap();
         let said = kernel.verify_blocking(&device).map(drop).unwrap_err().to_string();
-        assert!(said.starts_with("a shader runs on a GPU or its driver, and this is CPU"), "{choice}: {said}");
+        assert!(said.starts_with("a shader needs a GPU or a software driver, and this is CPU"), "{choice}: {said}");
     }
 }
 
@@ -191,7 +191,7 @@ fn the_command_prints_the_same() {
     let args = |file: &str| format!("verify --kernel {file} --as conv2d.forward --device {device} --shape {SHAPE}");
     let right = place.stdout(&args("mine.wgsl"));
     assert!(
-        right.starts_with("mine.wgsl as conv2d.forward on ") && right.contains(": pass, the worst error 0."),
+        right.starts_with("mine.wgsl as conv2d.forward on ") && right.contains(": pass, worst error 0."),
         "{right}"
     );
     let output = place.run(&args("wrong.wgsl"));
@@ -204,5 +204,5 @@ fn the_command_prints_the_same() {
     place.refuses(2, "verify --kernel mine.wgsl --as conv2d.forward --quick", &["--quick"]);
     place.refuses(1, "verify --kernel mine.wgsl --as conv3d --device auto", &["no pass `conv3d`: expected one of"]);
     let no_gpu = "verify --kernel mine.wgsl --as conv2d.forward --device cpu";
-    place.refuses(1, no_gpu, &["a shader runs on a GPU or its driver, and this is CPU"]);
+    place.refuses(1, no_gpu, &["a shader needs a GPU or a software driver, and this is CPU"]);
 }
