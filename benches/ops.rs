@@ -1,6 +1,8 @@
-//! Every pass of a training step by itself, in its fast and its naive kernels: `cargo bench --bench ops -- conv2d/forward`.
+//! Each pass of a training step by itself, with its fast and its naive kernels: `cargo bench --bench ops --
+//! conv2d/forward`.
 //!
-//! An entry is `<op>/<pass>/<preset>.<layer>/<form>`; elements a second are multiplications and additions a second.
+//! An entry is named `<op>/<pass>/<preset>.<layer>/<form>`; its elements per second are multiplications and additions
+//! per second.
 
 mod common;
 
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 const BATCH: usize = 100;
 
-/// The passes that the presets do not have: other pools, and activations that no layer before them can compute.
+/// Passes that no preset has: other pools, and activations that the layer before them cannot compute.
 const THE_REST: &str = r#"
 name = "rest"
 input = [28, 28, 1]

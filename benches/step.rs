@@ -1,4 +1,5 @@
-//! A whole training step of each preset, batch 100; elements a second are images a second: `cargo bench --bench step`.
+//! A whole training step of each preset, batch 100; elements per second are images per second: `cargo bench --bench
+//! step`.
 
 mod common;
 

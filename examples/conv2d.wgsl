@@ -1,4 +1,4 @@
-// A convolution, as a first shader of one's own:
+// A convolution, as an example of a user-defined shader:
 //   y[n,p,q,k] = b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k]
 //   x [N,H,W,C]   w [R,S,C,K]   b [K]   y [N,P,Q,K]; outside the image x is zero
 //   one invocation computes one element of y
@@ -37,7 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var sum = b[k];
     for (var r = 0u; r < KERNEL_H; r++) {
         for (var s = 0u; s < KERNEL_W; s++) {
-            // Above and left of the image these wrap to huge numbers.
+            // Above and to the left of the image these wrap around to huge numbers.
             let row = p * STRIDE_H + r - PAD_TOP;
             let column = q * STRIDE_W + s - PAD_LEFT;
             if row < HEIGHT && column < WIDTH {

@@ -1,4 +1,4 @@
-//! Runs one operation by its shaders and by the readable reference, and compares them.
+//! Runs one operation with its shaders and with the reference, and compares the results.
 //!
 //!     cargo run --release --example one_op
 
@@ -16,11 +16,11 @@ fn main() -> Result<()> {
     let [x, w, b] = [window.input_len(), geometry.weight_len(), 8].map(|len| Values::Real(random(len, 1)));
     let case = Case::new(op, vec![("x", x), ("w", w), ("b", b)]);
 
-    // In f64, from the same f32 numbers.
+    // The reference in f64, from the same f32 numbers.
     let expected = case.reference::<f64>();
     let device = Device::open_blocking(&DeviceChoice::default())?;
     let Some(gpu) = device.gpu() else {
-        println!("no GPU or driver here, so nothing to compare with the reference");
+        println!("found no GPU and no driver, so there is nothing to compare with the reference");
         return Ok(());
     };
     let recording = case.recording(device.choices().config(case.name()))?;

@@ -1,4 +1,4 @@
-//! Checks two shaders against the reference: a right one, and one that confuses the strides of rows and columns.
+//! Checks two shaders against the reference: a correct one, and one that confuses the strides of rows and columns.
 //!
 //!     cargo run --release --example own_shader
 
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
         Ok(())
     };
     check("conv2d.wgsl", None)?;
-    // With equal strides the mistake does not show: one shape is not enough.
+    // With equal strides the mistake has no effect: one shape is not enough.
     check("conv2d_wrong_stride.wgsl", Some("batch=2,height=9,width=9,channels=4,filters=8,stride=2"))?;
     check("conv2d_wrong_stride.wgsl", None)
 }

@@ -1,7 +1,7 @@
-//! Asks a network about many images at once, and says how often it agrees with their labels.
+//! Classifies many images at once with a network, and prints how many of them are correct.
 //!
-//!     cargo run --release --example predict_batch                          # a network with its first weights
-//!     cargo run --release --example predict_batch -- model.safetensors     # one that was trained
+//! cargo run --release --example predict_batch                          # a network with its initial weights
+//! cargo run --release --example predict_batch -- model.safetensors     # a trained network
 
 use shadegrad::prelude::*;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
 
     let best = |classes: &[f32]| (0..classes.len()).max_by(|a, b| classes[*a].total_cmp(&classes[*b])).unwrap_or(0);
     let right = probabilities.iter().zip(digits.labels()).filter(|(all, label)| best(all) == usize::from(**label));
-    println!("{} of {} digits read by {}", right.count(), digits.len(), network.name);
+    println!("{} of {} digits classified correctly by {}", right.count(), digits.len(), network.name);
     for (index, classes) in probabilities.iter().enumerate().take(3) {
         println!("image {index}: {} with {:.1} %", best(classes), classes[best(classes)] * 100.0);
     }

@@ -1,4 +1,4 @@
-//! Trains a small network on images that a program has in memory.
+//! Trains a small network on images in memory.
 //!
 //!     cargo run --release --example train_arrays
 
@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 const SIDE: usize = 12;
 
-/// Images of noise with a bright bar, and the bar's direction: 0 lies, 1 stands.
+/// Noise images with a bright bar, and the bar's direction: 0 is horizontal, 1 is vertical.
 fn bars(count: usize, seed: u32) -> Result<Dataset> {
     let mut state = seed;
     let mut random = move |below: usize| {
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     let weights = trainer.weights_blocking()?;
     let evaluation = evaluate_blocking(&device, &network, &weights, &data.test)?;
     println!(
-        "loss {:.3}; {} of {} standing bars found",
+        "loss {:.3}; {} vertical bars recognised in {} images",
         evaluation.loss,
         evaluation.confusion[1][1],
         evaluation.images()

@@ -1,4 +1,4 @@
-//! Trains the preset `best` by the recipe that it carries, here for 20 steps on digits that the library draws itself.
+//! Trains the preset `best` with its own recipe, here for 20 steps on digits that the library draws itself.
 
 use shadegrad::prelude::*;
 use std::ops::ControlFlow;

@@ -1,7 +1,7 @@
-//! What must hold of every parser for any bytes: no panic, no unbounded time or memory, and what is read is consistent.
+//! Properties that every parser must have for any bytes: no panic, bounded time and memory, and consistent results.
 //!
-//! Each function takes bytes as they might lie in a file. `fuzz/fuzz_targets/` feeds them to libFuzzer, and
-//! `tests/hostile.rs` to every file of a corpus and to damaged files.
+//! Each function takes the bytes of a file. `fuzz/fuzz_targets/` passes them from libFuzzer, and `tests/hostile.rs`
+//! from a corpus of files and from damaged files.
 
 use shadegrad::data::form::Form;
 use shadegrad::data::{idx, prepare};
@@ -15,10 +15,10 @@ use shadegrad::tune::{Cache, KernelChoices};
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-/// The name of a target, which is that of its folder in the corpus, and what it does with bytes.
+/// Name of a target, which is that of its folder in the corpus, and the function that takes the bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const ALL: [Target; 10] = [
     ("idx", idx),
     ("gzip", gzip),
@@ -47,20 +47,20 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
-/// The same behind gzip: a whole stream of these bytes, and these bytes as a stream.
+/// The same with gzip: a complete stream that holds these bytes, and these bytes as a stream.
 pub fn gzip(bytes: &[u8]) {
     idx(&[&[0x1f, 0x8b], bytes].concat());
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(bytes).unwrap();
     let packed = packer.finish().unwrap();
     let plain = idx::images_from(bytes, origin()).ok();
-    // What is gzip itself is unpacked once, not twice.
+    // Bytes that are a gzip stream themselves are unpacked once, not twice.
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         assert_eq!(idx::images_from(&packed[..], origin()).ok(), plain);
     }
 }
 
-/// A network's TOML, with all that is made of a network without a device.
+/// A network's TOML file, with everything that is made from a network without a device.
 pub fn network(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(network) = Network::from_toml("fuzzed", text) else { return };
@@ -71,7 +71,7 @@ pub fn network(bytes: &[u8]) {
     let _ = network.compile(&CompileOptions { batch: 2, train_images: 4, ..CompileOptions::default() });
 }
 
-/// A file of weights: these bytes, and these bytes as a header of JSON, a line, and the data behind it.
+/// A weights file: these bytes, and a file that has these bytes as its JSON header, up to a line feed, and as its data.
 pub fn weights(bytes: &[u8]) {
     for bytes in [bytes, &framed(bytes)] {
         if let Ok((network, weights)) = Weights::open_bytes(bytes, origin()) {
@@ -82,7 +82,7 @@ pub fn weights(bytes: &[u8]) {
     }
 }
 
-/// A checkpoint, in both ways as well.
+/// A checkpoint, in both ways too.
 pub fn checkpoint(bytes: &[u8]) {
     for bytes in [bytes, &framed(bytes)] {
         if let Ok(checkpoint) = Checkpoint::from_bytes(bytes, origin()) {
@@ -100,7 +100,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A picture of a digit, for grey networks and for colour.
+/// A picture of a digit, for grey and for colour networks.
 pub fn image(bytes: &[u8]) {
     for shape in [[28, 28, 1], [5, 9, 3]] {
         for form in [Form::mnist(shape), Form::mnist(shape).as_is()] {
@@ -111,7 +111,7 @@ pub fn image(bytes: &[u8]) {
     }
 }
 
-/// What the tuner keeps, and a run's `tune.toml`.
+/// The tuner's cache, and the `tune.toml` of a run.
 pub fn choices(bytes: &[u8]) {
     for entry in Cache::entries_of(bytes).into_iter().flatten() {
         let _ = (entry.1.best(), entry.1.knows(&entry.1.config));
@@ -122,8 +122,8 @@ pub fn choices(bytes: &[u8]) {
     }
 }
 
-/// `metrics.jsonl`: what is kept of it is whole lines, all of that is kept again, and without damage it is the beginning. The epochs that are read are numbered
-/// from 1, and can be drawn.
+/// `metrics.jsonl`: the part that is kept consists of whole lines, is kept completely again, and without damage is the
+/// start of the file. Epochs that are read are numbered from 1, and have valid numbers.
 pub fn metrics(bytes: &[u8]) {
     let progress = Progress { epochs: 2, step: 1000, ..Progress::default() };
     let kept = metrics::until(bytes, &progress);
@@ -138,7 +138,7 @@ pub fn metrics(bytes: &[u8]) {
     }
 }
 
-/// `confusion.csv`: a square of counts, which is written as it was read.
+/// `confusion.csv`: a square of counts, which can be written and read back.
 pub fn confusion(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(counts) = confusion::from_csv(text) else { return };
@@ -147,7 +147,7 @@ pub fn confusion(bytes: &[u8]) {
     assert_eq!(confusion::from_csv(&confusion::to_csv(&counts)), Ok(counts));
 }
 
-/// The list of kernels that are known to be wrong.
+/// The list of kernels known to be wrong.
 pub fn known_bad(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for entry in known_bad::entries_of(text, origin()).unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! Networks with batch_norm: what is kept from step to step is kept right everywhere, and no optimizer touches it.
+//! Networks with batch_norm: running statistics are updated correctly on every device, and no optimizer touches them.
 
 #[path = "common/spots.rs"]
 mod spots;
@@ -13,7 +13,7 @@ use shadegrad::train::{Event, Moments, Optimizer, StepOptions, TrainOptions, Tra
 use spots::{data, gpu, options};
 use std::ops::ControlFlow;
 
-/// Behind a convolution, a flatten and a dense layer; channels in fours and not.
+/// Batch norms after a convolution, a flatten and a dense layer; numbers of channels with and without a factor of four.
 const NETWORK: &str = r#"
 input = [10, 9, 2]
 [[layers]]
@@ -42,7 +42,7 @@ type = "dense"
 units = 4
 "#;
 
-/// One on the images themselves, so that what it keeps follows from them alone.
+/// A batch norm of the images themselves, so that its running statistics depend on them alone.
 const FIRST: &str = "input = [10, 9, 2]\n[[layers]]\ntype = 'batch_norm'\nmomentum = 0.25\n\
                      [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 4\n";
 
@@ -68,10 +68,10 @@ fn train(device: &Device, network: &Network, data: &DataPair, options: &TrainOpt
     (losses, pollster::block_on(trainer.weights()).unwrap())
 }
 
-/// As in `training.rs`: each step's gradient is off by some u of its size, here behind a division by deviations that begin
-/// near 0.1; ten steps of rate 0.02 keep that below 1e-4. A wrong factor shows at 1e-2.
+/// As in `training.rs`: the relative error of a step's gradient is some u, here amplified by a division by standard
+/// deviations that start near 0.1; ten steps of rate 0.02 keep the error below 1e-4. A wrong factor shows up at 1e-2.
 #[test]
-fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
+fn ten_steps_on_every_device_match_the_reference() {
     let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
     let (network, data) = (network(NETWORK), data(95, 30));
     let plain = TrainOptions {
@@ -80,7 +80,8 @@ fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
         step: StepOptions { weight_decay: 1e-2, ..options().step },
         ..options()
     };
-    // The bias of a layer before a batch_norm has no gradient but rounding, which Adam would make whole steps of.
+    // The bias of a layer before a batch_norm has a gradient of rounding errors only, which Adam would turn into
+    // full-size steps.
     let adam = TrainOptions {
         step: StepOptions {
             optimizer: Optimizer::AdamW(Moments { epsilon: 1e-2, ..Moments::default() }),
@@ -118,9 +119,10 @@ fn moments(set: &Dataset) -> Vec<[f64; 2]> {
     (0..channels).map(of_channel).collect()
 }
 
-/// Every step sees all images, so after k steps 0.75^k of the beginning is left, whatever decay does to weights.
+/// Every step sees all images, so after k steps a fraction 0.75^k of the initial value is left, whatever weight decay
+/// does.
 #[test]
-fn what_is_kept_is_no_weight() {
+fn running_statistics_are_not_trained() {
     let (network, data) = (network(FIRST), data(40, 10));
     let steps = 5;
     let plain = TrainOptions {
@@ -151,9 +153,9 @@ fn what_is_kept_is_no_weight() {
     }
 }
 
-/// A prediction looks at what was kept: an image is not judged by its neighbours in a batch.
+/// A prediction uses the running statistics, so an image's result does not depend on others in its batch.
 #[test]
-fn an_image_alone_is_the_same_image() {
+fn predictions_do_not_depend_on_the_batch() {
     let (network, data) = (network(NETWORK), data(95, 30));
     let options = TrainOptions { epochs: 3, ..options() };
     for device in devices() {
@@ -203,6 +205,6 @@ fn a_resumed_run_is_the_same_run() {
         pollster::block_on(first.checkpoint()).unwrap().save(&path).unwrap();
         let mut second = Trainer::resume(&device, Checkpoint::load(&path).unwrap(), &data).unwrap();
         run(&mut second, usize::MAX);
-        assert!(end(&mut second) == end(&mut whole), "{}: the run ends elsewhere", device.description);
+        assert!(end(&mut second) == end(&mut whole), "{}: the run ends with other results", device.description);
     }
 }

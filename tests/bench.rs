@@ -1,4 +1,4 @@
-//! `shadegrad bench` and `train --profile`, as a user meets them. Nothing here waits for a figure to be large or small.
+//! `shadegrad bench` and `train --profile` on the command line. No test depends on how fast the machine is.
 
 #![cfg(feature = "cli")]
 
@@ -13,11 +13,11 @@ const MODEL: &str = "name = 'tiny'\ninput = [12, 12, 1]\n[[layers]]\ntype = 'con
                      [[layers]]\ntype = 'max_pool2d'\nsize = 2\n[[layers]]\ntype = 'flatten'\n\
                      [[layers]]\ntype = 'dense'\nunits = 10\n";
 
-/// A window of so many loop turns that no shader is launched for it; the CPU takes it.
+/// A window with so many loop iterations that no shader is launched for it, while the CPU can run it.
 const ONLY_CPU: &str = "name = 'wide'\ninput = [300, 300, 1]\n[[layers]]\ntype = 'max_pool2d'\nsize = 300\n\
                         [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 2\n";
 
-/// A folder with `tiny.toml` and `wide.toml`, and one for what programs keep.
+/// A folder with `tiny.toml` and `wide.toml`, and one for the caches.
 struct Place(tempfile::TempDir, tempfile::TempDir);
 
 impl Place {
@@ -39,7 +39,7 @@ impl Place {
         names
     }
 
-    /// `GPU` in the arguments is the device of the tests.
+    /// Runs the program; `GPU` in the arguments is replaced by the test device.
     fn command(&self, args: &str) -> Command {
         let gpu = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
         let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
@@ -53,7 +53,7 @@ impl Place {
         self.command(args).output().unwrap()
     }
 
-    /// What it prints when it succeeds.
+    /// Standard output of a successful command.
     fn stdout(&self, args: &str) -> String {
         let Output { status, stdout, stderr } = self.run(args);
         assert!(status.success(), "{args}: {status}\n{}", String::from_utf8_lossy(&stderr));
@@ -66,7 +66,7 @@ impl Place {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// It fails at once, with this status and an error that says all of `says`.
+    /// The command must fail at once with this status and an error that contains all of `says`.
     fn refuses(&self, status: i32, args: &str, says: &[&str]) {
         let before = self.names();
         let output = self.run(args);
@@ -107,10 +107,10 @@ fn devices_are_compared_in_turns() {
             let [images, steps, seconds] = ["images", "steps", "seconds"].map(|key| number(run, key));
             assert!(steps >= 1.0 && images == 10.0 * steps && seconds >= 0.05, "{run}");
         }
-        // Ten images a step: the two figures are one.
+        // With ten images per step, the two figures are equivalent.
         let [rate, step] = ["images_per_second", "step_seconds"].map(|key| number(&row[key], "max"));
         let least = number(&row["images_per_second"], "min");
-        assert!((least * step / 10.0 - 1.0).abs() < 1e-9, "{rate} images/s, {step} s a step");
+        assert!((least * step / 10.0 - 1.0).abs() < 1e-9, "{rate} images/s, {step} s per step");
         if cfg!(target_os = "linux") {
             let memory = number(row, "peak_memory");
             assert!((1e6..1e11).contains(&memory), "{memory} bytes at most");
@@ -127,7 +127,7 @@ fn devices_are_compared_in_turns() {
     for (turn, starts) in turns.iter().zip(["1/2  tiny.toml on cpu", "1/2  ", "2/2  tiny.toml on cpu", "2/2  "]) {
         assert!(turn.starts_with(starts), "{err}");
     }
-    assert!(!turns[1].contains("on cpu"), "A B A B: {err}");
+    assert!(!turns[1].contains("on cpu"), "devices should alternate: {err}");
     let heading = out.lines().next().unwrap();
     for column in ["images/s", "min..max", "ms/step", "open", "compile", "tune", "first step", "memory", "ratio"] {
         assert!(heading.contains(column), "{out}");
@@ -135,9 +135,9 @@ fn devices_are_compared_in_turns() {
     assert_eq!(out.lines().filter(|line| line.starts_with("  tiny.toml ")).count(), 2, "{out}");
 }
 
-/// What is measured is what was asked for, and each row bears its name.
+/// The devices requested are measured, and each row has the name of its device.
 #[test]
-fn native_devices_are_told_apart() {
+fn native_devices_are_distinguished() {
     let place = Place::new();
     let report = place
         .json("bench --model tiny.toml --devices cpu:1,cpu:2,reference --seconds 0.01 --repeats 1 --batch 10 --json");
@@ -152,9 +152,9 @@ fn native_devices_are_told_apart() {
     }
 }
 
-/// The row that fails says so, after the others are measured; the whole ends with 1.
+/// The row that fails has an error, after the others were measured; the exit status is 1.
 #[test]
-fn a_device_that_fails_leaves_the_others() {
+fn a_failing_device_does_not_stop_the_others() {
     let place = Place::new();
     let output = place.run("bench --model wide.toml --devices GPU,cpu --seconds 0.01 --repeats 1 --batch 2 --json");
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -183,7 +183,7 @@ fn ctrl_c_keeps_what_was_measured() {
     let mut line = String::new();
     while !line.starts_with("1/1000  tiny.toml on cpu: ") {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended by itself");
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended without a signal");
     }
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let mut rest = String::new();
@@ -196,7 +196,7 @@ fn ctrl_c_keeps_what_was_measured() {
     assert!(!row.contains("failed"), "{out}");
 }
 
-/// Killed, the parent tells nobody; the measurement must not go on without it.
+/// SIGKILL of the parent cannot be handled; the measurement must not continue without it.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_measurement_ends_with_its_parent() {
@@ -211,7 +211,7 @@ fn a_measurement_ends_with_its_parent() {
     let wait = |done: &mut dyn FnMut() -> bool| {
         let start = Instant::now();
         while !done() {
-            assert!(start.elapsed() < Duration::from_secs(60), "nothing happens");
+            assert!(start.elapsed() < Duration::from_secs(60), "nothing has happened");
             std::thread::sleep(Duration::from_millis(10));
         }
     };
@@ -219,19 +219,19 @@ fn a_measurement_ends_with_its_parent() {
     wait(&mut || {
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", bench.id())).unwrap_or_default();
         id = children.split_whitespace().next().unwrap_or_default().to_string();
-        // Only when it is that program: a child is at first a copy of its parent.
+        // Checked by name, because a child starts as a copy of its parent.
         fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains("one"))
     });
-    // By then it measures.
+    // By then it is measuring.
     std::thread::sleep(Duration::from_millis(300));
     bench.kill().unwrap();
     bench.wait().unwrap();
     let state = || fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // Whoever takes over from the parent may not ask for its status at once.
+    // The process that inherits it may not collect its status at once.
     wait(&mut || state().rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z')));
 }
 
-/// `kill` tells the parent alone; the measurement must not go on without it.
+/// `kill` signals only the parent; the measurement must not continue without it.
 #[cfg(target_os = "linux")]
 #[test]
 fn ctrl_c_ends_the_measurement_too() {
@@ -248,7 +248,7 @@ fn ctrl_c_ends_the_measurement_too() {
         while !done(&mut bench) {
             if start.elapsed() > Duration::from_secs(60) {
                 bench.kill().unwrap();
-                panic!("nothing happens");
+                panic!("nothing has happened");
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -266,12 +266,12 @@ fn ctrl_c_ends_the_measurement_too() {
     });
     let output = bench.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-    assert!(!measurement.exists(), "{} runs on", measurement.display());
+    assert!(!measurement.exists(), "{} is still running", measurement.display());
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(out.lines().any(|line| line.starts_with("  tiny.toml  cpu            -")), "{out}");
 }
 
-/// Labels of the dispatches, in their order, as `plan` prints them.
+/// Labels of the dispatches in order, as printed by `plan`.
 fn planned(place: &Place) -> Vec<String> {
     let plan = place.stdout("plan tiny.toml --batch-size 10 --images 60 --device GPU");
     let numbered = plan.lines().filter_map(|line| {
@@ -356,8 +356,11 @@ fn a_profiled_run_learns_the_same() {
     let json = place.stdout(&format!("{args} --out json --profile --json"));
     let read = |name: &str| fs::read(place.path(name)).unwrap();
     for run in ["profiled", "json"] {
-        assert!(read("plain/model.safetensors") == read(&format!("{run}/model.safetensors")), "{run} learned else");
-        assert!(read("plain/confusion.csv") == read(&format!("{run}/confusion.csv")), "{run} is judged else");
+        assert!(
+            read("plain/model.safetensors") == read(&format!("{run}/model.safetensors")),
+            "{run} learned something else"
+        );
+        assert!(read("plain/confusion.csv") == read(&format!("{run}/confusion.csv")), "{run} has another evaluation");
     }
     assert!(!String::from_utf8(read("plain/metrics.jsonl")).unwrap().contains("profile"));
     assert_eq!(json.as_bytes(), read("json/metrics.jsonl"));
@@ -368,7 +371,7 @@ fn a_profiled_run_learns_the_same() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_named() {
+fn invalid_measurements_are_named() {
     let place = Place::new();
     let bench = "bench --model tiny.toml --devices cpu";
     for (option, says) in [

@@ -1,4 +1,4 @@
-//! Where shadegrad and PyTorch meet: files that PyTorch has saved, and steps that PyTorch refuses too.
+//! Compatibility with PyTorch: files saved by PyTorch, and steps that PyTorch rejects too.
 
 #![cfg(feature = "cli")]
 
@@ -16,7 +16,7 @@ use shadegrad::train::{TrainOptions, Trainer};
 use std::fs;
 use std::path::Path;
 
-/// The tensors of a file without its metadata, as PyTorch's `save_file` writes them.
+/// Removes the metadata of a file, so that it looks like one from PyTorch's `save_file`.
 fn strip(from: &Path, to: &Path) {
     let bytes = fs::read(from).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -31,11 +31,11 @@ fn a_file_of_pytorch_is_evaluated_with_its_network_named() {
     let expected = evaluate("run");
     assert!(expected.contains("network tiny"), "{expected}");
     assert_eq!(evaluate("torch.safetensors --model tiny.toml"), expected);
-    // A file that holds the network may be told it again.
+    // The network may also be named for a file that contains it.
     assert_eq!(evaluate("run --model tiny.toml"), expected);
 
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits/seven.png");
-    // The form of the training images is in the run's header alone, so the picture is only scaled for both.
+    // Only the run's header has the form of the training images, so both only scale the picture.
     let predict = |of: &str| place.stdout(&format!("predict {of} --as-is {}", picture.display()));
     assert_eq!(predict("torch.safetensors --model tiny.toml"), predict("run"));
 }
@@ -53,14 +53,14 @@ fn a_network_that_is_not_named_or_named_wrongly_is_refused() {
     refuses("torch.safetensors", &["torch.safetensors: the file does not say which network", "; name the network"]);
     refuses("torch.safetensors --model mlp", &["torch.safetensors: not weights of `mlp`"]);
     refuses("torch.safetensors --model none", &["no network `none`: expected a preset"]);
-    // The same shapes, and another meaning.
+    // The same shapes with another meaning.
     refuses(
         "run --model other.toml",
         &["model.safetensors: the file holds a network, `tiny`, that differs", "use the network in the file"],
     );
 }
 
-/// Batch norms of images, of one place, and of features.
+/// Batch norms of images, of a single position, and of features.
 fn network(last: &str) -> Network {
     let text = format!(
         "input = [10, 9, 2]\n[[layers]]\ntype = 'batch_norm'\n[[layers]]\ntype = 'conv2d'\nfilters = 4\n\
@@ -69,7 +69,7 @@ fn network(last: &str) -> Network {
     Network::from_toml("test", &text).unwrap()
 }
 
-/// What a trainer of so many images says; nothing if it takes them.
+/// The error of a trainer with this many images; `None` if there is none.
 fn refusal(network: &Network, images: usize, options: TrainOptions) -> Option<String> {
     let device = Device::cpu(Some(1), Instructions::best(), None).unwrap();
     let data = spots::data(images, 5);
@@ -92,14 +92,14 @@ fn a_step_of_one_value_a_channel_is_refused() {
             "batch_norm `single` needs at least 2 images per step for the variance of each channel, but the last step of \
              an epoch has 1 (21 training images in batches of 5); use a batch size of 6"
         );
-        // 6 would leave one again.
+        // A batch size of 6 would again leave a single image.
         assert!(says(31, batches(5)).ends_with("use a batch size of 7"));
         assert!(
             says(21, batches(1))
                 .contains("but each step has 1 (21 training images in batches of 1); use a batch size of 3")
         );
         assert!(
-            says(1, batches(5)).ends_with("(1 training images in batches of 1); there must be more training images")
+            says(1, batches(5)).ends_with("(1 training images in batches of 1); more training images are needed")
         );
         for (images, options) in [
             (20, batches(5)),
@@ -114,7 +114,7 @@ fn a_step_of_one_value_a_channel_is_refused() {
         let reached = TrainOptions { max_steps: Some(5), ..batches(5) };
         assert!(says(21, reached).contains("the last step of an epoch has 1"));
     }
-    // An image has many values of each channel.
+    // An image has several values in each channel.
     let spread = network("");
     assert_eq!(refusal(&spread, 21, batches(5)), None);
     assert_eq!(refusal(&spread, 21, batches(1)), None);

@@ -1,4 +1,4 @@
-//! The checks, seen to fail: each test here breaks one thing on purpose and expects red.
+//! Tests of the checks themselves: each one breaks something on purpose and expects a failure.
 
 mod common;
 
@@ -17,10 +17,10 @@ use shadegrad::verify::Expected;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a check says when it fails; fails itself if it does not.
+/// The failure message of a check; fails if the check passes.
 fn red(what: &str, check: impl FnOnce()) -> String {
     match catch_unwind(AssertUnwindSafe(check)) {
-        Ok(()) => panic!("{what}: nobody noticed"),
+        Ok(()) => panic!("{what}: the check passed"),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             text.or(panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
@@ -44,7 +44,7 @@ fn dense_case() -> Case {
     Case::new(dense::Forward { geometry, activation: Activation::Relu }, given)
 }
 
-/// Compares with the reference in f32, number by number.
+/// Compares with the f32 reference, element by element.
 fn judge_exact(case: &Case, what: &str, got: &[Output]) {
     case.judge(what, got, &Expected::exact(case));
 }
@@ -111,7 +111,7 @@ fn nan_is_never_within_a_bound() {
     expect_red("NaN in an output", "y[7]", || judge_exact(&case, "hardware", &got));
 }
 
-/// What a kernel leaves out keeps the NaN with which outputs start.
+/// Elements that a kernel leaves out keep the NaN that outputs are filled with.
 #[test]
 fn an_element_left_out_is_poison() {
     let case = dense_case();
@@ -127,7 +127,8 @@ fn an_element_left_out_is_poison() {
     }
 }
 
-/// An invocation too many writes a vec4 behind the tensor, where the driver would have clamped it unseen.
+/// One invocation too many writes a vec4 past the end of the tensor; without the guard, the driver would clamp the
+/// index.
 #[test]
 fn a_write_behind_the_end_hits_the_guard() {
     let given = vec![("x", random(256, 1).into())];
@@ -142,7 +143,7 @@ fn a_write_behind_the_end_hits_the_guard() {
     expect_red("COUNT + 1", "y was written past its end", || {
         case.run_tampered(&config, beyond);
     });
-    // The same for an input, which a kernel has no business to write.
+    // The same for an input, which a kernel must not write.
     let update = || {
         let given = vec![("gradient", random(64, 1).into()), ("weights", random(64, 2).into())];
         Case::new(sgd::Update { len: 64, momentum: 0.0, nesterov: false, weight_decay: 0.0, clipped: false }, given)
@@ -176,7 +177,7 @@ fn a_constant_off_by_one_is_noticed() {
 
 #[test]
 fn a_swapped_binding_is_noticed() {
-    // Two inputs of one length: only the numbers tell.
+    // Two inputs of equal length differ only in their values.
     let given = vec![("y", random(100, 1).into()), ("dy", random(100, 2).into())];
     let case = Case::new(activation::Backward { activation: Activation::Tanh, len: 100 }, given);
     let config = common::plain();
@@ -188,7 +189,7 @@ fn a_swapped_binding_is_noticed() {
     };
     let got = case.run_tampered(&config, swap);
     expect_red("y and dy swapped", "dx[", || case.judge("swapped", &got, &expected));
-    // Names that are not there, or too many.
+    // Names without a binding, or too many operands.
     expect_red("a name that no binding has", "nothing bound to `y`", || {
         case.run_tampered(&config, |recording| dispatches(recording)[0].reads[0].0 = "z");
     });
@@ -262,7 +263,7 @@ fn the_inspection_of_recordings_fails() {
     expect("the uniform is", &|r| update(r, &|d| d.kernel.sources = changed_step(&d.kernel.sources)));
 
     expect("`gradient` is no tensor", &|r| {
-        // Within the bank, but not the whole of it.
+        // A part of the bank, but not all of it.
         update(r, &|d| {
             if let Operand::Buffer(region) = &mut d.reads[0].1 {
                 region.len -= 1;
@@ -317,7 +318,7 @@ fn a_changed_uniform_is_noticed_before_anything_runs() {
     });
 }
 
-/// A header that says too little, too much or something else than what is joined.
+/// A header that lists too few, too many or other files than those that are joined.
 #[test]
 fn a_header_that_differs_from_the_kernels_is_noticed() {
     let kernel = |files: &[&str]| files.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -350,7 +351,7 @@ fn a_header_that_differs_from_the_kernels_is_noticed() {
     }
 }
 
-/// A kernel that reads a mirror before it is filled computes with zeros.
+/// A kernel that reads a texture copy before it is filled computes with zeros.
 #[test]
 fn a_stale_mirror_is_noticed() {
     let case = dense_case();
@@ -364,7 +365,7 @@ fn a_stale_mirror_is_noticed() {
             recording.commands.push(copy);
             inspect(recording).expect_err("the inspection must see it too");
         };
-        // The first run reads zeros or another mirror's numbers, the second what the first has copied.
+        // The first run reads zeros or another texture's values, the second run those that the first has copied.
         expect_red("a late copy", "", || {
             let got = case.run_tampered(&config, late);
             judge_exact(&case, "a late copy", &got);
@@ -377,8 +378,8 @@ fn a_stale_mirror_is_noticed() {
     });
 }
 
-/// A tensor that is laid where another is alive, or known to the host, is noticed; so is a texture that two mirrors have at
-/// once.
+/// A tensor placed where another is alive, or where one is known to the host, is noticed; so is a texture shared by two
+/// copies at the same time.
 #[test]
 fn two_tensors_in_one_place_at_once_are_noticed() {
     let notices = |from: &str, to: &str, says: &str| {
@@ -391,7 +392,7 @@ fn two_tensors_in_one_place_at_once_are_noticed() {
         assert!(problem.contains(says), "expected `{says}` in `{problem}`");
     };
     tensors_survive(&compiled(), &compiled().train).unwrap();
-    // conv1.y is wanted on the way back.
+    // conv1.y is needed in the backward pass.
     notices("dense2.dx", "conv1.y", "dense1.backward_weight: `conv1.y` is not there any more, or not yet");
     notices("conv1.y", "batch.x", "conv1.forward: reads and writes the storage of `batch.x`");
     notices("dense2.dx", "dense2.y", "`dense2.y` is overwritten, though it is known");
@@ -400,7 +401,7 @@ fn two_tensors_in_one_place_at_once_are_noticed() {
     let compiled = compiled();
     let right = recording(&compiled, &compiled.train, &common::mirrored()).unwrap();
     mirrors_are_fresh(&right, &Mirrors::new(&[&right])).unwrap();
-    // As if a mirror were read once only: its texture is given away too early.
+    // As if a copy were read only once: its texture is reused too early.
     let mut hasty = right.clone();
     let mut read: Vec<Operand> = Vec::new();
     for dispatch in dispatches(&mut hasty) {
@@ -409,12 +410,12 @@ fn two_tensors_in_one_place_at_once_are_noticed() {
     }
     let problem = mirrors_are_fresh(&right, &Mirrors::new(&[&hasty])).expect_err("a texture used twice");
     assert!(problem.contains("is stale"), "{problem}");
-    // As if there were no mirrors at all.
+    // As if there were no texture copies at all.
     let problem = mirrors_are_fresh(&right, &Mirrors::default()).expect_err("no texture");
     assert!(problem.contains("a texture of 0 bytes is too small"), "{problem}");
 }
 
-/// Without any one copy the inspection objects; without all copies of a region the weights end elsewhere.
+/// Without any single copy the inspection fails; without all copies of a region the weights differ.
 #[test]
 fn the_copies_of_a_training_step_are_needed() {
     let compiled = compiled();
@@ -446,11 +447,14 @@ fn the_copies_of_a_training_step_are_needed() {
     for region in regions {
         let stale = without(&|_, command| copied(command) == Some(region));
         let name = &compiled.plan.storages[region.storage.0].name;
-        assert!(two_steps(&compiled, &stale, &whole) != right, "nobody needs the mirror of {region:?} in `{name}`");
+        assert!(
+            two_steps(&compiled, &stale, &whole) != right,
+            "the texture copy of {region:?} in `{name}` is not needed"
+        );
     }
 }
 
-/// The weights after two steps. `whole` says which regions have mirrors.
+/// The weights after two steps. `whole` determines which regions have texture copies.
 fn two_steps(compiled: &Compiled, recording: &Recording, whole: &Recording) -> Vec<f32> {
     let gpu = gpu();
     let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
@@ -472,7 +476,7 @@ fn two_steps(compiled: &Compiled, recording: &Recording, whole: &Recording) -> V
     bytemuck::pod_collect_to_vec(&bytes)
 }
 
-/// d sum(weights * tanh(x)) / dx by central differences, and what the backward pass says, times `factor`.
+/// Compares d sum(weights * tanh(x)) / dx by central differences with the backward pass, multiplied by `factor`.
 fn difference_check(factor: f64, step: f64) {
     let len = 12;
     let forward = activation::Forward { activation: Activation::Tanh, len };

@@ -1,4 +1,4 @@
-//! The program as a user meets it: what it prints and writes, and what it says when something is wrong.
+//! The command line: what it prints and writes, and its error messages.
 
 #![cfg(feature = "cli")]
 
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The counts of a `confusion.csv`.
+/// The counts in a `confusion.csv`.
 fn confusion(path: &Path) -> Vec<Vec<u64>> {
     let text = fs::read_to_string(path).unwrap();
     let mut rows = text.lines();
@@ -162,11 +162,11 @@ fn json_is_the_metrics_file_and_quiet_is_silent() {
 
     let quiet = place.run(&format!("{args} --quiet --out quiet"));
     assert!(quiet.status.success() && quiet.stdout.is_empty());
-    // A driver may say something of its own.
+    // A driver may print something of its own.
     let ours = String::from_utf8(quiet.stderr).unwrap();
     assert!(!["device:", "note:", "data:", "network:"].iter().any(|word| ours.contains(word)), "{ours}");
     let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
-    assert!(read("json") == read("quiet"), "what is printed changes what is learned");
+    assert!(read("json") == read("quiet"), "output options change the weights");
     assert!(
         read("quiet") != {
             place.stdout(&format!("{args} --quiet --out seed --seed 2"));
@@ -223,7 +223,7 @@ fn validation_can_be_held_out() {
 }
 
 #[test]
-fn evaluate_says_what_training_said() {
+fn evaluate_repeats_the_result_of_training() {
     let place = Place::trained();
     let metrics = lines(&fs::read_to_string(place.path("run/metrics.jsonl")).unwrap());
     let epoch = metrics.last().unwrap();
@@ -239,12 +239,12 @@ fn evaluate_says_what_training_said() {
         let counts: Vec<Vec<u64>> = serde_json::from_value(line["confusion"].clone()).unwrap();
         assert_eq!(counts, confusion(&place.path("run/confusion.csv")));
     }
-    // The environment names the data where no option does.
+    // The environment variable gives the data if no option does.
     let output = place.command("evaluate run --json").env("SHADEGRAD_DATA", place.path("data")).output().unwrap();
     assert_eq!(number(&lines(&String::from_utf8(output.stdout).unwrap())[0], "images"), 60.0);
 }
 
-/// A dark one on light paper.
+/// Draws a dark shape on light paper.
 fn draw(path: &Path) {
     let picture = image::GrayImage::from_fn(60, 80, |x, y| {
         image::Luma([if (26..34).contains(&x) && (10..70).contains(&y) { 20 } else { 230 }])
@@ -274,10 +274,10 @@ fn predict_reads_pictures() {
     }
 }
 
-/// As of `| head` that has seen enough.
+/// As with `| head`, which closes the pipe early.
 #[cfg(unix)]
 #[test]
-fn a_reader_that_goes_ends_the_program_quietly() {
+fn a_closed_pipe_ends_the_program_quietly() {
     let place = Place::new();
     for command in ["devices", "summary case1", "plan case1"] {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -288,7 +288,7 @@ fn a_reader_that_goes_ends_the_program_quietly() {
     }
 }
 
-/// A device that is always full stands for a disk.
+/// A device that is always full stands in for a full disk.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_below_the_output_is_an_error() {
@@ -301,7 +301,7 @@ fn a_full_disk_below_the_output_is_an_error() {
         assert_eq!(output.status.code(), Some(1), "{command}: {said}");
         assert!(said.contains("error: cannot write to standard output: No space left"), "{command}: {said}");
     }
-    // The run can go on where its output can be written; what is said beside the output is not needed.
+    // The run can be resumed if its output is writable; progress messages are not needed.
     let resumed = place.command("train --resume run").stderr(full()).output().unwrap();
     assert!(resumed.status.success() && !resumed.stdout.is_empty(), "{}", resumed.status);
     let refused = place.command("summary nonsense").stderr(full()).output().unwrap();
@@ -316,7 +316,7 @@ fn networks_and_plans_are_printed() {
     assert!(place.stdout("summary case2").contains("225,034"));
     let plan = place.stdout("plan tiny.toml --batch-size 10");
     assert!(plan.contains("conv1.forward") && plan.contains("sgd.update"), "{plan}");
-    // The CPU runs passes, and knows no kernels.
+    // The CPU runs passes and has no kernels.
     let plan = place.stdout("plan tiny.toml --device cpu");
     assert!(plan.contains("on CPU, ") && plan.contains("conv1.forward") && plan.contains("conv2d.forward"), "{plan}");
     assert!(!plan.contains("workgroups") && plan.contains("of memory; #4-5 marks"), "{plan}");
@@ -390,7 +390,7 @@ fn options_out_of_range_are_named() {
         ("--schedule one-cycle --warmup 3", "--warmup cannot be used with --schedule one-cycle"),
         ("--gamma 0.5", "--gamma belongs to --schedule step"),
         ("--schedule step --end-factor 0", "--end-factor belongs to --schedule cosine or one-cycle"),
-        ("--epochs 2 --warmup 2epochs", "--warmup must be shorter than the run, of 6 steps, got 2epochs"),
+        ("--epochs 2 --warmup 2epochs", "--warmup must be shorter than the run of 6 steps, got 2epochs"),
         ("--log-every 0", "--log-every must be at least 1"),
         ("--validation 300", "cannot hold out 300 of 300 samples"),
         ("--validation 0.0001", "cannot hold out 0 of 300 samples"),
@@ -436,7 +436,7 @@ fn options_out_of_range_are_named() {
 }
 
 #[test]
-fn networks_that_cannot_be_are_named() {
+fn invalid_networks_are_named() {
     let place = Place::new();
     let dense = "[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
     let cases = [
@@ -553,12 +553,12 @@ fn pictures_that_show_nothing_are_named() {
     fs::write(place.path("empty.png"), []).unwrap();
     image::GrayImage::from_pixel(30, 30, image::Luma([200])).save(place.path("blank.png")).unwrap();
     for name in ["nosuch.png", "half.png", "empty.png", "blank.png", "tiny.toml", "data"] {
-        // The good one before it is not answered either.
+        // The valid picture before it is not answered either.
         place.refuses(1, &format!("predict run one.png {name}"), &[name]);
     }
 }
 
-/// Below a file there can be no folder, whoever asks.
+/// A file cannot contain a folder, even for root.
 #[test]
 fn folders_that_cannot_be_made_are_named() {
     let place = Place::trained();
@@ -571,7 +571,7 @@ fn folders_that_cannot_be_made_are_named() {
     place.refuses(1, "train --model tiny.toml --data data", &["cannot create runs"]);
 }
 
-/// The folder stays, with the weights from before.
+/// The folder is kept, with the earlier weights.
 #[test]
 fn a_loss_that_is_not_finite_is_explained() {
     let place = Place::new();
@@ -619,7 +619,7 @@ fn kernels_are_tuned_remembered_and_pinned() {
     let choices = fs::read_to_string(place.path("first/tune.toml")).unwrap();
     assert!(choices.contains("conv2.forward"), "{choices}");
 
-    // The same choices, from the cache and from the file of the run: the same bits.
+    // The same choices, from the cache and from the run's file, give the same bits.
     let weights = |name: &str| fs::read(place.path(&format!("{name}/model.safetensors"))).unwrap();
     let (_, said) = run(&format!("{train} second"));
     assert!(!said.contains("tuning: "), "{said}");
@@ -708,9 +708,9 @@ fn a_later_ctrl_c_ends_at_once() {
     );
 }
 
-/// What a run was told about its learning rate is in its record, and decides where it ends.
+/// The schedule of a run is in its record and affects its result.
 #[test]
-fn a_schedule_is_kept_and_ends_with_its_run() {
+fn a_schedule_is_recorded_and_applied() {
     let place = Place::new();
     let args = "train --model tiny.toml --data data --epochs 2 --quiet";
     let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
@@ -728,10 +728,10 @@ fn a_schedule_is_kept_and_ends_with_its_run() {
     place.refuses(1, "train --resume cut --epochs 3", &says);
     place.refuses(2, "train --resume cut --warmup 3", &["cannot be used with", "--warmup"]);
     place.stdout("train --resume cut --epochs 2 --max-steps 100 --quiet");
-    assert!(read("cut") == read("cosine"), "it goes on with other rates");
+    assert!(read("cut") == read("cosine"), "it resumed with other learning rates");
 }
 
-/// Its own learning rate where none is given, and its moments in the checkpoint, from which it goes on.
+/// The default learning rate of Adam is used, and its moments are in the checkpoint that a run resumes from.
 #[test]
 fn adam_is_kept() {
     let place = Place::new();
@@ -754,7 +754,8 @@ fn adam_is_kept() {
     assert!(read("adam") != read("adamw"));
 }
 
-/// Everywhere where weights are shown: in the model's file, in the validation loss, and in a checkpoint taken for weights.
+/// The average is used wherever weights are shown: in the model file, in the validation loss, and in a checkpoint read
+/// as weights.
 #[test]
 fn the_average_is_what_a_run_shows() {
     let place = Place::new();
@@ -773,7 +774,7 @@ fn the_average_is_what_a_run_shows() {
     }
     let header = String::from_utf8_lossy(&read(last)).into_owned();
     assert!(header.contains("trained.0.weight") && header.contains("velocity.0.weight"));
-    // The weights go their way as if nobody averaged them.
+    // The trained weights are not affected by the averaging.
     place.stdout("train --model tiny.toml --data data --epochs 2 --quiet --out plain");
     let step_losses = |run: &str| {
         let text = fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap();
@@ -783,7 +784,8 @@ fn the_average_is_what_a_run_shows() {
     assert!(read("plain/model.safetensors") != read("whole/model.safetensors"));
 }
 
-/// A rate that is far too high leads up. The record says where the run ended, and with more patience it goes on.
+/// With a learning rate that is far too high the loss rises. The record says where the run ended, and with more
+/// patience it can be resumed.
 #[test]
 fn patience_ends_a_run() {
     let place = Place::new();
@@ -805,7 +807,7 @@ fn patience_ends_a_run() {
     assert_eq!(stop["lowest_val_loss"].as_float(), Some(losses[lowest]));
     assert!(said.contains(&format!("stopped after epoch {}: the validation loss was lowest", losses.len())), "{said}");
 
-    // Of itself it has nothing left to do.
+    // Without changes it has nothing left to do.
     place.stdout("train --resume run --quiet");
     assert_eq!(epochs("run"), losses);
     place.stdout(&format!("train --resume run --patience 4 --epochs {} --quiet", losses.len() + 1));

@@ -1,4 +1,5 @@
-//! What `--device cpu` does here: measured once, remembered by what it depends on. No figure is expected large or small.
+//! Measurement of the speed of `--device cpu`: made once, and stored with everything it depends on. No test depends on
+//! how fast the machine is.
 
 use shadegrad::cpu_speed::{CpuSpeed, cpu_speed};
 use shadegrad::data::{DataPair, Dataset, builtin};
@@ -20,7 +21,7 @@ fn data() -> DataPair {
 fn speed(folder: Option<&Path>, network: &str, batch_size: usize) -> CpuSpeed {
     let network = Network::from_toml("small", network).unwrap();
     let options = TrainOptions { batch_size, ..TrainOptions::default() };
-    let speed = cpu_speed(folder, &network, &options, &data()).unwrap().expect("a step of this takes no half second");
+    let speed = cpu_speed(folder, &network, &options, &data()).unwrap().expect("a step takes half a second or more");
     assert!(speed.images_per_second.is_finite() && speed.images_per_second > 0.0, "{speed:?}");
     speed
 }
@@ -31,14 +32,14 @@ fn it_is_measured_once() {
     let at = Some(folder.path());
     let first = speed(at, NETWORK, 10);
     assert!(!first.remembered);
-    // A number read from JSON may differ in its last bit.
+    // A number read from JSON may differ in its last bits.
     let same = |a: CpuSpeed, b: CpuSpeed| (a.images_per_second / b.images_per_second - 1.0).abs() < 1e-12;
     let again = speed(at, NETWORK, 10);
     assert!(again.remembered && same(again, first), "{again:?}, {first:?}");
-    // Another batch, and another network of the same name, are other figures.
+    // Another batch size, or another network with the same name, has a speed of its own.
     assert!(!speed(at, NETWORK, 20).remembered);
     assert!(!speed(at, &NETWORK.replace("flatten\" }", "flatten\" }, { type = \"dense\", units = 7 }"), 10).remembered);
-    // More images than there are: the batch is all of them.
+    // If there are fewer images than the batch size, the batch holds all of them.
     let all = speed(at, NETWORK, 30);
     let more = speed(at, NETWORK, 1000);
     assert!(more.remembered && same(more, all), "{more:?}, {all:?}");
@@ -46,7 +47,7 @@ fn it_is_measured_once() {
 }
 
 #[test]
-fn a_damaged_file_is_measured_anew() {
+fn a_damaged_file_is_measured_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cpu-speed.json");
     speed(Some(folder.path()), NETWORK, 10);
@@ -58,7 +59,7 @@ fn a_damaged_file_is_measured_anew() {
         assert!(!speed(Some(folder.path()), NETWORK, 10).remembered, "{damage}");
         assert!(speed(Some(folder.path()), NETWORK, 10).remembered);
     }
-    // A figure that is in the file is taken.
+    // A figure in the file is used.
     let mut entries: serde_json::Value = serde_json::from_str(&text).unwrap();
     for entry in entries.as_object_mut().unwrap().values_mut() {
         entry["images_per_second"] = 123_456.0.into();
@@ -68,7 +69,7 @@ fn a_damaged_file_is_measured_anew() {
 }
 
 #[test]
-fn nothing_is_kept_where_nothing_can_be() {
+fn nothing_is_stored_without_a_writable_folder() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "in the way").unwrap();

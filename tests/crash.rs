@@ -1,7 +1,7 @@
-//! The program under blows: killed at random moments, out of disk, with damaged checkpoints, started twice. A run always
-//! goes on to the weights that it would have had.
+//! Fault injection: the program is killed at random moments, runs out of disk space, finds damaged checkpoints, and is
+//! started twice. A run always resumes to the same final weights.
 //!
-//! `SHADEGRAD_TEST_KILLS` sets how often a run is killed: 20 for the record, 4 otherwise.
+//! `SHADEGRAD_TEST_KILLS` sets how often a run is killed; the default is 4, and recorded results use 20.
 
 #![cfg(feature = "cli")]
 
@@ -14,7 +14,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Two dropouts beside what `tiny.toml` has; 300 images in batches of 20 are 15 steps an epoch.
+/// Two dropouts in addition to `tiny.toml`; 300 images in batches of 20 are 15 steps per epoch.
 const MODEL: &str = "name = 'drops'\ninput = [28, 28, 1]\n[[layers]]\ntype = 'conv2d'\nfilters = 4\nkernel = 5\n\
                      stride = 2\nactivation = 'relu'\n[[layers]]\ntype = 'max_pool2d'\nsize = 2\n\
                      [[layers]]\ntype = 'dropout'\nrate = 0.2\n[[layers]]\ntype = 'flatten'\n\
@@ -24,7 +24,7 @@ const TRAIN: &str =
     "train --model drops.toml --data data --batch-size 20 --epochs 4 --momentum 0.9 --augment digits --quiet";
 const STEPS: u64 = 60;
 
-/// With a finished run in `whole`.
+/// A folder with a finished run in `whole`.
 fn place() -> Place {
     let place = Place::new();
     fs::write(place.path("drops.toml"), MODEL).unwrap();
@@ -32,7 +32,7 @@ fn place() -> Place {
     place
 }
 
-/// The lines of a run's metrics without the times.
+/// The lines of a run's metrics without times.
 fn metrics(place: &Place, run: &str) -> Vec<Value> {
     let mut lines = lines(&fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap());
     for line in &mut lines {
@@ -43,7 +43,7 @@ fn metrics(place: &Place, run: &str) -> Vec<Value> {
     lines
 }
 
-/// Fails unless a run is `whole`, to the bit.
+/// Fails unless a run is bit-identical to `whole`.
 fn assert_whole(place: &Place, run: &str, what: &str) {
     for name in ["model.safetensors", "confusion.csv"] {
         let read = |run: &str| fs::read(place.path(run).join(name)).unwrap();
@@ -63,7 +63,7 @@ fn spawn(place: &Place, args: &str) -> Child {
     place.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Waits until a run has written of a step, or has ended. The last step that is written.
+/// Waits until a run has written a step or ended. Returns the last step written.
 fn wait_for(place: &Place, run: &str, step: u64, child: &mut Child) -> u64 {
     let start = Instant::now();
     loop {
@@ -79,7 +79,7 @@ fn wait_for(place: &Place, run: &str, step: u64, child: &mut Child) -> u64 {
 }
 
 #[test]
-fn a_killed_run_goes_on_to_the_same_bytes() {
+fn a_killed_run_resumes_to_the_same_bytes() {
     let place = place();
     let kills = std::env::var("SHADEGRAD_TEST_KILLS").map_or(4, |text| text.parse().unwrap());
     let mut state = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
@@ -99,7 +99,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         let metrics = place.path(&run).join("metrics.jsonl");
         let killed = fs::read_to_string(metrics).unwrap().lines().count();
         let was_last = killed == STEPS as usize + 4;
-        // Now and then the resumed run does not live long either.
+        // Sometimes the resumed run is killed too.
         if kill % 2 == 0 {
             let mut child = spawn(&place, &format!("train --resume {run} --quiet"));
             wait_for(&place, &run, step.max(random(STEPS)), &mut child);
@@ -123,15 +123,15 @@ fn two_processes_do_not_train_one_run() {
     let stderr = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("error: run: another process is training this run"), "{stderr}");
-    assert!(child.try_wait().unwrap().is_none(), "the first has ended");
+    assert!(child.try_wait().unwrap().is_none(), "the first process has ended");
     child.kill().unwrap();
     child.wait().unwrap();
-    // The lock goes with its process.
+    // The lock is released when its process ends.
     place.stdout("train --resume run --max-steps 1000000 --epochs 3 --quiet");
 }
 
 #[test]
-fn what_decides_the_bits_cannot_be_changed() {
+fn options_that_affect_the_result_cannot_be_changed() {
     let place = place();
     for option in [
         "--model mlp",
@@ -169,14 +169,14 @@ fn what_decides_the_bits_cannot_be_changed() {
 }
 
 #[test]
-fn a_run_is_prolonged_moved_and_told_of() {
+fn a_run_can_be_extended_and_moved() {
     let place = place();
     place.stdout(&format!("{TRAIN} --epochs 2 --log-every 1 --out run").replacen("--epochs 4 ", "", 1));
-    // A finished run is left as it is.
+    // A finished run is not changed.
     let before = place.files();
     place.stdout("train --resume run --quiet");
     assert!(place.files() == before, "resuming a finished run has changed it");
-    // Data and run may lie elsewhere; the number of epochs may grow.
+    // Data and run may be moved; the number of epochs may be raised.
     fs::rename(place.path("data"), place.path("moved")).unwrap();
     fs::rename(place.path("run"), place.path("elsewhere")).unwrap();
     place.refuses(
@@ -191,10 +191,10 @@ fn a_run_is_prolonged_moved_and_told_of() {
     let resumed = record["resumed"].as_array().unwrap();
     assert_eq!((resumed.len(), resumed[0]["from_step"].as_integer()), (1, Some(30)));
     assert_eq!(resumed[0]["epochs"].as_integer(), Some(4));
-    // What was longer is longer the next time too.
+    // A raised number of epochs also applies the next time.
     place.stdout("train --resume elsewhere --data moved --quiet");
     assert_whole(&place, "elsewhere", "resumed when finished");
-    // Another device goes on, and says what that means.
+    // Another device can resume the run, with a warning.
     let output = place.run("train --resume elsewhere --data moved --epochs 5 --device reference");
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
@@ -223,7 +223,7 @@ fn damaged_checkpoints_are_named_and_older_ones_are_usable() {
     place.stdout("train --resume run/checkpoints/step-00000050.safetensors --quiet");
     assert_whole(&place, "run", "from the older checkpoint");
 
-    // One of another run.
+    // A checkpoint from another run.
     let other = TRAIN.replace("drops.toml", "tiny.toml");
     place.stdout(&format!("{other} --out other"));
     fs::copy(place.path("other/checkpoints/step-00000060.safetensors"), &newest).unwrap();
@@ -243,8 +243,8 @@ fn damaged_checkpoints_are_named_and_older_ones_are_usable() {
     place.refuses(1, "train --resume run", &["cannot read run/checkpoints"]);
 }
 
-/// A limit on the size of files stands for a disk that is full: the first checkpoint fits, and one with a velocity does
-/// not. On the CPU, because drivers of GPUs write files of their own.
+/// A file size limit stands in for a full disk: the first checkpoint fits, and one with a velocity does not. On the
+/// CPU, because GPU drivers write files of their own.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_ends_the_run_and_spoils_nothing() {
@@ -254,7 +254,7 @@ fn a_full_disk_ends_the_run_and_spoils_nothing() {
     place.stdout(&format!("{train} --max-steps 1 --out small"));
     let size = |name: &str| fs::metadata(place.path("small/checkpoints").join(name)).unwrap().len();
     let (first, second) = (size("step-00000000.safetensors"), size("step-00000001.safetensors"));
-    // The shell counts in 512 bytes.
+    // The shell counts in units of 512 bytes.
     let (blocks, binary) = ((first + second) / 2 / 512, env!("CARGO_BIN_EXE_shadegrad"));
     assert!(first < blocks * 512 && blocks * 512 < second, "{first} {second}");
     let script = format!("ulimit -f {blocks}; exec {binary} {train} --out run");
@@ -274,7 +274,7 @@ fn a_full_disk_ends_the_run_and_spoils_nothing() {
     assert_eq!(metrics(&place, "run"), metrics(&place, "cpu"));
 }
 
-/// As a user that may write nothing: root may write anywhere, so there the program runs as somebody else.
+/// As an unprivileged user: root may write anywhere, so as root the program is run as another user.
 #[cfg(unix)]
 #[test]
 fn a_folder_that_is_read_only_is_named() {

@@ -1,4 +1,4 @@
-//! Data sets from outside: folders, downloads and pictures; right ones, and every wrong one we could think of.
+//! Data sets from files, downloads and pictures: valid ones, and many kinds of invalid ones.
 //!
 //! Downloads come from a tiny HTTP server on the loopback interface that misbehaves on request.
 
@@ -29,7 +29,7 @@ fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
-/// The names in a folder, sorted.
+/// The sorted names in a folder.
 fn listing(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -47,7 +47,7 @@ fn set(name: &str, shape: [usize; 3], labels: &[u8], classes: usize) -> Dataset 
     Dataset::new(images, labels.into(), shape, classes).unwrap().named(name)
 }
 
-/// A folder with sets of 5 and 3 images of 4 x 3, and what is in it.
+/// A folder with sets of 5 and 3 images of 4 x 3, and the two sets.
 fn folder() -> (TempDir, Dataset, Dataset) {
     let dir = tempdir().unwrap();
     let (train, test) = (set("train", [4, 3, 1], &[0, 3, 1, 2, 3], 4), set("test", [4, 3, 1], &[3, 0, 2], 4));
@@ -82,10 +82,10 @@ fn colour_survives_a_round_trip() {
 }
 
 #[test]
-fn either_spelling_packed_or_not_whatever_the_name_says() {
+fn all_spellings_are_read_compressed_or_not() {
     let (dir, train, _) = folder();
     let path = |name: &str| dir.path().join(name);
-    // Plain bytes under the name .gz, packed bytes without it, and a dot for the dash.
+    // Uncompressed bytes with the suffix .gz, compressed bytes without it, and a dot instead of the dash.
     idx::write_images(&path("plain"), train.images(), train.shape()).unwrap();
     fs::rename(path("plain"), path("train-images-idx3-ubyte.gz")).unwrap();
     fs::rename(path("train-labels-idx1-ubyte.gz"), path("train-labels-idx1-ubyte")).unwrap();
@@ -168,7 +168,7 @@ fn the_builtin_digits_are_two_different_sets() {
     assert_eq!((pair.train.len(), pair.test.len()), (20_000, 4_000));
     assert_eq!((pair.train.images().len(), pair.test.images().len()), (20_000 * 784, 4_000 * 784));
     assert_eq!((pair.train.classes(), pair.train.shape()), (10, [28, 28, 1]));
-    // Of one seed, the images at equal places would be equal wherever their labels are.
+    // With a common seed, images at equal positions would be equal.
     assert!((0..4_000).all(|i| pair.train.image(i) != pair.test.image(i)));
     assert_eq!(pair.source, "built-in digits, seed 7");
 }
@@ -199,31 +199,31 @@ proptest! {
 
 // ---- downloads ----------------------------------------------------------------------------------------------------
 
-/// How a server treats a request.
+/// How a server handles a request.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
-    /// Sends all of it with status 200, whatever range was asked for.
+    /// Sends everything with status 200, whatever range was requested.
     Whole,
-    /// Sends what was asked for, with status 206 for a range.
+    /// Sends what was requested, with status 206 for a range.
     Ranges,
-    /// Answers 206, but from the first byte on.
+    /// Returns 206, but starts at the first byte.
     WrongRange,
-    /// Answers 416 to every range, and serves all of it otherwise.
+    /// Returns 416 for every range, and otherwise everything.
     Unsatisfiable,
-    /// Hangs up after so many bytes of the body.
+    /// Closes the connection after this many bytes of the body.
     Cut(usize),
-    /// Sends a body of unknown length that takes no end.
+    /// Sends an endless body of unknown length.
     Endless,
-    /// Answers with this status.
+    /// Returns this status.
     Status(u16),
-    /// Accepts the connection and says nothing.
+    /// Accepts the connection and sends nothing.
     Silent,
 }
 
-/// Serves the same bytes under every path, on a port of its own, until it is dropped.
+/// Serves the same bytes under every path, on its own port, until it is dropped.
 struct Server {
     url: String,
-    /// The range header of each request, or an empty text.
+    /// The range header of each request, or an empty string.
     ranges: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -244,7 +244,7 @@ impl Server {
                 let mut stream = stream.unwrap();
                 let range = request_range(&stream);
                 log.lock().unwrap().push(range.clone());
-                // The client may hang up first; that is its right.
+                // The client may close the connection first.
                 let _ = answer(&mut stream, manner, &range, &bytes);
                 if manner == Manner::Silent {
                     open.push(stream);
@@ -314,7 +314,7 @@ fn answer(stream: &mut TcpStream, manner: Manner, range: &str, bytes: &[u8]) -> 
 
 const PATIENCE: Patience = Patience { connect: Duration::from_millis(500), read: Duration::from_millis(150) };
 
-/// A file of 3000 bytes, of which gzip leaves about half: enough to have a middle to cut it in.
+/// A file of 3000 bytes that gzip halves: large enough to be cut in the middle.
 struct Case {
     dir: TempDir,
     bytes: Vec<u8>,
@@ -341,7 +341,7 @@ impl Case {
         self.dir.path().join(format!("file-idx1-ubyte{suffix}"))
     }
 
-    /// Fetches, and returns how it ended with a line for each thing that happened.
+    /// Downloads, and returns the result with a line for each event.
     fn fetch(&self, servers: &[&Server]) -> (Result<bool, Error>, Vec<String>) {
         let mirrors: Vec<_> = servers.iter().map(|server| server.mirror()).collect();
         let expected = Expected { name: "file-idx1-ubyte", bytes: 3000, sha256: &self.sha256 };
@@ -360,7 +360,7 @@ impl Case {
         (fetched.map(|files| files[0].kept), story)
     }
 
-    /// The file is in place, right, and alone.
+    /// The file is complete and correct, and there are no others.
     fn assert_in_place(&self) {
         let mut unpacked = Vec::new();
         let packed = fs::read(self.path(".gz")).unwrap();
@@ -394,7 +394,7 @@ fn a_right_file_is_kept_in_any_spelling() {
 }
 
 #[test]
-fn another_file_of_that_name_is_left_alone() {
+fn a_different_file_with_that_name_is_kept() {
     let case = Case::new();
     let server = Server::new(Manner::Whole, &case.packed());
     fs::write(case.path(".gz"), b"my own data").unwrap();
@@ -406,7 +406,7 @@ fn another_file_of_that_name_is_left_alone() {
 }
 
 #[test]
-fn what_was_cut_off_is_continued() {
+fn an_interrupted_download_is_resumed() {
     let case = Case::new();
     let packed = case.packed();
     let cutting = Server::new(Manner::Cut(1000), &packed);
@@ -433,7 +433,7 @@ fn the_second_mirror_continues_what_the_first_cut_off() {
     case.assert_in_place();
 }
 
-/// Mirrors pack differently: 1000 bytes of one and the rest of the other make no file.
+/// Mirrors compress differently: 1000 bytes of one and the rest of another do not form a valid file.
 #[test]
 fn a_mixture_of_packings_is_noticed_and_fetched_whole() {
     let case = Case::new();
@@ -447,7 +447,7 @@ fn a_mixture_of_packings_is_noticed_and_fetched_whole() {
 #[test]
 fn a_server_without_ranges_starts_over() {
     let case = Case::new();
-    // The part is longer than the file: nothing of it may be left behind the end.
+    // The part is longer than the file: nothing of it may remain after the end.
     fs::write(case.path(".gz.part"), [9; 5000]).unwrap();
     let server = Server::new(Manner::Whole, &case.packed());
     assert!(!case.fetch(&[&server]).0.unwrap());
@@ -465,7 +465,7 @@ fn a_range_that_cannot_be_had_starts_over() {
         let (fetched, story) = case.fetch(&[&server]);
         assert!(!fetched.unwrap());
         assert_eq!(server.ranges(), [format!("bytes={length}-"), String::new()]);
-        // Nothing was taken from the wrong place first.
+        // No bytes were taken from the wrong position first.
         assert_eq!(story, [format!("from 0 of Some({})", case.packed().len()), "done".into()]);
         case.assert_in_place();
     }
@@ -479,7 +479,7 @@ fn wrong_bytes_lead_to_the_next_mirror_and_leave_nothing() {
     let (fetched, story) = case.fetch(&[&wrong, &right]);
     assert!(!fetched.unwrap());
     assert!(story[1].contains("got SHA-256"), "{story:?}");
-    // Not continued: the wrong part was removed.
+    // Not resumed, since the wrong part was removed.
     assert_eq!(right.ranges(), [""]);
     case.assert_in_place();
 
@@ -509,7 +509,7 @@ fn every_mirror_and_the_remedy_are_in_the_error() {
 }
 
 #[test]
-fn a_silent_mirror_is_left_after_a_while() {
+fn a_silent_mirror_times_out() {
     let case = Case::new();
     let (silent, right) = (Server::new(Manner::Silent, b""), Server::new(Manner::Whole, &case.packed()));
     let begun = Instant::now();
@@ -521,7 +521,7 @@ fn a_silent_mirror_is_left_after_a_while() {
 }
 
 #[test]
-fn a_mirror_that_is_not_there_is_left() {
+fn an_unreachable_mirror_is_skipped() {
     let case = Case::new();
     let gone = Server::new(Manner::Silent, b"");
     let url = gone.url.clone();
@@ -539,11 +539,11 @@ fn a_body_without_end_is_cut_at_the_cap() {
     let endless = Server::new(Manner::Endless, b"");
     let (fetched, story) = case.fetch(&[&endless]);
     assert!(fetched.is_err());
-    assert!(story[1].contains("sends more than the 7098 bytes this file can have"), "{story:?}");
+    assert!(story[1].contains("sent more than the 7098 bytes that this file can have"), "{story:?}");
     assert!(listing(case.dir.path()).is_empty());
 }
 
-/// Locks are of open files, so threads stand for processes. One of them downloads, and all have the file.
+/// Locks belong to open files, so threads stand in for processes. One of them downloads, and all get the file.
 #[test]
 fn five_downloads_into_one_folder_do_not_disturb_each_other() {
     let case = Case::new();
@@ -558,7 +558,7 @@ fn five_downloads_into_one_folder_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_no_mirrors_fault() {
+fn an_unwritable_folder_is_not_blamed_on_mirrors() {
     let case = Case::new();
     let server = Server::new(Manner::Whole, &case.packed());
     fs::create_dir(case.path(".gz.part")).unwrap();
@@ -568,7 +568,7 @@ fn a_folder_that_cannot_be_written_is_no_mirrors_fault() {
 
 // ---- pictures -----------------------------------------------------------------------------------------------------
 
-/// In MNIST's form.
+/// Prepares a picture in the form of MNIST.
 fn prepare(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, Error> {
     prepare::prepare(path, shape, &Form::mnist(shape))
 }
@@ -597,14 +597,14 @@ fn png_and_jpeg_become_the_same_small_image() {
     assert_eq!(png.iter().max(), Some(&255));
     assert!(png[14 * 28 + 14] < 20, "the ring is hollow");
     assert!(png.iter().zip(&jpeg).all(|(a, b)| a.abs_diff(*b) < 40));
-    // A name that says PNG over JPEG bytes.
+    // A PNG name for a JPEG file.
     fs::rename(dir.path().join("ring.jpg"), dir.path().join("other.png")).unwrap();
     assert_eq!(prepare(&dir.path().join("other.png"), [28, 28, 1]).unwrap(), jpeg);
     assert_eq!(prepare(&dir.path().join("ring.png"), [32, 20, 3]).unwrap().len(), 32 * 20 * 3);
 }
 
 #[test]
-fn what_is_no_picture_is_named() {
+fn files_that_are_not_pictures_are_named() {
     let dir = tempdir().unwrap();
     let said = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
@@ -619,7 +619,7 @@ fn what_is_no_picture_is_named() {
         ring().write_to(&mut bytes, image::ImageFormat::Png).unwrap();
         bytes.into_inner()
     };
-    // What is in it counts, not its name.
+    // The content decides, not the name.
     assert!(said("text.png", b"this is no picture").starts_with("not a PNG or JPEG image"));
     assert!(said("text.txt", b"this is no picture").starts_with("not a PNG or JPEG image"));
     assert!(said("anim.gif", b"GIF89a\x01\0\x01\0\0\0\0").starts_with("not a PNG or JPEG image"));
@@ -643,7 +643,7 @@ fn an_empty_page_and_odd_channels_are_refused() {
     assert!(matches!(prepare(&path, [28, 28, 2]), Err(Error::Usage(_))));
 }
 
-/// The start of a PNG file of this size: signature, header, and a first chunk of no data.
+/// The start of a PNG file of this size: signature, header, and an empty data chunk.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let chunk = |name: &[u8], data: &[u8]| {
         let mut crc = flate2::Crc::new();

@@ -1,4 +1,4 @@
-//! `--find-nan` names the pass that made the first number that is not finite, on every device.
+//! `--find-nan` names the pass that produced the first number that is not finite, on every device.
 
 #[path = "common/spots.rs"]
 mod spots;
@@ -18,7 +18,7 @@ fn devices() -> [Device; 3] {
     [gpu().clone(), Device::cpu(Some(2), Instructions::best(), None).unwrap(), reference]
 }
 
-/// The error of a run that goes wrong.
+/// The error of a run that diverges.
 fn failure(device: &Device, network: &Network, data: &DataPair, options: TrainOptions, initial: &Weights) -> String {
     let options = TrainOptions { find_nan: true, ..options };
     let mut trainer = Trainer::new(device, network, data, options, Some(initial)).unwrap();
@@ -29,7 +29,7 @@ fn failure(device: &Device, network: &Network, data: &DataPair, options: TrainOp
     }
 }
 
-/// Fails unless the last line says `step <step>: <label>`, of a pass or of the dispatch that ends it.
+/// Fails unless the last line names the step and the pass, or a dispatch of the pass: `step <step>: <label>`.
 fn assert_names(message: &str, step: usize, label: &str, device: &Device) {
     println!("{}: {message}", device.description);
     let (first, origin) = message.split_once('\n').unwrap_or_else(|| panic!("nothing was found: {message}"));
@@ -38,7 +38,7 @@ fn assert_names(message: &str, step: usize, label: &str, device: &Device) {
     assert!(origin.contains("kernel") && origin.ends_with("from finite numbers"), "{message}");
 }
 
-/// The weights of a layer, so large that its sums overflow. (Behind tanh and sigmoid that would be harmless.)
+/// A layer's weights are so large that its sums overflow. (After tanh and sigmoid that would be harmless.)
 #[test]
 fn a_forward_pass_that_overflows_is_named() {
     let data = data(60, 10);
@@ -54,7 +54,8 @@ fn a_forward_pass_that_overflows_is_named() {
     }
 }
 
-/// Two dense layers without an activation; the first so small that the second's large weights do no harm on the way there.
+/// Two dense layers without an activation; the first has weights so small that the second's large weights do not
+/// overflow in the forward pass.
 fn linear() -> (Network, Weights) {
     let text = "input = [10, 9, 2]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\n\
                 [[layers]]\ntype = 'dense'\nunits = 4\n";
@@ -64,7 +65,7 @@ fn linear() -> (Network, Weights) {
     (network, weights)
 }
 
-/// The larger weights of alternating sign, so that the gradients of the scores do not cancel.
+/// Large weights of alternating sign, so that the gradients of the scores do not cancel.
 fn alternating(weights: &mut [f32], size: f32) {
     for (index, weight) in weights.iter_mut().enumerate() {
         *weight = if index % 2 == 0 { size } else { -size };
@@ -72,7 +73,7 @@ fn alternating(weights: &mut [f32], size: f32) {
 }
 
 #[test]
-fn the_way_back_and_the_update_are_named_too() {
+fn backward_passes_and_the_update_are_named_too() {
     let data = data(60, 10);
     let one = TrainOptions { batch_size: 1, every_step: false, ..options() };
     for device in &devices() {
@@ -82,7 +83,8 @@ fn the_way_back_and_the_update_are_named_too() {
         let message = failure(device, &network, &data, one.clone(), &weights);
         assert_names(&message, 1, "dense2.backward_input", device);
 
-        // Gradients are finite, and 1000 times as much is not. The loss of the step is, so the error comes with the next.
+        // Gradients are finite, but 1000 times as much is not. The loss of this step is still finite, so the error
+        // comes with the next.
         let (network, mut weights) = linear();
         alternating(&mut weights.values[2], 3e36);
         let options = TrainOptions { learning_rate: 1000.0, ..one.clone() };
@@ -92,7 +94,7 @@ fn the_way_back_and_the_update_are_named_too() {
     }
 }
 
-/// Some steps, and even epochs, after the start: the search begins at the last checkpoint.
+/// Several steps, and even epochs, after the start: the search starts at the last checkpoint.
 #[test]
 fn a_slow_divergence_is_traced_to_its_step() {
     let (network, _) = linear();
@@ -117,7 +119,7 @@ fn a_slow_divergence_is_traced_to_its_step() {
     }
 }
 
-/// Of a healthy step nothing is said, and it does what a step does.
+/// A healthy step gives no message, and has its usual effect.
 #[test]
 fn a_healthy_step_is_only_a_step() {
     let (network, data) = (model(), data(60, 10));
@@ -152,7 +154,7 @@ fn a_healthy_step_is_only_a_step() {
             assert_eq!(pollster::block_on(machine.first_not_finite(Section::Evaluate, step)).unwrap(), None);
             learned.push(pollster::block_on(machine.read_weights()).unwrap());
         }
-        assert!(learned[0] == learned[1], "{}: looking changes what is learned", device.description);
+        assert!(learned[0] == learned[1], "{}: the search changes the weights", device.description);
         assert!(learned[0] != network.initialize(1));
     }
 }

@@ -1,5 +1,5 @@
-//! What others have named or put there: outputs that are no files, runs that come from elsewhere, and strings that a
-//! terminal or a report would take for its own.
+//! Input from others: outputs that are not regular files, runs from elsewhere, and strings that a terminal or a report
+//! could misinterpret.
 #![cfg(feature = "cli")]
 #![cfg(unix)]
 
@@ -15,14 +15,14 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// What waits for a FIFO ends after this, and fails.
+/// A command that waits for a FIFO is stopped after this time, and the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Status and standard error of a command that must not wait for anything.
+/// Exit status and standard error of a command that must not block.
 fn ends(place: &Place, args: &str) -> (Option<i32>, String) {
     let mut child = place.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stderr.take().unwrap();
@@ -42,12 +42,12 @@ fn ends(place: &Place, args: &str) -> (Option<i32>, String) {
     (status.code(), stderr)
 }
 
-/// ` --device NAME` of the device under test, for commands that `Place` does not add it to.
+/// ` --device NAME` for the test device, for commands to which `Place` does not add it.
 fn device() -> String {
     std::env::var("SHADEGRAD_TEST_DEVICE").map_or(String::new(), |name| format!(" --device {name}"))
 }
 
-/// Commands with the output `OUT`, which ends in what stands behind it.
+/// Commands with the output `OUT`, each with the suffix that its output needs.
 fn outputs() -> Vec<(String, &'static str)> {
     let device = device();
     vec![
@@ -79,12 +79,12 @@ fn a_link_in_the_place_of_an_output_is_followed() {
 fn a_device_in_the_place_of_an_output_is_written_to() {
     let place = Place::trained();
     for (command, ending) in outputs() {
-        // By a link, so that a fault could not do away with the device itself.
+        // Through a link, so that a bug could not remove the device itself.
         let (null, full) = (format!("null{ending}"), format!("full{ending}"));
         symlink("/dev/null", place.path(&null)).unwrap();
         symlink("/dev/full", place.path(&full)).unwrap();
         place.stdout(&command.replace("OUT", &null));
-        // What is measured for a roofline takes seconds, and a third time is no news.
+        // A roofline takes seconds to measure, and the third case adds nothing.
         if !command.starts_with("bench") {
             let (status, stderr) = ends(&place, &command.replace("OUT", &full));
             assert_eq!(status, Some(1), "{command}: {stderr}");
@@ -113,9 +113,9 @@ fn a_fifo_in_the_place_of_an_output_is_written_to() {
     assert_eq!(reader.join().unwrap(), fs::read(place.path("plain.png")).unwrap());
 }
 
-/// Into a file too, which is neither replaced nor written over from its beginning.
+/// Also when it is redirected to a file, which is neither replaced nor overwritten from its start.
 #[test]
-fn standard_output_takes_an_output_among_what_is_printed() {
+fn an_output_to_stdout_appears_among_printed_lines() {
     let place = Place::trained();
     symlink("/dev/stdout", place.path("here")).unwrap();
     let evaluate = "evaluate run --data data --json --logits";
@@ -132,7 +132,7 @@ fn standard_output_takes_an_output_among_what_is_printed() {
 }
 
 #[test]
-fn a_run_from_elsewhere_reaches_no_file_outside_of_it() {
+fn a_foreign_run_cannot_touch_files_outside_of_it() {
     let place = Place::trained();
     fs::create_dir(place.path("mine")).unwrap();
     let checkpoint = fs::read_dir(place.path("run/checkpoints")).unwrap().next().unwrap().unwrap().file_name();
@@ -180,8 +180,8 @@ fn resuming_removes_only_what_the_program_has_left() {
     }
     place.stdout("train --resume run --epochs 2 --max-steps 4 --data data --quiet");
     let is_there = |name: &&str| place.path("run").join(name).exists();
-    assert!(kept.iter().all(is_there), "a file of the user's is gone");
-    assert!(!left.iter().any(is_there), "litter is left");
+    assert!(kept.iter().all(is_there), "a file of the user was removed");
+    assert!(!left.iter().any(is_there), "temporary files are left");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn the_name_of_a_network_can_be_the_name_of_a_file() {
             assert!(no_control(str::from_utf8(&stderr).unwrap()), "{stderr:?}");
         }
     }
-    // Called by its file.
+    // Named after its file.
     fs::write(place.path("\u{1b}[31mmy-net.v2.toml"), LAYERS).unwrap();
     let train = "train --data data --device cpu --max-steps 1 --model \u{1b}[31mmy-net.v2.toml";
     let Output { status, stdout, stderr } = place.run(train);
@@ -223,7 +223,7 @@ fn the_name_of_a_network_can_be_the_name_of_a_file() {
 }
 
 #[test]
-fn what_a_file_says_does_not_reach_the_terminal_as_it_is() {
+fn strings_from_files_are_escaped_for_the_terminal() {
     let place = Place::new();
     let escape = "\\u001b[31m\\u009b31m\\u202e\\nerror: all is well";
     for text in [
@@ -242,12 +242,12 @@ fn what_a_file_says_does_not_reach_the_terminal_as_it_is() {
         let stderr = String::from_utf8(stderr).unwrap();
         assert_eq!(status.code(), Some(1), "{stderr}");
         assert!(no_control(&stderr), "{text:?}: {stderr:?}");
-        // Nor does it look like a line of the program's own.
+        // It does not look like a line of the program's own either.
         assert!(!stderr.lines().any(|line| line.trim_start().starts_with("error: all is well")), "{stderr}");
     }
 }
 
-/// The name of a network's file stands in every kind of file that a report consists of.
+/// The name of a network's file appears in every kind of file in a report.
 #[test]
 fn a_report_takes_names_for_text() {
     let place = Place::new();
@@ -275,7 +275,7 @@ fn a_report_takes_names_for_text() {
     }
 }
 
-/// The environment in which no Vulkan driver loads.
+/// An environment in which no Vulkan driver loads.
 fn without_drivers(place: &Place, args: &str) -> (Option<i32>, String, String) {
     let mut command = place.command(args);
     for name in ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"] {
@@ -299,14 +299,14 @@ fn commands_about_a_driver_do_not_turn_to_the_cpu() {
     let (status, stdout, stderr) = without_drivers(&place, "verify --quick --only softmax --device cpu");
     assert_eq!(status, Some(0), "{stderr}");
     assert!(stdout.contains("all pass"), "{stdout}");
-    // Kernels can be read without a driver, but whose they are is said.
+    // Kernels can be written without a driver, but the device that they are for is stated.
     let (status, _, stderr) = without_drivers(&place, "shaders tiny.toml --out kernels");
     assert_eq!(status, Some(0), "{stderr}");
     assert!(stderr.contains("note: no GPU driver found") && stderr.contains("a software driver"), "{stderr}");
 }
 
 #[test]
-fn weights_that_overflow_say_nothing() {
+fn weights_that_overflow_give_no_result() {
     let place = Place::new();
     let network = Network::open(place.path("tiny.toml").to_str().unwrap()).unwrap();
     let values = network.parameters().iter().map(|of| vec![3e38; of.parameter.len()]).collect();

@@ -1,4 +1,4 @@
-//! Data that does not look like MNIST's: what a run remarks on, what it keeps of it, and what `predict` makes of pictures.
+//! Data that does not look like MNIST: the warnings and record of a run, and the preparation of pictures by `predict`.
 
 #![cfg(feature = "cli")]
 
@@ -13,7 +13,7 @@ use std::fs;
 const SMALL: &str = "name = 'small'\ninput = [14, 14, 1]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\n\
                      units = 64\nactivation = 'relu'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
 
-/// Built-in digits, each stretched to fill an image of 14 x 14. None is a one, of which nothing but ink would be left.
+/// Built-in digits, each stretched to fill an image of 14 x 14. Without ones, which would become a filled square.
 fn filling(count: usize, seed: u64) -> Dataset {
     let (images, labels) = builtin::digits(2 * count, seed);
     let others: Vec<usize> = (0..labels.len()).filter(|index| labels[*index] != 1).take(count).collect();
@@ -47,15 +47,15 @@ fn prepared() -> (Place, Dataset) {
 
 const TRAIN: &str = "train --model small.toml --epochs 10 --batch-size 20 --learning-rate 0.01 --device cpu";
 
-/// What `predict` answers to the images of a set, as PNG files; see [`draw`].
+/// The answers of `predict` for the images of a set, as PNG files; see [`draw`].
 fn answers(place: &Place, args: &str, set: &Dataset, times: u32) -> Vec<u64> {
     let names = draw(place, set, times).join(" ");
     let printed = place.stdout(&format!("predict {args} {names} --json --device cpu"));
     lines(&printed).iter().map(|line| line["prediction"].as_u64().unwrap()).collect()
 }
 
-/// Writes the images of a set as PNG files, and gives their names. With `times` above 1 each pixel is written so often on each
-/// side, on a sheet of the value of most pixels with a margin.
+/// Writes the images of a set as PNG files, and returns their names. With `times` above 1, pixels are enlarged by that
+/// factor and a margin with the most frequent value is added.
 fn draw(place: &Place, set: &Dataset, times: u32) -> Vec<String> {
     let [height, width, _] = set.shape().map(|size| size as u32);
     let names: Vec<String> = (0..set.len()).map(|index| format!("{times}-{index}.png")).collect();
@@ -92,9 +92,10 @@ fn pictures_get_the_form_of_the_training_images() {
         let right = right(&answers(&place, args, &test, 1), &test);
         assert!(right + 3 >= expected, "{args}: {right}, and {expected} by evaluate");
     }
-    // Larger pictures, and dark on light: scaling blurs them, and this network is a poor reader.
+    // Larger pictures, and dark on light: scaling blurs them, and this network is not very accurate.
     let paper = test.clone().with_images(test.images().iter().map(|byte| 255 - byte / 2).collect()).unwrap();
-    // One by one, because some of these blots are no character to be seen: a picture that is refused is not right.
+    // One by one, because some of these blots are not recognised as characters: a picture that is rejected counts as
+    // wrong.
     const FEW: usize = 40;
     for (set, times) in [(&test, 7), (&paper, 5)] {
         let names = draw(&place, set, times);
@@ -106,7 +107,7 @@ fn pictures_get_the_form_of_the_training_images() {
         let right = (0..FEW).filter(|index| is_right(*index)).count();
         assert!(4 * right * 100 >= 3 * expected * FEW, "{right} of {FEW}, and {expected} of 100 by evaluate");
     }
-    // It is said, and kept in the record.
+    // The form is printed, and kept in the record.
     let output = place.run("predict run 1-0.png --device cpu");
     let said = String::from_utf8(output.stderr).unwrap();
     let form = "ink 255 on 0, stretched to 14 x 14 of 14 x 14 pixels, centred by its box";
@@ -119,7 +120,7 @@ fn pictures_get_the_form_of_the_training_images() {
     assert_eq!(json["form"], form);
 }
 
-/// Files of PyTorch, and those of runs from before, say nothing of their images.
+/// Files from PyTorch, and from older runs, do not describe their images.
 #[test]
 fn without_a_form_it_is_that_of_mnist() {
     let place = Place::trained();
@@ -135,9 +136,9 @@ fn without_a_form_it_is_that_of_mnist() {
     assert!(said.contains(&format!("pictures: {mnist}, like MNIST: the file does not say how")), "{said}");
 }
 
-/// A form that cannot be is an error of the file, wherever it is read.
+/// An invalid form is an error of the file, wherever it is read.
 #[test]
-fn a_damaged_form_is_named() {
+fn an_invalid_form_is_named() {
     let (place, test) = prepared();
     place.stdout(&format!("{TRAIN} --data filling --out run --quiet --max-steps 1"));
     answers(&place, "run", &test.take(1), 1);
@@ -149,12 +150,12 @@ fn a_damaged_form_is_named() {
     fs::write(place.path("wrong.safetensors"), wrong).unwrap();
     for command in ["predict wrong.safetensors 1-0.png", "evaluate wrong.safetensors --data filling"] {
         let says =
-            "wrong.safetensors: the header's `shadegrad.form`: ink: expected another value than the background's";
+            "wrong.safetensors: the header's `shadegrad.form`: ink: expected a value different from the background";
         place.refuses(1, command, &[says]);
     }
 }
 
-/// As scikit-learn ships its digits.
+/// The value range of scikit-learn's digits.
 #[test]
 fn a_small_range_is_remarked_on_and_can_be_scaled() {
     let (place, test) = prepared();
@@ -177,7 +178,7 @@ fn a_small_range_is_remarked_on_and_can_be_scaled() {
     assert_eq!(record["command"]["scale"].as_str(), Some("max"));
     assert_eq!(record["form"]["full_scale"].as_integer(), Some(15));
 
-    // What is trained and evaluated is the same, of a run that goes on as well.
+    // Training and evaluation use the same data, also in a resumed run.
     place.stdout(&format!("{TRAIN} --data weak --scale max --out cut --max-steps 40 --quiet"));
     place.stdout("train --resume cut --max-steps 10000 --quiet");
     let read = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
@@ -189,7 +190,8 @@ fn a_small_range_is_remarked_on_and_can_be_scaled() {
         number(line, "accuracy")
     };
     assert!(trained >= 0.55 && evaluate("weak") == trained, "{trained}, {}", evaluate("weak"));
-    // Pictures: of any range where a character is looked for, of the range of the files where they are taken as they are.
+    // Pictures may have any range if a character is looked for, but must have the range of the files if they are taken
+    // as they are.
     let expected = (trained * 100.0).round() as usize;
     for (args, set) in [("whole", &test), ("whole --as-is", &weak(&test))] {
         let right = right(&answers(&place, args, set, 1), set);
@@ -242,7 +244,7 @@ fn a_network_that_answers_one_class_is_remarked_on() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(!said("0.01").contains("for every validation image"));
-    // Nothing is learned: the answers are those of the weights at the start, unless all images are the same.
+    // Nothing is learned: the answers are those of the initial weights, unless all images are the same.
     let dead = "name = 'dead'\ninput = [14, 14, 1]\n[[layers]]\ntype = 'average_pool2d'\nsize = 14\n[[layers]]\ntype = \
                 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
     fs::write(place.path("small.toml"), dead).unwrap();
@@ -250,7 +252,7 @@ fn a_network_that_answers_one_class_is_remarked_on() {
     assert!(said.contains("note: the network answers ") && said.contains(" for every validation image"), "{said}");
 }
 
-/// Several sets in one folder, as EMNIST comes.
+/// Several sets in one folder, as in EMNIST.
 #[test]
 fn names_may_begin_with_that_of_the_set() {
     let (place, test) = prepared();
@@ -297,7 +299,7 @@ fn a_run_whose_data_has_moved_says_so_and_goes_on() {
     place.refuses(1, "train --resume cut --max-steps 100", &says);
     let output = place.run("train --resume cut --max-steps 100");
     assert!(!String::from_utf8(output.stderr).unwrap().contains("fetch"));
-    // Packed anew and under other names it is the same data.
+    // Compressed again and under other names, it is still the same data.
     for entry in fs::read_dir(place.path("elsewhere")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().replace("-idx", ".idx");

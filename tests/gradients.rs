@@ -1,8 +1,8 @@
-//! Each backward reference against central differences of its forward reference, in f64.
+//! Checks each backward reference against central differences of its forward reference, in f64.
 //!
-//! An operation stands in the middle of a small net: `z -> producer -> x -> forward -> y`, and the scalar that is
-//! differentiated is the sum over `y` of fixed random weights times `y`. The weights are the incoming gradient, so an
-//! operation that forgets it cannot pass, and neither can one that forgets the producer's derivative.
+//! An operation is placed in the middle of a small net: `z -> producer -> x -> forward -> y`. The scalar that is
+//! differentiated is the sum of `y` multiplied by fixed random weights. These weights are the incoming gradient, so an
+//! operation that ignores it cannot pass, nor can one that ignores the producer's derivative.
 
 mod common;
 
@@ -12,36 +12,36 @@ use shadegrad::plan::{Element, Plan, TensorId};
 use shadegrad::reference::ReferenceBackend;
 use shadegrad::shape::{Padding, Window2d};
 
-/// Distance of the differences. Their own error is about `H^2 / 6` times the third derivative, 2e-11 where that is 1,
-/// and the rounding of the sum over `2 H`, some 1e-11.
+/// Step of the differences. Their error is about `H^2 / 6` times the third derivative, 2e-11 if that is 1, plus the
+/// rounding of the sum divided by `2 H`, some 1e-11.
 const H: f64 = 1e-5;
 
-/// Largest difference allowed, relative to 1 + |expected|: room for sums and third derivatives of a hundred and more,
-/// while a wrong factor or index is off by 1e-3 at least.
+/// Largest difference allowed, relative to 1 + |expected|: leaves room for sums and third derivatives of a hundred and
+/// more, while a wrong factor or index causes at least 1e-3.
 const TOLERANCE: f64 = 1e-7;
 
 const ACTIVATIONS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Sigmoid, Activation::Tanh];
 
-/// Tensors by the names that operations give them.
+/// Tensors by their names in operations.
 type Named<T> = Vec<(&'static str, Vec<T>)>;
 
 fn find<'a, T>(tensors: &'a Named<T>, name: &str) -> Option<&'a Vec<T>> {
     tensors.iter().find(|(known, _)| *known == name).map(|(_, values)| values)
 }
 
-/// Tensors of integers, which are handed from pass to pass as numbers.
+/// Integer tensors that are passed between passes as numbers.
 const INTEGERS: [&str; 2] = ["prediction", "m"];
 
-/// What both sides of a check depend on besides the numbers.
+/// Inputs of both sides of a check, apart from the floating-point tensors.
 #[derive(Clone, Default)]
 struct Setting {
     /// The per-step uniform.
     step: Step,
-    /// `targets` and the like.
+    /// Integer tensors such as `targets`.
     integers: Named<u32>,
 }
 
-/// Runs one pass on the reference: its inputs are looked up by name.
+/// Runs one pass on the reference; its inputs are looked up by name.
 fn run<O: Op + Copy + 'static>(op: O, inputs: &Named<f64>, setting: &Setting) -> Named<f64> {
     let mut plan = Plan::default();
     let mut add = |(name, len): (&'static str, usize)| {
@@ -74,7 +74,7 @@ fn run<O: Op + Copy + 'static>(op: O, inputs: &Named<f64>, setting: &Setting) ->
     op.outputs().into_iter().zip(&written).map(|((name, _), id)| (name, values(name, *id))).collect()
 }
 
-/// The one output of this name.
+/// The output with this name.
 fn output(outputs: Named<f64>, name: &str) -> Vec<f64> {
     find(&outputs, name).unwrap_or_else(|| panic!("no output {name}")).clone()
 }
@@ -98,18 +98,18 @@ fn differences(at: &[f64], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 fn compare(what: &str, got: &[f64], expected: &[f64]) {
     let bound: Vec<f64> = expected.iter().map(|e| TOLERANCE * (1.0 + e.abs())).collect();
     common::compare(what, got, expected, &bound);
-    // All zeros would agree with an operation that does nothing at all.
+    // If all were zero, an operation that does nothing would pass.
     assert!(expected.iter().any(|e| e.abs() > 1e-3), "{what}: every gradient is zero, which checks nothing");
 }
 
 /// A forward pass in the middle of a net.
 struct Middle<O> {
     forward: O,
-    /// f of `x = f(z)`.
+    /// The activation f in `x = f(z)`.
     producer: Activation,
-    /// The f that the forward pass applies in its epilogue: its backward passes are given the gradient before it.
+    /// The activation in the epilogue of the forward pass: its backward passes get the gradient before it.
     epilogue: Activation,
-    /// The inputs; what stands for `x` is z.
+    /// The inputs, with z in place of `x`.
     given: Named<f64>,
     setting: Setting,
 }
@@ -141,7 +141,7 @@ impl<O: Op + Copy + 'static> Middle<O> {
     }
 
     // ANCHOR: check
-    /// Checks that `backward` writes to `gradient` the derivative by the input `of`.
+    /// Checks that `backward` writes to `gradient` the derivative with respect to the input `of`.
     fn check(&self, backward: impl Op + Copy + 'static, gradient: &str, of: &'static str) {
         let mut tensors = self.forward(&self.given);
         let y = output(tensors.clone(), "y");
@@ -163,17 +163,17 @@ impl<O: Op + Copy + 'static> Middle<O> {
     // ANCHOR_END: check
 }
 
-/// In [-1, 1).
+/// Numbers in [-1, 1).
 fn numbers(len: usize, seed: u64) -> Vec<f64> {
     random(len, seed).into_iter().map(f64::from).collect()
 }
 
-/// At least 0.1 away from 0, where relu has its corner.
+/// Numbers at least 0.1 away from 0, where ReLU is not differentiable.
 fn off_zero(len: usize, seed: u64) -> Vec<f64> {
     numbers(len, seed).into_iter().map(|v| if v < 0.0 { v - 0.1 } else { v + 0.1 }).collect()
 }
 
-/// No two alike, none near 0: evenly spaced in [-1, 1], shuffled.
+/// Distinct numbers, none near 0: evenly spaced in [-1, 1), shuffled.
 fn distinct(len: usize, seed: u64) -> Vec<f64> {
     let keys = random(len, seed);
     let mut order: Vec<usize> = (0..len).collect();
@@ -213,7 +213,8 @@ fn pool2d() {
             for producer in ACTIVATIONS {
                 let mut x = distinct(window.input_len(), 2);
                 if producer == Activation::Relu && kind != pool2d::Kind::Max {
-                    // Else relu leaves 0 as the smallest of nearly every window, and norms at their corner.
+                    // Otherwise ReLU makes 0 the minimum of nearly every window, and puts norms where they are not
+                    // differentiable.
                     x.iter_mut().for_each(|v| *v += 0.9437);
                 }
                 let middle = Middle::new(pool2d::Forward { window, kind, keeps_m: kind.is_extreme() }, vec![("x", x)])
@@ -272,7 +273,7 @@ fn conv2d() {
     }
 }
 
-/// The loss is the end of a net, so nothing comes in: the scalar is the mean loss of the rows that count.
+/// The loss is the end of a net, so there is no incoming gradient: the scalar is the mean loss of the rows that count.
 #[test]
 fn softmax_loss() {
     let (batch, classes) = (5, 7);
@@ -291,8 +292,8 @@ fn softmax_loss() {
     }
 }
 
-/// Two passes there: what the batch says of a channel depends on all of its rows, and so does every `dx`. Rows of padding
-/// depend on nothing, and no gradient comes to them.
+/// There are two backward passes: the statistics of a channel depend on all rows of the batch, and so does every `dx`.
+/// Rows of padding have no influence and no gradient.
 #[test]
 fn batch_norm() {
     let shapes = [(3, 5, 2, 3), (4, 4, 3, 2), (5, 1, 2, 4)];

@@ -1,6 +1,6 @@
-//! Files that are damaged, or were made to do damage: a corpus of them, and good files with random damage.
+//! Damaged and malicious files: a corpus of them, and valid files with random damage.
 //!
-//! What must hold of each parser is in `fuzz/targets.rs`, which fuzzing shares.
+//! The requirements for each parser are in `fuzz/targets.rs`, which fuzzing shares.
 
 #![cfg(feature = "cli")]
 
@@ -24,12 +24,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// Parsers may take this much for a file of the corpus, most of which are below a kilobyte. Pictures may have 64
-/// megapixels of 8 bytes, of which a copy in grey is made.
+/// Most memory that parsers may use for a file of the corpus, most of which are below a kilobyte. Pictures may have 64
+/// megapixels of 8 bytes, of which a grey copy is made.
 const MOST_MIB: f32 = 160.0;
 const MOST_MIB_OF_IMAGES: f32 = 700.0;
 
-/// Tests take turns, so that each sees its own memory.
+/// Tests run one at a time, so that each measures its own memory.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,7 +122,7 @@ fn the_program_refuses_bad_choices() {
     }
 }
 
-/// A good file of each kind.
+/// A valid file of each kind.
 fn good() -> Vec<(&'static str, Vec<u8>)> {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
@@ -164,7 +164,7 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// One thing done to a file.
+/// A kind of damage to a file.
 #[derive(Clone, Debug)]
 enum Damage {
     Flip(usize, u8),
@@ -201,7 +201,7 @@ impl Damage {
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
-    // What means something to one format or another.
+    // Words that mean something in one format or another.
     const WORDS: [&str; 9] = ["9223372036854775807", "-1", "nan", "[[", "\"", "{", "\n", "\0\0\0\0", "\u{ff}\u{ff}"];
     let word = prop::sample::select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec());
     prop_oneof![
@@ -219,7 +219,7 @@ fn parsers_survive_damaged_files() {
     for ((target, whole), (name, parse)) in good().into_iter().zip(targets::ALL) {
         assert_eq!(target, name);
         parse(&whole);
-        // Without a file in the source tree for what fails: what is found goes into the corpus.
+        // Without files of failing cases in the source tree: findings go into the corpus.
         let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
         proptest!(config, |(damages in prop::collection::vec(damage(), 1..4))| {
             let mut bytes = whole.clone();
@@ -229,10 +229,10 @@ fn parsers_survive_damaged_files() {
     }
 }
 
-/// What is refused above is not refused for another reason. With `SHADEGRAD_SEEDS=FOLDER` in the environment, the good files
-/// are left there, for fuzzing to begin with.
+/// Makes sure that damaged files are not rejected for another reason. If the environment has `SHADEGRAD_SEEDS=FOLDER`,
+/// the valid files are written there, as seeds for fuzzing.
 #[test]
-fn good_files_are_taken() {
+fn valid_files_are_accepted() {
     let _turn = alone();
     for (target, bytes) in good() {
         if let Some(seeds) = std::env::var_os("SHADEGRAD_SEEDS") {

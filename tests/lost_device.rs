@@ -1,6 +1,6 @@
-//! A device that goes away in the middle of a run costs time and no bit.
+//! Losing the device in the middle of a run costs time but does not change the result.
 //!
-//! `SHADEGRAD_TEST_LOSSES` sets how often a device is destroyed: 10 for the record, 4 otherwise.
+//! `SHADEGRAD_TEST_LOSSES` sets how often a device is destroyed; the default is 4, and recorded results use 10.
 
 #[path = "common/spots.rs"]
 mod spots;
@@ -14,7 +14,7 @@ use spots::{data, model, options};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// 20 steps an epoch.
+/// 20 steps per epoch.
 const STEPS: usize = 60;
 
 fn three_epochs() -> TrainOptions {
@@ -26,7 +26,7 @@ fn three_epochs() -> TrainOptions {
     }
 }
 
-/// A device of its own, which can be destroyed without harm to others.
+/// A separate device, which can be destroyed without affecting others.
 fn open() -> Device {
     let name = std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into());
     pollster::block_on(Device::open(&name.parse().unwrap())).unwrap()
@@ -36,10 +36,10 @@ fn destroy(device: &Device) {
     device.gpu().expect("no GPU driver").destroy();
 }
 
-/// What is left of a run: losses, what was said of epochs, weights. And how often the device was lost.
+/// The results of a run: losses, epoch reports and weights; and how often the device was lost.
 type End = ((Vec<f64>, Vec<[u64; 3]>, Vec<u8>), usize);
 
-/// Trains to the end; `meanwhile` hears everything together with the device as it is.
+/// Trains to the end; `meanwhile` receives every event together with the current device.
 fn run(
     device: Device,
     data: &DataPair,
@@ -51,7 +51,7 @@ fn run(
     pollster::block_on(trainer.run(&mut |event| {
         match &event {
             Event::Steps(report) => {
-                assert_eq!(report.first_step, losses.len() + 1, "a step is told of twice, or not at all");
+                assert_eq!(report.first_step, losses.len() + 1, "a step is reported twice, or not at all");
                 losses.extend(report.losses);
             }
             Event::Epoch(report, _) => {
@@ -108,7 +108,7 @@ fn a_device_destroyed_after_a_step_changes_nothing() {
         .unwrap();
         println!("destroyed after step {at}");
         assert_eq!(lost, 1, "destroyed after step {at}");
-        assert!(got == expected, "destroyed after step {at}: the run ends elsewhere");
+        assert!(got == expected, "destroyed after step {at}: the run ends with other results");
     }
 }
 
@@ -133,12 +133,12 @@ fn a_device_destroyed_at_any_time_changes_nothing() {
             });
         });
         began.unwrap().join().unwrap();
-        // After the end nobody can recover any more, when the weights are read.
+        // After the end, when the weights are read, there is no recovery any more.
         match got {
             Ok((got, lost)) => {
                 struck += lost;
                 println!("destroyed after {pause:?}, lost {lost} times");
-                assert!(got == expected, "destroyed after {pause:?}: the run ends elsewhere");
+                assert!(got == expected, "destroyed after {pause:?}: the run ends with other results");
             }
             Err(Error::DeviceLost(problem)) => println!("destroyed after {pause:?}, at the end: {problem}"),
             Err(other) => panic!("destroyed after {pause:?}: {other}"),
@@ -154,7 +154,7 @@ fn the_work_of_a_submit_is_halved_and_the_fourth_loss_is_the_last() {
     let options = TrainOptions { epochs: 100, checkpoint_every: None, ..three_epochs() };
     let error = run(open(), &data, options, |event, device| {
         match event {
-            // Long enough for submits to have grown.
+            // Late enough for submits to have grown.
             Event::Steps(report) => {
                 told += 1;
                 assert!(

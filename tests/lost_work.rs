@@ -1,5 +1,5 @@
-//! What a run has done is not lost: by the end of a session, limits of the system, file systems without locks, damage, or
-//! folders that are gone.
+//! The results of a run are not lost when a session ends, at system limits, on file systems without locks, through
+//! damage, or when folders disappear.
 #![cfg(feature = "cli")]
 #![cfg(unix)]
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 const TRAIN: &str = "train --model tiny.toml --data data --device cpu";
 
-/// The program under a shell that has done something first: `before` is its script.
+/// The program started from a shell that first runs the script `before`.
 fn under_shell(place: &Place, before: &str, args: &str) -> Command {
     let mut shell = Command::new("sh");
     shell
@@ -34,7 +34,7 @@ fn stderr(output: &Output) -> String {
 fn wait_for_steps(place: &Place, run: &str, child: &mut Child) {
     let start = Instant::now();
     while fs::metadata(place.path(run).join("metrics.jsonl")).map_or(0, |file| file.len()) == 0 {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(child.try_wait().unwrap().is_none(), "it ended without a signal");
         assert!(start.elapsed() < Duration::from_secs(120), "no step in two minutes");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -44,7 +44,7 @@ fn send(signal: &str, child: &Child) {
     assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
 }
 
-/// What `nohup` does for SIGHUP, and a shell for SIGINT of programs in the background.
+/// As `nohup` does for SIGHUP, and a shell for SIGINT of background programs.
 #[test]
 fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
     let place = Place::new();
@@ -57,7 +57,7 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{ignored}: {}", stderr(&output));
     }
-    // The others end it with all that it has done.
+    // Other signals end the run and save everything it has done.
     for signal in ["TERM", "INT"] {
         let args = format!("{train} --epochs 100000 --out {signal}").replacen("--epochs 40 ", "", 1);
         let mut child = under_shell(&place, "trap '' HUP", &args).stderr(Stdio::piped()).spawn().unwrap();
@@ -69,7 +69,7 @@ fn a_signal_that_is_ignored_at_the_start_stays_ignored() {
     }
 }
 
-/// Nothing is left of a run that could not write its first checkpoint.
+/// A run that cannot write its first checkpoint leaves nothing behind.
 #[test]
 fn a_start_that_fails_leaves_no_folder() {
     let place = Place::new();
@@ -78,12 +78,12 @@ fn a_start_that_fails_leaves_no_folder() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("cannot write run/") && stderr(&output).contains("large"), "{}", stderr(&output));
     assert!(!place.path("run").exists());
-    // A folder that cannot be made is no run either, and what lies in its place is kept.
+    // If the folder cannot be created, there is no run, and the file in its place is kept.
     fs::write(place.path("runs"), "mine").unwrap();
     place.refuses(1, TRAIN, &["cannot create runs"]);
 }
 
-/// A library that takes the place of the system's, whose `flock` fails with `code`.
+/// A preloaded library whose `flock` fails with `code`.
 #[cfg(target_os = "linux")]
 fn without_locks(place: &Place, code: &str) -> std::path::PathBuf {
     let (source, library) = (place.path("flock.c"), place.path(&format!("flock-{code}.so")));
@@ -112,7 +112,7 @@ fn a_file_system_without_locks_is_warned_of_once() {
         assert_eq!(stderr(&study).matches("has no locks").count(), 1, "{}", stderr(&study));
         assert_eq!(run(&format!("data export --data data --to exported-{code}")).status.code(), Some(0));
     }
-    // Any other fault is an error, and leaves no folder.
+    // Any other failure is an error, and leaves no folder.
     let library = without_locks(&place, "EIO");
     let output = place.command(&format!("{TRAIN} --out run")).env("LD_PRELOAD", &library).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -120,10 +120,10 @@ fn a_file_system_without_locks_is_warned_of_once() {
     assert!(!place.path("run").exists());
 }
 
-/// 0.9 GiB of weights; and less, of which the weights alone would fit.
+/// Networks with 0.9 GiB of weights, and with fewer, where only the weights would fit.
 const HUGE: [(&str, usize, usize); 2] = [("huge", 15_000, 15_000), ("many", 10_000, 5_000)];
 
-/// Dense layers of two widths behind an image.
+/// Dense layers of two widths after an image.
 fn dense(name: &str, first: usize, second: usize) -> String {
     let layer = |units: usize| format!("[[layers]]\ntype = 'dense'\nunits = {units}\n");
     let [first, second, last] = [first, second, 10].map(layer);
@@ -133,7 +133,7 @@ fn dense(name: &str, first: usize, second: usize) -> String {
 /// `ulimit -v` counts in KiB.
 #[cfg(target_os = "linux")]
 #[test]
-fn too_little_memory_is_an_error_in_words() {
+fn too_little_memory_is_a_clear_error() {
     let place = Place::new();
     for (name, first, second) in HUGE {
         fs::write(place.path(&format!("{name}.toml")), dense(name, first, second)).unwrap();
@@ -149,10 +149,10 @@ fn too_little_memory_is_an_error_in_words() {
     }
 }
 
-/// Whatever the limit is, and so wherever the memory ends, the answer is an error in words or the weights.
+/// Whatever the limit, and wherever the memory runs out, the result is a clear error or the weights.
 #[cfg(target_os = "linux")]
 #[test]
-fn memory_that_ends_anywhere_is_an_error_in_words() {
+fn running_out_of_memory_anywhere_is_a_clear_error() {
     let place = Place::new();
     fs::write(place.path("wide.toml"), dense("wide", 2000, 2000)).unwrap();
     let mut endings = Vec::new();
@@ -185,11 +185,11 @@ fn a_study_survives_a_run_that_is_too_large() {
     assert!(out.contains("huge seed 1  failed: not enough memory") && out.contains("tiny seed 1  1 epoch"), "{out}");
     assert!(said.contains("error: 1 of 2 runs failed: not enough memory: ") && said.contains(" bytes ("), "{said}");
     let html = fs::read_to_string(place.path("st/report.html")).unwrap();
-    assert!(html.contains("not begun, then it failed: not enough memory"), "{html}");
+    assert!(html.contains("not started, then failed: not enough memory"), "{html}");
 }
 
 #[test]
-fn damaged_metrics_are_kept_aside() {
+fn damaged_metrics_are_saved_separately() {
     let place = Place::new();
     let train = format!("{TRAIN} --batch-size 100 --epochs 3 --log-every 1 --quiet --out run");
     place.stdout(&train);
@@ -200,7 +200,7 @@ fn damaged_metrics_are_kept_aside() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         stderr(&output)
     };
-    // Two lines of steps: the rest is kept.
+    // Two lines of steps are damaged: the rest is kept.
     let damaged = whole.replacen('{', "\0", 2);
     fs::write(&path, &damaged).unwrap();
     let said = resume(4);
@@ -209,7 +209,7 @@ fn damaged_metrics_are_kept_aside() {
     assert_eq!(fs::read_to_string(place.path("run/metrics.jsonl.damaged")).unwrap(), damaged);
     let kept = lines(&fs::read_to_string(&path).unwrap());
     assert_eq!(kept.len(), 4 * 4 - 2, "{kept:?}");
-    // All of it gone: an older copy is not overwritten.
+    // Everything is gone: an older copy is not overwritten.
     fs::write(&path, "").unwrap();
     let said = resume(5);
     assert!(
@@ -219,9 +219,9 @@ fn damaged_metrics_are_kept_aside() {
     assert_eq!(fs::read_to_string(place.path("run/metrics.jsonl.damaged")).unwrap(), damaged);
 }
 
-/// A last line that was cut short is what a blow leaves, not damage.
+/// An incomplete last line is normal after a kill, and does not count as damage.
 #[test]
-fn a_line_that_was_cut_short_is_no_damage() {
+fn an_incomplete_last_line_is_not_damage() {
     let place = Place::new();
     place.stdout(&format!("{TRAIN} --batch-size 100 --epochs 2 --log-every 1 --quiet --out run"));
     let path = place.path("run/metrics.jsonl");
@@ -232,14 +232,14 @@ fn a_line_that_was_cut_short_is_no_damage() {
     assert_eq!(lines(&fs::read_to_string(&path).unwrap()).len(), 3 * 4);
 }
 
-/// The folder of a run goes while it is trained.
+/// The folder of a run is removed while it is trained.
 #[test]
-fn no_checkpoint_is_promised_that_is_not_there() {
+fn no_missing_checkpoint_is_announced() {
     let place = Place::new();
     let args = format!("{TRAIN} --epochs 100000 --batch-size 1 --checkpoint-every 50 --log-every 1 --quiet --out run");
     let mut child = place.command(&args).stderr(Stdio::piped()).spawn().unwrap();
     wait_for_steps(&place, "run", &mut child);
-    // Under another name, so that nothing is made in it while it is removed.
+    // Renamed first, so that nothing is created in it while it is removed.
     fs::rename(place.path("run"), place.path("gone")).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = stderr(&output);
@@ -249,7 +249,7 @@ fn no_checkpoint_is_promised_that_is_not_there() {
     assert!(!said.contains("is good"), "{said}");
 }
 
-/// Whoever may not read is told so, not that there is nothing.
+/// A folder that cannot be read must give an error, not be called empty.
 #[test]
 fn a_folder_that_cannot_be_read_is_not_called_empty() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -287,7 +287,7 @@ fn a_folder_that_cannot_be_read_is_not_called_empty() {
         assert!(said.contains(names) && said.contains("Permission denied"), "{args}: {said}");
     }
     allow("shut", 0o700);
-    // What any user meets: links that lead to each other. The folder that is taken by itself is no other one either.
+    // Cases that any user may meet: circular links, and a folder whose place is taken by a file.
     fs::create_dir(place.path("loop")).unwrap();
     symlink(place.path("loop"), place.path("data")).unwrap();
     symlink("mnist", place.path("loop/mnist")).unwrap();
@@ -299,9 +299,9 @@ fn a_folder_that_cannot_be_read_is_not_called_empty() {
     }
 }
 
-/// Killed while it packs, it leaves a file that is not whole, which the next one removes.
+/// A process that is killed while compressing leaves a partial file, which the next one removes.
 #[test]
-fn an_export_that_was_killed_is_cleaned_up_after() {
+fn leftovers_of_a_killed_export_are_removed() {
     let place = Place::new();
     let names = |folder: &Path| -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten();

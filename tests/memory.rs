@@ -1,5 +1,5 @@
-//! Memory: tensors that take turns in a storage do not disturb each other, a step creates nothing on the device, and a long
-//! run holds no more than a short one.
+//! Memory: tensors that share a storage do not disturb each other, a step creates nothing on the device, and a long run
+//! uses no more memory than a short one.
 
 mod common;
 
@@ -13,7 +13,8 @@ use shadegrad::train::{Event, StepOptions, TrainOptions, Trainer};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Every kind of pass, and channels in fours, so that matrix passes with mirrors are among them.
+/// Every kind of pass, with numbers of channels divisible by four, so that matrix passes with texture copies are
+/// included.
 const MODEL: &str = r#"
 input = [10, 9, 2]
 [[layers]]
@@ -56,7 +57,7 @@ units = 4
 const BATCH: usize = 12;
 const IMAGES: usize = 60;
 
-/// What is measured belongs to the process or the driver, so one test runs at a time.
+/// Measurements apply to the whole process or driver, so one test runs at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -70,7 +71,7 @@ fn open(choice: DeviceChoice) -> Device {
     pollster::block_on(Device::open(&choice)).unwrap()
 }
 
-/// The GPU of all tests, opened anew.
+/// The test GPU, opened again.
 fn gpu() -> Device {
     let device = open(DeviceChoice::Adapter(common::adapter()));
     assert!(device.gpu().is_some(), "no GPU driver: {}", shadegrad::gpu::missing_driver_remedy());
@@ -81,7 +82,7 @@ fn devices() -> [Device; 3] {
     [gpu(), Device::cpu(Some(2), Instructions::best(), None).unwrap(), open(DeviceChoice::Reference)]
 }
 
-/// Images of noise, and labels that say nothing of them.
+/// Noise images with unrelated labels.
 fn set(name: &str) -> Dataset {
     let [height, width, channels] = model().input;
     let noise = common::random(IMAGES * height * width * channels, 3);
@@ -102,7 +103,7 @@ fn compiled() -> Compiled {
     model().compile(&options).unwrap()
 }
 
-/// A storage for each tensor.
+/// The same plan with a separate storage for each tensor.
 fn apart(mut compiled: Compiled) -> Compiled {
     let plan = &mut compiled.plan;
     for tensor in &mut plan.tensors {
@@ -128,7 +129,7 @@ fn machine(device: &Device, compiled: Compiled) -> Machine {
     machine
 }
 
-/// Steps of an epoch, the last one partial.
+/// The steps of an epoch, with a partial last one.
 fn steps() -> Vec<Step> {
     let mut steps = Step::epoch(IMAGES, BATCH, 0, 5, 0.1);
     if let Some(last) = steps.last_mut() {
@@ -137,7 +138,7 @@ fn steps() -> Vec<Step> {
     steps
 }
 
-/// All that a machine has to say after training, evaluation and prediction, as bits.
+/// All results of a machine after training, evaluation and prediction, as bits.
 fn results(machine: &mut Machine) -> Vec<u32> {
     let tensors = machine.compiled.tensors.clone();
     let scores = tensors.scores.unwrap();
@@ -154,7 +155,7 @@ fn results(machine: &mut Machine) -> Vec<u32> {
     bits
 }
 
-/// Trains, evaluates and predicts; `between` may disturb what lies between two sections.
+/// Trains, evaluates and predicts; `between` may overwrite storages between two sections.
 fn run(mut machine: Machine, between: impl Fn(&mut Machine)) -> Vec<u32> {
     let image = common::random(BATCH * 10 * 9 * 2, 8);
     for step in steps() {
@@ -173,10 +174,10 @@ fn run(mut machine: Machine, between: impl Fn(&mut Machine)) -> Vec<u32> {
 }
 
 #[test]
-fn tensors_that_take_turns_give_the_bits_of_tensors_apart() {
+fn sharing_storages_does_not_change_results() {
     let _alone = alone();
     let bytes = |compiled: &Compiled| compiled.plan.storages.iter().map(|storage| 4 * storage.len).sum::<usize>();
-    assert!(bytes(&compiled()) < bytes(&apart(compiled())), "nothing takes turns");
+    assert!(bytes(&compiled()) < bytes(&apart(compiled())), "no storage is shared");
     for device in devices() {
         let in_turns = run(machine(&device, compiled()), |_| ());
         let apart = run(machine(&device, apart(compiled())), |_| ());
@@ -184,9 +185,9 @@ fn tensors_that_take_turns_give_the_bits_of_tensors_apart() {
     }
 }
 
-/// Nothing is read that the section itself has not written: NaN would spread to the weights.
+/// A section reads only what it has written itself: NaN would spread to the weights.
 #[test]
-fn no_section_needs_what_another_left_in_a_storage_of_turns() {
+fn no_section_depends_on_leftovers_in_shared_storages() {
     let _alone = alone();
     let poison = |machine: &mut Machine| {
         let plan = &machine.compiled.plan;
@@ -216,11 +217,11 @@ fn steps_create_nothing_on_the_device() {
     let objects = || device.gpu().unwrap().objects().unwrap();
     let before = objects();
     for (kind, count) in before.all() {
-        // Only software drivers are given operands in textures.
+        // Only software drivers get operands in textures.
         let none = kind == "textures" && !device.gpu().unwrap().is_software();
         assert!(count.alive > 0 || none, "no {kind}: what is counted?");
-        // So a new object of any life, however short, makes another most.
-        assert_eq!(count.alive, count.most, "some {kind} are gone already");
+        // Then any new object, however short-lived, would raise the maximum.
+        assert_eq!(count.alive, count.most, "some {kind} have already been freed");
     }
     let many: Vec<Step> = steps().into_iter().cycle().take(300).collect();
     machine.run(Section::Train, &many).unwrap();
@@ -228,7 +229,7 @@ fn steps_create_nothing_on_the_device() {
     pollster::block_on(machine.finish()).unwrap();
     assert_eq!(objects(), before);
 
-    // What is read back takes a buffer for so long.
+    // Reading back creates a temporary buffer.
     let losses = machine.compiled.tensors.scores.unwrap().losses;
     for step in &many {
         machine.run(Section::Train, &[*step]).unwrap();
@@ -249,8 +250,8 @@ fn resident() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// 10,000 steps with all that belongs to training: orders, scores read back, evaluations, weights. A leak of a tenth of
-/// a KiB a step would show.
+/// 10,000 steps with everything that training involves: orders, scores read back, evaluations, weights. A leak of a
+/// tenth of a KiB per step would show.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_is_flat_over_a_long_run() {

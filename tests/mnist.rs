@@ -1,4 +1,4 @@
-//! The real thing, where it is there: case 2 of the study for 200 steps on MNIST.
+//! A test with real data, if available: case 2 of the study for 200 steps on MNIST.
 
 use shadegrad::data::{DataPair, Source};
 use shadegrad::evaluate::evaluate;
@@ -9,10 +9,10 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// The data of `$SHADEGRAD_DATA`; nothing where that names no folder.
+/// The data in `$SHADEGRAD_DATA`; `None` if the variable does not name a folder.
 fn mnist() -> Option<DataPair> {
     let folder = std::env::var_os("SHADEGRAD_DATA").filter(|folder| Path::new(folder).is_dir())?;
-    // What is in the folder must be readable: a damaged copy fails here.
+    // A folder that is named must be readable: a damaged copy fails here.
     let data = Source::Folder(folder.into()).load().unwrap();
     let is_mnist = (data.train.len(), data.test.len(), data.train.shape()) == (60_000, 10_000, [28, 28, 1]);
     is_mnist.then_some(data)
@@ -21,7 +21,7 @@ fn mnist() -> Option<DataPair> {
 #[test]
 fn case2_learns_mnist_in_200_steps() {
     let Some(data) = mnist() else {
-        // Past the test harness, which hides what `eprintln!` says in a test that passes.
+        // Writes directly, because the test harness hides the output of `eprintln!` in a test that passes.
         let _ = writeln!(std::io::stderr(), "skipped: $SHADEGRAD_DATA does not name a folder with MNIST");
         return;
     };

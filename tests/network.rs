@@ -1,4 +1,4 @@
-//! Networks as a user meets them: files, presets, errors, weights, and the plans that come of them.
+//! Networks: files, presets, errors, weights, and plans.
 
 use shadegrad::fast::{self, Instructions, Team};
 use shadegrad::network::{CompileOptions, MOST_LAYERS, Network, PRESETS};
@@ -9,7 +9,7 @@ use shadegrad::train::{Recipe, StepOptions};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A network file around these layers.
+/// A network file with these layers.
 fn file(layers: &str) -> String {
     format!("name = 'small'\ninput = [8, 8, 2]\n{layers}")
 }
@@ -18,13 +18,13 @@ fn error(layers: &str) -> String {
     Network::from_toml("net.toml", &file(layers)).expect_err(layers).to_string()
 }
 
-/// A `[[layers]]` table of this type and settings.
+/// A `[[layers]]` table with this type and these settings.
 fn layer(kind: &str, config: &str) -> String {
     format!("[[layers]]\ntype = '{kind}'\n{config}\n")
 }
 
 #[test]
-fn presets_have_the_parameters_that_hand_arithmetic_gives() {
+fn presets_have_the_parameters_computed_by_hand() {
     let expected = [
         ("case1", 1_199_882),
         ("case2", 225_034),
@@ -44,12 +44,12 @@ fn presets_have_the_parameters_that_hand_arithmetic_gives() {
         assert_eq!(network.parameter_count(), parameters, "{name}");
         let stated = PRESETS.iter().find(|preset| preset.name == name).unwrap();
         let digits: String = stated.text.chars().filter(|letter| *letter != ',').collect();
-        assert!(digits.contains(&format!("{parameters} parameters")), "{name}: its comment tells another number");
+        assert!(digits.contains(&format!("{parameters} parameters")), "{name}: its comment has another number");
     }
 }
 
 #[test]
-fn the_paper_s_cases_differ_where_the_paper_says() {
+fn the_cases_differ_as_in_the_paper() {
     let kinds = |name: &str| {
         let network = Network::open(name).unwrap();
         network.layers.iter().map(|at| at.name.clone()).collect::<Vec<_>>().join(" ")
@@ -101,7 +101,7 @@ fn written_networks_read_back_the_same() {
     );
     for text in texts {
         let mut network = Network::from_toml("first.toml", &text).unwrap();
-        // How a network is trained is no part of what it is.
+        // The training options are not part of the network itself.
         network.recipe = Recipe::default();
         let written = network.to_toml();
         let again = Network::from_toml("second.toml", &written).unwrap();
@@ -198,7 +198,12 @@ fn errors_name_the_layer_and_say_expected_and_got() {
         ),
         (
             format!("{}{}", layer("batch_norm", ""), layer("flatten", "")),
-            &["last layer (flatten `flatten1`)", "several places and channels", "an image of 8x8x2", "`dense` layer"],
+            &[
+                "last layer (flatten `flatten1`)",
+                "several positions and channels",
+                "an image of 8x8x2",
+                "`dense` layer",
+            ],
         ),
         (
             format!("{conv}{}{}{}", layer("flatten", ""), layer("dropout", "rate = 0.5"), layer("tanh", "")),
@@ -217,9 +222,9 @@ fn errors_name_the_layer_and_say_expected_and_got() {
     assert!(message.contains("net.toml: input: expected") && message.contains("got 28x0x1"), "{message}");
 }
 
-/// The order of the classes is then that of the channels or of the places, in PyTorch too.
+/// The order of the classes is then that of the channels or of the positions, as in PyTorch.
 #[test]
-fn a_network_may_end_in_one_place_or_one_channel() {
+fn a_network_may_end_in_one_position_or_one_channel() {
     let ends = [
         layer("conv2d", "filters = 10\nkernel = 8"),
         layer("conv2d", "filters = 10\nkernel = 3") + &layer("average_pool2d", "size = 6"),
@@ -236,7 +241,7 @@ fn long(layers: usize) -> String {
     format!("input = [1, 1, 2]\n{}{}", layer("flatten", ""), layer("dense", "units = 2").repeat(layers))
 }
 
-/// Every layer has 6 parameters and 4 products of 2 FLOPs.
+/// Every layer has 6 parameters and 4 products of 2 FLOPs each.
 #[test]
 fn ten_thousand_layers_are_summed_up() {
     let network = Network::from_toml("long", &long(10_000)).unwrap();
@@ -283,7 +288,7 @@ fn every_section(batch: usize) -> CompileOptions {
     CompileOptions { batch, train_images: 20, test_images: 12, predict: true, step: StepOptions::default(), slots: 4 }
 }
 
-/// WebGPU's rule, which the CPU machine follows too: outputs in storages that the pass does not read, and apart.
+/// The rule of WebGPU, which the CPU machine follows too: outputs are in distinct storages that the pass does not read.
 fn check_storages(plan: &Plan, pass: &Pass) {
     let lens = |ids: &[shadegrad::plan::TensorId]| ids.iter().map(|id| plan.get(*id).region.len).collect::<Vec<_>>();
     let said = |operands: Vec<(&str, usize)>| operands.into_iter().map(|(_, len)| len).collect::<Vec<_>>();
@@ -306,7 +311,7 @@ fn check_storages(plan: &Plan, pass: &Pass) {
 }
 
 #[test]
-fn plans_obey_the_rules_of_storages() {
+fn plans_obey_the_rule_of_storages() {
     for preset in PRESETS {
         let compiled = Network::open(preset.name).unwrap().compile(&every_section(7)).unwrap();
         for pass in compiled.train.iter().chain(&compiled.evaluate).chain(&compiled.predict) {
@@ -322,7 +327,7 @@ fn plans_obey_the_rules_of_storages() {
 }
 
 #[test]
-fn the_sections_of_case2_are_these_lists() {
+fn the_sections_of_case2_are_as_expected() {
     let compiled = Network::open("case2").unwrap().compile(&every_section(5)).unwrap();
     let lines = |passes: &[Pass]| {
         let names = |ids: &[shadegrad::plan::TensorId]| {
@@ -376,7 +381,7 @@ fn the_sections_of_case2_are_these_lists() {
 }
 
 #[test]
-fn activations_and_gradients_of_case2_take_turns() {
+fn activations_and_gradients_of_case2_share_storages() {
     let compiled = Network::open("case2").unwrap().compile(&every_section(5)).unwrap();
     let holds = |index: usize| {
         let inside = compiled.plan.tensors.iter().filter(|tensor| tensor.region.storage.0 == index);
@@ -385,8 +390,8 @@ fn activations_and_gradients_of_case2_take_turns() {
     let storages = compiled.plan.storages.iter().enumerate().filter(|(_, storage)| storage.in_turns);
     let storages: Vec<_> =
         storages.map(|(index, storage)| (storage.name.as_str(), storage.len, holds(index))).collect();
-    // conv1.y is dead as soon as it is pooled. What is read between two tensors' turns has a storage of its own, as
-    // pool1.y, or another turn.
+    // conv1.y is not needed after pooling. A tensor that is read while two others share a storage, as pool1.y, is in
+    // another storage.
     let expected = [
         ("conv1.y", 5 * 26 * 26 * 32, "conv1.y conv2.y dropout1.y dense1.dx pool2.dx pool1.dx"),
         ("conv2.dx", 5 * 13 * 13 * 32, "pool2.y conv2.dx"),
@@ -398,7 +403,7 @@ fn activations_and_gradients_of_case2_take_turns() {
 }
 
 #[test]
-fn sections_that_are_not_wanted_take_no_memory() {
+fn omitted_sections_take_no_memory() {
     let options = CompileOptions { batch: 4, predict: true, ..Default::default() };
     let compiled = Network::open("lenet5").unwrap().compile(&options).unwrap();
     assert!(compiled.train.is_empty() && compiled.evaluate.is_empty());
@@ -417,7 +422,7 @@ fn batches_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn the_summary_counts_what_hand_arithmetic_gives() {
+fn the_summary_matches_hand_computed_counts() {
     let summary = Network::open("lenet5")
         .unwrap()
         .summary(&CompileOptions { batch: 10, step: StepOptions::default(), ..Default::default() })
@@ -430,14 +435,14 @@ fn the_summary_counts_what_hand_arithmetic_gives() {
     };
     // Two FLOPs for each of 28 * 28 * 6 * 25 products.
     assert_eq!(line("conv1"), "0 conv1 conv2d 6 filters 5x5, stride 1, same 28x28x6 156 235,200");
-    // 10 * 10 * 16 * 25 * 6 of them.
+    // Two FLOPs for each of 10 * 10 * 16 * 25 * 6 products.
     assert_eq!(line("conv2 "), "3 conv2 conv2d 16 filters 5x5, stride 1, valid 10x10x16 2,416 480,000");
     assert_eq!(line("relu3"), "8 relu3 relu 120");
     // Dense layers: 2 * (400 * 120 + 120 * 84 + 84 * 10).
     let forward = 235_200 + 480_000 + 2 * (48_000 + 10_080 + 840);
     assert_eq!(line("total"), "total 61,706 833,040");
     assert_eq!(forward, 833_040);
-    // Backward is twice forward, less the first layer's input gradient.
+    // The backward pass takes twice as many as the forward pass, without the first layer's input gradient.
     let cost = "computes 22,639,200 FLOPs: 8,330,400 forward, 14,308,800 backward";
     assert_eq!(10 * (3 * forward - 235_200), 22_639_200);
     assert!(summary.contains(cost), "{summary}");
@@ -456,7 +461,7 @@ fn the_listing_shows_every_pass_and_storage() {
             assert!(listing.lines().any(|line| line.trim_start().starts_with(name)), "no {name} in\n{listing}");
         }
         assert!(!listing.contains("probabilities"), "another section's storage in\n{listing}");
-        // What shares a storage has it one after the other, pooling between the two.
+        // Tensors share a storage one after the other; pooling is between these two.
         let line = listing.lines().find(|line| line.trim_start().starts_with("conv1.y  ")).unwrap();
         let turns: Vec<(usize, usize)> = line
             .split(" #")
@@ -472,11 +477,12 @@ fn the_listing_shows_every_pass_and_storage() {
     }
 }
 
-/// A step of each preset on the CPU and by the reference in f64, from the same weights and images, with two rows of padding.
-/// What an error grows to on its way back has no simple bound. Sums have up to 9,216 terms, whose errors grow with the root
-/// of their number: 100 u, or 1e-5 of the largest gradient of a tensor. A wrong term shows at 1e-2.
+/// A step of each preset on the CPU and on the f64 reference, from the same weights and images, with two rows of
+/// padding. There is no simple bound for the growth of errors in the backward pass. Sums have up to 9,216 terms, whose
+/// errors grow with the root of their number: 100 u, or 1e-5 of the largest gradient of a tensor. A wrong term shows up
+/// at 1e-2.
 #[test]
-fn a_step_of_every_preset_on_the_cpu_is_that_of_the_reference() {
+fn a_step_of_every_preset_on_the_cpu_matches_the_reference() {
     let team = Arc::new(Team::new(Some(3), Instructions::best()).unwrap());
     for preset in PRESETS {
         let network = Network::open(preset.name).unwrap();
@@ -516,11 +522,12 @@ fn a_step_of_every_preset_on_the_cpu_is_that_of_the_reference() {
             if tensor.name.ends_with('w') {
                 of_weights = largest;
             } else if tensor.name.ends_with('b') {
-                // The gradient of a bias before a batch_norm is 0 but for rounding, in sums like those of the weights.
+                // The gradient of a bias before a batch_norm is 0 except for rounding, in sums like those of the
+                // weights.
                 largest = largest.max(of_weights);
             }
             let errors = got.iter().zip(&*expected).map(|(got, expected)| (f64::from(*got) - expected).abs());
-            // A NaN stays.
+            // Written so that a NaN is kept.
             let worst =
                 errors.fold(0.0, |worst: f64, error: f64| if worst.is_nan() || error <= worst { worst } else { error });
             println!(

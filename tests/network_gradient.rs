@@ -1,7 +1,7 @@
-//! Whole networks on the CPU machine: their gradient against differences of the loss, and whether they learn.
+//! Whole networks on the CPU machine: their gradient compared with differences of the loss, and whether they learn.
 //!
-//! Each pass has such a test of its own; this one is about the walk. It is where a derivative that two layers apply, or
-//! none, would show, and a gradient that is read after its storage was used again.
+//! Each pass has such a test of its own; this one tests the backward walk. It detects a derivative that two layers
+//! apply, or none, and a gradient that is read after its storage was reused.
 
 use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::Step;
@@ -10,7 +10,7 @@ use shadegrad::plan::Pass;
 use shadegrad::reference::{Real, ReferenceBackend};
 use shadegrad::train::{Optimizer, StepOptions};
 
-/// Every kind of layer; activations behind convolutions, pools, norms, each other, and a flatten.
+/// Every kind of layer, with activations after convolutions, pools, norms, a flatten and each other.
 const LAYERS: &str = r#"
 input = [10, 9, 2]
 
@@ -83,7 +83,7 @@ type = "dense"
 units = 3
 "#;
 
-/// A data set of noise, weights, and a machine that holds both.
+/// A machine that holds a data set of noise, and weights.
 fn machine<F: Real>(network: &Network, compiled: &Compiled, images: usize) -> ReferenceBackend<F> {
     let mut machine = ReferenceBackend::<F>::new(&compiled.plan);
     let data = compiled.tensors.train.unwrap();
@@ -101,7 +101,7 @@ fn machine<F: Real>(network: &Network, compiled: &Compiled, images: usize) -> Re
     }
     for (id, values) in compiled.tensors.parameters.iter().zip(network.initialize(11).values) {
         for (index, (weight, value)) in machine.real(region(*id)).iter_mut().zip(values).enumerate() {
-            // Biases too, away from zero and from each other.
+            // Biases too are nonzero and distinct.
             *weight = F::of(if value == 0.0 { 0.1 + 0.01 * index as f64 } else { f64::from(value) });
         }
     }
@@ -137,7 +137,7 @@ fn check_gradient(text: &str, cost: Cost, label_smoothing: f32) {
         let analytic = machine.real(gradient).to_vec();
         assert!(analytic.iter().any(|value| value.abs() > 1e-6), "{}: no gradient arrives", of.tensor);
         for (element, analytic) in analytic.into_iter().enumerate() {
-            // The difference's error is of order h^2 times the third derivative, plus rounding of u / h.
+            // The error of the difference is of order h^2 times the third derivative, plus rounding of u / h.
             const H: f64 = 1e-5;
             let held = machine.real(region)[element];
             let mut loss_at = |value: f64| {
@@ -157,20 +157,20 @@ fn check_gradient(text: &str, cost: Cost, label_smoothing: f32) {
 }
 
 #[test]
-fn a_network_s_gradient_is_that_of_its_loss() {
+fn gradients_match_differences_of_the_loss() {
     check_gradient(LAYERS, Cost::CrossEntropy, 0.0);
     check_gradient(LAYERS, Cost::CrossEntropy, 0.2);
     check_gradient(LAYERS, Cost::Quadratic, 0.0);
 }
 
 #[test]
-fn so_it_is_with_an_activation_at_the_end() {
+fn gradients_match_with_an_activation_at_the_end() {
     let text = format!("{LAYERS}activation = \"sigmoid\"\n[[layers]]\ntype = \"tanh\"\n");
     check_gradient(&text, Cost::CrossEntropy, 0.1);
     check_gradient(&text, Cost::Quadratic, 0.0);
 }
 
-/// Steps on one batch; the loss of each.
+/// The losses of steps on one batch.
 fn overfit(model: &str, cost: Cost, learning_rate: f32, momentum: f32, steps: usize) -> Vec<f32> {
     let network = Network::from_toml("test", model).unwrap();
     let images = 6;
@@ -191,7 +191,7 @@ fn overfit(model: &str, cost: Cost, learning_rate: f32, momentum: f32, steps: us
         let step = Step { step, count: images as u32, slot: step, learning_rate, ..Default::default() };
         run(&mut machine, &compiled, step, |_| true);
     }
-    // Gaps between parameters never receive anything.
+    // Gaps between parameters stay zero.
     let weights = compiled.plan.get(compiled.tensors.weights).region;
     let used: usize = compiled.tensors.parameters.iter().map(|id| compiled.plan.get(*id).region.len).sum();
     let zeros = machine.real(weights).iter().filter(|value| **value == 0.0).count();

@@ -1,4 +1,4 @@
-//! What `train` may be told beside plain gradient descent: on every device it gives the steps of the reference.
+//! Training options other than plain gradient descent: every device takes the same steps as the reference.
 
 #[path = "common/spots.rs"]
 mod spots;
@@ -32,13 +32,13 @@ fn apart(a: &Weights, b: &Weights) -> f64 {
     pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, |most, apart| if apart <= most { most } else { apart })
 }
 
-/// The CPU engine with all vector instructions that it has, one thread and several.
+/// The CPU engine with its fastest vector instructions, with one thread and with several.
 fn cpus() -> Vec<Device> {
     let all = Instructions::all().into_iter().flat_map(|instructions| [1, 3].map(|threads| (instructions, threads)));
     all.map(|(instructions, threads)| Device::cpu(Some(threads), instructions, None).unwrap()).collect()
 }
 
-/// Ten steps on every device stay within `most` of those of the reference, and lead elsewhere than plain steps do.
+/// Ten steps on every device stay within `most` of the reference, and differ from plain steps.
 fn ten_steps(options: TrainOptions, plain: &TrainOptions, most: f64) {
     let reference = pollster::block_on(Device::open(&DeviceChoice::Reference)).unwrap();
     let (expected_losses, expected) = train(&reference, &options);
@@ -60,7 +60,7 @@ fn plain() -> TrainOptions {
     TrainOptions { epochs: 2, step: StepOptions { weight_decay: 1e-3, ..options().step }, ..options() }
 }
 
-/// The bound is that of `tests/training.rs`, where the rate is the largest that there is here.
+/// The bound is that of `tests/training.rs`, whose learning rate is the largest one used here.
 #[test]
 fn schedules() {
     let cycle = Schedule::OneCycle { peak_at: 0.3, start_factor: 0.04, end_factor: 4e-6 };
@@ -70,9 +70,10 @@ fn schedules() {
     ten_steps(TrainOptions { warmup: Some(Span::Steps(5)), ..plain() }, &plain(), 2e-6);
 }
 
-/// A step of Adam is at most the rate or little more, however small a gradient is; where one is nothing but rounding, with a
-/// sign of its own on each side, ten steps could be 20 rates apart. An epsilon above that rounding keeps both together:
-/// gradients are off by some 4 u of 1, so a step by that over epsilon, times the rate.
+/// A step of Adam is hardly longer than the learning rate, however small the gradient. If a gradient is only rounding,
+/// with a different sign on each side, ten steps could differ by 20 learning rates. An epsilon above that rounding
+/// keeps both close: gradients are off by some 4 u relative to 1, so a step is off by that over epsilon, times the
+/// learning rate.
 #[test]
 fn adam() {
     let moments = Moments { epsilon: 1e-3, ..Moments::default() };
@@ -83,8 +84,8 @@ fn adam() {
     }
 }
 
-/// The corrections make the first step one of the rate itself, wherever there is a gradient to speak of, and the next about as
-/// long; without them it would be three times as long.
+/// With the corrections, the first step equals the learning rate wherever there is a significant gradient, and the next
+/// is about as long; without them it would be three times as long.
 #[test]
 fn the_first_steps_of_adam_are_as_long_as_the_rate() {
     let options = TrainOptions {
@@ -102,7 +103,7 @@ fn the_first_steps_of_adam_are_as_long_as_the_rate() {
     }
 }
 
-/// Ten steps with usual settings lead down.
+/// Ten steps with usual settings reduce the loss.
 #[test]
 fn adam_learns() {
     let options = TrainOptions {
@@ -116,7 +117,7 @@ fn adam_learns() {
     assert!(losses[35..].iter().all(|loss| *loss < 0.5 * losses[0]), "{losses:?}");
 }
 
-/// While training; the validation loss has hard targets, so that of equal weights is that of any run.
+/// Applies to training only; the validation loss has hard targets, so that equal weights have the same loss in any run.
 #[test]
 fn label_smoothing() {
     ten_steps(TrainOptions { step: StepOptions { label_smoothing: 0.2, ..plain().step }, ..plain() }, &plain(), 2e-6);
@@ -166,8 +167,8 @@ fn clipping() {
         &adam,
         10.0 * 0.01 * 5e-7 / 1e-3,
     );
-    // A norm that no gradient reaches scales by 1, which changes no bit; but a hardware driver may contract
-    // `scale * d + decay * w` otherwise than `d + decay * w`.
+    // A limit that no gradient reaches gives a scale of 1, which changes nothing; but a hardware driver may contract
+    // `scale * d + decay * w` differently from `d + decay * w`.
     let far = TrainOptions { step: StepOptions { clip_norm: Some(1e6), ..plain().step }, ..plain() };
     let differ = |device: &Device| apart(&train(device, &far).1, &train(device, &plain()).1);
     assert!(cpus().iter().all(|cpu| differ(cpu) == 0.0));
@@ -175,7 +176,7 @@ fn clipping() {
     assert!(differ(gpu()) <= most, "{}: {:e}", gpu().description, differ(gpu()));
 }
 
-/// Plain gradient descent moves the weights by rate times norm at most.
+/// Plain gradient descent moves the weights by at most the learning rate times the norm.
 #[test]
 fn a_clipped_step_is_as_long_as_it_may_be() {
     let start = model().initialize(options().seed);
@@ -198,8 +199,8 @@ fn a_clipped_step_is_as_long_as_it_may_be() {
     }
 }
 
-/// By the formula, from the weights after each step; and on every device within the bound of those weights, of which it is a
-/// mean.
+/// Compared with the formula, from the weights after each step; and on every device within the bound of the weights,
+/// whose mean it is.
 #[test]
 fn averages() {
     const DECAY: f64 = 0.8;
@@ -229,7 +230,7 @@ fn averages() {
         }));
         assert_eq!((outcome.unwrap().epochs.len(), steps), (2, 10));
     }
-    // The weights know nothing of their average, and it is the average that is evaluated.
+    // The weights do not depend on their average, and the average is evaluated.
     let run = |ema| {
         let mut trainer = Trainer::new(
             gpu(),
@@ -254,12 +255,12 @@ fn flat(weights: &Weights) -> Vec<f64> {
     weights.values.iter().flatten().map(|value| f64::from(*value)).collect()
 }
 
-/// The run ends as many epochs after its lowest validation loss as patience says, and a resumed one where it would have
-/// ended anyway.
+/// The run ends the number of epochs given by patience after its lowest validation loss, and a resumed run ends where
+/// it would have ended anyway.
 #[test]
 fn patience() {
     let (network, data) = (model(), data(95, 30));
-    // Too high a rate to lead down for long.
+    // The learning rate is too high to reduce the loss for long.
     let options = TrainOptions { epochs: 40, learning_rate: 0.4, ..options() };
     let run = |trainer: &mut Trainer<'_>, until: usize| {
         let mut losses = Vec::new();

@@ -1,5 +1,5 @@
-//! Pictures as cameras, scanners and drawing programs write them: however the digit is coded, it is the same digit. Files
-//! that end early and files that want much memory.
+//! Pictures as written by cameras, scanners and drawing programs: the digit does not depend on the encoding. Also
+//! truncated files, and files that require much memory.
 
 #![cfg(feature = "cli")]
 
@@ -25,7 +25,7 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 
 const SHAPE: [usize; 3] = [28, 28, 1];
 
-/// Tests take turns, so that each sees its own memory.
+/// Tests run one at a time, so that each measures its own memory.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -39,7 +39,7 @@ fn seven() -> GrayImage {
     image::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits/seven.png")).unwrap().into_luma8()
 }
 
-/// What `cmyk.jpg` and `palette.png` show: a dark ring on light paper, open at its upper right.
+/// The picture in `cmyk.jpg` and `palette.png`: a dark ring on light paper, open at its upper right.
 fn ring() -> GrayImage {
     GrayImage::from_fn(100, 120, |x, y| {
         let distance = (f64::from(x) - 50.0).hypot(f64::from(y) - 70.0);
@@ -75,7 +75,7 @@ fn difference(one: &[u8], other: &[u8]) -> u8 {
 
 /// A JPEG file with this orientation in its EXIF segment.
 fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
-    // TIFF, little end first: a directory of one entry (orientation, a 16-bit number, one of them), and no further one.
+    // TIFF, little-endian: a directory with one entry (orientation, a single 16-bit number), and no further directory.
     let tiff = [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", &[orientation, 0, 0, 0][..], &[0; 4]].concat();
     let segment = [b"Exif\0\0", &tiff[..]].concat();
     let length = (segment.len() as u16 + 2).to_be_bytes();
@@ -86,7 +86,7 @@ fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 fn a_turned_camera_is_turned_back() {
     let _turn = alone();
     let plain = prepared(&png(seven())).unwrap();
-    // What undoes each of the eight orientations.
+    // The inverse of each of the eight orientations.
     for (orientation, inverse) in [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 8), (7, 7), (8, 6)] {
         let mut stored = DynamicImage::from(seven());
         stored.apply_orientation(Orientation::from_exif(inverse).unwrap());
@@ -144,7 +144,7 @@ fn few_missing_rows_are_left_out_and_more_are_refused() {
 }
 
 #[test]
-fn a_blur_is_refused_and_a_lack_of_precision_is_not() {
+fn a_blur_is_refused_but_lower_precision_is_not() {
     let _turn = alone();
     let whole = in_tests("progressive.jpg");
     let digit = prepared(&whole).unwrap();
@@ -160,7 +160,7 @@ fn a_blur_is_refused_and_a_lack_of_precision_is_not() {
 fn a_png_that_ends_early_is_refused() {
     let _turn = alone();
     let whole = png(seven());
-    // The second lacks its last chunk only.
+    // The second one lacks only its last chunk.
     for length in [whole.len() / 2, whole.len() - 12] {
         let said = refusal(&whole[..length]);
         assert_eq!(said, "picture: the file ends early, and its picture is incomplete: copy or save the picture again");
@@ -195,7 +195,7 @@ fn predict_notes_a_file_that_ends_early() {
 
 // ---- files that want much memory ----------------------------------------------------------------------------------
 
-/// A PNG file with one more chunk behind its header.
+/// A PNG file with an additional chunk after its header.
 fn with_chunk(png: &[u8], name: &[u8], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
     crc.update(name);
@@ -205,10 +205,10 @@ fn with_chunk(png: &[u8], name: &[u8], data: &[u8]) -> Vec<u8> {
     [&png[..header], &length, name, data, &crc.sum().to_be_bytes(), &png[header..]].concat()
 }
 
-/// Of a colour profile that unpacks to more than any has, no more than the limit is unpacked, and the picture is read
+/// A colour profile that unpacks to more than any real one is unpacked only up to the limit, and the picture is read
 /// without it.
 #[test]
-fn a_profile_that_unpacks_to_much_takes_little() {
+fn a_huge_compressed_profile_takes_little_memory() {
     const UNPACKED_MIB: usize = 64;
     let _turn = alone();
     let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
@@ -225,7 +225,7 @@ fn a_profile_that_unpacks_to_much_takes_little() {
 }
 
 #[test]
-fn much_beside_the_pixels_is_refused() {
+fn too_much_data_besides_the_pixels_is_refused() {
     let _turn = alone();
     let remedy = "picture: has more than 16 MiB of data besides its pixels, such as a colour profile or texts: save the picture without it";
     let text = [&b"Comment\0"[..], &vec![b' '; 17 << 20]].concat();

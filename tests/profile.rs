@@ -1,4 +1,4 @@
-//! The clock of `bench kernels` and `train --profile`, and the kernels that measure a device's ceilings.
+//! The timing of `bench kernels` and `train --profile`, and the kernels that measure a device's ceilings.
 
 mod common;
 
@@ -14,7 +14,7 @@ use shadegrad::train::{Event, StepOptions, TrainOptions, Trainer};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Poisons what a ceiling writes, runs it once, and reads it back.
+/// Fills the output of a ceiling kernel with NaN, runs it once, and reads it back.
 fn run(ceiling: &Ceiling, values: &[f32]) -> Vec<f32> {
     Inspector::default().inspect(&ceiling.recording).unwrap();
     let (memory, program) = ceiling.prepare(gpu(), values).unwrap();
@@ -23,7 +23,8 @@ fn run(ceiling: &Ceiling, values: &[f32]) -> Vec<f32> {
     bytemuck::pod_collect_to_vec(&pollster::block_on(memory.read(gpu(), ceiling.output)).unwrap())
 }
 
-/// Whole numbers below 2^24 have exact sums, so every bit is known: 12 chains from `i + q`, a link more each time.
+/// Sums of whole numbers below 2^24 are exact, so every bit is known: 12 chains that start at `i + q`, one link longer
+/// each time.
 #[test]
 fn multiply_add_does_all_that_is_counted() {
     for (invocations, turns) in [(1, 1), (63, 3), (200, 64)] {
@@ -81,7 +82,7 @@ fn recorded() -> Recording {
     recording(&compiled, &compiled.train, &KernelConfig::software()).unwrap()
 }
 
-/// What the operations count, all of it and nothing twice; and no dispatch without bytes.
+/// The work of all operations is counted exactly once, and every dispatch has bytes.
 #[test]
 fn the_work_of_a_pass_is_that_of_its_dispatches() {
     let compiled = compiled();
@@ -95,19 +96,19 @@ fn the_work_of_a_pass_is_that_of_its_dispatches() {
         assert!(dispatches.iter().all(|dispatch| dispatch.cost.bytes > 0), "{}", pass.label);
     }
     let bytes = |label: &str| recording.dispatches().find(|dispatch| dispatch.label == label).unwrap().cost.bytes;
-    // Of the data set only the batch: its bytes, labels and places; what is written is four times as large.
+    // Of the data set only the batch counts: its bytes, labels and indices. What is written is four times as large.
     let pixels = (BATCH * 12 * 12) as u64;
     assert_eq!(bytes("batch.gather"), pixels + 4 * pixels + 3 * 4 * BATCH as u64);
     // Gradients are read; weights and velocity are read and written.
     let weights = compiled.plan.get(compiled.tensors.weights).region.len as u64;
     assert_eq!(bytes("sgd.update"), 5 * 4 * weights);
-    // A product is counted from its operands, bias and all.
+    // A product is counted from its operands, including the bias.
     let (x, w, b, y) = (BATCH * 10 * 10 * 8, 3 * 3 * 8 * 8, 8, BATCH * 8 * 8 * 8);
     assert_eq!(bytes("conv2.forward"), 4 * (x + w + b + y) as u64);
 }
 
-/// Both clocks, on every command of a step with mirrors: a value for each replay, positive, and in all not above what
-/// the host saw pass.
+/// Both timing methods, on every command of a step with texture copies: a value for each replay, positive, with a sum
+/// not above the time measured by the host.
 #[test]
 fn every_command_is_timed() {
     let compiled = compiled();
@@ -145,7 +146,7 @@ fn pair() -> DataPair {
     DataPair { train: set("train", 60), test: set("test", 20), source: "made up".into() }
 }
 
-/// Trains two epochs with a profile in between, or without it.
+/// Trains for two epochs, with or without a profile in between.
 fn two_runs(device: &Device, profiled: bool) -> (Vec<Vec<f32>>, Option<Profile>) {
     let options = TrainOptions { batch_size: BATCH, epochs: 2, ..TrainOptions::default() };
     let data = pair();
@@ -169,7 +170,7 @@ fn a_profile_changes_nothing_and_adds_up() {
         let start = Instant::now();
         let (weights, profile) = two_runs(&device, true);
         let wall = start.elapsed().as_secs_f64();
-        assert!(weights == plain, "{choice}: training goes on elsewhere after a profile");
+        assert!(weights == plain, "{choice}: training differs after a profile");
         let profile = profile.unwrap();
         let commands = if device.gpu().is_some() {
             let compiled = compiled();
@@ -179,10 +180,10 @@ fn a_profile_changes_nothing_and_adds_up() {
             compiled().train.len()
         };
         assert_eq!(profile.rows.len(), commands, "{choice}");
-        // A median is at most twice the mean, and there are three replays at least: the sum cannot reach the wall time.
+        // A median is at most twice the mean, and there are at least three replays: the sum cannot reach the wall time.
         assert!(profile.sum() > 0.0 && profile.sum() < wall, "{choice}: {} s of {wall} s", profile.sum());
         assert!(profile.step_seconds > 0.0 && profile.step_seconds < wall, "{choice}");
-        // Of one order: a mistaken unit would be a thousand.
+        // The same order of magnitude: a wrong unit would give a factor of a thousand.
         let ratio = profile.sum() / profile.step_seconds;
         assert!((0.002..500.0).contains(&ratio), "{choice}: the rows are {ratio} of a step");
     }
@@ -192,7 +193,7 @@ fn row(label: &str, flops: u64, bytes: u64, seconds: f64) -> Row {
     Row { label: label.into(), kernel: "a/kernel".into(), seconds, flops, bytes }
 }
 
-/// A step of 10 ms on a device of 100 GFLOP/s and 10 GB/s.
+/// A step of 10 ms on a device with 100 GFLOP/s and 10 GB/s.
 fn made_up() -> (Profile, Ceilings) {
     let rows = vec![
         row("conv1.forward", 200_000_000, 1_000_000, 0.004),
@@ -238,13 +239,17 @@ fn a_roofline_is_drawn() {
     assert!(!svg.contains("reduce"), "a dispatch without arithmetic has no place");
     assert_eq!(svg.matches("<circle").count(), 2);
     let names = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(names, 1, "something is left beside the picture");
+    assert_eq!(names, 1, "other files are left next to the picture");
     let other = roofline::save(&path("roof.png"), "", &profile, &ceilings).unwrap_err().to_string();
-    assert!(other.contains("roof.png: expected a name that ends in .svg"), "{other}");
+    assert!(other.contains("roof.png: expected a file name that ends in .svg"), "{other}");
     let missing = roofline::save(&path("nosuch/roof.svg"), "", &profile, &ceilings).unwrap_err().to_string();
     assert!(missing.contains("cannot write"), "{missing}");
     let empty = Profile { rows: vec![row("pool1.forward", 0, 100, 1.0)], ..profile };
     let error = roofline::save(&path("roof.svg"), "", &empty, &ceilings).unwrap_err().to_string();
     assert!(error.contains("nothing to draw"), "{error}");
-    assert_eq!(std::fs::read_to_string(path("roof.svg")).unwrap(), svg, "a picture that failed replaced another");
+    assert_eq!(
+        std::fs::read_to_string(path("roof.svg")).unwrap(),
+        svg,
+        "a picture that could not be drawn replaced another"
+    );
 }

@@ -1,4 +1,4 @@
-//! `[training]` in a network's file: what `train` takes of it, and what it does not.
+//! `[training]` in a network's file: which options `train` takes from it, and which not.
 
 #![cfg(feature = "cli")]
 
@@ -28,7 +28,7 @@ fn place(recipe: &str) -> Place {
     place
 }
 
-/// The options that a run of one step was given, as its record says.
+/// The options in the record of a run of one step.
 fn options(place: &Place, arguments: &str) -> Table {
     let run = place.path("run");
     place.stdout(&format!("train --data data --device cpu --max-steps 1 --out run --quiet {arguments}"));
@@ -40,7 +40,7 @@ fn options(place: &Place, arguments: &str) -> Table {
     }
 }
 
-/// A recipe as a user would give it; `without` some of its keys.
+/// A recipe as command-line options, without the keys in `without`.
 fn by_hand(recipe: &str, without: &[&str]) -> String {
     let recipe: Table = recipe.parse().unwrap();
     let given = |(key, value): (&String, &Value)| {
@@ -88,9 +88,9 @@ fn the_command_line_wins() {
     assert!(!options.contains_key("warmup"), "{options}");
 }
 
-/// A rate that was found for one optimizer is nothing for another.
+/// A learning rate that was found for one optimizer does not suit another.
 #[test]
-fn another_optimizer_or_schedule_lays_aside_what_belonged_to_the_old() {
+fn another_optimizer_or_schedule_drops_the_options_of_the_old() {
     let optimizer = ["optimizer", "learning_rate", "momentum", "nesterov", "beta1", "beta2", "epsilon", "weight_decay"];
     let schedule = ["schedule", "step_size", "gamma", "peak_at", "start_factor", "end_factor", "warmup"];
     let both = [&optimizer[..], &schedule].concat();
@@ -109,7 +109,7 @@ fn another_optimizer_or_schedule_lays_aside_what_belonged_to_the_old() {
 }
 
 #[test]
-fn what_is_taken_is_said() {
+fn the_recipe_used_is_printed() {
     let place = place("epochs = 1\noptimizer = 'adam'\nlearning_rate = 0.002\naugment = 'digits'\n");
     let said = |args: &str| {
         let output = place.run(&format!("train --data data --device cpu --max-steps 1 {args}"));
@@ -132,7 +132,7 @@ fn what_is_taken_is_said() {
 }
 
 #[test]
-fn what_looks_at_a_step_looks_at_that_of_the_recipe() {
+fn commands_about_a_step_use_the_recipe() {
     let place = place("batch_size = 5\noptimizer = 'adamw'\nlearning_rate = 0.002\nema = 0.9\naugment = 'shift=2'\n");
     let passes = ["batch.augment", "adam.update", "average.update"];
     let has_all = |text: &str| passes.iter().all(|pass| text.contains(pass));
@@ -154,7 +154,7 @@ fn what_looks_at_a_step_looks_at_that_of_the_recipe() {
 }
 
 #[test]
-fn recipes_that_cannot_be_are_named() {
+fn invalid_recipes_are_named() {
     let place = Place::new();
     let refuses = |recipe: &str, commands: &[&str], says: &str| {
         fs::write(place.path("best.toml"), format!("{MODEL}{recipe}")).unwrap();
@@ -174,7 +174,7 @@ fn recipes_that_cannot_be_are_named() {
     let plain = "expected a text, a number, true or false, got";
     refuses("[training]\nepochs = [3]\n", &all, &format!("[training]: epochs: {plain} [3]"));
     refuses("[training]\nema = 2026-01-31\n", &all, &format!("[training]: ema: {plain} 2026-01-31"));
-    // What values mean is known to those who train.
+    // Only training checks the values.
     for (entry, says) in [
         ("epochs = 'many'", "epochs: expected a whole number, not negative, got \"many\""),
         ("epochs = -3", "epochs: expected a whole number, not negative, got -3"),
@@ -202,9 +202,9 @@ fn recipes_that_cannot_be_are_named() {
     );
 }
 
-/// Each fits by itself.
+/// Each is valid by itself.
 #[test]
-fn a_command_line_that_does_not_fit_the_file_hears_of_it() {
+fn options_that_conflict_with_the_file_are_errors() {
     let place = place("optimizer = 'adamw'\nepochs = 2\n");
     let train = "train --data data --out run --model best.toml";
     let says =
@@ -212,13 +212,13 @@ fn a_command_line_that_does_not_fit_the_file_hears_of_it() {
     place.refuses(1, &format!("{train} --momentum 0.9"), &[says]);
     place.refuses(2, &format!("{train} --epochs many"), &["'--epochs <EPOCHS>'"]);
     place.refuses(1, &format!("{train} --epochs 0 --optimizer sgd"), &["error: --epochs must be at least 1, got 0\n"]);
-    // Where it fits, it may need what the file says.
+    // A valid option may depend on what the file says.
     assert_eq!(options(&place, "--model best.toml --beta1 0.5")["beta1"].as_float(), Some(0.5));
 }
 
-/// A run has its options, and its network is that of the checkpoint.
+/// A resumed run uses its own options, and the network in its checkpoint.
 #[test]
-fn a_run_that_goes_on_does_not_ask_the_file() {
+fn a_resumed_run_does_not_read_the_file() {
     let place = place("epochs = 3\noptimizer = 'adam'\npatience = 2\n");
     let train = "train --data data --device cpu --quiet";
     place.stdout(&format!("{train} --model best.toml --max-steps 5 --out whole"));
@@ -235,13 +235,13 @@ fn a_run_that_goes_on_does_not_ask_the_file() {
     assert_eq!((patience("whole"), patience("cut")), (Some(2), None));
 }
 
-/// The record of a run holds everything that it was trained by.
+/// The record of a run holds all of its training options.
 #[test]
-fn a_run_is_begun_like_another() {
+fn a_run_can_be_started_like_another() {
     let place = place("epochs = 2\noptimizer = 'adam'\nlearning_rate = 0.002\naugment = 'shift=2'\n");
     let train = "train --device cpu --quiet";
     place.stdout(&format!("{train} --data data --model best.toml --seed 7 --validation 20 --scale 200 --out first"));
-    // The file is not asked again.
+    // The file is not read again.
     fs::remove_file(place.path("best.toml")).unwrap();
     place.stdout(&format!("{train} --like first --out again"));
     let read = |name: &str| fs::read(place.path(name)).unwrap();
@@ -251,7 +251,7 @@ fn a_run_is_begun_like_another() {
     for part in ["model", "checksum", "command", "options", "network", "form"] {
         assert_eq!(first[part], again[part], "{part}");
     }
-    // Options that are given win, as over a network's file.
+    // Options on the command line override it, as they do for a network's file.
     place.stdout(&format!("{train} --like first --epochs 1 --optimizer sgd --augment none --seed 8 --out other"));
     let mut expected = options(&self::place("epochs = 1\n"), "--model best.toml --seed 8");
     let other = record("other");

@@ -1,4 +1,4 @@
-//! A run that was interrupted and goes on is the same run, to the bit.
+//! An interrupted run that is resumed is bit-identical to an uninterrupted one.
 
 #[path = "common/spots.rs"]
 mod spots;
@@ -15,7 +15,8 @@ use shadegrad::train::{
 use spots::{data, gpu, model, options};
 use std::ops::ControlFlow;
 
-/// 95 images in batches of 20: five steps an epoch, of which the last is partial. Momentum, dropout, decay, augmentation.
+/// 95 images in batches of 20: five steps per epoch, the last of them partial. With momentum, dropout, weight decay and
+/// augmentation.
 const STEPS: usize = 15;
 
 fn three_epochs() -> TrainOptions {
@@ -26,7 +27,7 @@ fn three_epochs() -> TrainOptions {
     }
 }
 
-/// What two runs must have in common: everything but the time that they took.
+/// What two runs must have in common: everything except times.
 #[derive(Debug, PartialEq)]
 struct Trace {
     losses: Vec<f64>,
@@ -54,7 +55,7 @@ impl Trace {
     }
 }
 
-/// Trains until the observer has heard of step `until`, or to the end.
+/// Trains until the observer has received step `until`, or to the end.
 fn go(trainer: &mut Trainer<'_>, trace: &mut Trace, until: usize) -> Outcome {
     pollster::block_on(trainer.run(&mut |event| {
         trace.hear(&event);
@@ -64,7 +65,7 @@ fn go(trainer: &mut Trainer<'_>, trace: &mut Trace, until: usize) -> Outcome {
     .unwrap()
 }
 
-/// Everything that is left of a run, in bytes.
+/// All results of a run, in bytes.
 fn end(trainer: &mut Trainer<'_>) -> Vec<u8> {
     let mut checkpoint = pollster::block_on(trainer.checkpoint()).unwrap();
     checkpoint.state.progress.epoch.seconds = 0.0;
@@ -112,13 +113,16 @@ fn a_resumed_run_is_the_same_run() {
                 let mut second = Trainer::resume(device, restored, &data).unwrap();
                 go(&mut second, &mut trace, usize::MAX);
                 assert_eq!(trace, expected, "{name}, after step {until}");
-                assert!(end(&mut second) == expected_end, "{name}, after step {until}: the run ends elsewhere");
+                assert!(
+                    end(&mut second) == expected_end,
+                    "{name}, after step {until}: the run ends with other results"
+                );
             }
         }
     }
 }
 
-/// What depends on the number of the step, or is kept from step to step, goes on as if nothing had happened.
+/// Options that depend on the number of the step, or have state, continue unaffected.
 fn variations() -> Vec<TrainOptions> {
     let plain = TrainOptions { every_step: true, ..three_epochs() };
     let cycle = Schedule::OneCycle { peak_at: 0.3, start_factor: 0.04, end_factor: 4e-6 };
@@ -148,7 +152,7 @@ fn variations() -> Vec<TrainOptions> {
 }
 
 #[test]
-fn so_it_is_with_every_option() {
+fn a_resumed_run_is_the_same_run_with_every_option() {
     let data = data(95, 30);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
@@ -169,13 +173,16 @@ fn so_it_is_with_every_option() {
                 let mut second = Trainer::resume(device, restored, &data).unwrap();
                 go(&mut second, &mut trace, usize::MAX);
                 assert_eq!(trace, expected, "{options:?}, after step {until}");
-                assert!(end(&mut second) == expected_end, "{options:?}, after step {until}: the run ends elsewhere");
+                assert!(
+                    end(&mut second) == expected_end,
+                    "{options:?}, after step {until}: the run ends with other results"
+                );
             }
         }
     }
 }
 
-/// Where checkpoints are made, and how many steps a submit has, is nobody's business but theirs.
+/// The times of checkpoints, and the number of steps per submit, do not affect results.
 #[test]
 fn checkpoints_change_no_bit() {
     let data = data(400, 30);
@@ -195,7 +202,7 @@ fn checkpoints_change_no_bit() {
         }))
         .unwrap();
         assert_eq!(trace, expected, "every {every}");
-        assert!(end(&mut trainer) == expected_end, "every {every}: the run ends elsewhere");
+        assert!(end(&mut trainer) == expected_end, "every {every}: the run ends with other results");
         let due: Vec<usize> = (1..=40).filter(|step| step % every == 0 || step % 20 == 0).collect();
         assert_eq!(made, due, "every {every}");
     }
@@ -205,7 +212,7 @@ fn checkpoints_change_no_bit() {
 fn a_run_can_be_made_longer() {
     let data = data(95, 30);
     let (expected, expected_end) = undisturbed(gpu(), &data, three_epochs());
-    // In the middle of an epoch, which is evaluated there, and at the end of one.
+    // Stopped in the middle of an epoch, which is then evaluated, and at the end of one.
     for shorter in [
         TrainOptions { max_steps: Some(7), ..three_epochs() },
         TrainOptions { epochs: 1, ..three_epochs() },
@@ -216,19 +223,19 @@ fn a_run_can_be_made_longer() {
         assert!(!go(&mut first, &mut trace, usize::MAX).interrupted);
         assert!(first.is_finished());
         let mut checkpoint = pollster::block_on(first.checkpoint()).unwrap();
-        // An epoch that was cut short is told of again when it is whole.
+        // An epoch that was stopped early is reported again when it is complete.
         trace.epochs.truncate(checkpoint.state.progress.epochs);
         checkpoint.options = three_epochs();
-        // The short epoch's evaluation may have been the best so far; that is remembered.
+        // The evaluation of the incomplete epoch may have been the best so far, so it is kept.
         let mut second = Trainer::resume(gpu(), checkpoint, &data).unwrap();
         go(&mut second, &mut trace, usize::MAX);
         assert_eq!(trace, expected, "{shorter:?}");
         let ends = [&end(&mut second), &expected_end].map(|bytes| Weights::from_bytes(bytes, &model()).unwrap());
-        assert!(ends[0] == ends[1], "{shorter:?}: the run ends elsewhere");
+        assert!(ends[0] == ends[1], "{shorter:?}: the run ends with other results");
     }
 }
 
-/// All steps are done, but the epoch has not been evaluated.
+/// All steps are done, but the last epoch has not been evaluated.
 #[test]
 fn the_evaluation_at_the_end_is_not_forgotten() {
     let data = data(95, 30);
@@ -245,7 +252,7 @@ fn the_evaluation_at_the_end_is_not_forgotten() {
     }
 }
 
-/// A finished run has nothing left to do but to say what it is worth.
+/// For a finished run, only the evaluation remains.
 #[test]
 fn a_finished_run_is_evaluated_again() {
     let data = data(95, 30);
@@ -283,7 +290,7 @@ fn the_best_evaluation_is_remembered() {
 }
 
 #[test]
-fn other_data_and_impossible_places_are_refused() {
+fn other_data_and_impossible_steps_are_refused() {
     let (data, mut other) = (data(95, 30), data(95, 30));
     let mut trainer = Trainer::new(gpu(), &model(), &data, options(), None).unwrap();
     go(&mut trainer, &mut Trace::new(), 3);

@@ -1,4 +1,4 @@
-//! A run in the library: what its observer hears, what is in its folder, and how it goes on.
+//! Runs in the library: the events of the observer, the files in the folder, and resuming.
 
 #[path = "common/spots.rs"]
 mod spots;
@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A place with data to train on.
+/// A folder with data to train on.
 fn place() -> TempDir {
     let place = tempfile::tempdir().unwrap();
     let data = data(95, 30);
@@ -117,7 +117,7 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
             Ok(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         }))
         .unwrap();
-        // The last step ends the last epoch, which is evaluated when the run goes on.
+        // The last step ends the last epoch, which is evaluated when the run is resumed.
         assert_eq!((cut.end, cut.progress.step), (RunEnd::Interrupted, until));
         let resumed = resume(&cut.folder, RunChanges::default()).unwrap();
         assert_eq!((resumed.end, resumed.progress.step), (RunEnd::Finished, 15), "after {until}");
@@ -142,13 +142,13 @@ fn changes_that_do_not_fit_name_their_field() {
     assert_eq!(refused(RunChanges { log_every: Some(0), ..RunChanges::default() }).0, "log_every");
     let tuning = Tuning::File(run.folder.clone());
     assert_eq!(refused(RunChanges { tuning, ..RunChanges::default() }).0, "tune");
-    // More epochs are trained.
+    // The additional epoch is trained.
     let longer = resume(&run.folder, RunChanges { epochs: Some(4), ..RunChanges::default() }).unwrap();
     assert_eq!((longer.end, longer.progress.step), (RunEnd::Finished, 20));
 }
 
 #[test]
-fn what_is_wrong_is_found_before_there_is_a_folder() {
+fn errors_are_found_before_a_folder_is_created() {
     let place = place();
     let options = run_options(place.path(), "run");
     let training = TrainOptions { epochs: 0, ..options.training.clone() };

@@ -1,5 +1,5 @@
-//! Every shader, without running it: that none is forgotten, that all are valid and portable, that their bindings are
-//! those of the launches, and that a mistake in one is shown where it is.
+//! All shaders, without running them: none is forgotten, all are valid and portable, their bindings match the launches,
+//! and errors are reported at the right place.
 
 mod common;
 
@@ -14,7 +14,7 @@ use shadegrad::wgsl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// `conv2d/forward.wgsl` and so on, with their text.
+/// All shader files with their text: `conv2d/forward.wgsl` and so on.
 fn files() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let list = |folder: &Path| -> Vec<PathBuf> {
@@ -39,18 +39,18 @@ fn every_kernel_is_valid_portable_and_bound() {
         inspector.inspect(recording).unwrap_or_else(|problem| panic!("{what}: {problem}"));
         let wide =
             recording.dispatches().any(|dispatch| dispatch.kernel.sources.contains(&wgsl!("shared/pack_wide.wgsl")));
-        assert!(!wide || what.ends_with("wide"), "{what}: 64-bit words, which nobody asked for");
+        assert!(!wide || what.ends_with("wide"), "{what}: unrequested 64-bit words");
     });
     println!("{} kernels", inspector.kernels());
     assert!(inspector.kernels() > 100, "only {} kernels: what has been looked at?", inspector.kernels());
 }
 
 #[test]
-fn what_is_read_is_what_was_written_for_it() {
+fn every_pass_reads_what_was_written_for_it() {
     let (mut in_turns, mut textures) = (0, 0);
     for_each_network(|what, compiled, recordings| {
         let right = |checked: Result<(), String>| checked.unwrap_or_else(|problem| panic!("{what}: {problem}"));
-        // As a machine has them: all sections in the same storages and textures.
+        // All sections use the same storages and textures, as in a machine.
         let mirrors = Mirrors::new(&recordings.each_ref());
         let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
         for (passes, recording) in sections.into_iter().zip(recordings) {
@@ -90,7 +90,7 @@ fn files_open_with_their_name() {
         let first = text.lines().next().unwrap();
         assert!(first == plain || file.ends_with("_naive") && first == naive, "{name} opens with {first:?}");
         let second = text.lines().nth(1).unwrap();
-        assert!(second.starts_with("//   "), "{name}: nothing is said of it: {second:?}");
+        assert!(second.starts_with("//   "), "{name}: it is not explained: {second:?}");
         assert!(text.ends_with('\n') && !text.contains('\t') && !text.contains('\r'), "{name}: tabs or line ends");
     }
 }
@@ -105,7 +105,7 @@ fn headers_say_what_files_are_joined_with() {
 }
 
 #[test]
-fn kernels_and_languages_are_counted_apart() {
+fn kernels_and_languages_are_counted_separately() {
     let folder = tempfile::tempdir().unwrap();
     let written = |to: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_shadegrad"));
@@ -121,7 +121,7 @@ fn kernels_and_languages_are_counted_apart() {
     assert_eq!(two, format!("{files} kernels of a training step of mlp, in 2 languages, are in wgsl,hlsl\n"));
 }
 
-/// Names that a file declares at its top level.
+/// The names that a file declares at its top level.
 fn declared(text: &str) -> BTreeSet<String> {
     let word = |text: &str| -> String { text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
     let declarations = text.lines().filter_map(|line| {
@@ -134,7 +134,7 @@ fn declared(text: &str) -> BTreeSet<String> {
     declarations.collect()
 }
 
-/// A file alone is valid, or the first thing that it lacks is something that another file declares.
+/// A single file is valid, or the first name that it lacks is declared in another file.
 #[test]
 fn a_file_alone_is_valid_but_for_names_of_other_files() {
     let files = files();
@@ -150,7 +150,7 @@ fn a_file_alone_is_valid_but_for_names_of_other_files() {
                 };
                 let others = files.iter().filter(|(other, _)| *other != name);
                 let by: Vec<_> = others.filter(|(_, text)| declared(text).contains(lacked)).collect();
-                assert!(!by.is_empty(), "shaders/{name}: nobody declares `{lacked}`\n{message}");
+                assert!(!by.is_empty(), "shaders/{name}: no file declares `{lacked}`\n{message}");
                 continue;
             }
         };
@@ -173,7 +173,7 @@ static SECOND: ShaderFile = ShaderFile {
 };
 static SECOND_FINE: ShaderFile =
     ShaderFile { path: "shaders/broken/fine.wgsl", text: "fn half(a: u32) -> u32 {\n    return a / 2u;\n}\n" };
-/// Valid to the parser, not to the validator.
+/// Accepted by the parser, but not by the validator.
 static SECOND_FLOAT: ShaderFile =
     ShaderFile { path: "shaders/broken/float.wgsl", text: "\nfn half(a: u32) -> u32 {\n    return 0.5f;\n}\n" };
 static NO_MAIN: ShaderFile =
@@ -186,7 +186,7 @@ fn module_error(spec: &KernelSpec) -> String {
     }
 }
 
-/// The line after the excerpt, as wide as the place.
+/// The column of the first caret in an error, and the number of carets.
 fn caret_line(error: &str) -> (usize, usize) {
     let line = error.lines().find(|line| line.contains('^')).unwrap_or_else(|| panic!("no caret in {error}"));
     (line.find('^').unwrap(), line.matches('^').count())
@@ -198,7 +198,7 @@ fn a_shader_error_shows_file_line_and_caret() {
     println!("{error}");
     assert!(error.contains("shaders/broken/second.wgsl:4:16"), "{error}");
     assert!(error.contains("4 |     return a / nobody;"), "{error}");
-    // The caret stands under `nobody`, in the same column as in the excerpt.
+    // The caret is below `nobody`, in the same column as in the excerpt.
     let excerpt = error.lines().find(|line| line.starts_with("4 | ")).unwrap();
     assert_eq!(caret_line(&error), (excerpt.find("nobody").unwrap(), "nobody".len()), "{error}");
 
@@ -223,7 +223,7 @@ fn an_unknown_constant_is_an_error() {
         assert!(error.contains(&format!("constant `{name}`")) && error.contains("0 times"), "{error}");
         assert!(error.contains(FIRST.path) && error.contains(SECOND_FINE.path), "{error}");
     }
-    // Of the wrong type.
+    // Wrong type.
     assert!(module_error(&spec().set("COUNT", true)).contains("shaders/broken/first.wgsl"));
     // Declared twice.
     assert!(module_error(&KernelSpec::new([&FIRST, &FIRST, &SECOND_FINE]).set("COUNT", 2u32)).contains("2 times"));
@@ -262,7 +262,7 @@ fn reflection_finds_what_is_declared() {
 static MAIN: ShaderFile =
     ShaderFile { path: "shaders/broken/main.wgsl", text: "@compute @workgroup_size(4, 2, 3)\nfn main() {}\n" };
 
-/// The recording of a weight update, whose uniform struct is changed by `change`, made ready to run.
+/// Prepares the recording of a weight update, with its uniform struct changed by `change`.
 fn with_step_struct(change: impl Fn(&str) -> String) -> Result<(), String> {
     let network = Network::from_toml(
         "small",
@@ -276,7 +276,7 @@ fn with_step_struct(change: impl Fn(&str) -> String) -> Result<(), String> {
     let [Command::Dispatch(dispatch)] = &mut recording.commands[..] else { panic!("one update expected") };
     let source = dispatch.kernel.sources.iter_mut().find(|source| source.path == "shaders/shared/step.wgsl").unwrap();
     let changed = change(source.text);
-    // A path of its own, because equal specifications share a kernel.
+    // With a path of its own, because equal specifications share a kernel.
     let path: &'static str =
         format!("shaders/changed/{:x}.wgsl", changed.len() * 31 + changed.find("seed").unwrap()).leak();
     *source = Box::leak(Box::new(ShaderFile { path, text: changed.leak() }));

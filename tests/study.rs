@@ -1,5 +1,5 @@
-//! `shadegrad study`: its trainings are those of `train`, it goes on where it was ended, and what its report says is
-//! what the runs have written.
+//! `shadegrad study`: its trainings are those of `train`, it resumes where it was stopped, and its report matches the
+//! files of the runs.
 
 #![cfg(feature = "cli")]
 
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 const STUDY: &str = "study --data data --device cpu --out st";
 
-/// A run as the study does it.
+/// The same training by `train`.
 const TRAIN: &str = "train --learning-rate 0.1 --momentum 0.5 --schedule cosine --batch-size 100 --device cpu --quiet";
 
 fn read(place: &Place, name: &str) -> String {
@@ -31,7 +31,7 @@ fn epochs(place: &Place, run: &str) -> Vec<Value> {
     lines.into_iter().filter(|line| line["kind"] == "epoch").collect()
 }
 
-/// The lines of a CSV by their first two fields.
+/// The lines of a CSV file by their first two fields.
 fn csv(text: &str) -> BTreeMap<(String, String), BTreeMap<String, String>> {
     let mut lines = text.lines().map(|line| line.split(',').map(str::to_string).collect::<Vec<_>>());
     let heading = lines.next().unwrap();
@@ -44,13 +44,13 @@ fn csv(text: &str) -> BTreeMap<(String, String), BTreeMap<String, String>> {
         .collect()
 }
 
-/// Fails unless a page can be read without anything else, and all its tags are closed.
+/// Fails unless a page is self-contained and all of its tags are closed.
 fn assert_whole(html: &str) {
     assert!(html.len() < 1_500_000, "{} bytes are too many to mail", html.len());
     for outside in ["src=\"http", "href=", "<script", "<link", "@import", "url(", "src=\"//"] {
         assert!(!html.contains(outside), "{outside}");
     }
-    assert!(!html.contains("NaN") && !html.contains("inf "), "a number is missing");
+    assert!(!html.contains("NaN") && !html.contains("inf "), "there is an invalid number");
     let mut open: Vec<&str> = Vec::new();
     for tag in html.split('<').skip(1).map(|rest| rest.split_once('>').expect("a tag without its end").0) {
         let name = tag.trim_start_matches('/').split(|letter: char| letter.is_whitespace()).next().unwrap();
@@ -58,7 +58,7 @@ fn assert_whole(html: &str) {
             continue;
         }
         match tag.starts_with('/') {
-            true => assert_eq!(open.pop(), Some(name), "closes another tag"),
+            true => assert_eq!(open.pop(), Some(name), "a closing tag does not match"),
             false => open.push(name),
         }
     }
@@ -66,21 +66,21 @@ fn assert_whole(html: &str) {
 }
 
 #[test]
-fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
+fn a_study_trains_like_train_and_reports_its_runs() {
     let place = Place::new();
     let study = format!("{STUDY} --cases 2 --seeds 2 --epochs 1");
     let printed = place.stdout(&study);
     assert!(printed.contains("case2 seed 1  1 epoch ") && printed.contains("(2 of 2 runs)"), "{printed}");
     assert!(printed.contains("st/report.html"), "{printed}");
 
-    // The same weights as those of the command.
+    // The weights are those of `train`.
     place.stdout(&format!("{TRAIN} --data data --model case2 --epochs 1 --seed 2 --out alone"));
     for file in ["model.safetensors", "confusion.csv"] {
         let [ours, alone] = ["st/runs/case2-seed2", "alone"].map(|run| fs::read(place.path(run).join(file)).unwrap());
-        assert!(ours == alone, "{file} is another than that of `train`");
+        assert!(ours == alone, "{file} differs from that of `train`");
     }
 
-    // The table is what the runs say.
+    // The table matches the files of the runs.
     let runs = [1, 2].map(|seed| epochs(&place, &format!("case2-seed{seed}")));
     let table = csv(&read(&place, "st/table1.csv"));
     assert_eq!(table.len(), 6);
@@ -132,7 +132,7 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
     assert!(!html.contains("data:image"), "images of the data set without --pictures");
     assert!(!place.path("st/worst-case2.png").exists());
 
-    // Called again it trains nothing.
+    // A second call trains nothing.
     let before = place.files();
     let printed = place.stdout(&study);
     assert!(printed.contains("finished and kept: 2 of 2 runs") && !printed.contains("images/s"), "{printed}");
@@ -140,17 +140,17 @@ fn a_study_trains_what_train_does_and_reports_what_its_runs_wrote() {
     for (path, content) in place.files() {
         assert!(!is_of_runs(&path) || before[&path] == content, "{} was written again", path.display());
     }
-    // And with more seeds what is missing.
+    // With more seeds it trains the missing ones.
     let printed = place.stdout(&format!("{STUDY} --cases 2 --seeds 3 --epochs 1"));
     assert!(printed.contains("finished and kept: 2 of 3 runs") && printed.contains("(3 of 3 runs)"), "{printed}");
 }
 
-/// A run that `train` began with the study's options, one that was cut off before its first checkpoint, and a report in
-/// the midst of it.
+/// A run that `train` started with the study's options, one that was stopped before its first checkpoint, and a report
+/// on unfinished runs.
 #[test]
-fn what_is_unfinished_goes_on() {
+fn unfinished_runs_are_resumed() {
     let place = Place::new();
-    // At constant rates, for a run along a cosine cannot be given other epochs.
+    // With constant rates, because a run with a cosine schedule cannot be extended.
     let train = TRAIN.replace("cosine", "constant") + " --data data --model case4";
     place.stdout(&format!("{train} --epochs 3 --seed 1 --out whole"));
     place.stdout(&format!("{train} --epochs 1 --seed 1 --out st/runs/case4-seed1"));
@@ -167,11 +167,11 @@ fn what_is_unfinished_goes_on() {
     assert!(printed.contains("case4 seed 1  continues after 1 of 3 epochs"), "{printed}");
     for file in ["model.safetensors", "confusion.csv"] {
         let [ours, whole] = ["st/runs/case4-seed1", "whole"].map(|run| fs::read(place.path(run).join(file)).unwrap());
-        assert!(ours == whole, "{file} is another than that of a run without the interruption");
+        assert!(ours == whole, "{file} differs from that of an uninterrupted run");
     }
     assert_eq!(epochs(&place, "case4-seed2").len(), 3);
 
-    // Killed between the last line and the confusion matrix: it is evaluated again.
+    // As if killed between the last line and the confusion matrix: it is evaluated again.
     let confusion = place.path("st/runs/case4-seed2/confusion.csv");
     let whole = fs::read(&confusion).unwrap();
     fs::remove_file(&confusion).unwrap();
@@ -186,7 +186,7 @@ fn what_is_unfinished_goes_on() {
 
 #[test]
 #[cfg(unix)]
-fn ctrl_c_keeps_what_is_done_and_says_how_to_go_on() {
+fn ctrl_c_keeps_results_and_says_how_to_continue() {
     let place = Place::new();
     let study = format!("{STUDY} --cases 2,4 --seeds 1 --epochs 12");
     let child = place.command(&study).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -210,7 +210,7 @@ fn ctrl_c_keeps_what_is_done_and_says_how_to_go_on() {
     assert!(ours.unwrap() == alone.unwrap(), "Ctrl-C changed the weights");
 }
 
-/// Killed at any moment, it is called again until it comes to its end, which is that of a study without a blow.
+/// Killed at random moments and started again until it finishes: the result is that of an undisturbed study.
 #[test]
 fn kills_change_nothing() {
     let place = Place::new();
@@ -226,12 +226,12 @@ fn kills_change_nothing() {
     for seed in [1, 2] {
         for file in ["model.safetensors", "confusion.csv"] {
             let of = |out: &str| fs::read(place.path(&format!("{out}/runs/case4-seed{seed}/{file}"))).unwrap();
-            assert!(of("st") == of("undisturbed"), "seed {seed}: another {file}");
+            assert!(of("st") == of("undisturbed"), "seed {seed}: {file} differs");
         }
     }
     for file in ["table1.csv", "figures/case4.svg", "figures/confusion-case4.svg"] {
         let of = |out: &str| fs::read(place.path(&format!("{out}/{file}"))).unwrap();
-        assert!(of("st") == of("undisturbed"), "another {file}");
+        assert!(of("st") == of("undisturbed"), "{file} differs");
     }
 }
 
@@ -281,7 +281,7 @@ fn damaged_and_foreign_runs_are_refused() {
     place.refuses(1, &study.replace("data data", "data other"), &[run, "a run on other data"]);
     let pictures = format!("{study} --report-only --pictures");
     place.refuses(1, &pictures.replace("data data", "data other"), &[run, "a run on other data"]);
-    // Two seeds on different data are not averaged.
+    // Seeds with different data are not averaged.
     let train = TRAIN.replace("cosine", "constant");
     place.stdout(&format!("{train} --data other --model case2 --epochs 2 --seed 2 --out st/runs/case2-seed2"));
     let both = study.replace("--seeds 1", "--seeds 2 --report-only");
@@ -338,7 +338,7 @@ fn comparisons_and_pictures_are_reported_on_demand() {
         (field("lenet5", "final_val", "paper"), field("lenet5", "max_val", "paper")),
         ("99.05".into(), "".into())
     );
-    // Of one run there is no spread, and the quadratic cost is no cross-entropy.
+    // A single run has no spread, and the quadratic cost is not compared with cross-entropy.
     assert_eq!(
         (field("ann", "final_val", "sd"), field("case2-quadratic", "test_loss", "paper")),
         ("".into(), "".into())
@@ -352,8 +352,8 @@ fn comparisons_and_pictures_are_reported_on_demand() {
     let png = fs::read(place.path("st/worst-case2.png")).unwrap();
     let sheet = image::load_from_memory(&png).unwrap();
     assert!(sheet.width() > 8 * 84 && sheet.height() > 3 * 84, "{} x {}", sheet.width(), sheet.height());
-    assert!(html.contains("data:image/png;base64,") && html.contains("not for passing on"), "{html}");
-    // Without being asked again it shows none.
+    assert!(html.contains("data:image/png;base64,") && html.contains("do not distribute or publish"), "{html}");
+    // Without `--pictures` it shows none.
     place.stdout(&format!("{STUDY} --cases 2 --seeds 1 --epochs 1 --report-only --quiet"));
     let html = read(&place, "st/report.html");
     assert!(!html.contains("data:image") && html.contains("study --pictures shows them"), "{html}");
@@ -373,7 +373,7 @@ fn learning_rate_and_momentum_are_chosen_on_images_held_out() {
     assert!(rows.iter().all(|row| rank(row) <= rank(chosen[0])), "{text}");
     let said = format!("chosen: --learning-rate {} --momentum {}", chosen[0][0], chosen[0][1]);
     assert!(printed.contains(&said), "{printed}");
-    // The test set had no part in it, and each number is that of its run.
+    // The test set was not used, and each number is that of its run.
     for row in &rows {
         let run = format!("st/choice/case4-rate{}-momentum{}", row[0], row[1]);
         let record: toml::Table = read(&place, &format!("{run}/run.toml")).parse().unwrap();
@@ -385,11 +385,11 @@ fn learning_rate_and_momentum_are_chosen_on_images_held_out() {
         let metrics = lines(&read(&place, &format!("{run}/metrics.jsonl")));
         assert_eq!(number(metrics.last().unwrap(), "val_loss"), row[3].parse::<f64>().unwrap());
     }
-    // Called again it only writes.
+    // A second call only writes the result again.
     let before = place.files();
     place.stdout(&choose);
     assert!(place.files() == before, "the second call changed something");
-    // The study tells of it.
+    // The report of the study mentions the choice.
     let markdown = read(&place, "st/choice/choice.md");
     assert!(markdown.contains("60 images held out") && markdown.contains("**"), "{markdown}");
     let options = format!("--learning-rate {} --momentum {}", chosen[0][0], chosen[0][1]);

@@ -1,4 +1,4 @@
-//! Training as a whole: the GPU beside the CPU, the promises about seeds and steps, and how a run ends.
+//! Training as a whole: the GPU compared with the CPU, reproducibility of seeds and steps, and how a run ends.
 
 #[path = "common/spots.rs"]
 mod spots;
@@ -53,16 +53,17 @@ fn difference(a: &Weights, b: &Weights) -> (f64, f64) {
     (differences.fold(0.0, f64::max), b.iter().map(|v| f64::from(v.abs())).fold(0.0, f64::max))
 }
 
-/// The CPU with all vector instructions that it has, and several numbers of threads for each.
+/// The CPU with all of its instruction sets, and several numbers of threads for each.
 fn cpus() -> Vec<Device> {
     let all = Instructions::all().into_iter().flat_map(|instructions| [1, 3].map(|threads| (instructions, threads)));
     all.map(|(instructions, threads)| Device::cpu(Some(threads), instructions, None).unwrap()).collect()
 }
 
-/// Both sides sum in f32 in orders of their own, so a gradient, below 1, is off by some 4 u. Ten steps of rate 0.1 with
-/// momentum 0.9 add their gradients with factors that sum to 4.1, which makes 2e-6. A wrong factor shows at 1e-3.
+/// Both sides sum f32 terms in different orders, so a gradient, which is below 1, is off by some 4 u. Ten steps of rate
+/// 0.1 with momentum 0.9 add their gradients with factors that sum to 4.1, which gives 2e-6. A wrong factor shows up at
+/// 1e-3.
 #[test]
-fn ten_steps_anywhere_are_ten_steps_of_the_reference() {
+fn ten_steps_on_every_device_match_the_reference() {
     for nesterov in [false, true] {
         // 95 images are four batches of 20 and one of 15, so two of the ten steps are partial.
         let data = data(95, 30);
@@ -115,7 +116,7 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
-/// Threads that wait for one network's pass must not begin with the other's and wait for what they hold themselves.
+/// Threads that wait for a pass of one network must not start one of the other and so wait for a lock that they hold.
 #[test]
 fn two_networks_train_on_one_cpu_at_once() {
     let device = Device::cpu(Some(2), Instructions::best(), None).unwrap();
@@ -124,7 +125,7 @@ fn two_networks_train_on_one_cpu_at_once() {
     let alone = bytes();
     std::thread::scope(|scope| {
         let runs = [(); 4].map(|()| scope.spawn(|| (0..5).all(|_| bytes() == alone)));
-        assert!(runs.into_iter().all(|run| run.join().unwrap()), "trained together, they end elsewhere");
+        assert!(runs.into_iter().all(|run| run.join().unwrap()), "trained together, they give other results");
     });
 }
 
@@ -132,7 +133,7 @@ fn two_networks_train_on_one_cpu_at_once() {
 fn a_network_overfits_one_batch() {
     for loss in [Cost::CrossEntropy, Cost::Quadratic] {
         let mut data = data(12, 4);
-        // Labels that say nothing of the images, so they can only be learned by heart.
+        // Labels are unrelated to the images, so they can only be memorised.
         let labels = (0..12).map(|i| (i * 7 % 12 / 3) as u8).collect();
         data.train = data.train.with_labels(labels).unwrap();
         let text: Vec<&str> = MODEL.split("[[layers]]").filter(|layer| !layer.contains("dropout")).collect();
@@ -194,7 +195,7 @@ fn the_last_partial_batch_is_trained_on() {
     assert!((epoch.train_loss - mean).abs() < 1e-6, "{} is not {mean}", epoch.train_loss);
 }
 
-/// The gradient of one step of `count` images, taken by a machine of batches of `batch`, and the step's loss.
+/// The gradient of one step with `count` images on a machine with batches of `batch`, and the loss of the step.
 fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Vec<f32>, f32) {
     let images = set.len();
     let compile = CompileOptions { batch, train_images: images, ..CompileOptions::default() };
@@ -208,7 +209,7 @@ fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Ve
     machine.write_int(train.labels, &set.labels().iter().map(|label| u32::from(*label)).collect::<Vec<_>>());
     machine.write_int(train.order, &(0..images as u32).rev().collect::<Vec<_>>());
     let step = |first, count| Step { seed_low: 9, first, count, learning_rate: 0.0, ..Step::default() };
-    // A full step first, so that the rows behind the partial one hold something.
+    // A full step first, so that the rows after the partial batch are not empty.
     machine.run(Section::Train, &[step(0, batch as u32), step(4, count as u32)]).unwrap();
     let whole = tensors.gradients.unwrap();
     let len = machine.compiled.plan.get(whole).region.len;
@@ -217,7 +218,7 @@ fn gradient(network: &Network, set: &Dataset, batch: usize, count: usize) -> (Ve
     (gradient, loss / count as f32)
 }
 
-/// Sums of at most 3 x 90 terms, of less than 1 together, in another order: 2 u.
+/// Sums of at most 3 x 90 terms, with a total below 1, in another order: 2 u.
 #[test]
 fn a_partial_batch_has_the_gradient_of_its_images() {
     let (network, set) = (model(), set("train", 12, 3));
@@ -233,7 +234,7 @@ fn a_partial_batch_has_the_gradient_of_its_images() {
 }
 
 #[test]
-fn the_reported_validation_is_what_evaluate_says_of_the_saved_weights() {
+fn the_reported_validation_matches_evaluating_the_saved_weights() {
     let (network, data) = (model(), data(200, 130));
     let mut trainer = Trainer::new(gpu(), &network, &data, TrainOptions { epochs: 3, ..options() }, None).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -277,7 +278,7 @@ fn training_continues_from_given_weights() {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_the_run() {
-    // Two layers that make each other larger, on labels that cannot be learned.
+    // Two layers that amplify each other, with labels that cannot be learned.
     let text = "input = [10, 9, 2]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\n\
                 [[layers]]\ntype = 'dense'\nunits = 8\n[[layers]]\ntype = 'dense'\nunits = 4\n";
     let network = Network::from_toml("linear", text).unwrap();
@@ -329,9 +330,9 @@ fn the_observer_ends_the_run() {
     assert!(matches!(failed, Err(Error::Interrupted)), "the observer's error is lost");
 }
 
-/// Softmax of sums of at most 90 terms: some tens of u of 1.
+/// Softmax of sums of at most 90 terms: some tens of u relative to 1.
 #[test]
-fn predictions_anywhere_are_those_of_the_reference() {
+fn predictions_on_every_device_match_the_reference() {
     let (network, data) = (model(), data(200, 10));
     let weights = train(gpu(), &data, TrainOptions { epochs: 3, ..options() }).weights;
     let mut reference = Predictor::new(&reference(), &network, &weights).unwrap();
@@ -362,7 +363,7 @@ fn options_outside_their_range_are_refused() {
         change(&mut options);
         let error = options.validate().expect_err(text).to_string();
         assert!(error.starts_with(text), "{error}");
-        assert!(Trainer::new(gpu(), &model(), &data(4, 4), options, None).is_err(), "{text}: taken by the trainer");
+        assert!(Trainer::new(gpu(), &model(), &data(4, 4), options, None).is_err(), "{text}: accepted by the trainer");
     };
     options().validate().unwrap();
     refuse("epochs", &|o| o.epochs = 0);

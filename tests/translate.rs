@@ -1,9 +1,9 @@
-//! Every kernel in the languages of every family of GPUs, and what the languages' own validators say of it.
+//! Translates every kernel to the languages of all graphics APIs, and validates the result with their own validators.
 //!
-//! The validators are `spirv-val`, `glslangValidator`, and for WGSL itself Tint, the compiler of Chromium: `naga`, which
-//! translates the kernels, takes more than WGSL's grammar has. For HLSL and MSL there are none but the vendors' compilers.
-//! Where a validator is not installed, kernels are only translated; with `SHADEGRAD_VALIDATORS=required` in the
-//! environment, its absence is a failure.
+//! The validators are `spirv-val`, `glslangValidator`, and for WGSL itself Tint, the compiler of Chromium: `naga`,
+//! which translates the kernels, accepts more than the grammar of WGSL. For HLSL and MSL there are only the vendors'
+//! compilers. If a validator is not installed, kernels are only translated; with `SHADEGRAD_VALIDATORS=required` in the
+//! environment, a missing validator is a failure.
 
 mod common;
 #[path = "translate/tint.rs"]
@@ -19,7 +19,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// All that differ.
+/// All distinct kernels.
 fn kernels() -> Vec<KernelSpec> {
     let mut kernels = BTreeMap::new();
     for_each_recording(|_, recording| {
@@ -36,7 +36,7 @@ fn is_wide(spec: &KernelSpec) -> bool {
     spec.sources.contains(&wgsl!("shared/pack_wide.wgsl"))
 }
 
-/// Runs a validator on files. Nothing is said if it is not installed, and need not be.
+/// Runs a validator on files. Succeeds if it is not installed, unless it is required.
 fn validate(tool: &str, arguments: &[&str], files: &[PathBuf]) -> Result<(), String> {
     match Command::new(tool).args(arguments).args(files).output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -57,7 +57,7 @@ fn is_installed(tool: &str) -> bool {
 const SPIRV: (&str, &[&str]) = ("spirv-val", &["--target-env", "vulkan1.1"]);
 const GLSL: (&str, &[&str]) = ("glslangValidator", &[]);
 
-/// Writes kernels to a folder, each under its number.
+/// Writes kernels to a folder, each named by its number.
 fn write(kernels: &[KernelSpec], language: Language, folder: &Path) -> Vec<PathBuf> {
     let files = kernels.par_iter().enumerate().map(|(number, spec)| {
         let text = spec.translate(language).unwrap_or_else(|error| panic!("{error}"));
@@ -73,7 +73,7 @@ fn write(kernels: &[KernelSpec], language: Language, folder: &Path) -> Vec<PathB
 fn every_kernel_reaches_every_backend() {
     let folder = tempfile::tempdir().unwrap();
     let all = kernels();
-    // What no OpenGL ES has: 64-bit integers. Nothing chooses these kernels there.
+    // 64-bit integers do not exist in OpenGL ES, and no kernel with them is chosen there.
     let (wide, usual): (Vec<_>, Vec<_>) = all.into_iter().partition(is_wide);
     for spec in &wide {
         let error = spec.translate(Language::Glsl).expect_err("64-bit integers").to_string();
@@ -121,8 +121,8 @@ fn the_validators_see_what_is_wrong() {
     }
 }
 
-/// A kernel's WGSL as a browser takes it; nothing for 64-bit words, which no browser has. Subgroups are an extension there,
-/// which has to be asked for in a line that `naga` refuses.
+/// The WGSL of a kernel for browsers; `None` with 64-bit words, which no browser supports. Subgroups are an extension
+/// there, which has to be enabled with a line that `naga` rejects.
 fn for_browsers(spec: &KernelSpec) -> Option<String> {
     if is_wide(spec) {
         return None;
@@ -133,12 +133,12 @@ fn for_browsers(spec: &KernelSpec) -> Option<String> {
     Some(if is_plain { text } else { format!("enable subgroups; {text}") })
 }
 
-/// Of kernels without extensions.
+/// For kernels without extensions.
 fn plain_validator() -> naga::valid::Validator {
     naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
 }
 
-/// What Tint says of each kernel; nothing, with a line that says so, where it is not installed and need not be.
+/// The error of Tint for each kernel, if any; `None`, with a message, if it is not installed and not required.
 fn tint(kernels: &[tint::Kernel]) -> Option<Vec<Option<String>>> {
     let problems = tint::problems(kernels).unwrap_or_else(|problem| panic!("{problem}"));
     if problems.is_none() {
@@ -162,7 +162,7 @@ fn every_kernel_is_wgsl_to_browsers() {
     let passes = names(&mut all.iter());
     assert_eq!(names(&mut texts.values().copied()), passes, "some passes have no kernel for browsers");
 
-    // A pipeline of each pass, of its shortest kernel, because a driver takes longest for the longest.
+    // One pipeline for each pass, of its shortest kernel, because drivers take longest for the longest.
     let mut shortest: BTreeMap<&str, &String> = BTreeMap::new();
     for (text, spec) in &texts {
         let least = shortest.entry(spec.name()).or_insert(text);
@@ -182,9 +182,9 @@ fn every_kernel_is_wgsl_to_browsers() {
     println!("Tint takes all {}, and {} pipelines", texts.len(), passes.len());
 }
 
-/// Kernels that `naga` takes: the first as WGSL has it, the others not.
+/// Kernels that `naga` accepts: the first one is valid WGSL, the others are not.
 #[test]
-fn tint_sees_what_naga_takes() {
+fn tint_rejects_what_naga_wrongly_accepts() {
     let kernel = |body: &str| {
         format!(
             "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n\

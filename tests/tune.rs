@@ -1,4 +1,4 @@
-//! The tuner: right candidates only, remembered, and repeatable.
+//! The tuner: only correct candidates are chosen, results are stored, and choices are reproducible.
 
 mod common;
 
@@ -54,7 +54,7 @@ fn run_on(compiled: &Compiled, cache: &mut Cache, effort: Effort) -> (KernelChoi
 
 const FOREVER: Effort = Effort::Within(Duration::from_secs(600));
 
-/// What a pass becomes under some settings, as text.
+/// The kernels of a pass with a configuration, as text.
 fn kernels(compiled: &Compiled, label: &str, config: &KernelConfig) -> String {
     let pass = compiled.train.iter().find(|pass| pass.label == label).unwrap();
     let mut recording = Recording::new();
@@ -62,7 +62,7 @@ fn kernels(compiled: &Compiled, label: &str, config: &KernelConfig) -> String {
     recording.dispatches().map(|d| format!("{} {:?}", d.kernel.text().unwrap(), d.groups)).collect()
 }
 
-/// KernelConfig of the candidates that come to different kernels.
+/// Number of candidates that lead to different kernels.
 fn different(compiled: &Compiled, label: &str) -> usize {
     let mut all: Vec<_> = candidates(gpu()).iter().map(|config| kernels(compiled, label, config)).collect();
     all.sort();
@@ -75,7 +75,7 @@ fn cache(folder: &Path) -> Cache {
 }
 
 #[test]
-fn what_is_tuned_is_right_and_is_remembered() {
+fn tuned_kernels_are_correct_and_stored() {
     let folder = tempfile::tempdir().unwrap();
     let (choices, tuned, tried) = run(&mut cache(folder.path()), FOREVER);
     let labels: Vec<&str> = tuned.iter().map(|tuned| tuned.label.as_str()).collect();
@@ -115,7 +115,7 @@ fn what_is_tuned_is_right_and_is_remembered() {
 }
 
 #[test]
-fn without_time_the_best_guess_is_taken() {
+fn without_time_the_best_guess_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let (choices, tuned, tried) = run(&mut cache(folder.path()), Effort::Within(Duration::ZERO));
     assert_eq!((choices, tuned.len(), tried), (KernelConfig::of(gpu()).into(), 0, 0));
@@ -136,13 +136,13 @@ fn tuning_goes_on_where_it_stopped() {
         }
         assert!(turns < 1000);
     };
-    // Each candidate once.
+    // Each candidate is tried once.
     assert!(tuned.len() >= 4 && tuned.iter().all(|tuned| tuned.cached));
     assert_eq!(sum, tuned.iter().map(|tuned| different(&compiled(), &tuned.label)).sum::<usize>());
     assert!(turns > 2, "all in {turns} turns");
 }
 
-/// A sum of ten products is not split, however many groups there may be.
+/// A sum of ten products is never split, however many workgroups are allowed.
 #[test]
 fn equal_kernels_are_tried_once() {
     let wide = "input = [32, 32, 4]\nlayers = [{ type = \"conv2d\", filters = 32, kernel = 3 }, { type = \"flatten\" },\n\
@@ -151,7 +151,7 @@ fn equal_kernels_are_tried_once() {
     let compiled = Network::from_toml("wide", wide).unwrap().compile(&options).unwrap();
     let (_, tuned, tried) = run_on(&compiled, &mut Cache::open(None, gpu()), FOREVER);
     assert_eq!(tried, tuned.iter().map(|tuned| different(&compiled, &tuned.label)).sum::<usize>());
-    // Some devices have no two candidates that differ in how far they split alone.
+    // Some devices have no two candidates that differ only in how far they split.
     let all = candidates(gpu());
     let split_apart =
         |a: &KernelConfig, b: &KernelConfig| a != b && *a == KernelConfig { busy_groups: a.busy_groups, ..*b };
@@ -160,9 +160,9 @@ fn equal_kernels_are_tried_once() {
     }
 }
 
-/// Between epochs: on a device of its own, without a word to the run that goes on.
+/// As between epochs: on another device, without affecting the run.
 #[test]
-fn another_device_goes_on_and_takes_no_longer_than_it_may() {
+fn another_device_continues_within_its_time_limit() {
     let compiled = compiled();
     let mut tuner = Tuner::new(gpu(), &compiled, &Cache::open(None, gpu())).unwrap();
     let go_on = |tuner: &mut Tuner<'_>, limit: Duration| {
@@ -175,11 +175,11 @@ fn another_device_goes_on_and_takes_no_longer_than_it_may() {
     };
     let all = tuner.left();
     let begun_with = tuner.choices().unwrap();
-    // Of how long one takes nothing is known yet: it has to be tried.
+    // The duration of a candidate is not known yet, so one has to be tried.
     assert!(tuner.can_go_on(Duration::from_millis(1)) && !tuner.can_go_on(Duration::ZERO));
     assert_eq!(go_on(&mut tuner, Duration::from_millis(1)), 1);
     assert_eq!(tuner.left(), all - 1);
-    // Now it is, and there is no time for another.
+    // Now it is known, and there is no time for another.
     assert!(!tuner.can_go_on(Duration::from_millis(1)));
     assert_eq!(go_on(&mut tuner, Duration::from_millis(1)), 0);
     assert_eq!(tuner.gain_over(&begun_with), None, "most was never measured");
@@ -248,14 +248,15 @@ fn a_wrong_candidate_is_refused() {
     });
 }
 
-/// One element of what the CPU engine gives.
+/// Changes one element of the CPU engine's output.
 fn break_cpu(outputs: &mut Outputs) {
     outputs[0][3] += 1.0;
 }
 
-/// The CPU engine comes first because it is fast, but it is no judge: where it is wrong, no kernel is refused for it.
+/// The CPU engine is compared first because it is fast, but it is not trusted blindly: if it is wrong, no kernel is
+/// refused because of it.
 #[test]
-fn a_wrong_cpu_engine_is_what_gets_named() {
+fn a_wrong_cpu_engine_is_reported() {
     let compiled = compiled();
     let pass = compiled.train.iter().find(|pass| pass.label == "conv2.backward_weight").unwrap();
     pollster::block_on(async {
@@ -267,7 +268,7 @@ fn a_wrong_cpu_engine_is_what_gets_named() {
         let fault = trial.cpu_fault().unwrap();
         assert!(fault.contains("element 3") && fault.contains("the reference gives"), "{fault}");
     });
-    // In a whole tuning: every pass says so once, nothing is refused, all candidates are measured.
+    // In a complete tuning, every pass reports it once, nothing is refused, and all candidates are measured.
     let folder = tempfile::tempdir().unwrap();
     let mut tuner = Tuner::new(gpu(), &compiled, &cache(folder.path())).unwrap();
     tuner.tamper_with_cpu(break_cpu);
@@ -280,7 +281,7 @@ fn a_wrong_cpu_engine_is_what_gets_named() {
     }
 }
 
-/// What a judge of an earlier version has refused, under the name that its file had, is tried again.
+/// Candidates that an earlier version of the check has refused, in a file with the name used then, are tried again.
 #[test]
 fn old_refusals_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
@@ -308,7 +309,7 @@ fn old_refusals_are_forgotten() {
     assert_eq!(again.passes.keys().collect::<Vec<_>>(), choices.passes.keys().collect::<Vec<_>>());
 }
 
-/// A few training steps under every candidate: all near each other, and the same choice gives the same bits.
+/// A few training steps with every candidate: all results are close, and the same choice gives the same bits.
 #[test]
 fn a_network_trains_alike_under_every_candidate() {
     let device = pollster::block_on(Device::open(&DeviceChoice::Adapter(common::adapter()))).unwrap();
@@ -327,14 +328,14 @@ fn a_network_trains_alike_under_every_candidate() {
     for config in candidates(gpu()) {
         let got = weights(&config);
         let far = expected.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        // Two steps on weights of size 1: rounding differs, and nothing else.
+        // Two steps on weights of size 1 differ only by rounding.
         assert!(far <= 1e-5 && got.iter().all(|w| w.is_finite()), "{config}: {far}");
         assert_eq!(got, weights(&config), "{config}: another run");
     }
 }
 
 #[test]
-fn choices_survive_a_file_and_nonsense_is_named() {
+fn choices_are_saved_and_invalid_ones_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tune.toml");
     let mut choices = KernelChoices::from(KernelConfig::hardware());

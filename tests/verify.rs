@@ -1,4 +1,5 @@
-//! The verifier: it passes what is right, sees what is wrong, says how to see it again, and the tuner listens to it.
+//! The verifier: it passes correct kernels, detects wrong ones, and says how to repeat a failure; the tuner avoids what
+//! it finds.
 
 #![cfg(feature = "cli")]
 
@@ -20,7 +21,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-/// A part of the device's name, as `--device` takes it.
+/// A part of the device's name, in the syntax of `--device`.
 fn device() -> String {
     std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into())
 }
@@ -59,7 +60,7 @@ fn options(folder: &Path, only: &str) -> VerifyOptions {
     }
 }
 
-/// What random shapes are drawn by: always the same, unless `SHADEGRAD_TEST_SEED` gives another.
+/// Seed of the random shapes: always the same, unless `SHADEGRAD_TEST_SEED` is set.
 fn seed() -> u64 {
     std::env::var("SHADEGRAD_TEST_SEED").map_or(1, |seed| seed.parse().expect("SHADEGRAD_TEST_SEED is a number"))
 }
@@ -68,7 +69,7 @@ fn verified(options: &VerifyOptions) -> Report {
     pollster::block_on(verify(options, &mut |_: VerifyProgress<'_>| ControlFlow::Continue(()))).unwrap()
 }
 
-/// The last dispatch of each pass does nothing in all but one of its workgroups.
+/// In the last dispatch of each pass, all workgroups but one do nothing.
 fn too_few_groups(recording: &mut Recording) {
     let dispatches = recording.commands.iter_mut().filter_map(|command| match command {
         Dispatched::Dispatch(dispatch) => Some(dispatch),
@@ -97,7 +98,7 @@ fn a_report_that_cannot_be_written_is_refused_at_once() {
 }
 
 #[test]
-fn what_is_right_passes_and_a_report_is_written() {
+fn correct_kernels_pass_and_a_report_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["verify", "--device", &device(), "--quick", "--only", "sgd", "--report", "report.txt"];
     let text = output(folder.path(), &args, 0);
@@ -116,22 +117,22 @@ fn what_is_right_passes_and_a_report_is_written() {
 }
 
 #[test]
-fn every_break_is_seen() {
+fn every_fault_is_detected() {
     let folder = tempfile::tempdir().unwrap();
     let text = output(folder.path(), &["verify", "--device", &device(), "--inject"], 0);
     assert!(!text.contains("MISSED") && text.contains("faults were detected"), "{text}");
     let seen = text.lines().filter(|line| line.contains("  detected  ")).count();
-    assert!(seen >= 20, "only {seen} breaks\n{text}");
+    assert!(seen >= 20, "only {seen} faults\n{text}");
     for what in
         ["last bit of", "wrong stride", "barrier", "stale copy", "NaN", "past its end", "second run", "training"]
     {
-        assert!(text.contains(what), "nothing of {what}\n{text}");
+        assert!(text.contains(what), "no {what}\n{text}");
     }
 }
 
-/// Without breaks there is nothing to be seen: the table itself can say so.
+/// All faults are detected, so the table is tested directly.
 #[test]
-fn a_break_that_nobody_sees_is_named() {
+fn an_undetected_fault_is_named() {
     let injected = |seen: Option<&str>| shadegrad::verify::Injected {
         what: "a stride",
         pass: "dense.forward".into(),
@@ -155,7 +156,7 @@ fn a_failure_says_how_to_repeat_it_and_is_remembered() {
     let text = report.text().to_string();
     assert!(text.contains("FAIL") && text.contains(&failure.repeat) && !text.contains("all pass"), "{text}");
 
-    // What repeats it takes this case alone: broken again it fails alike, and as it is it passes.
+    // The command repeats only this case: it fails in the same way with the fault, and passes without it.
     let only = failure.repeat.strip_prefix("repeat --only ").unwrap();
     let again = verified(&VerifyOptions { only: Some(only.parse().unwrap()), ..broken });
     let [same] = &again.rows[..] else { panic!("{:?}", again.rows) };
@@ -163,13 +164,13 @@ fn a_failure_says_how_to_repeat_it_and_is_remembered() {
     let text = output(folder.path(), &["verify", "--device", &device(), "--only", only], 0);
     assert_eq!(text.matches(row.kernel.as_str()).count(), 1, "{text}");
 
-    // The list of this machine names it, and the tuner goes round it.
+    // The list of this machine contains the kernel, and the tuner avoids it.
     let known = KnownBad::open(Some(&folder.path().join("cache")), gpu()).unwrap();
     let entry = known.entries().iter().find(|entry| entry.kernel == row.kernel).unwrap();
     assert!(entry.reason.contains("NaN") && entry.sources.is_some(), "{entry:?}");
 }
 
-/// A part is taken from what a quick verification takes, unless a shape or variant of it is asked for by its number.
+/// `--only` selects from the cases of a quick verification, unless a shape or variant is selected by its number.
 #[test]
 fn a_part_of_a_quick_verification_is_quick() {
     let folder = tempfile::tempdir().unwrap();
@@ -188,9 +189,9 @@ fn a_part_of_a_quick_verification_is_quick() {
     assert!((quick..all).any(|variant| rows(Extent::Quick, &format!("dense.forward:0:{variant}")) == 1));
 }
 
-/// Random shapes besides a quick verification of everything, on the CPU and on the device of all tests.
+/// Random shapes in addition to a quick verification of everything, on the CPU and on the test device.
 #[test]
-fn random_shapes_are_right() {
+fn random_shapes_pass() {
     let folder = tempfile::tempdir().unwrap();
     for (device, count) in [(DeviceChoice::Cpu(None), 2000), (DeviceChoice::Adapter(common::adapter()), 150)] {
         let random_shapes = Some(count);
@@ -200,7 +201,7 @@ fn random_shapes_are_right() {
     }
 }
 
-/// A shape that was drawn can be drawn again, alone, by the command that the failure names.
+/// A random shape can be drawn again by itself, with the command in the failure.
 #[test]
 fn a_failure_at_a_random_shape_says_how_to_repeat_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -218,7 +219,7 @@ fn a_failure_at_a_random_shape_says_how_to_repeat_it() {
     let [row] = &again.rows[..] else { panic!("{:?}", again.rows) };
     let same = &row.failures[0];
     assert_eq!((&same.operation, &same.finding, &same.repeat), (&failure.operation, &failure.finding, &failure.repeat));
-    // Undisturbed, the same shape passes, and another seed draws another one.
+    // Without the fault, the same shape passes, and another seed draws another shape.
     let args = ["verify", "--device", &device(), "--only", only, "--seed", "5"];
     assert!(output(folder.path(), &args, 0).contains("1 of the shapes"));
     let other = verified(&VerifyOptions { seed: 6, ..random(only) });
@@ -249,7 +250,7 @@ fn compiled() -> shadegrad::network::Compiled {
     Network::from_toml("small", NETWORK).unwrap().compile(&options).unwrap()
 }
 
-/// Writes the list of a cache folder.
+/// Writes the list in a cache folder.
 fn list(cache: &Path, kernel: &str, variant: &str) {
     std::fs::create_dir_all(cache).unwrap();
     let adapter = &gpu().info.name[..4];
@@ -274,7 +275,7 @@ fn the_tuner_refuses_what_is_known_to_be_wrong() {
     let guess = candidates(gpu())[0];
     let bad = launch("conv2.forward", &guess);
     let takes = |config: &KernelConfig, label: &str| launch(label, config) == launch(label, &guess);
-    // Learned while it was thought to be right, or not yet tried: it is not chosen.
+    // Measured before it was listed or not yet tried: it is not chosen.
     tuned(Effort::Within(Duration::from_secs(600)));
     list(folder.path(), &bad.kernel, &bad.variant);
     let all = Effort::Within(Duration::from_secs(600));
@@ -286,14 +287,14 @@ fn the_tuner_refuses_what_is_known_to_be_wrong() {
         assert!(!takes(choices.config("conv2.forward"), "conv2.forward"), "{effort:?}");
         assert!(conv2.entry.tried.iter().all(|(config, _)| *config != guess));
     }
-    // A pass that is too small to be tuned, and is not in the list: the guess. In the list: something else.
+    // A pass that is too small to be tuned gets the guess if that is not listed, and otherwise another kernel.
     let (choices, _) = tuned(all);
     assert_eq!(choices.config("dense1.forward"), &guess);
     let bad = launch("dense1.forward", &guess);
     list(folder.path(), &bad.kernel, &bad.variant);
     let (choices, _) = tuned(all);
     assert!(!takes(choices.config("dense1.forward"), "dense1.forward"));
-    // All variants: nothing but the naive kernel is left.
+    // If all variants are listed, only the naive kernel is left.
     list(folder.path(), &bad.kernel, "");
     let (choices, _) = tuned(all);
     assert_eq!(choices.config("dense1.forward").form, KernelForm::Naive);
@@ -314,7 +315,7 @@ fn an_entry_that_passes_is_reported() {
     let text = output(folder.path(), &["verify", "--device", &device(), "--only", only], 0);
     assert!(text.contains("pass, but listed as known bad"), "{text}");
 
-    // As expected, and no failure of the whole; nothing is added to the list.
+    // An expected failure does not fail the verification, and nothing is added to the list.
     let before = std::fs::read_to_string(KnownBad::path(&cache)).unwrap();
     let fails = verified(&VerifyOptions { tamper: Some(too_few_groups), ..options(folder.path(), only) });
     assert!(!fails.failed() && rows(&fails).iter().all(|row| !row.failures.is_empty()), "{:?}", fails.rows);
@@ -323,7 +324,7 @@ fn an_entry_that_passes_is_reported() {
 }
 
 #[test]
-fn what_was_found_is_forgotten_when_it_passes() {
+fn an_entry_is_removed_when_its_kernel_passes() {
     let folder = tempfile::tempdir().unwrap();
     let launch = launch("conv2.forward", &KernelConfig::of(gpu()));
     let found = [KnownFault::found(gpu(), &launch, "y[0]: got 1".into())];
@@ -333,9 +334,9 @@ fn what_was_found_is_forgotten_when_it_passes() {
     assert!(remember(&found, &[]) && known());
     assert!(!remember(&found, &[]), "twice");
     let other = Launch { sources: "0".into(), ..launch.clone() };
-    assert!(!remember(&[], &[other]) && known(), "another text of the shader says nothing");
+    assert!(!remember(&[], &[other]) && known(), "an entry for another text of the shader does not count");
     assert!(remember(&[], std::slice::from_ref(&launch)) && !known());
-    // What somebody has judged stays.
+    // An entry made by a person is kept.
     list(folder.path(), &launch.kernel, "");
     assert!(!remember(&[], std::slice::from_ref(&launch)) && known());
 }
@@ -362,7 +363,7 @@ fn the_passes_of_a_network_are_verified_at_their_shapes() {
     assert!(!text.contains("pool2d") && !text.contains("training"), "{text}");
 }
 
-/// A pass whose name nobody verifies was forgotten in its room's `cases.rs`, or in `edge_cases`.
+/// A pass that no case covers was forgotten in its `cases.rs`, or in `edge_cases`.
 #[test]
 fn no_pass_is_forgotten() {
     let verified: BTreeSet<String> = edge_cases().iter().map(|op| op.name().to_string()).collect();
@@ -401,10 +402,10 @@ fn nonsense_is_named() {
     refused(&["--device", &device(), "--only", "sgd:0"], 1, "known-bad.toml");
 }
 
-/// Ctrl-C: what was done so far, and no success.
+/// After Ctrl-C the report covers what was done, but is not a success.
 #[cfg(unix)]
 #[test]
-fn an_interrupted_verification_says_what_it_has_done() {
+fn an_interrupted_verification_reports_what_it_has_done() {
     use std::io::{BufRead, BufReader, Read};
     let folder = tempfile::tempdir().unwrap();
     let mut child = command(folder.path(), &["verify", "--device", "cpu"])

@@ -7,7 +7,7 @@ use shadegrad::plan::Element;
 use shadegrad::train::StepOptions;
 use std::time::{Duration, Instant};
 
-/// What `auto` takes, or `$SHADEGRAD_TEST_DEVICE`, a part of a name.
+/// The device chosen by `auto`, or by `$SHADEGRAD_TEST_DEVICE`, a part of its name.
 pub fn gpu() -> Gpu {
     let choice = std::env::var("SHADEGRAD_TEST_DEVICE").map_or(AdapterChoice::Auto, AdapterChoice::Name);
     match pollster::block_on(Gpu::open(&choice, Step::FIELDS)) {
@@ -20,7 +20,7 @@ pub fn gpu() -> Gpu {
     }
 }
 
-/// What the device is given without being asked.
+/// The default kernel configuration of the device.
 pub fn config(gpu: &Gpu) -> KernelConfig {
     KernelConfig::of(gpu)
 }
@@ -45,7 +45,7 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Fills every storage of numbers with values in [-1, 1).
+    /// Fills every floating-point storage with values in [-1, 1).
     pub fn new(gpu: &'a Gpu, compiled: &Compiled, recording: &Recording, batch: usize) -> Bench<'a> {
         let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
         let memory = Memory::new(gpu, &storages, &[recording], size_of::<Step>()).expect("memory");
@@ -59,7 +59,7 @@ impl<'a> Bench<'a> {
         Bench { gpu, memory, program, step }
     }
 
-    /// Seconds for `count` replays, the wait for the device included.
+    /// Time of `count` replays in seconds, including the wait for the device.
     pub fn time(&self, count: u64) -> Duration {
         let start = Instant::now();
         for first in (0..count).step_by(16) {

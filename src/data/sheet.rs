@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(read.dimensions(), sheet.dimensions());
         let off = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b));
         let mean = read.iter().zip(sheet.iter()).map(off).sum::<f64>() / sheet.len() as f64;
-        assert!(mean < 4.0, "pixels differ by {mean} in the mean");
+        assert!(mean < 4.0, "the mean difference of pixels is {mean}");
         let gif = check_path(&dir.path().join("sheet.gif")).unwrap_err().to_string();
         assert!(gif.ends_with("expected a file name that ends in .png, .jpg or .jpeg"), "{gif}");
         let nowhere = save(&sheet, &dir.path().join("missing/sheet.png")).unwrap_err().to_string();

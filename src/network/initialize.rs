@@ -128,7 +128,7 @@ mod tests {
         };
         let one = layers(3, "").initialize(5).values;
         let other = layers(4, "[[layers]]\ntype = 'relu'\n").initialize(5).values;
-        assert_eq!(one[4], other[4], "the third layer does not see the first, nor the relu");
-        assert_ne!(one[4][..6], one[2][..6], "two layers of one seed differ");
+        assert_eq!(one[4], other[4], "the third layer does not depend on the first, nor on the relu");
+        assert_ne!(one[4][..6], one[2][..6], "two layers with one seed are equal");
     }
 }

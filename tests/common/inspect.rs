@@ -1,6 +1,6 @@
-//! What can be said of a plan and its recordings without running them: every kernel is valid WGSL, stays below what any
-//! WebGPU device allows, and finds behind each of its bindings the operand of that name; and whatever is read, from a
-//! storage or a texture, is what was last written for this reader, though others have their turns there.
+//! Checks of a plan and its recordings without running them: every kernel is valid WGSL, stays within the limits of
+//! every WebGPU device, and has an operand with the right name for each binding; and everything that is read from a
+//! storage or a texture was last written for this reader, even though tensors share memory.
 
 use shadegrad::gpu::{Binding, BindingKind, Command, Constant, Dispatch, Mirrors, Module, Operand, Recording};
 use shadegrad::network::Compiled;
@@ -15,22 +15,22 @@ const STORAGE_BUFFERS: usize = 8;
 const WORKGROUP_BYTES: u32 = 16 << 10;
 const GROUPS: u32 = 65_535;
 
-/// In elements: 256 bytes, to which the offset of a binding must be aligned.
+/// In elements: 256 bytes, the alignment of a binding's offset.
 const ALIGNMENT: usize = 64;
 
-/// Modules by what their kernels are made of: presets have many in common.
+/// Modules by the sources of their kernels, since presets share many.
 #[derive(Default)]
 pub struct Inspector {
     modules: HashMap<String, Module>,
 }
 
 impl Inspector {
-    /// How many different kernels have been looked at.
+    /// Number of different kernels that were inspected.
     pub fn kernels(&self) -> usize {
         self.modules.len()
     }
 
-    /// The first thing that is wrong with a recording.
+    /// The first problem in a recording.
     pub fn inspect(&mut self, recording: &Recording) -> Result<(), String> {
         for dispatch in recording.dispatches() {
             let key = format!("{:?}", dispatch.kernel);
@@ -45,8 +45,8 @@ impl Inspector {
     }
 }
 
-/// Whatever a pass of a section reads was written by a pass before it, or is something `known` to the host, and nothing
-/// else was written there since. What is known is there at the end, too. No pass reads and writes one storage.
+/// Everything that a pass of a section reads was written by an earlier pass, or is `known` to the host, and was not
+/// overwritten since. Known tensors are also intact at the end. No pass reads and writes the same storage.
 pub fn tensors_survive(compiled: &Compiled, passes: &[Pass]) -> Result<(), String> {
     let plan = &compiled.plan;
     let name = |id: TensorId| &plan.get(id).name;
@@ -77,7 +77,7 @@ pub fn tensors_survive(compiled: &Compiled, passes: &[Pass]) -> Result<(), Strin
     }
 }
 
-/// All that the host may read and write, and what survives from step to step.
+/// All tensors that the host may read and write, and that survive from step to step.
 pub fn known(compiled: &Compiled) -> Vec<TensorId> {
     let tensors = &compiled.tensors;
     let sets = [tensors.train, tensors.test].into_iter().flatten();
@@ -91,7 +91,7 @@ pub fn known(compiled: &Compiled) -> Vec<TensorId> {
     banks(compiled).chain(parameters).chain(others).chain(sets).chain(scores).collect()
 }
 
-/// The storages of parameters as wholes, and of each the part with all that is learned.
+/// The storages of all parameters, and the part of each with the learned values.
 fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
     let tensors = &compiled.tensors;
     let optimizer_states = tensors.optimizer_states.iter().map(|(_, id)| *id);
@@ -100,7 +100,7 @@ fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
     [tensors.weights].into_iter().chain(tensors.gradients).chain(optimizer_states).chain(learned)
 }
 
-/// Dispatches touch nothing but the tensors of their pass, so that what is said of passes holds for them.
+/// Dispatches use only the tensors of their pass, so that checks of passes also hold for dispatches.
 pub fn operands_are_of_their_pass(compiled: &Compiled, passes: &[Pass], recording: &Recording) -> Result<(), String> {
     for dispatch in recording.dispatches() {
         let own =
@@ -132,7 +132,7 @@ fn check(dispatch: &Dispatch, module: &Module) -> Result<(), String> {
     let buffers = buffers.count();
     expect(buffers <= STORAGE_BUFFERS, || format!("{buffers} storage buffers"))?;
 
-    // Where the grid is counted by `shared/linear.wgsl`, it must reach the last item, and fold as the kernel thinks.
+    // If the grid is counted by `shared/linear.wgsl`, it must reach the last item and fold as the kernel expects.
     let constant = |name: &str| dispatch.kernel.constants.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
     if let Some(Constant::U32(count)) = constant("COUNT") {
         let invocations = u64::from(x) * u64::from(y) * u64::from(size);
@@ -160,7 +160,8 @@ fn workgroup_bytes(module: &Module) -> u32 {
     shared.map(|variable| module.naga.types[variable.ty].inner.size(module.naga.to_ctx())).sum()
 }
 
-/// Each binding has the one operand of its name, in the right list and of the right kind, and no operand is left over.
+/// Each binding has exactly one operand with its name, in the right list and of the right kind, and no operand is left
+/// over.
 fn bindings(dispatch: &Dispatch, bindings: &[Binding]) -> Result<(), String> {
     let own: Vec<&Binding> = bindings.iter().filter(|binding| binding.group == 0).collect();
     for pair in own.windows(2) {
@@ -188,7 +189,7 @@ fn bindings(dispatch: &Dispatch, bindings: &[Binding]) -> Result<(), String> {
     expect(operands == own.len(), || format!("{operands} operands for {} bindings", own.len()))
 }
 
-/// The per-step uniform, in group 1 and as the host has it.
+/// The per-step uniform is in group 1 and laid out as on the host.
 fn uniform(module: &Module) -> Result<(), String> {
     let shared: Vec<&Binding> = module.bindings.iter().filter(|binding| binding.group != 0).collect();
     match shared[..] {
@@ -200,7 +201,7 @@ fn uniform(module: &Module) -> Result<(), String> {
     expect(fields == Step::FIELDS, || format!("the uniform is {fields:?}, expected {:?}", Step::FIELDS))
 }
 
-/// No buffer is both read and written, no part of one written twice, and every region can be bound.
+/// No buffer is both read and written, no part of a buffer is written twice, and every region can be bound.
 fn regions(dispatch: &Dispatch) -> Result<(), String> {
     let buffer = |operand: &Operand| match operand {
         Operand::Buffer(region) => Some(Some(region.storage)),
@@ -228,7 +229,7 @@ fn regions(dispatch: &Dispatch) -> Result<(), String> {
     Ok(())
 }
 
-/// A mirror that is read has been copied since its region was last written, and no other into its texture since.
+/// A texture copy that is read was made after its region was last written, and its texture was not reused since.
 pub fn mirrors_are_fresh(recording: &Recording, mirrors: &Mirrors) -> Result<(), String> {
     let mut fresh: Vec<Region> = Vec::new();
     for command in &recording.commands {

@@ -1,16 +1,15 @@
-//! What the headers of shaders say that they are joined with, `// with: shared/linear, shared/pack | pack_wide`, held against
-//! what recordings join.
+//! Compares the files that shader headers list as joined, `// with: shared/linear, shared/pack | pack_wide`, with those
+//! that recordings join.
 
 use super::kernels::{configs, for_each_recording};
 use shadegrad::gpu::Recording;
 use shadegrad::ops::{KernelConfig, OperandSource, edge_cases};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The files of a kernel without their ending, its own first: `conv2d/forward`, `shared/window`, …
+/// The files of a kernel without suffix, its own first: `conv2d/forward`, `shared/window`, …
 pub type Files = Vec<String>;
 
-/// Every kernel that there is: those of [`for_each_recording`], and of all edge cases in every form, on buffers and on
-/// textures.
+/// All kernels: those of [`for_each_recording`], and of all edge cases in every form, with buffers and with textures.
 pub fn kernels() -> BTreeSet<Files> {
     let mut found = BTreeSet::new();
     for_each_recording(|_, recording| add(&mut found, recording));
@@ -34,7 +33,7 @@ fn add(found: &mut BTreeSet<Files>, recording: &Recording) {
     }
 }
 
-/// What a header says: of each group of alternatives one file is joined.
+/// The groups of alternatives in a header; one file of each group is joined.
 pub fn said(text: &str) -> Vec<Vec<String>> {
     let header = text.lines().take_while(|line| line.starts_with("//"));
     let lines = header.filter_map(|line| line.strip_prefix("// with: "));
@@ -46,7 +45,7 @@ pub fn said(text: &str) -> Vec<Vec<String>> {
     lines.flat_map(|line| line.split(',').map(group)).collect()
 }
 
-/// Everything in which headers and kernels differ.
+/// All differences between headers and kernels.
 pub fn differences(texts: &BTreeMap<String, String>, kernels: &BTreeSet<Files>) -> BTreeSet<String> {
     let said: BTreeMap<&str, _> = texts.iter().map(|(name, text)| (name.as_str(), said(text))).collect();
     let groups = |file: &str| said.get(file).map_or(&[][..], Vec::as_slice);

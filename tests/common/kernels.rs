@@ -1,5 +1,5 @@
-//! Every kernel that there is: those of all presets, and of networks with what the presets lack, in every form that a
-//! device may choose; those of the ceilings, and of `verify`.
+//! All kernels: those of all presets, and of networks with what the presets lack, in every form that a device may
+//! choose; those that measure ceilings, and those of `verify`.
 
 use shadegrad::gpu::Recording;
 use shadegrad::machine::recording;
@@ -12,7 +12,7 @@ use shadegrad::train::{Optimizer, StepOptions};
 use shadegrad::tune::candidates_from;
 use shadegrad::verify::{self, functions::functions};
 
-/// The layers that the presets lack: every activation and pool, normalisation, padding, strides, odd channels.
+/// Features that the presets lack: every activation and pool, normalisation, padding, strides, odd channels.
 const RARE: &str = r#"
 input = [16, 15, 3]
 [[layers]]
@@ -76,13 +76,13 @@ units = 4
 activation = "tanh"
 "#;
 
-/// Layers of one width, whose tensors take turns in the same regions: their mirrors go stale within a step.
+/// Layers of equal width, whose tensors share regions, so that texture copies become stale within a step.
 fn deep() -> String {
     let layer = "[[layers]]\ntype = 'dense'\nunits = 16\nactivation = 'tanh'\n";
     format!("input = [4, 4, 1]\n[[layers]]\ntype = 'flatten'\n{}", layer.repeat(6))
 }
 
-/// What kernels are chosen by, on any device, with names.
+/// Kernel configurations of all devices, with names.
 pub fn configs() -> Vec<(String, KernelConfig)> {
     let software = KernelConfig::software();
     let named = [
@@ -97,7 +97,7 @@ pub fn configs() -> Vec<(String, KernelConfig)> {
         ("sliding, subgroups of 16", KernelConfig::sliding(16)),
         ("naive", KernelConfig { form: KernelForm::Naive, operands: OperandSource::Buffer, ..software }),
     ];
-    // What a tuner may choose on every kind of device.
+    // Configurations that a tuner may choose on every kind of device.
     let guesses = [software, KernelConfig::hardware(), KernelConfig::sliding(8), KernelConfig::sliding(16)];
     let tuned = guesses.into_iter().flat_map(candidates_from).map(|config| (config.to_string(), config));
     let mut all: Vec<_> = named.map(|(name, config)| (name.to_string(), config)).into_iter().collect();
@@ -109,8 +109,8 @@ pub fn configs() -> Vec<(String, KernelConfig)> {
     all
 }
 
-/// Hands over every preset, [`RARE`] and [`deep`], compiled with three sections for small and usual batches, and with it
-/// the recordings of the sections for all settings.
+/// Calls `visit` for every preset, [`RARE`] and [`deep`], compiled with three sections for small and usual batches,
+/// with the recordings of the sections for all configurations.
 pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3])) {
     let mut networks: Vec<Network> = PRESETS.iter().map(|preset| Network::open(preset.name).unwrap()).collect();
     networks.push(Network::from_toml("rare", RARE).unwrap());
@@ -148,7 +148,8 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
     }
 }
 
-/// Hands over all recordings of [`for_each_network`], then those of the ceilings and of `verify`.
+/// Calls `visit` for all recordings of [`for_each_network`], then for those that measure ceilings and those of
+/// `verify`.
 pub fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
     for_each_network(|what, _, recordings| {
         for (section, recording) in ["train", "evaluate", "predict"].iter().zip(recordings) {

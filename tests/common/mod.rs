@@ -1,4 +1,4 @@
-//! The harness of [`shadegrad::verify`] with assertions: cases run on the device of all tests and on the CPU, in every form,
+//! The harness of [`shadegrad::verify`] with assertions: cases run on the test device and on the CPU, in every form,
 //! and a finding is a panic.
 #![allow(dead_code, unused_imports, reason = "each test that includes it uses a part")]
 
@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use shadegrad::verify::{Case, Output, U, Values, dot_bound, integers, mirrored, plain, random};
 
-/// The device of all tests: `$SHADEGRAD_TEST_DEVICE` (a part of a name), else what `auto` takes.
+/// The test device: `$SHADEGRAD_TEST_DEVICE` (a part of a name), or the default of `auto`.
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
     GPU.get_or_init(|| match pollster::block_on(Gpu::open(&adapter(), Step::FIELDS)) {
@@ -29,8 +29,8 @@ pub fn adapter() -> AdapterChoice {
     std::env::var("SHADEGRAD_TEST_DEVICE").map_or(AdapterChoice::Auto, AdapterChoice::Name)
 }
 
-/// The CPU's variants: all vector instructions that it has, and several numbers of threads for each. What they work in is
-/// kept from case to case, as it is from pass to pass.
+/// The CPU's variants: all of its instruction sets, with several numbers of threads for each. Their workspaces are
+/// reused from case to case, as they are from pass to pass.
 pub fn teams() -> &'static [(String, Arc<Team>)] {
     static TEAMS: OnceLock<Vec<(String, Arc<Team>)>> = OnceLock::new();
     TEAMS.get_or_init(|| {
@@ -43,22 +43,23 @@ pub fn teams() -> &'static [(String, Arc<Team>)] {
     })
 }
 
-/// The variants of tests on the GPU.
+/// The kernel configurations that tests use on the GPU.
 pub fn variants() -> Vec<KernelConfig> {
     verify::every_form(gpu())
 }
 
 /// A [`Case`] with assertions.
 pub trait Asserts {
-    /// Runs on the GPU in one variant. Fails if a guard or an input has changed, or if another run gives other bits.
+    /// Runs on the GPU in one variant. Fails if a guard or an input has changed, or if a second run gives different
+    /// bits.
     fn run(&self, config: &KernelConfig) -> Vec<Output>;
-    /// Runs what `tamper` makes of the recording, so that checks can be seen to fail.
+    /// Like `run`, but `tamper` changes the recording first, so that tests can provoke failures.
     fn run_tampered(&self, config: &KernelConfig, tamper: impl FnOnce(&mut Recording)) -> Vec<Output>;
-    /// Runs every variant, on the GPU and on the CPU; there the bits must not depend on the number of threads.
+    /// Runs every variant, on the GPU and on the CPU, whose bits must not depend on the number of threads.
     fn run_everywhere(&self) -> Vec<(String, Vec<Output>)>;
-    /// Runs every variant and compares with what is expected.
+    /// Runs every variant and compares with the expected results.
     fn check(&self, expected: &Expected);
-    /// Compares what one variant gave.
+    /// Compares the results of one variant.
     fn judge(&self, variant: &str, got: &[Output], expected: &Expected);
 }
 
@@ -84,7 +85,12 @@ impl Asserts for Case {
                 one_thread = got.clone();
             }
             for (got, one) in got.iter().zip(&one_thread) {
-                assert!(got.bits == one.bits, "{} {variant}: {} depends on the threads", self.name(), got.name);
+                assert!(
+                    got.bits == one.bits,
+                    "{} {variant}: {} depends on the number of threads",
+                    self.name(),
+                    got.name
+                );
             }
             all.push((variant.clone(), got));
         }
@@ -105,7 +111,7 @@ impl Asserts for Case {
     }
 }
 
-/// Every case of a pass, at every shape of the edge cases, in every variant.
+/// Checks every case of a pass at every edge-case shape, in every variant.
 pub fn agrees(pass: &str) {
     let mut cases = 0;
     for op in edge_cases().into_iter().filter(|op| op.name() == pass) {
@@ -118,7 +124,7 @@ pub fn agrees(pass: &str) {
     assert!(cases >= 6, "only {cases} cases of {pass}");
 }
 
-/// Fails unless every |got - expected| <= bound; a NaN anywhere fails. Prints the worst error as a share of its bound.
+/// Fails unless every |got - expected| <= bound; any NaN fails. Prints the worst error relative to its bound.
 pub fn compare(what: &str, got: &[f64], expected: &[f64], bound: &[f64]) {
     match verify::compare(what, got, expected, bound) {
         Ok(worst) => println!("{what}: worst error {worst:.3} of its bound"),

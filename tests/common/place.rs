@@ -1,4 +1,4 @@
-//! A folder in which the program is run as a user runs it.
+//! A folder in which the program is run like a user would.
 #![allow(dead_code, reason = "each test that includes it uses a part")]
 
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub const MODEL: &str = "name = 'tiny'\ninput = [28, 28, 1]\n[[layers]]\ntype = 
                      stride = 2\nactivation = 'relu'\n[[layers]]\ntype = 'max_pool2d'\nsize = 2\n\
                      [[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 10\n";
 
-/// A folder to work in: `data/` with a small data set and `tiny.toml`, a network. The other is for what programs keep.
+/// A working folder with a small data set in `data/` and a network in `tiny.toml`, and a second folder for the caches.
 pub struct Place(tempfile::TempDir, tempfile::TempDir);
 
 impl Place {
@@ -37,7 +37,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// Where programs keep what they have found out.
+    /// The folder of the caches.
     pub fn cache(&self) -> &Path {
         self.1.path()
     }
@@ -67,7 +67,7 @@ impl Place {
         self.command(args).output().unwrap()
     }
 
-    /// What it prints when it succeeds.
+    /// Standard output of a successful command.
     pub fn stdout(&self, args: &str) -> String {
         let Output { status, stdout, stderr } = self.run(args);
         assert!(status.success(), "{args}: {status}\n{}", String::from_utf8_lossy(&stderr));
@@ -82,7 +82,7 @@ impl Place {
         place
     }
 
-    /// Everything below it, with content.
+    /// All files in the folder, with their contents.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.0.path().to_path_buf()];
@@ -100,7 +100,7 @@ impl Place {
         files
     }
 
-    /// It fails with this status and one error that says all of `says`, and changes no file.
+    /// The command must fail with this status and one error that contains all of `says`, without changing any file.
     pub fn refuses(&self, status: i32, args: &str, says: &[&str]) {
         let before = self.files();
         let output = self.run(args);

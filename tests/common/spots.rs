@@ -1,5 +1,5 @@
-//! A small task for tests of training: images of noise with a bright spot, whose place is the class, and a network with a
-//! little of everything.
+//! A small task for tests of training: noise images with a bright spot whose position is the class, and a network with
+//! most layer types.
 #![allow(dead_code, reason = "each test that includes it uses a part")]
 
 use shadegrad::data::{DataPair, Dataset};
@@ -13,7 +13,7 @@ pub fn model() -> Network {
     Network::from_toml("small", MODEL).unwrap()
 }
 
-/// The device of all tests: `$SHADEGRAD_TEST_DEVICE`, as `--device` takes it, else `auto`.
+/// The test device: `$SHADEGRAD_TEST_DEVICE`, in the syntax of `--device`, or `auto`.
 pub fn gpu() -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| {

@@ -1,10 +1,10 @@
-//! The examples, run as a user runs them.
+//! Runs the examples as a user would.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where cargo puts them, for the profile of this test; built if need be.
+/// The folder where cargo puts them for the profile of this test; they are built if necessary.
 fn folder() -> &'static PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -19,7 +19,7 @@ fn folder() -> &'static PathBuf {
     })
 }
 
-/// What it prints. Whether there is a desktop must not show.
+/// Standard output of an example, which must not depend on whether there is a desktop.
 fn printed(example: &str) -> String {
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{example}.rs"));
     let lines = std::fs::read_to_string(source).unwrap().lines().count();
@@ -42,7 +42,7 @@ fn train_arrays() {
 #[test]
 fn predict_batch() {
     let printed = printed("predict_batch");
-    assert!(printed.contains(" of 300 digits read by fast"), "{printed}");
+    assert!(printed.contains(" of 300 digits classified correctly by fast"), "{printed}");
     assert_eq!(printed.lines().count(), 4, "{printed}");
 }
 

@@ -1,4 +1,4 @@
-//! The library as a program uses it: arrays, predictions, shaders of one's own, and the examples.
+//! Tests of the library's public interface: arrays, predictions, user-defined shaders, and the examples.
 
 mod examples;
 mod own_kernel;
@@ -9,12 +9,12 @@ mod wrong_data;
 
 use shadegrad::machine::Device;
 
-/// The CPU, the reference, and a GPU or its driver.
+/// The CPU, the reference, and a GPU or software driver.
 fn devices() -> [String; 3] {
     ["cpu:2".into(), "reference".into(), std::env::var("SHADEGRAD_TEST_DEVICE").unwrap_or("auto".into())]
 }
 
-/// The last of them.
+/// The GPU or software driver.
 fn gpu() -> Device {
     let [.., choice] = devices();
     let device = Device::open_blocking(&choice.parse().unwrap()).unwrap();

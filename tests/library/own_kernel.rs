@@ -1,4 +1,4 @@
-//! Shaders of one's own against the reference: right ones, and every wrong one we could think of.
+//! User-defined shaders against the reference: correct ones, and many kinds of wrong ones.
 
 use crate::place::Place;
 use crate::{devices, gpu};
@@ -15,13 +15,13 @@ fn report(text: &str, pass: &str, shape: &str) -> KernelReport {
     kernel.verify_blocking(&gpu()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What is said of a shader that cannot be checked at all.
+/// The error for a shader that cannot be checked at all.
 fn refused(text: &str, pass: &str) -> String {
     let outcome = OwnKernel::new("mine.wgsl", text, pass).and_then(|kernel| kernel.verify_blocking(&gpu()));
     outcome.expect_err("checked").to_string()
 }
 
-/// The convolution with something else in place of a part of it.
+/// The convolution with a part of it replaced.
 fn broken(part: &str, other: &str) -> String {
     assert_eq!(CONV.matches(part).count(), 1, "{part}");
     CONV.replace(part, other)
@@ -30,10 +30,10 @@ fn broken(part: &str, other: &str) -> String {
 const SHAPE: &str = "batch=2,height=9,width=7,channels=3,kernel=3,filters=5,stride_h=2,stride_w=1";
 
 #[test]
-fn a_right_convolution_passes_everywhere() {
+fn a_correct_convolution_passes_everywhere() {
     let report = report(CONV, "conv2d.forward", "");
     assert!(!report.failed() && report.worst > 0.0 && report.worst < 1.0, "{report}");
-    // Those with an activation, which the shader does not declare, and the longest sums.
+    // The cases with an activation, which the shader does not declare, and those with the longest sums.
     assert!(report.left_out > 10 && report.shapes > 15 && report.cases > report.shapes, "{report}");
     assert_eq!((report.constants.len(), &report.outputs[..]), (12, &["y"][..]), "{report}");
     assert!(report.to_string().ends_with("of its bound"), "{report}");
@@ -66,18 +66,18 @@ fn mistakes_are_found() {
 }
 
 #[test]
-fn one_shape_may_hide_what_others_show() {
+fn one_shape_may_hide_a_mistake() {
     let wrong = broken("q * STRIDE_W", "q * STRIDE_H");
     assert!(!report(&wrong, "conv2d.forward", "height=9,width=9,channels=2,stride=2,padding=1").failed());
     let all = report(&wrong, "conv2d.forward", "");
     assert!(all.failed() && all.failures.len() < all.cases, "{all}");
-    // Settings alone choose among all cases.
+    // A shape with only settings selects among all cases.
     let even = report(&wrong, "conv2d.forward", "stride=1");
     assert!(!even.failed() && even.shapes > 5, "{even}");
 }
 
 #[test]
-fn what_is_no_shader_of_the_pass_is_named_with_its_line() {
+fn shaders_that_do_not_fit_the_pass_are_named_with_their_line() {
     let said = refused(&broken("var sum = b[k];", "var sum = b[kk];"), "conv2d.forward");
     assert!(said.contains("--> mine.wgsl:37:17") && said.contains("var sum = b[kk];"), "{said}");
     assert!(said.contains("^^") && said.contains("kk"), "{said}");
@@ -106,7 +106,7 @@ fn what_is_no_shader_of_the_pass_is_named_with_its_line() {
 }
 
 #[test]
-fn shapes_that_cannot_be_are_named() {
+fn invalid_shapes_are_named() {
     let said = |shape: &str| {
         let kernel = OwnKernel::new("mine.wgsl", CONV, "conv2d.forward").unwrap();
         kernel.with_shape(shape).map(drop).unwrap_err().to_string()
@@ -129,7 +129,7 @@ fn shapes_that_cannot_be_are_named() {
     }
 }
 
-/// A pass that reads the step, four elements an invocation, and one whose setting the shader declares.
+/// A pass that reads the step, with four elements per invocation, and a pass whose setting the shader declares.
 #[test]
 fn other_passes_can_be_checked() {
     let step = include_str!("../../shaders/shared/step.wgsl");
@@ -177,12 +177,12 @@ fn without_a_gpu_there_is_one_clear_error() {
     for choice in &devices()[..2] {
         let device = Device::open_blocking(&choice.parse().unwrap()).unwrap();
         let said = kernel.verify_blocking(&device).map(drop).unwrap_err().to_string();
-        assert!(said.starts_with("a shader runs on a GPU or its driver, and this is CPU"), "{choice}: {said}");
+        assert!(said.starts_with("a shader needs a GPU or a software driver, and this is CPU"), "{choice}: {said}");
     }
 }
 
 #[test]
-fn the_command_says_the_same() {
+fn the_command_prints_the_same() {
     let place = Place::new();
     let [.., device] = devices();
     fs::write(place.path("mine.wgsl"), CONV).unwrap();
@@ -191,7 +191,7 @@ fn the_command_says_the_same() {
     let args = |file: &str| format!("verify --kernel {file} --as conv2d.forward --device {device} --shape {SHAPE}");
     let right = place.stdout(&args("mine.wgsl"));
     assert!(
-        right.starts_with("mine.wgsl as conv2d.forward on ") && right.contains(": pass, the worst error 0."),
+        right.starts_with("mine.wgsl as conv2d.forward on ") && right.contains(": pass, worst error 0."),
         "{right}"
     );
     let output = place.run(&args("wrong.wgsl"));
@@ -204,5 +204,5 @@ fn the_command_says_the_same() {
     place.refuses(2, "verify --kernel mine.wgsl --as conv2d.forward --quick", &["--quick"]);
     place.refuses(1, "verify --kernel mine.wgsl --as conv3d --device auto", &["no pass `conv3d`: expected one of"]);
     let no_gpu = "verify --kernel mine.wgsl --as conv2d.forward --device cpu";
-    place.refuses(1, no_gpu, &["a shader runs on a GPU or its driver, and this is CPU"]);
+    place.refuses(1, no_gpu, &["a shader needs a GPU or a software driver, and this is CPU"]);
 }

@@ -3,8 +3,8 @@
 use crate::devices;
 use shadegrad::prelude::*;
 
-/// A network whose weights are small whole numbers, and images that are black or white in each pixel: every sum is exact, in
-/// whatever order it is added, so that predictions must be the same bits in every batch.
+/// A network whose weights are small whole numbers, and images with only black and white pixels: every sum is exact in
+/// any order, so predictions must be bit-identical in every batch.
 fn exact() -> (Network, Weights, Vec<Vec<u8>>) {
     let network = Network::builder("exact", [6, 5, 1]).conv2d(4, 3).relu().max_pool2d(2).flatten().dense(3);
     let network = network.build().unwrap();
@@ -16,14 +16,15 @@ fn exact() -> (Network, Weights, Vec<Vec<u8>>) {
 }
 
 #[test]
-fn a_batch_is_predicted_as_its_images_are_one_by_one() {
+fn a_batch_gives_the_predictions_of_its_images() {
     let (network, weights, images) = exact();
     for choice in devices() {
         let device = Device::open_blocking(&choice.parse().unwrap()).unwrap();
         let mut predictor = Predictor::new(&device, &network, &weights).unwrap();
         let single: Vec<Vec<f32>> = images.iter().map(|image| predictor.predict_blocking(image).unwrap()).collect();
         assert!(single.iter().any(|classes| classes != &single[0]), "{choice}: all the same");
-        // Fewer than the machine is made for, more, whole parts and a rest; a larger machine after a small one, and back.
+        // Fewer images than the machine's batch size, more, multiples and remainders; a larger machine after a small
+        // one, and back.
         for count in [2, 1, 3, 5, 128, 129, 200, 4, 0] {
             let together = predictor.predict_batch_blocking(&images[..count]).unwrap();
             assert!(together == single[..count], "{choice}: {count} images");
@@ -32,7 +33,7 @@ fn a_batch_is_predicted_as_its_images_are_one_by_one() {
 }
 
 #[test]
-fn the_image_that_is_wrong_is_named() {
+fn the_invalid_image_is_named() {
     let (network, mut weights, images) = exact();
     let last = weights.values.len() - 2;
     for choice in devices() {
@@ -47,7 +48,7 @@ fn the_image_that_is_wrong_is_named() {
         let single = Predictor::new(&device, &network, &weights).unwrap().predict_blocking(&short[3]).unwrap_err();
         assert_eq!(single.to_string(), "expected an image of 30 bytes (6 x 5 x 1), got 29");
 
-        // Black images leave the bias alone; a white one overflows.
+        // Black images give only the bias; a white one overflows.
         weights.values[0].fill(1.0);
         weights.values[1].fill(0.0);
         weights.values[last].fill(3e38);

@@ -1,5 +1,5 @@
-//! Data whose numbers of pixels, labels and classes do not fit together: one error each, on every device, whether it comes
-//! from arrays or from files.
+//! Data whose numbers of pixels, labels and classes do not match: the same error on every device, whether it comes from
+//! arrays or from files.
 
 use crate::devices;
 use crate::place::Place;
@@ -17,7 +17,7 @@ fn network() -> Network {
     Network::from_toml("small", text).unwrap()
 }
 
-/// What is said when a network is trained on such arrays, and evaluated on them.
+/// The error when a network is trained on such arrays, and evaluated on them.
 fn said(device: &Device, pixels: usize, labels: &[u8], classes: usize) -> String {
     let set = || Dataset::new(vec![9; pixels], labels.to_vec(), SHAPE, classes);
     let right = || Dataset::new(vec![9; 6 * 16], vec![0, 1, 2, 0, 1, 2], SHAPE, 3).unwrap();
@@ -31,7 +31,7 @@ fn said(device: &Device, pixels: usize, labels: &[u8], classes: usize) -> String
     let judge = || pollster::block_on(evaluate(device, &network, &network.initialize(1), &set()?));
     let (trained, judged) = (train().map(drop), judge().map(drop));
     let [trained, judged] = [trained, judged].map(|outcome| outcome.expect_err("taken").to_string());
-    // The network calls the set that does not fit by its name, which nobody gave here.
+    // The error names the set that does not fit by its default name.
     assert_eq!(trained, judged);
     trained
 }
@@ -68,7 +68,7 @@ fn files_that_do_not_fit_are_refused_on_every_device() {
         refused(&whole[1..], &[labels, "has 299 labels for the 300 images in", "train-images-idx3-ubyte"]);
         refused(&[&whole[..], &[0]].concat(), &[labels, "has 301 labels for the 300 images in"]);
         refused(&above, &["network `tiny` has 10 classes, but the train set has 13"]);
-        // The test labels go up to 9 still, and training never saw those.
+        // The test labels still go up to 9, which does not occur in training.
         let below: Vec<u8> = whole.iter().map(|label| label % 9).collect();
         refused(&below, &["t10k-labels-idx1-ubyte", "but training labels only go from 0 to 8"]);
     }

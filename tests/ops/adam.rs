@@ -13,7 +13,7 @@ fn operands(gradient: &[f32], weights: &[f32], first_moment: &[f32], second_mome
 
 #[test]
 fn reference_by_hand() {
-    // Corrections 1 / (1 - 3/4) at t = 2 with beta 1/2: 4/3, and sqrt of it; with beta 0 they are 1.
+    // Corrections 1 / (1 - 3/4) at t = 2 with beta 1/2: 4/3, and its root; with beta 0 they are 1.
     let given = operands(&[3.0, -4.0], &[8.0, 4.0], &[2.0, 4.0], &[16.0, 9.0]);
     let plain = update(0.0, 0.0, 1.0, 0.0, false, 2).case(&given, 0.5, 1).reference::<f64>();
     // m = g, v = g^2, w - 1/2 g / (|g| + 1)
@@ -22,7 +22,7 @@ fn reference_by_hand() {
     // g = 3 + 8/4 and -4 + 4/4
     let coupled = update(0.5, 0.5, 1.0, 0.25, false, 2).case(&given, 0.5, 1).reference::<f64>();
     assert_eq!(coupled[1..], [("first_moment", vec![3.5, 0.5]), ("second_moment", vec![20.5, 9.0])]);
-    // The weights lose an eighth first, and the moments know nothing of it.
+    // The weights lose an eighth first, and the moments do not depend on it.
     let decoupled = update(0.0, 0.0, 1.0, 0.25, true, 2).case(&given, 0.5, 1).reference::<f64>();
     assert_eq!(decoupled[0], ("weights", vec![7.0 - 0.375, 3.5 + 0.4]));
     assert_eq!(decoupled[1..], plain[1..]);
@@ -32,7 +32,7 @@ fn reference_by_hand() {
     assert_eq!(clipped[1..], [("first_moment", vec![1.375, 1.5]), ("second_moment", vec![8.28125, 5.0])]);
 }
 
-/// Moments that started at 0 are corrected to the gradient, if that has always been the same.
+/// Moments that start at 0 are corrected to the gradient, if that was always the same.
 #[test]
 fn corrections_make_up_for_the_start() {
     for (beta1, beta2) in [(0.9, 0.999), (0.5, 0.25), (0.0, 0.0), (0.99, 0.9999)] {
@@ -48,7 +48,7 @@ fn corrections_make_up_for_the_start() {
     assert_eq!(corrections(0.9, 0.999, usize::MAX - 1), [1.0, 1.0]);
 }
 
-/// `torch.optim.Adam` and `AdamW` as `_single_tensor_adam` of PyTorch computes them, over some steps.
+/// Some steps of `torch.optim.Adam` and `AdamW`, as computed by `_single_tensor_adam` of PyTorch.
 #[test]
 fn steps_are_those_of_pytorch() {
     let len = 50;
@@ -80,7 +80,7 @@ fn steps_are_those_of_pytorch() {
             let rounded = |index: usize| got[index].1.iter().map(|value| *value as f32).collect::<Vec<f32>>();
             [ours.weights, ours.first_moment, ours.second_moment] = [0, 1, 2].map(rounded);
             for (i, (got, expected)) in ours.weights.iter().zip(&param).enumerate() {
-                // Rate, corrections, moments and weights are rounded to f32 in each step.
+                // Learning rate, corrections, moments and weights are rounded to f32 in each step.
                 let error = (f64::from(*got) - expected).abs();
                 assert!(error <= 3e-7 * step as f64, "step {step}, w[{i}]: {got}, PyTorch {expected}");
             }
@@ -93,7 +93,7 @@ fn agrees_with_the_reference() {
     agrees("adam.update");
 }
 
-/// eta 0 leaves every bit of the weights.
+/// A learning rate of 0 leaves all bits of the weights unchanged.
 #[test]
 fn a_rate_of_zero_moves_nothing() {
     let given = Operands::random(1009);

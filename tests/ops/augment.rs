@@ -25,10 +25,11 @@ fn every_device_draws_the_same_images() {
     agrees("augment.gather");
 }
 
-/// The affine part is scale * rotation * shear of numbers within their ranges: taken apart again by the formulas in f64,
-/// which know nothing of the fixed point, and drawn evenly: mean and variance within six deviations.
+/// The affine part is scale * rotation * shear, with numbers within their ranges: checked by decomposing it with f64
+/// formulas, which do not depend on the fixed-point format. The numbers are uniformly distributed: mean and variance
+/// within six standard deviations.
 #[test]
-fn maps_are_what_was_asked_for() {
+fn maps_follow_the_options() {
     let amount = Augment { shift: 2.0, rotation: 20.0, scale: 0.2, shear: 0.3, elastic: 1.5 };
     let batch = 4000;
     let mut drawn: [Vec<f64>; 6] = Default::default();
@@ -46,12 +47,12 @@ fn maps_are_what_was_asked_for() {
     }
     for (what, shares) in ["shift x", "shift y", "rotation", "scale", "shear", "elastic"].iter().zip(drawn) {
         let count = shares.len() as f64;
-        // The fixed point is as coarse as 1/2048 of a share, and the series as 1e-3 of an angle.
+        // The fixed-point format has a resolution of 1/2048 of a share, and the series an error of 1e-3 of an angle.
         assert!(shares.iter().all(|share| share.abs() <= 1.004), "{what}");
         let mean = shares.iter().sum::<f64>() / count;
         let variance = shares.iter().map(|share| share * share).sum::<f64>() / count;
         assert!(mean.abs() < 6.0 * (1.0 / 3.0 / count).sqrt() + 1e-3, "{what}: mean {mean}");
-        // The fourth moment of an even draw is 1/5.
+        // The fourth moment of a uniform distribution on [-1, 1) is 1/5.
         let deviation = ((1.0 / 5.0 - 1.0 / 9.0) / count).sqrt();
         assert!((variance - 1.0 / 3.0).abs() < 6.0 * deviation + 2e-3, "{what}: variance {variance}");
     }
@@ -71,7 +72,7 @@ fn rows_steps_and_seeds_draw_differently() {
     }
 }
 
-/// The map that leaves everything where it is.
+/// The identity map.
 fn identity([height, width]: [usize; 2]) -> [i32; MAP] {
     let mut map = [0; MAP];
     (map[0], map[3]) = (16384, 16384);
@@ -79,7 +80,7 @@ fn identity([height, width]: [usize; 2]) -> [i32; MAP] {
     map
 }
 
-/// One image under one map, in 1/255.
+/// One image under one map, in units of 1/255.
 fn distorted(bytes: &[u8], shape: [usize; 3], map: [i32; MAP]) -> Vec<f64> {
     let op = Gather { batch: 1, shape, images: 1 };
     let maps = map.map(|number| number as u32).to_vec();
@@ -95,11 +96,11 @@ fn reference_by_hand() {
     let shape = [3, 3, 1];
     let plain = identity([3, 3]);
     assert_eq!(distorted(&image, shape, plain), image.map(f64::from));
-    // From one pixel to the right and two up.
+    // Read from one pixel to the right and two up.
     let mut moved = plain;
     (moved[4], moved[5]) = (plain[4] + 32768, plain[5] - 65536);
     assert_eq!(distorted(&image, shape, moved), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 20.0, 30.0, 0.0]);
-    // From half a pixel to the left: the mean of two, and of the first and nothing.
+    // Read from half a pixel to the left: the mean of two pixels, and of the first pixel and the outside.
     moved = plain;
     moved[4] -= 16384;
     assert_eq!(distorted(&image, shape, moved), [5.0, 15.0, 25.0, 20.0, 45.0, 55.0, 35.0, 75.0, 85.0]);
@@ -107,24 +108,24 @@ fn reference_by_hand() {
     let mut turned = plain;
     (turned[0], turned[1], turned[2], turned[3]) = (0, -16384, 16384, 0);
     assert_eq!(distorted(&image, shape, turned), [30.0, 60.0, 90.0, 20.0, 50.0, 80.0, 10.0, 40.0, 70.0]);
-    // Twice as far from the middle.
+    // Twice as far from the centre.
     let mut far = plain;
     (far[0], far[3]) = (32768, 32768);
     assert_eq!(distorted(&image, shape, far), [0.0, 0.0, 0.0, 0.0, 50.0, 0.0, 0.0, 0.0, 0.0]);
-    // Two channels stay apart.
+    // Two channels stay separate.
     let mut moved = identity([1, 2]);
     moved[4] += 32768;
     assert_eq!(distorted(&[1, 2, 3, 4], [1, 2, 2], moved), [3.0, 4.0, 0.0, 0.0]);
 }
 
-/// A control point moves its neighbourhood: wholly at the point, by the smooth step between, not beyond the next one.
+/// A control point moves its neighbourhood: fully at the point, smoothly less towards the next point, and not beyond.
 #[test]
 fn a_point_of_the_grid_bends_its_surroundings() {
-    // A ramp: what a pixel becomes says where it is from.
+    // A ramp, so that the value of a pixel shows where it was read.
     let side = 17;
     let ramp: Vec<u8> = (0..side * side).map(|i| (i % side) as u8 * 10).collect();
     let mut map = identity([side, side]);
-    // The middle one, two pixels to the right.
+    // The centre point, two pixels to the right.
     map[6 + 2 * (2 * POINTS + 2)] = 65536;
     let got = distorted(&ramp, [side, side, 1], map);
     let smooth = |f: f64| f * f * (3.0 - 2.0 * f);

@@ -2,8 +2,8 @@ use crate::common::{Case, U, agrees};
 use shadegrad::ops::Step;
 use shadegrad::ops::batch_norm::{Geometry, Statistics};
 
-/// The reference rounds once, however long its sums are: added one after the other in f32, 40,000 numbers near 0.1 would be
-/// off by some 10,000 roundings.
+/// The reference rounds once, however long its sums are: added one by one in f32, 40,000 numbers near 0.1 would be off
+/// by some 10,000 roundings.
 #[test]
 fn the_reference_is_exact_in_long_sums() {
     let geometry = Geometry { batch: 4, places: 10_000, channels: 1 };

@@ -3,7 +3,7 @@ use shadegrad::ops::clip::Scale;
 
 #[test]
 fn reference_by_hand() {
-    // A norm of 5.
+    // The norm is 5.
     let scale = |most| Scale { len: 3, most }.case(&[3.0, 0.0, -4.0]).reference::<f64>()[0].1[0];
     assert_eq!([5.0, 6.0, 2.5, 0.5].map(scale), [1.0, 1.0, 0.5, 0.1 * (0.5 / 0.5)]);
 }
@@ -13,7 +13,8 @@ fn agrees_with_the_reference() {
     agrees("clip.scale");
 }
 
-/// The gradient of one weight counts, wherever it lies: the first, the last, and on both sides of each seam.
+/// The gradient of every weight counts, wherever it is: the first, the last, and on both sides of each boundary between
+/// parts.
 #[test]
 fn no_gradient_is_left_out() {
     let len = 20_003;
@@ -28,9 +29,9 @@ fn no_gradient_is_left_out() {
     }
 }
 
-/// A gradient that is not finite is not scaled away: the products with it are not finite either.
+/// A gradient that is not finite is not hidden by the scale: its products are not finite either.
 #[test]
-fn what_is_not_finite_stays_so() {
+fn gradients_that_are_not_finite_stay_so() {
     for value in [f32::NAN, f32::INFINITY] {
         let mut gradient = random(1009, 1);
         gradient[500] = value;

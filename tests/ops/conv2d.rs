@@ -27,7 +27,7 @@ fn real(values: &[f32]) -> Values {
     Values::Real(values.to_vec())
 }
 
-/// The only output, or that of the weights, as the f64 reference has it.
+/// The only output, or that of the weights, from the f64 reference.
 fn expected(case: &Case) -> Vec<f64> {
     case.reference::<f64>().remove(0).1
 }
@@ -53,7 +53,7 @@ fn reference_forward_by_hand() {
     let kernel = [1.0, 2.0, 3.0, 4.0];
     let y = case((1, [3, 3, 1], [2, 2], [1, 1], Padding::Valid, 1), &image, &kernel, &[10.0]);
     assert_eq!(y, [47.0, 57.0, 77.0, 87.0]);
-    // The odd zero is below and right: windows start at rows and columns 0 and 2.
+    // The odd zero is below and to the right: windows start at rows and columns 0 and 2.
     let y = case((1, [3, 3, 1], [2, 2], [2, 2], Padding::Same, 1), &image, &kernel, &[0.0]);
     assert_eq!(y, [37.0, 21.0, 23.0, 9.0]);
     // One row of zeros above and below, none at the sides.
@@ -64,8 +64,8 @@ fn reference_forward_by_hand() {
     assert_eq!(y, [7.0, 110.0, 3.0, 104.0]);
 }
 
-/// Padding, and a window that reaches as many rows and columns as the image has: not those of the image, though, but one
-/// of zeros and two of the image. The first three numbers of each row of `w` would otherwise meet the wrong pixels.
+/// A window with padding that covers as many rows and columns as the image has, but not the same: one of zeros, and two
+/// of the image. A kernel that took the window for the whole image would multiply `w` with the wrong pixels.
 #[test]
 fn a_padded_window_of_the_images_size_by_hand() {
     let geometry = geometry((1, [3, 3, 1], [3, 3], [3, 3], Padding::Explicit([1, 1]), 1));
@@ -80,7 +80,7 @@ fn a_padded_window_of_the_images_size_by_hand() {
     everywhere(dx, "dx", &[10.0, 12.0, 0.0, 16.0, 18.0, 0.0, 0.0, 0.0, 0.0]);
 }
 
-/// The reference, the GPU and the CPU engine in all their variants give these numbers.
+/// The reference, the GPU and the CPU engine give these numbers in all their variants.
 fn everywhere(case: Case, output: &str, numbers: &[f64]) {
     assert_eq!(expected(&case), numbers, "reference");
     for (variant, outputs) in case.run_everywhere() {
@@ -97,7 +97,7 @@ fn reference_gradients_by_hand() {
     let dw = Case::new(BackwardWeight { geometry }, vec![("x", x), ("dy", dy.clone())]);
     assert_eq!(expected(&dw), [37.0, 47.0, 67.0, 77.0]);
     assert_eq!(expected_bias(&dw), [10.0]);
-    // Each dy spreads w over the window it came from.
+    // Each dy spreads w over its window.
     let dx = |producer, x: &[f32]| {
         let given = vec![("dy", dy.clone()), ("w", w.clone()), ("x", real(x))];
         expected(&Case::new(BackwardInput { geometry, producer }, given))
@@ -109,10 +109,10 @@ fn reference_gradients_by_hand() {
     assert_eq!(dx(Activation::Tanh, &[0.5; 9]), [0.75, 3.0, 3.0, 4.5, 15.0, 12.0, 6.75, 18.0, 12.0]);
 }
 
-/// Without bias and activation, sum of dy y is linear in x and in w, so it equals sum of x dx and sum of w dw, whatever dy:
-/// the gradients are those of the forward pass. All numbers are whole, so they must be equal.
+/// Without bias and activation, the sum of dy y is linear in x and in w, so it equals the sum of x dx and the sum of w
+/// dw for any dy: the gradients match the forward pass. All numbers are whole, so they must be equal.
 #[test]
-fn reference_gradients_belong_to_the_forward_pass() {
+fn reference_gradients_match_the_forward_pass() {
     for g in Geometry::edge_cases() {
         let mut operands = g.whole();
         operands.b.fill(0.0);

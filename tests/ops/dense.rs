@@ -27,7 +27,7 @@ fn real(values: &[f32]) -> Values {
     Values::Real(values.to_vec())
 }
 
-/// The only output, as the f64 reference has it.
+/// The only output, from the f64 reference.
 fn expected(case: &Case) -> Vec<f64> {
     case.reference::<f64>().remove(0).1
 }
@@ -58,10 +58,10 @@ fn reference_by_hand() {
     assert_eq!(dx(Activation::Tanh), [3.75, 8.25, 12.75, -1.5, -3.0, -4.5]);
 }
 
-/// Without bias and activation, sum of dy y is linear in x and in w, so it equals sum of x dx and sum of w dw, whatever dy:
-/// the gradients are those of the forward pass. All numbers are whole, so they must be equal.
+/// Without bias and activation, the sum of dy y is linear in x and in w, so it equals the sum of x dx and the sum of w
+/// dw for any dy: the gradients match the forward pass. All numbers are whole, so they must be equal.
 #[test]
-fn reference_gradients_belong_to_the_forward_pass() {
+fn reference_gradients_match_the_forward_pass() {
     for g in Geometry::edge_cases() {
         let mut operands = g.whole();
         operands.b.fill(0.0);

@@ -9,13 +9,13 @@ fn step(seed_low: u32, seed_high: u32, step: u32) -> Step {
     Step { seed_low, seed_high, step, ..Step::default() }
 }
 
-/// Which of the elements the GPU keeps.
+/// Which elements the GPU keeps.
 fn kept(len: usize, rate: f64, layer: u32, step: Step) -> Vec<bool> {
     let case = Case::new(Forward { len, rate, layer }, vec![("x", vec![1.0f32; len].into())]).with_step(step);
     case.run(&KernelConfig::software())[0].real().iter().map(|y| *y != 0.0).collect()
 }
 
-/// The same set is dropped, and what stays is one product of the same two f32 numbers.
+/// The same elements are dropped, and the others are the product of the same two f32 numbers.
 #[test]
 fn forward_gives_the_numbers_of_the_reference() {
     agrees("dropout.forward");
@@ -26,7 +26,8 @@ fn backward_agrees_with_the_reference() {
     agrees("dropout.backward");
 }
 
-/// Backward keeps what forward kept, with the same factor: with x = dy = 1 they are the same.
+/// The backward pass keeps the elements that the forward pass kept, with the same factor: for x = dy = 1 the results
+/// are equal.
 #[test]
 fn backward_draws_what_forward_drew() {
     let (len, rate, layer) = (1009, 0.5, 4);
@@ -47,7 +48,8 @@ fn rate_zero_keeps_everything() {
     }
 }
 
-/// The number kept is binomial: six standard deviations around the mean, which chance leaves once in 500 million.
+/// The number of elements kept is binomial: within six standard deviations of the mean, which chance exceeds once in
+/// 500 million times.
 #[test]
 fn the_kept_share_is_one_minus_the_rate() {
     let len = 100_003;
@@ -60,7 +62,7 @@ fn the_kept_share_is_one_minus_the_rate() {
     }
 }
 
-/// Two masks of a fair coin agree in half of the elements: again six standard deviations.
+/// Two masks with probability 1/2 agree in half of the elements: again within six standard deviations.
 #[test]
 fn seeds_steps_layers_and_places_draw_independently() {
     let len = 4096;
@@ -84,8 +86,8 @@ fn seeds_steps_layers_and_places_draw_independently() {
     }
 }
 
-/// The generator itself, word by word; the answers are of the library Random123, for counter and key all zeros, all
-/// ones, and the first digits of pi.
+/// The random number generator itself, word by word; the answers are from the library Random123, for counter and key of
+/// all zeros, all ones, and the first digits of pi.
 #[test]
 fn the_shader_gives_the_known_answers() {
     static WORDS: ShaderFile = ShaderFile {

@@ -1,4 +1,4 @@
-//! Each pass against its reference. `<op>.rs` is the test room of `src/ops/<op>`.
+//! Tests of each pass against its reference. `<op>.rs` tests `src/ops/<op>`.
 
 #[path = "../common/mod.rs"]
 mod common;

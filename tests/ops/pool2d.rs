@@ -41,13 +41,13 @@ fn the_reference_agrees_with_hand_computed_cases() {
         Backward { window, kind, producer }.case(x.clone(), dy.to_vec()).reference::<f64>().remove(0).1
     };
     let dx = |kind| backward(overlapping, kind, Activation::Identity, &x, &[1.0, 10.0, 100.0, 1000.0]);
-    // The third window has its 4 twice: the upper one takes all. The fourth has it in the middle row.
+    // The third window has its 4 twice: the upper one gets the whole gradient. The fourth has it in the middle row.
     assert_eq!(dx(Kind::Max), [0.0, 0.0, 0.0, 101.0, 0.0, 1010.0, 0.0, 0.0, 0.0]);
     assert_eq!(dx(Kind::Min), [1.0, 0.0, 10.0, 0.0, 0.0, 0.0, 0.0, 1100.0, 0.0]);
     let quarters: Vec<f64> = dx(Kind::Average).iter().map(|d| 4.0 * d).collect();
     assert_eq!(quarters, [1.0, 11.0, 10.0, 101.0, 1111.0, 1010.0, 100.0, 1100.0, 1000.0]);
 
-    // One window, the rest of the image is in none. x / y = (3, 4, 0, 0) / 5.
+    // One window; the rest of the image is not covered. x / y = (3, 4, 0, 0) / 5.
     let apart = window(1, [3, 3, 1], [2, 2], [2, 2]);
     let x = vec![3.0, 4.0, 9.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0];
     let norm = backward(apart, Kind::L2, Activation::Identity, &x, &[10.0]);
@@ -69,7 +69,7 @@ fn recorded(op: impl Op + 'static, form: KernelForm) -> shadegrad::Result<&'stat
 }
 
 #[test]
-fn the_fast_kernels_are_taken_where_they_apply() {
+fn the_fast_kernels_are_used_where_they_apply() {
     let kernels = |shape, stride, form| {
         let window = window(2, shape, [2, 2], stride);
         let kind = Kind::Max;

@@ -25,7 +25,7 @@ fn agrees_with_the_reference() {
     agrees("score.score");
 }
 
-/// A NaN among the losses is in their sum, unless its row is padding.
+/// A NaN among the losses makes their sum a NaN, unless its row is padding.
 #[test]
 fn a_nan_loss_is_not_hidden() {
     let batch = 70;

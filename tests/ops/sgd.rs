@@ -29,7 +29,7 @@ fn agrees_with_the_reference() {
     agrees("sgd.update");
 }
 
-/// eta 0 leaves every bit of the weights.
+/// A learning rate of 0 leaves all bits of the weights unchanged.
 #[test]
 fn a_rate_of_zero_moves_nothing() {
     let len = 1009;

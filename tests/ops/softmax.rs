@@ -1,7 +1,7 @@
 use crate::common::{Asserts, Case, agrees, integers, random};
 use shadegrad::ops::softmax::{Cost, Forward, Loss, NO_PREDICTION};
 
-/// With label smoothing.
+/// Each cost with its label smoothing.
 const COSTS: [(Cost, f32); 3] = [(Cost::CrossEntropy, 0.0), (Cost::Quadratic, 0.0), (Cost::CrossEntropy, 0.1)];
 
 fn forward(batch: usize, classes: usize, x: &[f32]) -> Case {
@@ -33,14 +33,14 @@ fn reference_by_hand() {
     close(&expected[0].1, &[0.046875, -0.046875, -0.125, 0.125, 0.0, 0.0]);
     close(&expected[1].1, &[0.0625, 0.25, 0.0]);
     assert_eq!(expected[2].1, [1.0, 0.0, f64::from(NO_PREDICTION)]);
-    // Targets 1/4 and 3/4, as the first row has them; the loss is then the entropy.
+    // Targets of 1/4 and 3/4, which are the probabilities in the first row; the loss is then the entropy.
     let expected = loss((Cost::CrossEntropy, 0.5), 2, &x, &[1, 0, 1], 2).reference::<f64>();
     close(&expected[0].1, &[0.0, 0.0, -0.125, 0.125, 0.0, 0.0]);
     close(&expected[1].1, &[0.25 * 4f64.ln() + 0.75 * (4f64 / 3.0).ln(), 2f64.ln(), 0.0]);
     assert_eq!(expected[2].1, [1.0, 0.0, f64::from(NO_PREDICTION)]);
 }
 
-/// Against the slope of the mean loss between two points; logits are chosen so that both are f32.
+/// Compares with the slope of the mean loss between two points; logits are chosen such that both are exact in f32.
 #[test]
 fn reference_gradients_are_the_slope_of_the_mean_loss() {
     const H: f32 = 1.0 / 1024.0;
@@ -73,7 +73,7 @@ fn loss_agrees_with_the_reference() {
     agrees("softmax.loss");
 }
 
-/// Rows of the gradient add up to nothing.
+/// The gradients of each row sum to zero.
 #[test]
 fn gradients_of_a_row_cancel() {
     for (batch, classes) in [(65, 17), (2, 1009)] {
@@ -95,7 +95,7 @@ fn gradients_of_a_row_cancel() {
     }
 }
 
-/// Small whole numbers: nearly every row has its largest logit more than once.
+/// Small whole numbers: in nearly every row the largest logit occurs more than once.
 #[test]
 fn of_equal_logits_the_first_is_predicted() {
     let (batch, classes) = (130, 7);
@@ -114,7 +114,7 @@ fn of_equal_logits_the_first_is_predicted() {
     }
 }
 
-/// A network that has diverged must show: a NaN logit anywhere makes its row's loss a NaN, and no other's.
+/// A diverged network must be noticed: a NaN logit makes the loss of its row a NaN, but no other's.
 #[test]
 fn a_nan_logit_is_not_hidden() {
     let classes = 5;

@@ -1,4 +1,4 @@
-//! `study --models`: each network by its own recipe, as `train` alone does it.
+//! `study --models`: each network is trained with its own recipe, as by `train`.
 
 use super::place::{MODEL, TRAIN_IMAGES};
 use super::*;
@@ -6,14 +6,14 @@ use super::*;
 const SMALL: &str = "[training]\nepochs = 2\nbatch_size = 50\noptimizer = 'adamw'\nlearning_rate = 0.002\n\
                      schedule = 'cosine'\nlabel_smoothing = 0.1\n";
 
-/// With a network file of this name and recipe.
+/// A place with a network file of this name and recipe.
 fn place_with(name: &str, training: &str) -> Place {
     let place = Place::new();
     fs::write(place.path(name), format!("{MODEL}{training}")).unwrap();
     place
 }
 
-/// The number that stands before something.
+/// The number before a text.
 fn before(text: &str, what: &str) -> String {
     let before = text.split_once(what).unwrap_or_else(|| panic!("no `{what}` in {text}")).0;
     before.split(' ').next_back().unwrap().replace(',', "")
@@ -32,7 +32,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
         for file in ["model.safetensors", "confusion.csv"] {
             let [ours, alone] = [format!("st/runs/{model}-seed2/{file}"), format!("{model}-alone/{file}")]
                 .map(|file| fs::read(place.path(&file)).unwrap());
-            assert!(ours == alone, "{model}: {file} is another than that of `train`");
+            assert!(ours == alone, "{model}: {file} differs from that of `train`");
         }
     }
 
@@ -48,7 +48,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
         }
     }
 
-    // The cost is what `summary` and the runs say.
+    // The cost matches `summary` and the runs.
     let text = read(&place, "st/cost.csv");
     let cost: Vec<&str> = text.lines().nth(1).unwrap().splitn(11, ',').collect();
     let summary = place.stdout("summary small.toml --batch-size 50");
@@ -86,7 +86,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
         assert!(html.contains(read(&place, &format!("st/figures/{name}.svg")).trim()), "{name} is not in the page");
     }
 
-    // Called again it trains nothing; and what is there must be of the same recipe.
+    // A second call trains nothing; existing runs must have the same recipe.
     let printed = place.stdout(&study);
     assert!(printed.contains("finished and kept: 4 of 4 runs") && !printed.contains("epochs  "), "{printed}");
     place.stdout(&format!("{study} --report-only --pictures"));
@@ -96,7 +96,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
     place.refuses(1, &study, &["st/runs/small-seed1", "learning_rate: 0.002 there, 0.003 here"]);
 }
 
-/// What is published must not tell where somebody's data lies; and the given epochs win over the recipe's.
+/// What is published must not reveal the location of somebody's data; `--epochs` overrides the recipe.
 #[test]
 fn a_record_names_the_data_as_the_study_was_given_it() {
     let place = place_with("small.toml", SMALL);
@@ -114,13 +114,13 @@ fn a_record_names_the_data_as_the_study_was_given_it() {
 }
 
 #[test]
-fn held_out_images_judge_in_place_of_the_test_set() {
+fn held_out_images_replace_the_test_set() {
     let place = place_with("small.toml", SMALL);
     let study = format!("{STUDY} --models small.toml --seeds 2 --validation 60");
     place.stdout(&study);
     place.stdout("train --model small.toml --seed 2 --data data --device cpu --quiet --validation 60 --out alone");
     let [ours, alone] = ["st/runs/small-seed2", "alone"].map(|run| fs::read(place.path(run).join("model.safetensors")));
-    assert!(ours.unwrap() == alone.unwrap(), "held out other images than `train`");
+    assert!(ours.unwrap() == alone.unwrap(), "other images were held out than by `train`");
     let record: toml::Table = read(&place, "st/runs/small-seed1/run.toml").parse().unwrap();
     assert_eq!((record["train_images"].as_integer(), record["validation_images"].as_integer()), (Some(240), Some(60)));
     let written = ["report.html", "table.md", "table.csv"].map(|name| read(&place, &format!("st/{name}"))).concat();
@@ -130,7 +130,7 @@ fn held_out_images_judge_in_place_of_the_test_set() {
     for text in ["of the test set", "test images", "test loss", "test_loss", "The test set is"] {
         assert!(!written.contains(text), "{text} in {written}");
     }
-    // Each seed has data of its own, and is known again.
+    // Each seed has its own data, which is recognised again.
     let printed = place.stdout(&study);
     assert!(printed.contains("finished and kept: 2 of 2 runs"), "{printed}");
     place.refuses(1, &study.replace(" --validation 60", ""), &["validation: 60 there, test here"]);
@@ -138,7 +138,7 @@ fn held_out_images_judge_in_place_of_the_test_set() {
 }
 
 #[test]
-fn a_run_that_patience_ends_is_finished() {
+fn a_run_that_stops_early_is_finished() {
     let place = place_with("eager.toml", "[training]\nepochs = 60\nlearning_rate = 0.2\npatience = 1\n");
     let study = format!("{STUDY} --models eager.toml --seeds 2");
     place.stdout(&study);
@@ -154,9 +154,9 @@ fn a_run_that_patience_ends_is_finished() {
     place.refuses(1, &study, &["patience: 1 there, 2 here"]);
 }
 
-/// The pull of its decay multiplies weights by -999 a step.
+/// The weight decay multiplies weights by -999 in each step.
 #[test]
-fn a_run_that_diverges_holds_up_no_other() {
+fn a_diverging_run_does_not_stop_the_study() {
     let wild = "[training]\nepochs = 1\nbatch_size = 10\nlearning_rate = 1000\nmomentum = 0\nweight_decay = 1\n";
     let place = place_with("wild.toml", wild);
     let output = place.run(&format!("{STUDY} --models wild.toml,tiny.toml --seeds 2 --epochs 1"));
@@ -176,7 +176,7 @@ fn a_run_that_diverges_holds_up_no_other() {
 }
 
 #[test]
-fn what_does_not_go_with_models_is_refused() {
+fn options_that_conflict_with_models_are_refused() {
     let place = place_with("odd.toml", "[training]\nmomentum = 2\n");
     fs::create_dir(place.path("more")).unwrap();
     fs::copy(place.path("tiny.toml"), place.path("more/tiny.toml")).unwrap();

@@ -1,7 +1,7 @@
-//! Kernels before Tint, the WGSL compiler of every Chromium.
+//! Validates kernels with Tint, the WGSL compiler of Chromium.
 //!
-//! Tint has no program of its own that distributions carry, so a browser without a window is asked: it loads a page from
-//! this process, compiles the kernels that the page fetches, and posts what it has to say of each.
+//! Distributions do not package Tint as a program, so a headless browser is used: it loads a page from this process,
+//! compiles the kernels that the page fetches, and posts the errors.
 
 use serde::Serialize;
 use std::fs::{self, File};
@@ -14,29 +14,29 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What distributions call the browser.
+/// Names of the browser in distributions.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Far longer than all kernels take.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Most bytes of a request that is answered.
+/// Largest request that is answered, in bytes.
 const LARGEST_REQUEST: u64 = 64 << 20;
 
 const PAGE: &str = include_str!("tint.html");
 
-/// A kernel to be judged.
+/// A kernel to validate.
 #[derive(Serialize)]
 pub struct Kernel {
-    /// Its whole text.
+    /// Its complete text.
     pub code: String,
-    /// Whether to make a pipeline of it too, which the driver takes its time for.
+    /// Whether to create a pipeline too, which takes time in the driver.
     pub pipeline: bool,
 }
 
-/// What Tint says of each kernel: nothing, or its first error. No answer at all where there is no Chromium.
+/// The first error of Tint for each kernel, if any. `None` if there is no Chromium.
 ///
-/// The error says why a Chromium that is installed gave no answer.
+/// The error says why an installed Chromium gave no answer.
 pub fn problems(kernels: &[Kernel]) -> Result<Option<Vec<Option<String>>>, String> {
     let said = |error: io::Error| format!("no server on the loopback address: {error}");
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(said)?;
@@ -63,15 +63,15 @@ pub fn problems(kernels: &[Kernel]) -> Result<Option<Vec<Option<String>>>, Strin
     Ok(Some(problems))
 }
 
-/// A browser that ends with this value, and all its processes with it.
+/// A browser whose processes end when this value is dropped.
 struct Browser(Child);
 
 impl Browser {
-    /// Nothing, if there is none on this machine.
+    /// `None` if there is none on this machine.
     fn start(url: &str, folder: &Path, log: &Path) -> Result<Option<Browser>, String> {
         for name in NAMES {
             let log = File::create(log).map_err(|error| error.to_string())?;
-            // `timeout` makes a process group of the browser, and ends it even if this process is killed.
+            // `timeout` puts the browser into a process group of its own, and ends it even if this process is killed.
             let mut command = Command::new("timeout");
             command.args(["--kill-after=5", &LIMIT.as_secs().to_string(), name]);
             command.args(["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-quic"]);
@@ -79,7 +79,7 @@ impl Browser {
             command.args(["--disable-sync", "--disable-breakpad", "--enable-unsafe-webgpu"]);
             command.args(["--use-webgpu-adapter=swiftshader", url]);
             command.arg(format!("--user-data-dir={}", folder.join("profile").display()));
-            // It has a driver of its own.
+            // The browser brings its own driver.
             command.env_remove("VK_ICD_FILENAMES").env_remove("VK_DRIVER_FILES");
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
             match Command::new(name).arg("--version").output() {
@@ -94,7 +94,7 @@ impl Browser {
         Ok(None)
     }
 
-    /// What the page posts.
+    /// Waits for the result that the page posts.
     fn wait(&mut self, posted: &Receiver<String>) -> Result<String, String> {
         let end = Instant::now() + LIMIT;
         while Instant::now() < end {
@@ -113,17 +113,18 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The group, which has the number of its first process; that is not waited for yet, so the number is still its own.
+        // The whole group, whose id is that of its first process. That process has not been waited for, so its id is
+        // still valid.
         let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).output();
         let _ = self.0.wait();
     }
 }
 
-/// Answers every request, each in a thread of its own: a browser opens connections ahead of need.
+/// Answers every request in its own thread, because a browser opens connections in advance.
 fn serve(listener: &TcpListener, kernels: &Arc<str>, posted: &Sender<String>) {
     for stream in listener.incoming().flatten() {
         let (kernels, posted) = (kernels.clone(), posted.clone());
-        // A connection that breaks is the browser's to open again.
+        // If a connection breaks, the browser opens it again.
         thread::spawn(move || answer(&stream, &kernels, &posted));
     }
 }
@@ -147,7 +148,7 @@ fn answer(mut stream: &TcpStream, kernels: &str, posted: &Sender<String>) -> io:
         ["post", "/problems"] => {
             let mut body = vec![0; length];
             request.read_exact(&mut body)?;
-            // Nobody waits any more if an answer is there already.
+            // If there is already an answer, nobody is waiting any more.
             let _ = posted.send(String::from_utf8_lossy(&body).into_owned());
             ("200 OK", "text/plain", "")
         }

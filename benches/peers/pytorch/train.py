@@ -31,7 +31,7 @@ def main(model, batch, seconds, device, variant):
     net = network(model == "case2").to(device).to(memory_format=layout).train()
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-6)
     cost = nn.CrossEntropyLoss()
-    # What a step has to do with data: draw rows of a set.
+    # The data handling of a step: select rows of a set.
     rows = 60 * batch
     images = torch.rand(rows, 1, 28, 28, device=device)
     labels = torch.arange(rows, device=device) % 10

@@ -36,7 +36,7 @@ def main(model, batch, seconds):
     optimizer = keras.optimizers.SGD(1e-6)
     optimizer.build(net.trainable_variables)
     cost = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # What a step has to do with data: draw rows of a set.
+    # The data handling of a step: select rows of a set.
     rows = 60 * batch
     images = tf.random.uniform((rows, 28, 28, 1))
     labels = tf.range(rows) % 10

@@ -169,7 +169,7 @@ mod tests {
     fn complaint(bytes: &[u8]) -> String {
         let said = |bytes: &[u8]| match images(bytes) {
             Err(Fault::Content(problem)) => problem,
-            Err(fault) => panic!("blamed on something else: {fault:?}"),
+            Err(fault) => panic!("wrong kind of error: {fault:?}"),
             Ok(_) => panic!("accepted"),
         };
         assert_eq!(said(bytes), said(&gzip(bytes)));
@@ -319,7 +319,7 @@ mod tests {
                 prop_assert_eq!(array.bytes.len(), array.sizes.iter().product::<usize>());
             }
             Err(Fault::Content(problem)) => prop_assert!(!problem.is_empty()),
-            Err(fault) => prop_assert!(false, "blamed on something else: {:?}", fault),
+            Err(fault) => prop_assert!(false, "wrong kind of error: {:?}", fault),
         }
         Ok(())
     }

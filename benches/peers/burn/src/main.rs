@@ -1,7 +1,7 @@
 //! Trains case1 or case2 with burn on wgpu for some seconds, on noise; prints one line of JSON.
 //!
-//! `peer-burn MODEL BATCH SECONDS`: plain SGD. Whatever burn tunes at the start lies outside the measured time, and its
-//! queue is emptied every tenth step, so that the clock is honest.
+//! `peer-burn MODEL BATCH SECONDS`: plain SGD. Burn's tuning at the start is not part of the measured time, and its
+//! queue is drained every tenth step, so that the times are correct.
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -51,7 +51,7 @@ impl Net {
     }
 }
 
-/// Most memory held at once, in bytes; Linux only.
+/// Peak memory use in bytes; Linux only.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
