@@ -120,7 +120,7 @@ fn replaced<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
 fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Dataset> {
     let [height, width, _] = set.shape();
     if height.max(width) > LARGEST_SIDE {
-        return Err(Error::Usage(format!("--augment takes images of at most {LARGEST_SIDE} pixels a side")));
+        return Err(Error::Usage(format!("--augment takes images of at most {LARGEST_SIDE} pixels per side")));
     }
     let step = Step { seed_low: 1, ..Step::default() };
     let image = |(row, index): (usize, &usize)| augment.image(set.image(*index), set.shape(), &step, row);

@@ -82,7 +82,7 @@ impl Place {
         found.ok_or_else(|| {
             let folder = self.folder.display();
             let problem = format!(
-                "no file {} here; `shadegrad data fetch mnist --to {folder}` downloads MNIST, and `--data builtin` needs no \
+                "no file {} here; `shadegrad data fetch mnist --out {folder}` downloads MNIST, and `--data builtin` needs no \
                  files",
                 spellings(&name).join(", ")
             );
