@@ -289,7 +289,7 @@ mod tests {
                                 dense1.weights
                                 dense1.bias
 ";
-        assert_eq!(table.fit(46), expected);
+        assert_eq!(table.fit(47), expected);
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
       FLOPs per image 1  conv1.y
       dense1.weights dense1.bias
 ";
-        assert_eq!(wide().fit(40).replace("valid\n", "valid\n"), expected);
+        assert_eq!(wide().fit(42), expected);
     }
 
     /// Whatever the width, nothing but a single word is wider, and no word is lost.

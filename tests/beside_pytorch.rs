@@ -98,9 +98,7 @@ fn a_step_of_one_value_a_channel_is_refused() {
             says(21, batches(1))
                 .contains("but each step has 1 (21 training images in batches of 1); use a batch size of 3")
         );
-        assert!(
-            says(1, batches(5)).ends_with("(1 training images in batches of 1); more training images are needed")
-        );
+        assert!(says(1, batches(5)).ends_with("(1 training images in batches of 1); more training images are needed"));
         for (images, options) in [
             (20, batches(5)),
             (22, batches(5)),

@@ -424,7 +424,7 @@ fn options_out_of_range_are_named() {
     place.refuses(2, "plan tiny.toml --images 0", &["invalid value '0' for '--images <IMAGES>'"]);
     place.refuses(1, "shaders tiny.toml --to wgsl,spirv,wgsl", &["--to: a language is given twice"]);
     place.refuses(2, "devices extra", &["extra"]);
-    place.refuses(2, "predict run", &["<IMAGES>"]);
+    place.refuses(2, "predict run", &["<PICTURE>"]);
     place.refuses(2, "data fetch cifar", &["[possible values: mnist]"]);
     place.refuses(1, "data show --data data --count 0 --out a.png", &["at least one sample"]);
     place.refuses(1, "data show --data data --columns 0 --out a.png", &["at least one column"]);

@@ -149,7 +149,7 @@ fn the_presets_of_the_cases_carry_the_recipe_of_the_study() {
     let cases: Cases = "1-6".parse().unwrap();
     let subjects = Subjects::paper(&cases, EPOCHS, None, DESCENT).unwrap();
     let common = Common::new(Source::resolve(Some("builtin"), None).0, None);
-    let mut study = Study { subjects, seeds: 1, out: "study".into(), common };
+    let study = Study { subjects, seeds: 1, out: "study".into(), common };
     let jobs = study.jobs().unwrap();
     assert_eq!(jobs.len(), 6);
     for job in jobs {
@@ -175,7 +175,7 @@ fn json_is_for_programs() {
     let plan = json("plan tiny.toml --device cpu --json");
     let passes = plan["step"]["passes"].as_array().unwrap();
     assert!(passes.iter().any(|pass| pass["pass"] == "conv1.forward" && pass["flops"].as_u64() > Some(0)), "{plan}");
-    let verified = json("verify --device cpu --quick --only relu --json");
+    let verified = json("verify --device cpu --quick --only activation --json");
     assert_eq!(verified["failed"], false);
     assert!(verified["cases"].as_u64() > Some(0));
     let adapters = json("devices --json")["adapters"].as_array().unwrap().len();

@@ -111,7 +111,7 @@ fn long_lines_are_seen() {
 fn colours_are_for_terminals_and_can_be_turned_off() {
     let place = Place::trained();
     let is_coloured = |text: &str| text.contains("\u{1b}[32m");
-    assert!(is_coloured(&screen(&place, "verify --quick --only relu")));
+    assert!(is_coloured(&screen(&place, "verify --quick --only activation")));
     assert!(is_coloured(&screen(&place, "evaluate run --data data")), "the diagonal");
     assert!(!screen(&place, "evaluate run --data data --color never").contains("\u{1b}[3"));
     let piped = place.stdout("evaluate run --data data");

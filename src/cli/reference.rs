@@ -40,8 +40,11 @@ fn section(command: &Command, level: usize, text: &mut String) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").split('\n').map(str::trim).collect::<Vec<_>>().join("\n");
     let _ = writeln!(text, "{about}.\n\n```text\n{usage}\n```");
-    let arguments: Vec<&Arg> =
-        command.get_arguments().filter(|argument| !argument.is_hide_set() && !argument.is_global_set()).collect();
+    let is_own = |argument: &&Arg| {
+        let is_usual = ["help", "version"].contains(&argument.get_id().as_str());
+        !is_usual && !argument.is_hide_set() && !argument.is_global_set()
+    };
+    let arguments: Vec<&Arg> = command.get_arguments().filter(is_own).collect();
     let mut headings: Vec<&str> = Vec::new();
     for heading in arguments.iter().map(|argument| heading(argument)) {
         if !headings.contains(&heading) {
@@ -67,9 +70,6 @@ fn heading<'a>(argument: &'a Arg) -> &'a str {
 
 /// An option as an item of a list.
 fn item(argument: &Arg, text: &mut String) {
-    if ["help", "version"].contains(&argument.get_id().as_str()) {
-        return;
-    }
     let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
     let help = help.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join(". ");
     let defaults = argument.get_default_values().iter().map(|value| value.to_string_lossy());
@@ -84,7 +84,8 @@ fn item(argument: &Arg, text: &mut String) {
         false => Vec::new(),
     };
     let values = if possible.is_empty() { String::new() } else { format!(" ({})", possible.join(", ")) };
-    let _ = writeln!(text, "\n- `{argument}`: {}{values}{default}", escaped(&help));
+    let short = argument.get_short().map_or_else(String::new, |short| format!("-{short}, "));
+    let _ = writeln!(text, "\n- `{short}{argument}`: {}{values}{default}", escaped(&help));
 }
 
 /// Text in which no placeholder looks like an HTML element.

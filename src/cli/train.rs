@@ -79,14 +79,14 @@ struct NewRun {
     /// Repeat another run: its network, data, device and options, except for those given here; `latest` is the newest
     #[arg(long, value_name = "RUN", value_parser = run_path, conflicts_with_all = ["model", "named_model"])]
     like: Option<PathBuf>,
-    /// Run folder; must not exist yet [default: runs/<model>-<date>-<n>]
-    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
 }
 
 /// What a run prints and writes.
 #[derive(Args)]
 struct Output {
+    /// Run folder; must not exist yet [default: runs/<model>-<date>-<n>]
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Write the loss of every N-th step to metrics.jsonl; 1 waits for each step before the next [default: 50]
     #[arg(long, value_name = "N")]
     log_every: Option<usize>,
@@ -106,7 +106,7 @@ struct Resuming {
     /// The run reaches exactly the weights that it would have reached without the interruption. Options that decide them
     /// cannot be given again. --epochs, --max-steps and --patience may be raised; --patience none turns early stopping off.
     #[arg(long, value_name = "RUN", value_parser = run_path, conflicts_with_all = [
-        "ModelArgument", "NewRun", "BatchRecipe", "OptimizerRecipe", "ScheduleRecipe", "RegularizationRecipe",
+        "ModelArgument", "NewRun", "BatchRecipe", "OptimizerRecipe", "ScheduleRecipe", "RegularizationRecipe", "out",
     ])]
     resume: Option<PathBuf>,
     /// Write a checkpoint every so many steps (500) or minutes (10min), in addition to the one after each epoch
@@ -128,7 +128,7 @@ pub fn run(options: Options) -> Result<ExitCode> {
             pollster::block_on(Run::start(run_options, &mut |event| reporter.hear(&event)))
         }
         Some(folder) => {
-            let changes = options.changes();
+            let changes = options.changes()?;
             pollster::block_on(Run::resume(folder, changes, &mut |event| reporter.hear(&event)))
         }
     };
@@ -154,7 +154,7 @@ impl Options {
             Some(run) => self.like(run)?,
             None => self.by_recipe(reporter)?,
         };
-        let NewRun { loss, validation, scale, seed, out, init, no_shuffle, .. } = &self.new;
+        let NewRun { loss, validation, scale, seed, init, no_shuffle, .. } = &self.new;
         let Resuming { checkpoint_every, max_steps, find_nan, .. } = &self.resuming;
         let training = &mut options.training;
         training.step.loss = loss.or(training.step.loss);
@@ -165,11 +165,11 @@ impl Options {
         training.find_nan |= find_nan;
         options.validation = validation.unwrap_or(options.validation);
         options.scale = scale.unwrap_or(options.scale);
-        options.out = out.clone();
+        options.out.clone_from(&self.output.out);
         options.init = init.clone().or(options.init);
         options.log_every = self.output.log_every.unwrap_or(options.log_every);
         options.device = self.device.device.clone().unwrap_or(options.device);
-        options.tuning = self.tune.tune.clone();
+        options.tuning = self.tune.get()?;
         options.profile = self.profile;
         options.cache = cache::folder();
         options.compare_with_cpu = !self.is_silent();
@@ -204,8 +204,8 @@ impl Options {
     }
 
     /// What a run that goes on is told anew.
-    fn changes(&self) -> RunChanges {
-        RunChanges {
+    fn changes(&self) -> Result<RunChanges> {
+        Ok(RunChanges {
             epochs: self.recipe.length.epochs,
             patience: self.recipe.length.patience,
             max_steps: self.resuming.max_steps,
@@ -214,10 +214,10 @@ impl Options {
             log_every: self.output.log_every,
             data: self.data.data.is_some().then(|| self.data.source(self.is_silent())),
             device: self.device.device.clone(),
-            tuning: self.tune.tune.clone(),
+            tuning: self.tune.get()?,
             profile: self.profile,
             cache: cache::folder(),
-        }
+        })
     }
 }
 

@@ -179,8 +179,9 @@ impl Source {
             None if may_be_folder(usual) => (Source::Folder(usual.into()), None),
             None => {
                 let notice = format!(
-                    "no {} here: using built-in digits, drawn by the program. Most are harder to read than MNIST's, and a \
-                     network trained on them recognizes about 98 % of MNIST (`shadegrad data fetch mnist` downloads it)",
+                    "no {} here: using built-in digits, which the program draws. Those for training are in a hurried hand, \
+                     harder to read than MNIST's; a network trained on them recognizes about 98 % of MNIST, which \
+                     `shadegrad data fetch mnist` downloads",
                     usual.display()
                 );
                 (builtin, Some(notice))

@@ -72,7 +72,7 @@ mod tests {
         let held_out: Validation = "30".parse().unwrap();
         let found = subjects(&[plain.clone(), small.clone(), "case2".into()], None, held_out).unwrap();
         let epochs: Vec<_> = found.iter().map(|subject| (subject.key.as_str(), subject.epochs)).collect();
-        assert_eq!(epochs, [("plain", 5), ("small", 3), ("case2", 5)]);
+        assert_eq!(epochs, [("plain", 5), ("small", 3), ("case2", 15)]);
         let (recipe, validation) = (found[1].recipe.to_string(), found[1].validation);
         assert_eq!((recipe.as_str(), validation), ("optimizer adamw, learning rate 0.002", held_out));
         let recipe = Network::open(&small).unwrap().recipe;

@@ -46,6 +46,11 @@ fn preset(name: &str) -> Result<Network> {
             let layers = start().flatten().dense(512).relu().dense(256).relu();
             layers.dense(128).relu().dense(64).relu().dense(10)
         }
+        "starter" => {
+            let layers = start().initializer(Initializer::HeNormal).conv2d(8, 3).batch_norm().relu().max_pool2d(2);
+            let layers = layers.conv2d(32, 3).batch_norm().relu().max_pool2d(2);
+            layers.conv2d(96, 3).batch_norm().relu().flatten().dropout(0.3).dense(10)
+        }
         "fast" => {
             let layers = start().initializer(Initializer::HeNormal).conv2d(8, 3).batch_norm().relu().max_pool2d(2);
             let layers = layers.conv2d(32, 3).batch_norm().relu().max_pool2d(2);
