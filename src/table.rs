@@ -279,15 +279,15 @@ mod tests {
     fn text_and_headings_are_wrapped_first() {
         let table = wide();
         assert_eq!(table.fit(200), table.render());
-        let expected = "                         FLOPs
-                           per
-  layer   settings       image  reads
-  conv1   32 filters   389,376  x w b
+        let expected = "                          FLOPs
+                            per
+  layer   settings        image  reads
+  conv1   32 filters    389,376  x w b
           3x3, stride
           1, valid
-  dense1                     1  conv1.y
-                                dense1.weights
-                                dense1.bias
+  dense1                      1  conv1.y
+                                 dense1.weights
+                                 dense1.bias
 ";
         assert_eq!(table.fit(47), expected);
     }

@@ -390,7 +390,7 @@ fn invalid_measurements_are_named() {
     place.refuses(1, &format!("{devices} 77"), &["no device `77`"]);
     place.refuses(1, &format!("{devices} cpu,,cpu"), &["--device cpu,,cpu: a name is empty"]);
     place.refuses(2, &format!("{bench} --seconds many"), &["--seconds"]);
-    place.refuses(2, "bench nosuch", &["nosuch"]);
+    place.refuses(1, "bench nosuch", &["no network `nosuch`"]);
     let kernels = "bench kernels --model tiny.toml --batch 10";
     place.refuses(1, &format!("{kernels} --device nosuch"), &["no device `nosuch`"]);
     place.refuses(1, &format!("{kernels} --roofline roof.png"), &["roof.png", "ends in .svg"]);

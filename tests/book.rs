@@ -286,9 +286,10 @@ fn code(page: &Page) -> Vec<(usize, String)> {
 
 #[test]
 fn every_quoted_command_and_option_exists() {
+    // That page is compared with the program in `tests/first_minutes.rs`, and shows the form of calls.
     let mut problems = Vec::new();
     let mut count = 0;
-    for page in pages() {
+    for page in pages().into_iter().filter(|page| !page.path.ends_with("commands.md")) {
         let mut check = |line: usize, arguments: &[&str]| {
             count += 1;
             problems.extend(commands::problem(arguments).map(|problem| format!("{}: {problem}", page.at(line))));

@@ -89,7 +89,7 @@ fn one_output_element_is_enough() {
             got[0].bits = held.clone();
         }
         got[0].bits.pop();
-        expect_red("a short output", "lengths", || case.judge(variant, &got, &expected));
+        expect_red("a short output", " results, ", || case.judge(variant, &got, &expected));
         got.clear();
         expect_red("no output", "number of outputs", || case.judge(variant, &got, &expected));
     }
@@ -104,7 +104,7 @@ fn nan_is_never_within_a_bound() {
     expect_red("NaN is the bound", "[1]", || compare("NaN", &[1.0, 2.0], &[1.0, 2.0], &[1.0, nan]));
     expect_red("both are NaN", "[0]", || compare("NaN", &[nan], &[nan], &[1.0]));
     expect_red("infinity came out", "[0]", || compare("inf", &[f64::INFINITY], &[1.0], &[1e30]));
-    expect_red("too few", "lengths", || compare("len", &[1.0], &[1.0, 2.0], &[0.0, 0.0]));
+    expect_red("too few", "1 results, 2 expected values", || compare("len", &[1.0], &[1.0, 2.0], &[0.0, 0.0]));
     let case = dense_case();
     let mut got = case.run(&common::plain());
     got[0].bits[7] = f32::NAN.to_bits();

@@ -208,19 +208,25 @@ fn a_run_can_be_extended_and_moved() {
 #[test]
 fn damaged_checkpoints_are_named_and_older_ones_are_usable() {
     let place = place();
-    place.stdout(&format!("{TRAIN} --log-every 1 --checkpoint-every 10 --out run"));
+    // A finished run keeps its last checkpoint, so the one of an earlier end stands in for an older one.
+    place.stdout(&format!("{TRAIN} --log-every 1 --checkpoint-every 10 --max-steps 45 --out run"));
+    let older = place.path("run/checkpoints/step-00000045.safetensors");
+    let kept = fs::read(&older).unwrap();
+    place.stdout("train --resume run --max-steps 60 --quiet");
+    assert!(!older.exists());
+    fs::write(&older, kept).unwrap();
     let newest = place.path("run/checkpoints/step-00000060.safetensors");
     let whole = fs::read(&newest).unwrap();
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 4;
     for damaged in [&[][..], &whole[..7], &whole[..whole.len() / 2], &whole[..whole.len() - 1], &flipped] {
         fs::write(&newest, damaged).unwrap();
-        let says = ["step-00000060.safetensors", "an older one is intact", "--resume run/checkpoints/step-00000050"];
+        let says = ["step-00000060.safetensors", "an older one is intact", "--resume run/checkpoints/step-00000045"];
         place.refuses(1, "train --resume run", &says);
         place.refuses(1, "train --resume run/checkpoints/step-00000060.safetensors", &says[..1]);
         place.refuses(1, "evaluate run/checkpoints/step-00000060.safetensors --data data", &says[..1]);
     }
-    place.stdout("train --resume run/checkpoints/step-00000050.safetensors --quiet");
+    place.stdout("train --resume run/checkpoints/step-00000045.safetensors --max-steps 60 --quiet");
     assert_whole(&place, "run", "from the older checkpoint");
 
     // A checkpoint from another run.
@@ -252,11 +258,12 @@ fn a_full_disk_ends_the_run_and_spoils_nothing() {
     let train = format!("{TRAIN} --log-every 1 --device cpu");
     place.stdout(&format!("{train} --out cpu"));
     place.stdout(&format!("{train} --max-steps 1 --out small"));
-    let size = |name: &str| fs::metadata(place.path("small/checkpoints").join(name)).unwrap().len();
-    let (first, second) = (size("step-00000000.safetensors"), size("step-00000001.safetensors"));
+    let size = |name: &str| fs::metadata(place.path("small").join(name)).unwrap().len();
+    // The first checkpoint has no velocity, which is as large as the weights.
+    let (weights, second) = (size("model.safetensors"), size("checkpoints/step-00000001.safetensors"));
     // The shell counts in units of 512 bytes.
-    let (blocks, binary) = ((first + second) / 2 / 512, env!("CARGO_BIN_EXE_shadegrad"));
-    assert!(first < blocks * 512 && blocks * 512 < second, "{first} {second}");
+    let (blocks, binary) = ((second - weights / 2) / 512, env!("CARGO_BIN_EXE_shadegrad"));
+    assert!(weights < blocks * 512 && blocks * 512 < second, "{weights} {second}");
     let script = format!("ulimit -f {blocks}; exec {binary} {train} --out run");
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(place.path("")).env("SHADEGRAD_TUNE", "off").env_remove("SHADEGRAD_DATA");

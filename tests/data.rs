@@ -498,7 +498,8 @@ fn every_mirror_and_the_remedy_are_in_the_error() {
     ];
     let (fetched, _) = case.fetch(&servers.iter().collect::<Vec<_>>());
     let said = fetched.unwrap_err().to_string();
-    for (server, reason) in servers.iter().zip(["answers 404", "answers 500", "is not file-idx1-ubyte: expected 3000"])
+    for (server, reason) in
+        servers.iter().zip(["returned 404", "returned 500", "is not file-idx1-ubyte: expected 3000"])
     {
         assert!(said.contains(&format!("{}file-idx1-ubyte.gz: {reason}", server.url)), "{said}");
     }

@@ -34,6 +34,7 @@ fn presets_have_the_parameters_computed_by_hand() {
         ("case6", 225_034),
         ("lenet5", 61_706),
         ("mlp", 575_050),
+        ("starter", 39_082),
         ("fast", 26_890),
         ("best", 290_058),
     ];

@@ -72,7 +72,7 @@ fn recipes_are_trained_as_train_does_and_reported_with_their_cost() {
         "<title>small and tiny, 2 seeds each</title>",
         "epochs 2, batch size 50, optimizer adamw, learning rate 0.002, schedule cosine, label smoothing 0.1",
         "60 images of the test set",
-        "<span>--model</span> <span>small.toml</span> <span>--seed</span> <span>1</span>",
+        "<span>train</span> <span>small.toml</span> <span>--seed</span> <span>1</span>",
         "small, seed 2",
     ] {
         assert!(html.contains(text), "no {text} in {html}");
@@ -181,7 +181,7 @@ fn options_that_conflict_with_models_are_refused() {
     fs::create_dir(place.path("more")).unwrap();
     fs::copy(place.path("tiny.toml"), place.path("more/tiny.toml")).unwrap();
     for (options, says) in [
-        ("--models nosuch", "no network `nosuch`: expected a preset (case1"),
+        ("--models nosuch", "no network `nosuch`: expected a preset (starter"),
         ("--models tiny.toml,", "no network ``"),
         ("--models odd.toml", "odd.toml: [training]: momentum must be at least 0"),
         ("--models tiny.toml,more/tiny.toml", "would share the run folders of `tiny`"),
@@ -201,5 +201,9 @@ fn options_that_conflict_with_models_are_refused() {
     ] {
         place.refuses(2, &format!("{STUDY} --models tiny.toml {options}"), &[says]);
     }
-    place.refuses(2, &format!("{STUDY} --validation 60"), &["--models"]);
+    place.refuses(
+        1,
+        &format!("{STUDY} --validation 60"),
+        &["--validation is for networks that are named: give a MODEL"],
+    );
 }
