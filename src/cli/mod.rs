@@ -296,7 +296,7 @@ impl DataOption {
         if let Some(record) = record.filter(|_| !quiet)
             && record.is_trained_on(&data)? == Some(false)
         {
-            errln!("note: the run was trained on other data than this: {}", record.data);
+            errln!("note: the run was trained on other data: {}", record.data);
         }
         Ok(data)
     }

@@ -66,7 +66,7 @@ impl TuningBar {
 
     fn tried(&mut self, TuneProgress { candidate, candidates, label, config }: TuneProgress<'_>) {
         if candidate == 1 {
-            self.bar = Bar::new("{spinner} {msg}", !self.is_silent);
+            self.bar = Bar::new("{spinner} {wide_msg}", !self.is_silent);
             if !self.is_silent && !self.bar.is_shown() {
                 errln!("tuning: trying up to {candidates} kernels; what is found is kept");
             }

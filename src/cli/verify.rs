@@ -184,7 +184,7 @@ fn inject(device: &DeviceChoice) -> Result<ExitCode> {
 /// Shows how far a verification has come.
 fn show(bar: &mut Bar, done: usize, total: usize, what: &str) {
     if done == 0 {
-        *bar = Bar::new("{bar:30} {pos}/{len}  {msg}", true);
+        *bar = Bar::new("{bar:24} {pos}/{len}  {wide_msg}", true);
         bar.begin(total as u64, String::new);
         if !bar.is_shown() {
             errln!("verifying: {total} parts");

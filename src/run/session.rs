@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Training time after which the speed of the shaders is compared with that of the CPU, unless an epoch ends before: the
 /// first steps are slow, because the driver compiles kernels.
-const SETTLED_SECONDS: f64 = 10.0;
+const SETTLED_SECONDS: f64 = 30.0;
 
 /// What goes on in a run beside the steps.
 pub(super) struct Session<'a> {

@@ -131,9 +131,15 @@ impl Reporter {
             self.bar.begin(report.steps as u64, || format!("epoch {}/{}", report.epoch, self.options.epochs));
         }
         self.bar.show(report.done as u64, || {
-            let left = self.steps_left(report) as f64 * self.options.batch_size as f64 / report.images_per_second;
-            let left = duration(Duration::try_from_secs_f64(left).unwrap_or_default());
-            format!("loss {:.4}  {:.0} images/s  {left} left", report.epoch_loss, report.images_per_second)
+            let speed = format!("loss {:.4}  {:.0} images/s", report.epoch_loss, report.images_per_second);
+            let seconds =
+                |steps: usize| steps.saturating_mul(self.options.batch_size) as f64 / report.images_per_second;
+            // The first steps are slow, because the driver compiles kernels.
+            if self.trained.0 == 0 && seconds(report.done) < SETTLED_SECONDS {
+                return speed;
+            }
+            let left = Duration::try_from_secs_f64(seconds(self.steps_left(report))).unwrap_or_default();
+            format!("{speed}  {} left", duration(left))
         });
     }
 
@@ -255,6 +261,9 @@ impl Reporter {
         }
     }
 }
+
+/// Training time after which the speed says how long the rest will take.
+const SETTLED_SECONDS: f64 = 5.0;
 
 const EPOCH_HEADING: [&str; 7] = ["epoch", "train loss", "train acc", "val loss", "val acc", "images/s", "left"];
 
