@@ -58,7 +58,7 @@ struct ExportOptions {
     #[command(flatten)]
     data: DataOption,
     /// Folder to write to, created if necessary
-    #[arg(short, long, visible_alias = "to", value_name = "DIR")]
+    #[arg(short, long, alias = "to", value_name = "DIR")]
     out: PathBuf,
 }
 
@@ -67,7 +67,7 @@ struct FetchOptions {
     /// Name of the data set
     name: Fetchable,
     /// Folder to write to, created if necessary
-    #[arg(short, long, visible_alias = "to", value_name = "DIR", default_value = MNIST_FOLDER)]
+    #[arg(short, long, alias = "to", value_name = "DIR", default_value = MNIST_FOLDER)]
     out: PathBuf,
 }
 
