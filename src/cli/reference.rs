@@ -63,7 +63,7 @@ fn section(command: &Command, level: usize, text: &mut String) {
     }
 }
 
-fn heading<'a>(argument: &'a Arg) -> &'a str {
+fn heading(argument: &Arg) -> &str {
     let usual = if argument.is_positional() { "Arguments" } else { "Options" };
     argument.get_help_heading().unwrap_or(usual)
 }

@@ -131,7 +131,7 @@ pub enum OptimizerKind {
 pub struct OptimizerRecipe {
     /// Optimizer [default: sgd]
     ///
-    /// One that is given here replaces all options of its group in the network's [training] table.
+    /// One that is given here replaces all options of its group in the network's `[training]` table.
     #[cfg_attr(feature = "cli", arg(long))]
     pub optimizer: Option<OptimizerKind>,
     /// Learning rate; with a schedule, the highest rate [default: 0.03, with adam and adamw 0.001]

@@ -117,7 +117,7 @@ impl ScheduleKind {
 pub struct ScheduleRecipe {
     /// Learning-rate schedule [default: constant]
     ///
-    /// One that is given here replaces all options of its group in the network's [training] table.
+    /// One that is given here replaces all options of its group in the network's `[training]` table.
     #[cfg_attr(feature = "cli", arg(long))]
     pub schedule: Option<ScheduleKind>,
     /// Epochs between two drops, for step [default: 10]
