@@ -15,10 +15,10 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The name of the weights' file in a run folder.
+/// The name of the weights file in a run folder.
 const MODEL_FILE: &str = "model.safetensors";
 
-/// The name of the file with the choice of kernels.
+/// The name of the file that records the chosen kernels.
 pub(super) const TUNE_FILE: &str = "tune.toml";
 
 pub(super) const RECORD_FILE: &str = "run.toml";
@@ -27,10 +27,11 @@ const CONFUSION_FILE: &str = "confusion.csv";
 
 const CHECKPOINTS: &str = "checkpoints";
 
-/// Held while somebody trains; the system lets go of it when the program ends, however it ends.
+/// Locked while a process trains the run; the operating system releases the lock when the process ends, however it
+/// ends.
 const LOCK_FILE: &str = ".lock";
 
-/// A run folder being written.
+/// The folder of a run that is being written.
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
@@ -39,17 +40,17 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Refuses a folder that is there already, before any work is done for it.
+    /// Refuses an output folder that already exists, before any work is done.
     pub fn check_free(out: Option<&Path>) -> Result<()> {
         match out {
-            // What cannot be looked for cannot be made either: the system says why then.
+            // If its existence cannot be determined, creating it fails later with the system's reason.
             Some(path) if path.exists() => Err(taken(path)),
             _ => Ok(()),
         }
     }
 
-    /// Makes a new folder: `out`, or `runs/<model>-<date>-<n>` with the first free n. A folder that is there already is
-    /// never written into.
+    /// Creates a new folder: `out`, or `runs/<model>-<date>-<n>` with the first free n. An existing folder is never
+    /// written to.
     pub fn create(out: Option<&Path>, model: &str) -> Result<RunFolder> {
         let path = match out {
             Some(path) => {
@@ -65,7 +66,7 @@ impl RunFolder {
             None => free_folder(Path::new("runs"), model)?,
         };
         RunFolder::open(path.clone()).inspect_err(|_| {
-            // Nobody is helped by a run folder with nothing in it.
+            // Leave no empty run folder behind.
             for name in [METRICS_FILE, LOCK_FILE] {
                 let _ = fs::remove_file(path.join(name));
             }
@@ -73,16 +74,16 @@ impl RunFolder {
         })
     }
 
-    /// Removes a run that has failed before its first checkpoint: there is nothing in it to go on from.
+    /// Removes the folder of a run that failed before its first checkpoint: there is nothing to resume from.
     pub fn abandon(self) {
         let path = self.path.clone();
         drop(self);
-        // The error that it failed with is told; where the folder cannot be removed, it stays.
+        // The caller reports the error that ended the run; if the folder cannot be removed, it stays.
         let _ = discard(&path);
     }
 
-    /// The folder of a run that is to go on, by its name or that of one of its checkpoints, and the checkpoint. Nothing
-    /// of it changes before [`RunFolder::cut_back`].
+    /// Opens the folder of a run to be resumed, given the folder or one of its checkpoints, and loads the checkpoint.
+    /// Existing files do not change before [`RunFolder::cut_back`].
     pub fn resume(run: &Path) -> Result<(RunFolder, Restored)> {
         let of_checkpoint = fs::metadata(run).map_err(Error::io("read", run))?.is_file();
         let no_run = |path: &Path| {
@@ -110,12 +111,12 @@ impl RunFolder {
         Ok(RunFolder { path, metrics, checkpoints, lock })
     }
 
-    /// What the user should know of its lock: that the file system has none.
+    /// A warning for the user if the file system has no locks.
     pub(super) fn lock_warning(&self) -> Option<String> {
         lock_warning(&self.path, &self.lock)
     }
 
-    /// Where it lies.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -127,21 +128,21 @@ impl RunFolder {
         replace_own_file(&path, |file| file.write_all(text.as_bytes()))
     }
 
-    /// `tune.toml`: which kernels the run was done with.
+    /// Writes `tune.toml`, the kernels that the run uses.
     pub fn write_choices(&self, choices: &KernelChoices) -> Result<()> {
         let path = self.path.join(TUNE_FILE);
         let text = toml::to_string(choices).map_err(|error| Error::file(&path, error.to_string()))?;
         replace_own_file(&path, |file| file.write_all(text.as_bytes()))
     }
 
-    /// A line of `metrics.jsonl`.
+    /// Appends a line to `metrics.jsonl`.
     pub fn write_metric(&mut self, line: &str) -> Result<()> {
         let line = format!("{line}\n");
         self.metrics.write_all(line.as_bytes()).map_err(Error::io("write", self.path.join(METRICS_FILE)))
     }
 
-    /// Removes from `metrics.jsonl` what a run that goes on from here will write again, and what writes that were cut
-    /// short have left. A file that is damaged is first kept under another name; then what is wrong with it is returned.
+    /// Removes from `metrics.jsonl` the lines that the resumed run will write again, and whatever interrupted writes
+    /// have left behind. A damaged file is first saved under another name; the damage is then described in the result.
     pub fn cut_back(&mut self, to: &Progress) -> Result<Option<String>> {
         let path = self.path.join(METRICS_FILE);
         let text = read_metrics(&path)?;
@@ -172,8 +173,8 @@ impl RunFolder {
         Ok(damage)
     }
 
-    /// Writes the content of a damaged file to `<name>.damaged`, or where there is one already to `<name>.damaged-2` and so on,
-    /// and returns its path.
+    /// Writes the content of a damaged file to `<name>.damaged`, or if that exists to `<name>.damaged-2` and so on, and
+    /// returns the path.
     fn set_aside(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
         let mut number = 1;
         loop {
@@ -189,19 +190,20 @@ impl RunFolder {
         }
     }
 
-    /// `model.safetensors`; the file of the former epoch stays until this one is whole.
+    /// Writes `model.safetensors`; the previous file stays until the new one is complete.
     pub fn write_weights(&self, network: &Network, weights: &Weights) -> Result<()> {
         weights.check_room()?;
         replace_own_file(&self.path.join(MODEL_FILE), |file| file.write_all(&weights.to_bytes(network)))
     }
 
-    /// A file in `checkpoints/`, behind everything that it lets the run forget.
+    /// Writes a file in `checkpoints/`. The metrics are synced to disk first, because a run resumed from the checkpoint
+    /// does not write them again.
     pub fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.metrics.sync_all().map_err(Error::io("write", self.path.join(METRICS_FILE)))?;
         self.checkpoints.save(checkpoint)
     }
 
-    /// Removes all checkpoints but the last and the best.
+    /// Removes all checkpoints except the last and the best.
     pub(super) fn prune_checkpoints(&self) -> Result<()> {
         self.checkpoints.prune()
     }
@@ -212,7 +214,8 @@ impl RunFolder {
         replace_own_file(&self.path.join(CONFUSION_FILE), |file| file.write_all(text.as_bytes()))
     }
 
-    /// An error of the run, and how the run can go on all the same, as far as what it would go on from is there.
+    /// Adds to an error of the run where its last good weights are, or how it can be resumed, if the files for it are
+    /// intact.
     pub fn explain(&self, error: Error) -> Error {
         let (run, weights) = (self.path.display(), self.path.join(MODEL_FILE));
         if let Error::NotFinite(problem) = error {
@@ -235,11 +238,11 @@ impl RunFolder {
     }
 }
 
-/// Fails where a file of a run is anything but a regular file in its folder. A run that comes from somebody else may hold
-/// links to files of the user's, which going on with it would cut and overwrite.
+/// Fails if a file of a run is anything but a regular file in its folder. A run folder from somebody else may contain
+/// links to the user's own files, which resuming the run would truncate and overwrite.
 ///
-/// Whoever can exchange the files while the run goes on gains nothing by it: each is looked at again when it is written,
-/// and then opened without following links, or replaced by another file.
+/// Replacing the files while the run continues gains an attacker nothing: each file is checked again when it is
+/// written, and is then opened without following links or replaced by a new file.
 fn check_files(run: &Path) -> Result<()> {
     for name in [LOCK_FILE, RECORD_FILE, TUNE_FILE, METRICS_FILE, MODEL_FILE, CONFUSION_FILE] {
         check_own_file(&run.join(name), Links::Refuse)?;
@@ -247,13 +250,13 @@ fn check_files(run: &Path) -> Result<()> {
     Checkpoints::new(run.join(CHECKPOINTS)).check()
 }
 
-/// Keeps others out of a folder as long as it is not dropped; fails with `busy` where somebody else is in it. Where the file
-/// system has no locks nobody is kept out, and [`Lock::missing`] says why.
+/// Locks a folder until the lock is dropped; fails with `busy` if another process holds the lock. If the file system
+/// has no locks, nobody is kept out, and [`Lock::missing`] says why.
 pub fn lock(folder: &Path, busy: &str) -> Result<Lock> {
     Lock::take(&folder.join(LOCK_FILE), Links::Refuse)?.ok_or_else(|| Error::file(folder, busy))
 }
 
-/// That nobody is kept out of a folder, and why; in a program the first time only.
+/// A warning that a folder is not locked, and why; given only once per process.
 pub fn lock_warning(folder: &Path, lock: &Lock) -> Option<String> {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     let missing = lock.missing()?;
@@ -265,11 +268,11 @@ pub fn lock_warning(folder: &Path, lock: &Lock) -> Option<String> {
     })
 }
 
-/// The run that was started or resumed last, of those in the folder `runs`.
+/// The run in the folder `runs` that was started or resumed last.
 ///
 /// # Errors
 ///
-/// [`Error::File`] when there is no run in it.
+/// [`Error::File`] if there is no run in it.
 pub fn newest(runs: &Path) -> Result<PathBuf> {
     let none = || Error::file(runs, "there is no run in this folder yet; `shadegrad train` makes one");
     let entries = match fs::read_dir(runs) {
@@ -281,17 +284,18 @@ pub fn newest(runs: &Path) -> Result<PathBuf> {
     dated.max().map(|(_, path)| path).ok_or_else(none)
 }
 
-/// The run that a path belongs to: a run folder, its weights, or one of its checkpoints. `None` for files outside of runs.
+/// The folder of the run that a path belongs to, if the path is a run folder, its weights or one of its checkpoints.
+/// `None` for files outside of runs.
 pub fn folder_of(path: &Path) -> Option<&Path> {
     path.ancestors().take(3).find(|folder| folder.join(RECORD_FILE).is_file())
 }
 
-/// Whether there is a `run.toml`.
+/// Whether the run folder has a `run.toml`.
 pub fn has_record(run: &Path) -> Result<bool> {
     is_there(&run.join(RECORD_FILE))
 }
 
-/// Whether there is a file of this name. That it cannot be looked for is an error.
+/// Whether there is a file with this name. Fails if that cannot be determined.
 fn is_there(path: &Path) -> Result<bool> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.is_file()),
@@ -300,28 +304,28 @@ fn is_there(path: &Path) -> Result<bool> {
     }
 }
 
-/// The bytes of `metrics.jsonl`, of which the last line may have been cut short.
+/// The content of `metrics.jsonl`, whose last line may be incomplete.
 fn read_metrics(path: &Path) -> Result<Vec<u8>> {
-    /// Bytes: a line for each of some forty million steps.
+    /// Limit in bytes: one line for each of about forty million steps.
     const MOST: u64 = 4 << 30;
     read_own_file(path, MOST, Links::Follow)
 }
 
-/// The epochs of `metrics.jsonl`.
+/// Reads the epochs from `metrics.jsonl`.
 pub fn read_epochs(run: &Path) -> Result<Vec<EpochReport>> {
     let path = run.join(METRICS_FILE);
     let text = read_metrics(&path)?;
     metrics::epochs(&text).map_err(|problem| Error::file(&path, problem))
 }
 
-/// `confusion.csv`, if the run has come so far.
+/// Reads `confusion.csv`; `None` if the run has not written it yet.
 pub fn read_confusion(run: &Path) -> Result<Option<Vec<Vec<u64>>>> {
     let path = run.join(CONFUSION_FILE);
     let Some(text) = read_own_text_if_there(&path, Links::Follow)? else { return Ok(None) };
     confusion::from_csv(&text).map(Some).map_err(|problem| Error::file(&path, problem))
 }
 
-/// Whether the run has come to its first checkpoint. Without one there is nothing to go on from, and nothing to lose.
+/// Whether the run has reached its first checkpoint. Without one there is nothing to resume from, and nothing to lose.
 pub fn has_begun(run: &Path) -> Result<bool> {
     let folder = run.join(CHECKPOINTS);
     let entries = match fs::read_dir(&folder) {
@@ -331,8 +335,8 @@ pub fn has_begun(run: &Path) -> Result<bool> {
     Ok(entries.iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == "safetensors")))
 }
 
-/// Removes the folder of a run that was cut off before its first checkpoint. Nothing happens to one that somebody is
-/// training, or that holds what no run writes.
+/// Removes the folder of a run that ended before its first checkpoint. Fails without removing anything if another
+/// process is training the run, if it has a checkpoint, or if the folder holds files that no run writes.
 pub fn discard(run: &Path) -> Result<()> {
     drop(lock(run, "another process is training this run")?);
     for entry in fs::read_dir(run).map_err(Error::io("read", run))? {
@@ -365,19 +369,19 @@ fn free_folder(runs: &Path, model: &str) -> Result<PathBuf> {
     }
 }
 
-/// Network and weights of a run folder, or of a weights file.
+/// Opens the network and the weights of a run folder or a weights file.
 pub fn open_model(path: &Path) -> Result<(Network, Weights)> {
     Weights::open(&model_file(path)?)
 }
 
-/// The same with the network named, which a file of PyTorch does not hold.
+/// Like [`open_model`], with the network named, which a file from PyTorch does not contain.
 pub fn open_model_as(path: &Path, model: &str) -> Result<(Network, Weights)> {
     let network = Network::open(model)?;
     let weights = Weights::open_as(&model_file(path)?, &network)?;
     Ok((network, weights))
 }
 
-/// The weights of a run folder, or the file itself.
+/// The weights file of a run folder, or the path itself if it is not a folder.
 fn model_file(path: &Path) -> Result<PathBuf> {
     if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
         return Ok(path.to_path_buf());

@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: what a run has reported, a line of JSON for a step or an epoch.
+//! `metrics.jsonl`: what a run reports, as one line of JSON per step or epoch.
 
 use crate::train::{EpochReport, Progress, StepsReport};
 use serde::Serialize;
@@ -12,7 +12,7 @@ struct StepLine {
     loss: f64,
 }
 
-/// A line for each of the steps whose number is a multiple of `every`.
+/// Lines for the steps whose number is a multiple of `every`.
 pub(super) fn step_lines(report: &StepsReport<'_>, every: usize) -> Vec<String> {
     let numbered = report.losses.iter().enumerate().map(|(index, loss)| (report.first_step + index, *loss));
     numbered
@@ -28,7 +28,7 @@ struct EpochLine<'a> {
     report: &'a EpochReport,
 }
 
-/// The line of an epoch.
+/// The line for an epoch.
 pub(super) fn epoch_line(report: &EpochReport) -> String {
     json(&EpochLine { kind: "epoch", report })
 }
@@ -40,7 +40,7 @@ struct ProfileLine {
     profile: Value,
 }
 
-/// The line of a profile.
+/// The line for a profile.
 pub(super) fn profile_line(profile: Value) -> String {
     json(&ProfileLine { kind: "profile", profile })
 }
@@ -52,18 +52,18 @@ fn json(line: &impl Serialize) -> String {
     }
 }
 
-/// The lines that tell of what was done by then: what a run which goes on from there will not write again. A damaged line is
-/// left out, and so is a last one that was cut short.
+/// The step and epoch lines up to `progress`, which a run resumed from there will not write again. Damaged lines and an
+/// incomplete last line are left out.
 pub fn until(text: &[u8], progress: &Progress) -> Vec<u8> {
     whole_lines(text).filter(|line| lies_before(line, progress)).flatten().copied().collect()
 }
 
-/// The lines that have an end. What follows the last of them was cut short when the program was killed.
+/// The lines that end in a newline. Anything after the last one was cut off when the program was killed.
 fn whole_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"))
 }
 
-/// Whether a line tells of what was done by then.
+/// Whether a line belongs to a step or an epoch up to `progress`.
 fn lies_before(line: &[u8], progress: &Progress) -> bool {
     let Ok(value) = serde_json::from_slice::<Value>(line) else { return false };
     let by = |key: &str, most: usize| value[key].as_u64().is_some_and(|number| number <= most as u64);
@@ -74,8 +74,8 @@ fn lies_before(line: &[u8], progress: &Progress) -> bool {
     }
 }
 
-/// What is wrong with the file of a run that has come so far, if anything: a line that no run writes, or an epoch that is
-/// missing. A last line without its end is not: that is what a killed program leaves.
+/// What is wrong with the metrics of a run that has reached `progress`, if anything: a line that no run writes, or a
+/// missing epoch. An incomplete last line is not an error: a killed program leaves one.
 pub fn damage(text: &[u8], progress: &Progress) -> Option<String> {
     match epochs(text) {
         Err(problem) => Some(problem),
@@ -86,12 +86,11 @@ pub fn damage(text: &[u8], progress: &Progress) -> Option<String> {
     }
 }
 
-/// The epochs that the lines tell of, in order from the first. A last line without its end was cut short, and does not
-/// count: a run that goes on writes it again.
+/// The epochs in the lines, in order from the first. An incomplete last line is ignored: a resumed run writes it again.
 ///
 /// # Errors
 ///
-/// Which line is not one that a run writes, or not the epoch whose turn it is.
+/// Names the line that no run writes, or whose epoch is out of order.
 pub fn epochs(text: &[u8]) -> Result<Vec<EpochReport>, String> {
     let mut epochs = Vec::new();
     for (index, line) in whole_lines(text).enumerate() {
@@ -150,7 +149,7 @@ mod tests {
         let text = [step, &line(&report(1)), step, &line(&report(2)), "{\"kind\":\"profile\",\"rows\":[]}\n"].concat();
         assert_eq!(epochs(text.as_bytes()), Ok(vec![report(1), report(2)]));
         assert_eq!(epochs(b""), Ok(vec![]));
-        // A write that was cut short, wherever: the epochs before it are there.
+        // Wherever a write is cut off, the epochs before it are read.
         let last = line(&report(3));
         for cut in 0..last.len() {
             let text = format!("{text}{}", &last[..cut]);
@@ -179,7 +178,7 @@ mod tests {
         let text = [step, &line(&report(1)), &line(&report(2)), &line(&report(3))].concat();
         let progress = |epochs: usize| Progress { epochs, step: 3 * epochs, ..Progress::default() };
         assert_eq!(damage(text.as_bytes(), &progress(3)), None);
-        // What is done again is written again.
+        // Steps that are repeated are written again.
         assert_eq!(damage(text.as_bytes(), &progress(1)), None);
         assert_eq!(until(text.as_bytes(), &progress(1)), [step, &line(&report(1))].concat().as_bytes());
         let cut = &text.as_bytes()[..text.len() - 1];
@@ -188,7 +187,7 @@ mod tests {
         assert_eq!(damage(b"", &progress(3)).unwrap(), "it tells of 0 epochs, and 3 are done");
         let broken = text.replacen("\"kind\"", "\0kind\"", 1);
         assert!(damage(broken.as_bytes(), &progress(3)).unwrap().starts_with("line 1: not JSON"));
-        // What is whole behind the damage is kept.
+        // Intact lines after the damage are kept.
         let kept = until(broken.as_bytes(), &progress(2));
         assert_eq!(kept, [line(&report(1)), line(&report(2))].concat().as_bytes());
     }

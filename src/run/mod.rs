@@ -1,11 +1,11 @@
-//! A run: training with everything that belongs to it beside the steps.
+//! Runs: training, and everything that belongs to it besides the steps.
 //!
-//! A run has a folder of its own, with a record of what was run (`run.toml`), what it reached (`metrics.jsonl`,
-//! `confusion.csv`), the kernels that it was done with (`tune.toml`), its weights and its checkpoints. It goes on from its
-//! last checkpoint after whatever has ended it, and reaches the bits that it would have reached anyway. Whoever shows it
-//! to people observes it ([`RunEvent`]); nothing is printed here.
+//! Each run has its own folder with a record of its settings (`run.toml`), its results (`metrics.jsonl`,
+//! `confusion.csv`), the kernels that it uses (`tune.toml`), its weights and its checkpoints. However it was ended, it
+//! can be resumed from its last checkpoint and reaches the same bits as without the interruption. Nothing is printed
+//! here: user interfaces observe a run through its events ([`RunEvent`]).
 //!
-//! To train without a folder use [`crate::train::Trainer`].
+//! To train without a folder, use [`crate::train::Trainer`].
 
 mod folder;
 pub mod metrics;
@@ -39,29 +39,29 @@ use observer::Reporter;
 use session::Session;
 use std::path::{Path, PathBuf};
 
-/// A run that has ended, or can go on.
+/// The outcome of a run that has ended or was interrupted.
 #[derive(Debug)]
 pub struct Run {
     /// Folder of the run.
     pub folder: PathBuf,
-    /// Why it has ended.
+    /// Why the run ended.
     pub end: RunEnd,
-    /// How far it has come.
+    /// How far the run got.
     pub progress: Progress,
-    /// The last evaluation. None only of a run that was interrupted before its first.
+    /// The last evaluation; `None` only if the run was interrupted before its first one.
     pub evaluation: Option<Evaluation>,
-    /// What each dispatch of a step costs, if that was asked for, and on a GPU what the device can do at best.
+    /// Cost of each dispatch of a step, if requested, and on a GPU the device's ceilings.
     pub profile: Option<(Profile, Option<Ceilings>)>,
 }
 
-/// Why a run has ended.
+/// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RunEnd {
     /// All epochs or steps are done.
     Finished,
-    /// The validation loss has not fallen for as many epochs as patience allows since this one.
+    /// The validation loss has not fallen since this epoch, for as many epochs as the patience allows.
     StoppedEarly(Lowest),
-    /// The observer has ended it. It can go on.
+    /// The observer ended the run. It can be resumed.
     Interrupted,
 }
 
@@ -70,8 +70,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with options, network, data or device is found before the folder is made; a run that fails
-    /// later says how it can go on.
+    /// Problems with the options, the network, the data or the device are found before the folder is created; the error
+    /// of a run that fails later says how it can be resumed.
     pub async fn start(mut options: RunOptions, observer: &mut RunObserver<'_>) -> Result<Run> {
         options.check()?;
         options.training.every_step = options.log_every == 1;
@@ -101,13 +101,13 @@ impl Run {
         session.train(trainer, &mut reporter).await
     }
 
-    /// Goes on with the run of a folder, or from one of its checkpoints, to the very bits that it would have reached
-    /// without the interruption, if the device and its kernels are those of the checkpoint.
+    /// Resumes the run in a folder, or from one of its checkpoints. It reaches exactly the bits that it would have
+    /// reached without the interruption, if the device and its kernels are those of the checkpoint.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] where the data are not those that the run was trained on, [`Error::File`] for a folder that
-    /// is none of a run, and [`Error::Option`] for a change that does not fit what is done already.
+    /// [`Error::Checkpoint`] if the data is not what the run was trained on, [`Error::File`] if the folder is not a run
+    /// folder, and [`Error::Option`] if a change contradicts what is already done.
     pub async fn resume(run: &Path, changes: RunChanges, observer: &mut RunObserver<'_>) -> Result<Run> {
         let mut reporter = Reporter::new(observer);
         let (mut folder, restored) = RunFolder::resume(run)?;
@@ -138,18 +138,18 @@ impl Run {
         }
         tracing::info!(folder = %folder.path().display(), step, "run resumed");
         reporter.tell(RunEvent::Resumed { step, checkpoint: &restored.path })?;
-        // A run keeps its kernels, and what the CPU would do was said when it began.
+        // A resumed run keeps its kernels, and the speed of the CPU was reported when the run started.
         let session = Session { folder, log_every, profile: changes.profile, cpu_speed: None, untried: None };
         session.train(trainer, &mut reporter).await
     }
 }
 
-/// What a new run needs of files.
+/// What a new run loads from files.
 struct Material {
     network: Network,
     initial: Option<Weights>,
     data: DataPair,
-    /// The byte that pixels were divided by.
+    /// The byte value that pixels are divided by.
     full_scale: u8,
 }
 
@@ -166,7 +166,7 @@ impl Material {
     }
 }
 
-/// Writes everything that a run has before its first step.
+/// Writes the files that a run has before its first step.
 async fn begin(folder: &mut RunFolder, options: &RunOptions, trainer: &mut Trainer<'_>, data: &DataPair) -> Result<()> {
     let checkpoint = trainer.checkpoint().await?;
     folder.write_record(&RunRecord::new(options, trainer, data, &checkpoint.data)?)?;
@@ -177,8 +177,8 @@ async fn begin(folder: &mut RunFolder, options: &RunOptions, trainer: &mut Train
     folder.write_checkpoint(&checkpoint)
 }
 
-/// The device with the kernels of the checkpoint. On another one, with those of its own tuning; then equal bits are not
-/// promised.
+/// The device with the kernels of the checkpoint. If the checkpoint was made on another device, the kernels are tuned
+/// for this one, and equal bits are not guaranteed.
 async fn with_kernels_of(
     checkpoint: &Checkpoint,
     changes: &RunChanges,

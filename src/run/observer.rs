@@ -1,4 +1,4 @@
-//! What a run tells while it goes on.
+//! Events that a run reports while it trains.
 
 use super::TuningEvent;
 use crate::data::DataPair;
@@ -9,61 +9,62 @@ use crate::train::{EpochReport, Recovery, StepsReport, TrainOptions};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Something that happens in a run, in this order.
+/// An event of a run. The variants are roughly in order of occurrence.
 #[non_exhaustive]
 pub enum RunEvent<'a> {
-    /// The device is open.
+    /// The device was opened.
     Opened(&'a Device),
-    /// Network and data have been read.
+    /// The network and the data were loaded.
     Loaded {
-        /// What is trained.
+        /// The network to be trained.
         network: &'a Network,
-        /// What it is trained on and evaluated with.
+        /// The data to train on and to evaluate with.
         data: &'a DataPair,
     },
-    /// Something that is good to know.
+    /// Information for the user.
     Note(&'a str),
-    /// Something that is wrong, though the run goes on: files that were damaged, a kernel that was refused.
+    /// A problem that does not end the run: damaged files, a rejected kernel.
     Warning(&'a str),
-    /// Why the weights of a run that goes on may differ in some bits from those of a run without the interruption.
+    /// Why the weights of a resumed run may differ in some bits from those of an uninterrupted run.
     BitsMayDiffer(&'a str),
-    /// On a software driver, once: how fast the CPU engine and the shaders train this network on this machine.
+    /// On a software driver, once: the training speeds of the CPU engine and of the shaders for this network on this
+    /// machine.
     CpuSpeed {
-        /// Images per second of the CPU engine.
+        /// Images per second with the CPU engine.
         cpu: f64,
-        /// Images per second of the shaders.
+        /// Images per second with the shaders.
         shaders: f64,
     },
-    /// Kernels are tried before the first step.
+    /// Progress in trying kernels before the first step.
     Tuning(TuningEvent<'a>),
-    /// A run goes on.
+    /// A run was resumed.
     Resumed {
-        /// Steps that are done.
+        /// Number of steps done so far.
         step: usize,
-        /// The file that it goes on from.
+        /// The checkpoint file that the run was resumed from.
         checkpoint: &'a Path,
     },
-    /// The first step comes next.
+    /// The first step follows.
     Started {
         /// The folder of the run.
         folder: &'a Path,
-        /// How it is trained.
+        /// The training options.
         options: &'a TrainOptions,
     },
-    /// Some steps are done.
+    /// Some steps were done.
     Steps(&'a StepsReport<'a>),
-    /// A line that was written to `metrics.jsonl`.
+    /// A line was written to `metrics.jsonl`.
     Metric(&'a str),
-    /// An epoch is done and evaluated, and its weights are written.
+    /// An epoch was finished and evaluated, and its weights were written.
     Epoch(&'a EpochReport),
-    /// The device was lost and opened anew.
+    /// The device was lost and reopened.
     Recovered(&'a Recovery<'a>),
 }
 
-/// Who hears what a run does. It ends the run by [`ControlFlow::Break`] or by an error.
+/// Receives the events of a run. It ends the run by returning [`ControlFlow::Break`] or an error.
 pub type RunObserver<'o> = dyn FnMut(RunEvent<'_>) -> Result<ControlFlow<()>> + 'o;
 
-/// Tells an observer, and remembers whether it wants the run to end.
+/// Passes events to an observer, and remembers whether it wants the run to end.
 pub(super) struct Reporter<'o, 'f> {
     observer: &'o mut RunObserver<'f>,
     pub wants_end: bool,
@@ -87,7 +88,7 @@ impl<'o, 'f> Reporter<'o, 'f> {
         self.tell(RunEvent::Warning(text))
     }
 
-    /// What is wrong with the observer shows at the next event that can fail.
+    /// Reports a tuning event. An error of the observer is ignored here; it shows at the next event that can fail.
     pub fn tuning(&mut self, event: TuningEvent<'_>) {
         let _ = match event {
             TuningEvent::Warning(text) => self.warn(text),

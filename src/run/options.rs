@@ -1,4 +1,4 @@
-//! What a run is told.
+//! Options of a run.
 
 use super::{Tuning, Validation};
 use crate::data::Source;
@@ -9,46 +9,46 @@ use crate::network::Network;
 use crate::train::{Checkpoint, Interval, OptionError, OrNone, Progress, TrainOptions};
 use std::path::PathBuf;
 
-/// What a new run is told.
+/// Options of a new run.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The preset or file that the network is from, for the record.
+    /// The preset or network file, for the record.
     pub model: String,
-    /// What is trained.
+    /// The network to train.
     pub network: Network,
-    /// How it is trained.
+    /// The training options.
     pub training: TrainOptions,
-    /// Where the images are from.
+    /// The source of the images.
     pub data: Source,
-    /// How the record names the data; if not given, by its absolute path.
+    /// The name of the data in the record; by default its absolute path.
     pub data_name: Option<String>,
-    /// What epochs are evaluated on.
+    /// The images that epochs are evaluated on.
     pub validation: Validation,
-    /// What pixels are divided by.
+    /// The divisor of pixel values.
     pub scale: Scale,
-    /// What it is trained on.
+    /// The device to train on.
     pub device: DeviceChoice,
-    /// Which kernels are taken.
+    /// The kernels to use.
     pub tuning: Tuning,
-    /// The folder of the run, which must not exist yet; if not given, `runs/<network>-<date>-<n>` with the first free n.
+    /// The run folder, which must not exist yet; by default `runs/<network>-<date>-<n>` with the first free n.
     pub out: Option<PathBuf>,
-    /// A file of weights to start from, in place of weights that are drawn by the seed.
+    /// A weights file to start from, instead of weights drawn from the seed.
     pub init: Option<PathBuf>,
-    /// Steps between two lines of `metrics.jsonl`; 1 reads each step back before the next.
+    /// Steps between two lines of `metrics.jsonl`; with 1, each step is read back before the next one.
     pub log_every: usize,
-    /// Whether the dispatches of a step are timed at the end.
+    /// Whether to time the dispatches of a step at the end.
     pub profile: bool,
-    /// Whether the CPU engine is measured where the shaders run on a software driver.
+    /// Whether to measure the CPU engine if the shaders run on a software driver.
     pub compare_with_cpu: bool,
-    /// The folder in which the fastest kernels and the speed of the CPU are kept for other runs; if not given, they are not.
+    /// The folder that keeps the fastest kernels and the speed of the CPU for other runs; by default they are not kept.
     pub cache: Option<PathBuf>,
 }
 
 impl RunOptions {
-    /// Steps between two lines of `metrics.jsonl`, where nobody says otherwise.
+    /// Default number of steps between two lines of `metrics.jsonl`.
     pub const LOG_EVERY: usize = 50;
 
-    /// A run of a preset or a network file by its own recipe, on the built-in digits.
+    /// Options for training a preset or a network file by its own recipe, on the built-in digits.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl RunOptions {
         })
     }
 
-    /// Fails unless every value lies in its range and fits the others.
+    /// Fails unless every value is in its range and fits the others.
     pub fn check(&self) -> Result<()> {
         self.training.validate()?;
         check_log_every(self.log_every)
@@ -88,35 +88,35 @@ fn check_log_every(every: usize) -> Result<()> {
     Ok(())
 }
 
-/// What a run that goes on is told anew. What decides its bits cannot be.
+/// Changes to a run that is resumed. Options that decide its bits cannot be changed.
 #[derive(Clone, Debug, Default)]
 pub struct RunChanges {
-    /// Passes over the training set, no fewer than are done.
+    /// Passes over the training set; at least as many as are already done.
     pub epochs: Option<usize>,
-    /// Most steps, no fewer than are done.
+    /// Maximum number of steps; at least as many as are already done.
     pub max_steps: Option<usize>,
-    /// Epochs that the validation loss may stay as it is; none ends no run.
+    /// Ends the run when the validation loss has not fallen for this many epochs; `none` turns this off.
     pub patience: Option<OrNone<usize>>,
-    /// When checkpoints are made within an epoch.
+    /// When to write checkpoints within an epoch.
     pub checkpoint_every: Option<Interval>,
-    /// Whether the pass is named that made the first number that is not finite.
+    /// Whether to find the pass that produced the first number that is not finite.
     pub find_nan: bool,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: Option<usize>,
-    /// Where the data is now.
+    /// The current location of the data.
     pub data: Option<Source>,
     /// Another device, on which the bits may differ.
     pub device: Option<DeviceChoice>,
-    /// Which kernels are taken on another device.
+    /// The kernels to use on another device.
     pub tuning: Tuning,
-    /// Whether the dispatches of a step are timed at the end.
+    /// Whether to time the dispatches of a step at the end.
     pub profile: bool,
-    /// The folder in which the fastest kernels are kept.
+    /// The folder that keeps the fastest kernels.
     pub cache: Option<PathBuf>,
 }
 
 impl RunChanges {
-    /// Tells a checkpoint what the run may be told anew.
+    /// Applies the changes to a checkpoint.
     pub(super) fn apply(&self, checkpoint: &mut Checkpoint, log_every: usize) -> Result<()> {
         let Checkpoint { options, state, .. } = checkpoint;
         let Progress { epochs, step, .. } = state.progress;
@@ -133,7 +133,7 @@ impl RunChanges {
         Ok(options.validate()?)
     }
 
-    /// Refuses another number of epochs for a run whose learning rates were laid over those that it has.
+    /// Rejects another number of epochs if the schedule's learning rates depend on it.
     fn check_length(&self, options: &TrainOptions) -> Result<(), OptionError> {
         let TrainOptions { schedule, epochs: begun, .. } = options;
         match self.epochs {

@@ -1,4 +1,4 @@
-//! `run.toml`: what was run, for people, and what `--resume` needs to find the same data and device again.
+//! `run.toml`: a readable record of the run, which also tells `--resume` where to find the same data and device.
 
 use super::folder::{RECORD_FILE, RunFolder};
 use super::{RunOptions, Tuning, Validation};
@@ -16,41 +16,42 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::Display;
 use std::path::Path;
 
-/// What `run.toml` holds.
+/// The content of `run.toml`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The version of shadegrad that began it.
+    /// The version of shadegrad that started the run.
     pub shadegrad: String,
     wgpu: String,
-    /// Where it is not wgpu's.
+    /// The version of naga, if it differs from wgpu's.
     naga: Option<String>,
-    /// Date and time, with the offset from UTC.
+    /// Date and time of the start, with the offset from UTC.
     pub started: String,
     model: String,
-    /// Where the data was from, for people.
+    /// Description of the source of the data.
     pub data: String,
-    /// Of both sets; older versions did not write it.
+    /// Checksum of both sets; older versions did not write it.
     pub checksum: Option<String>,
-    /// Images that it is trained on.
+    /// Number of training images.
     pub train_images: usize,
-    /// Images that its epochs are evaluated on.
+    /// Number of images that epochs are evaluated on.
     pub validation_images: usize,
     validation: String,
     device: String,
     adapter: Option<AdapterRecord>,
     init: Option<String>,
-    /// What `--resume` does again.
+    /// The settings that `--resume` uses again.
     pub command: RunCommand,
-    /// As the run began.
+    /// The training options at the start of the run.
     #[serde(deserialize_with = "options_of_any_format")]
     pub options: TrainOptions,
     network: toml::Table,
-    /// How the training images look, and what `predict` makes of pictures; older versions did not write it.
+    /// What the training images look like, so that `predict` can prepare pictures accordingly; older versions did not
+    /// write it.
     form: Option<Form>,
-    /// Where patience ended it.
+    /// Set if early stopping ended the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped_early: Option<Stop>,
-    /// Each time that it was resumed.
+    /// One entry for each time that the run was resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     resumed: Vec<Resumption>,
 }
@@ -63,17 +64,17 @@ struct AdapterRecord {
     driver: String,
 }
 
-/// Options as they were given, or what stood for them.
+/// Options as they were given, or their defaults.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunCommand {
-    /// A folder or `builtin`.
+    /// A data folder, or `builtin`.
     pub data: String,
-    /// `test` or a share.
+    /// `test`, or the share or number of held-out images.
     pub validation: Validation,
-    /// What it was to be trained on.
+    /// The device that was asked for.
     #[serde(with = "as_text")]
     pub device: DeviceChoice,
-    /// What pixels are divided by: a byte or `max`.
+    /// The divisor of pixel values: a byte or `max`.
     #[serde(default, with = "as_text")]
     pub scale: Scale,
     /// Steps between two lines of `metrics.jsonl`.
@@ -96,7 +97,7 @@ struct Resumption {
 }
 
 impl RunRecord {
-    /// The record of a run that is about to begin.
+    /// The record of a run that is about to start.
     pub(super) fn new(
         options: &RunOptions,
         trainer: &Trainer<'_>,
@@ -142,11 +143,11 @@ impl RunRecord {
         })
     }
 
-    /// The record of a run in its folder.
+    /// Reads the record from a run folder.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where there is none, or one that no run has written.
+    /// [`Error::File`] if there is none, or if no run has written it.
     pub fn read(run: &Path) -> Result<RunRecord> {
         let path = run.join(RECORD_FILE);
         let text = read_own_text(&path, Links::Follow)?;
@@ -154,11 +155,11 @@ impl RunRecord {
             .map_err(|error| Error::file(&path, format!("not the record of a run: {}", toml_problem(&error))))
     }
 
-    /// A new run with the options of this one: the same network, data, device and seed.
+    /// Options for a new run like this one: the same network, data, device and seed.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where the data is not there any more, [`Error::Network`] where the record's network is none.
+    /// [`Error::Option`] if the data no longer exists, [`Error::Network`] if the network in the record is invalid.
     pub fn run_options(&self) -> Result<RunOptions> {
         let text = toml::to_string(&self.network()).map_err(|error| Error::Network(error.to_string()))?;
         let RunCommand { validation, device, scale, log_every, .. } = self.command.clone();
@@ -181,7 +182,7 @@ impl RunRecord {
         })
     }
 
-    /// The network. Names were once free: one that is none any more is read as [`Network::open`] would call it.
+    /// The network. Names were once unrestricted: one that is no longer valid is changed as [`Network::open`] would do.
     fn network(&self) -> toml::Table {
         let mut network = self.network.clone();
         if let Some(toml::Value::String(name)) = network.get_mut("name") {
@@ -190,7 +191,7 @@ impl RunRecord {
         network
     }
 
-    /// Fails unless a checkpoint's network and options are those of this run.
+    /// Fails unless the network and the options of a checkpoint are those of this run.
     pub(super) fn check_same_run(&self, network: &Network, options: &TrainOptions) -> Result<(), String> {
         if table(network).ok() != Some(self.network()) {
             let own = self.network();
@@ -203,8 +204,8 @@ impl RunRecord {
         Ok(())
     }
 
-    /// What of the run is not as options ask for, each as "option: what is there, what was asked for". Nothing, if it is
-    /// the run that they would begin; how far it goes does not count.
+    /// Differences between this run and the one that `options` would start, each as "option: value there, value here".
+    /// Empty if they are the same run; its length does not count unless the schedule depends on it.
     pub fn differences(&self, options: &RunOptions) -> Result<Vec<String>> {
         let asked = &options.training;
         let mut found = Vec::new();
@@ -222,13 +223,13 @@ impl RunRecord {
         compare("learning_rate", &there.learning_rate, &here.learning_rate);
         compare("momentum", &there.step.optimizer.momentum(), &here.step.optimizer.momentum());
         compare("schedule", &there.schedule.name(), &here.schedule.name());
-        // A schedule that has an end is laid over them; else they may grow.
+        // The rates of such a schedule depend on the number of epochs; with other schedules, epochs may be added.
         if there.schedule.has_an_end() && here.schedule.has_an_end() {
             compare("epochs", &there.epochs, &here.epochs);
         }
         compare("loss", &cost(there), &cost(here));
         compare("seed", &there.seed, &here.seed);
-        // It decides where a run ends, and only of one that it has ended does that matter.
+        // Patience only decides where a run ends, so it matters only if it has ended this one.
         if self.stopped_early.is_some() {
             let epochs =
                 |options: &TrainOptions| options.patience.map_or("none".to_string(), |epochs| epochs.to_string());
@@ -246,7 +247,7 @@ impl RunRecord {
         Ok(found)
     }
 
-    /// Where the data of the run is. Fails where it is no more.
+    /// The source of the run's data. Fails if it no longer exists.
     pub fn source(&self) -> Result<Source> {
         let place = &self.command.data;
         let (source, _) = Source::resolve(Some(place), None);
@@ -257,12 +258,12 @@ impl RunRecord {
         Err(Error::Option(OptionError::new("data", problem)))
     }
 
-    /// Whether these are the sets that the run was trained and evaluated on; `None` for a record of an older version, which
-    /// does not say.
+    /// Whether this is the data that the run was trained and evaluated on; `None` for a record of an older version,
+    /// which has no checksum.
     ///
     /// # Errors
     ///
-    /// Those of [`Validation::divide`], and [`Error::Memory`] when there is no memory for a copy of the data.
+    /// Those of [`Validation::divide`], and [`Error::Memory`] if there is not enough memory for a copy of the data.
     pub fn is_trained_on(&self, data: &DataPair) -> Result<Option<bool>> {
         let Some(checksum) = &self.checksum else { return Ok(None) };
         let mut divided = self.command.validation.divide(data.copy()?, self.options.seed)?;
@@ -270,17 +271,17 @@ impl RunRecord {
         Ok(Some(divided.checksum() == *checksum))
     }
 
-    /// Whether epochs were judged by images that were held out, or else by the test set.
+    /// Whether epochs were evaluated on held-out images rather than on the test set.
     pub fn is_held_out(&self) -> bool {
         matches!(self.command.validation, Validation::HeldOut(_))
     }
 
-    /// The epoch after which patience ended it.
+    /// The epoch after which early stopping ended the run.
     pub fn stopped_after(&self) -> Option<usize> {
         self.stopped_early.as_ref().map(|stop| stop.after_epoch)
     }
 
-    /// All devices that it was run on, in turn.
+    /// All devices that the run was trained on, in order.
     pub fn devices(&self) -> Vec<&str> {
         let mut devices = vec![self.device.as_str()];
         devices.extend(self.resumed.iter().map(|resumption| resumption.device.as_str()));
@@ -288,7 +289,7 @@ impl RunRecord {
         devices
     }
 
-    /// Adds that the run goes on.
+    /// Adds an entry for a run that is resumed.
     pub(super) fn resume(&mut self, from_step: usize, options: &TrainOptions, device: &Device) {
         let (epochs, device) = (options.epochs, device.description.clone());
         self.stopped_early = None;
@@ -296,13 +297,13 @@ impl RunRecord {
     }
 }
 
-/// The loss in words.
+/// The name of the loss.
 fn cost(options: &TrainOptions) -> &'static str {
     options.step.loss.map_or("that of the network", Cost::name)
 }
 
 impl RunFolder {
-    /// Adds to `run.toml` that patience has ended the run.
+    /// Records in `run.toml` that early stopping ended the run.
     pub(super) fn record_early_stop(&self, after_epoch: usize, lowest: Lowest) -> Result<()> {
         let mut record = RunRecord::read(self.path())?;
         let Lowest { epoch: in_epoch, val_loss: lowest_val_loss } = lowest;
@@ -311,8 +312,8 @@ impl RunFolder {
     }
 }
 
-/// Training options as any version of this program has written them: the schedule was once a table of its own, and so were
-/// the amounts of augmentation.
+/// Reads training options as any version of this program wrote them: earlier ones wrote the schedule and the amounts of
+/// augmentation as separate tables.
 fn options_of_any_format<'de, D: Deserializer<'de>>(from: D) -> Result<TrainOptions, D::Error> {
     let mut table = toml::Table::deserialize(from)?;
     match table.remove("schedule") {
@@ -339,7 +340,7 @@ fn table(network: &Network) -> Result<toml::Table> {
     network.to_toml().parse().map_err(|error| Error::Network(format!("network `{}`: {error}", network.name)))
 }
 
-/// Values as options write them.
+/// Serializes values as the text that options take.
 mod as_text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use std::fmt::Display;
@@ -360,7 +361,7 @@ mod tests {
     use crate::ops::augment::Augment;
     use crate::train::{Optimizer, Schedule, StepOptions};
 
-    /// What runs of earlier versions have in their `run.toml`.
+    /// Options as earlier versions wrote them to `run.toml`.
     #[test]
     fn options_of_earlier_formats_are_read() {
         #[derive(Deserialize)]

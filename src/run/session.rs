@@ -1,4 +1,4 @@
-//! The training of a run, with its files.
+//! The training of a run, and the files that it writes.
 
 use super::observer::Reporter;
 use super::tuning::{Remark, Untried};
@@ -14,25 +14,25 @@ use crate::train::{EpochReport, Event, Trainer};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Training time after which the speed of the shaders is compared with that of the CPU, unless an epoch ends before: the
-/// first steps are slow, because the driver compiles kernels.
+/// Training time after which the speed of the shaders is compared with that of the CPU, unless an epoch ends earlier:
+/// the first steps are slow, because the driver compiles kernels.
 const SETTLED_SECONDS: f64 = 30.0;
 
-/// What goes on in a run beside the steps.
+/// What a run does besides its steps.
 pub(super) struct Session<'a> {
     pub folder: RunFolder,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: usize,
-    /// Whether a step is profiled at the end.
+    /// Whether to profile a step at the end.
     pub profile: bool,
-    /// Images per second of the CPU engine, to be compared with those of the first epoch.
+    /// Images per second with the CPU engine, to be compared with the shaders during the first epoch.
     pub cpu_speed: Option<f64>,
     /// Kernels that there was no time to try before the first step.
     pub untried: Option<Untried<'a>>,
 }
 
 impl Session<'_> {
-    /// Trains to the end, or until the observer wants it.
+    /// Trains until the run is complete or the observer ends it.
     pub async fn train(mut self, mut trainer: Trainer<'_>, reporter: &mut Reporter<'_, '_>) -> Result<Run> {
         let (network, options) = (trainer.network().clone(), trainer.options().clone());
         reporter.tell(RunEvent::Started { folder: self.folder.path(), options: &options })?;
@@ -62,7 +62,7 @@ impl Session<'_> {
         Ok(Run { folder, end, progress: trainer.progress().clone(), evaluation, profile })
     }
 
-    /// Trains epoch by epoch, and looks after the rest between two of them. Gives the last evaluation.
+    /// Trains epoch by epoch, and tries remaining kernels between epochs. Returns the last evaluation.
     async fn epochs(
         &mut self,
         trainer: &mut Trainer<'_>,
@@ -96,7 +96,7 @@ impl Session<'_> {
         Ok(evaluation)
     }
 
-    /// Writes what has happened to the files, and tells the observer.
+    /// Writes an event to the files, and reports it to the observer.
     fn hear(
         &mut self,
         event: &Event<'_>,
@@ -129,7 +129,7 @@ impl Session<'_> {
         }
     }
 
-    /// Tells, once, how the speed of the shaders compares with that of the CPU engine.
+    /// Reports once how the speed of the shaders compares with that of the CPU engine.
     fn compare_with_cpu(&mut self, shaders: f64, reporter: &mut Reporter<'_, '_>) -> Result<()> {
         match self.cpu_speed.take() {
             Some(cpu) => reporter.tell(RunEvent::CpuSpeed { cpu, shaders }),
@@ -137,7 +137,7 @@ impl Session<'_> {
         }
     }
 
-    /// Tries kernels for the next run, if the training goes on.
+    /// Tries kernels for the next run, if the training continues.
     async fn between_epochs(
         &mut self,
         epoch: &EpochReport,
@@ -155,7 +155,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What the dispatches of a step cost, as a line of `metrics.jsonl` too.
+    /// Measures the cost of each dispatch of a step, and adds the result to `metrics.jsonl`.
     async fn profile(
         &mut self,
         trainer: &mut Trainer<'_>,
@@ -170,8 +170,8 @@ impl Session<'_> {
     }
 }
 
-/// Images per second of the CPU engine, where the shaders run on a software driver; nothing on a real GPU, and nothing where
-/// it could not be measured.
+/// Images per second with the CPU engine if the shaders run on a software driver; `None` on a real GPU, or if the speed
+/// is not wanted or could not be measured.
 pub(super) fn cpu_speed(options: &RunOptions, device: &Device, network: &Network, data: &DataPair) -> Option<f64> {
     device.gpu().filter(|gpu| options.compare_with_cpu && gpu.is_software())?;
     let speed = measure_cpu_speed(options.cache.as_deref(), network, &options.training, data).ok()??;

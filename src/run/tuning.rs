@@ -1,4 +1,4 @@
-//! Which kernels a run is done with, and trying what was never tried: before its first step, and between two epochs.
+//! Which kernels a run uses, and when untried ones are tried: before the first step, and between two epochs.
 
 use super::observer::Reporter;
 use crate::clock::Instant;
@@ -14,23 +14,23 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long a run may be kept waiting, before its first step and between two epochs.
+/// Longest time that tuning may delay a run: before its first step, and between two epochs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Share of the time of training that may go into tuning between epochs.
+/// Share of the training time that may be spent on tuning between epochs.
 const SHARE: f64 = 0.1;
 
-/// Which kernels are taken.
+/// Which kernels to use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tuning {
-    /// The best guess for the device.
+    /// The best guess for the kind of device.
     Off,
-    /// What was found to be fastest here, after at most five seconds of trying what was never tried.
+    /// The fastest known kernels on this device, after at most five seconds of trying untried ones.
     #[default]
     Cached,
-    /// Everything is tried anew.
+    /// The fastest kernels, after trying all of them again.
     Full,
-    /// Those of the `tune.toml` of another run, or of its folder: for equal bits.
+    /// The kernels in the `tune.toml` of another run, given the file or the run folder: for equal bits.
     File(PathBuf),
 }
 
@@ -48,7 +48,7 @@ impl FromStr for Tuning {
 }
 
 impl fmt::Display for Tuning {
-    /// As it is parsed.
+    /// Writes the text that parses to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Tuning::Off => f.write_str("off"),
@@ -59,27 +59,27 @@ impl fmt::Display for Tuning {
     }
 }
 
-/// What happens while kernels are tried.
+/// An event while kernels are tried.
 #[derive(Clone, Copy)]
 pub enum TuningEvent<'a> {
     /// A candidate is tried.
     Tried(TuneProgress<'a>),
-    /// No more are tried.
+    /// No more candidates are tried.
     Done,
-    /// A kernel is wrong on this device, or what was found cannot be kept.
+    /// A kernel is wrong on this device, or the results cannot be saved.
     Warning(&'a str),
 }
 
-/// Who hears of it.
+/// Receives tuning events.
 type Tell<'t> = dyn FnMut(TuningEvent<'_>) + 't;
 
 impl Tuning {
-    /// The device with the kernels of its choice for a network. What is found out is kept in the folder `cache`, if there is
-    /// one.
+    /// The device with the kernels that this setting chooses for a network. Results are kept in the folder `cache`, if
+    /// given.
     ///
     /// # Errors
     ///
-    /// Those of the device, and of the file that was named.
+    /// Those of the device and of the named file.
     pub async fn apply(
         &self,
         device: &Device,
@@ -90,7 +90,8 @@ impl Tuning {
         Ok(self.choose(device, compiled, (cache, Hurry::No), tell).await?.0)
     }
 
-    /// The same, with what there was no time for: if the network has been met before, all that is not known yet.
+    /// Like [`Tuning::apply`], for a run that is about to start: with [`Tuning::Cached`], nothing is tried if every
+    /// pass has a measurement. Also returns the candidates that are left untried.
     pub(super) async fn begin<'a>(
         &self,
         device: &'a Device,
@@ -128,7 +129,7 @@ impl Tuning {
     }
 }
 
-/// Tries every kernel of a network anew, and keeps what was found in the folder `cache`, if there is one.
+/// Tries every kernel of a network again, and keeps the results in the folder `cache`, if given.
 ///
 /// # Errors
 ///
@@ -142,14 +143,14 @@ pub async fn tune_all<'a>(
     Ok(try_kernels(gpu, compiled, Cache::open(cache, gpu), (Effort::Full, Hurry::No), tell).await?.0)
 }
 
-/// Whether somebody waits who would rather begin with what is known.
+/// Whether a run is waiting that would rather start with known kernels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hurry {
     Yes,
     No,
 }
 
-/// Tries kernels. A cache that cannot be written is no reason to stop.
+/// Tries kernels. If the cache cannot be written, that is only a warning.
 async fn try_kernels<'a>(
     gpu: &Gpu,
     compiled: &'a Compiled,
@@ -172,22 +173,22 @@ async fn try_kernels<'a>(
     Ok((tuner, cache))
 }
 
-/// What there is to say after trying kernels between two epochs.
+/// A message after trying kernels between two epochs.
 #[derive(Debug, PartialEq)]
 pub(super) enum Remark {
-    /// All have been tried.
+    /// All candidates have been tried.
     Note(String),
     /// Something is wrong.
     Warning(String),
 }
 
-/// What there was no time for before the first step. It is tried between epochs and kept for the next run; this one stays
-/// with the kernels that it began with, which its `tune.toml` names.
+/// Candidates that there was no time to try before the first step. They are tried between epochs, and the results are
+/// kept for the next run; this run keeps the kernels that it started with, which its `tune.toml` names.
 pub(super) struct Untried<'a> {
     gpu: &'a Gpu,
     tuner: Tuner<'a>,
     cache: Cache,
-    /// Those of this run.
+    /// The kernels of this run.
     choices: KernelChoices,
     trained: Duration,
     spent: Duration,
@@ -199,8 +200,8 @@ impl<'a> Untried<'a> {
         Untried { gpu, tuner, cache, choices, trained: Duration::ZERO, spent: Duration::ZERO, is_over: false }
     }
 
-    /// Goes on after an epoch that took so long, if enough of the time is left for another candidate. Nothing that goes
-    /// wrong here ends the run: it is said, and nothing more is tried.
+    /// Continues after an epoch of this duration, if enough time is left for another candidate. A failure does not end
+    /// the run: it is reported, and nothing more is tried.
     pub(super) async fn go_on(&mut self, epoch: Duration) -> Vec<Remark> {
         self.trained += epoch;
         let limit = self.trained.mul_f64(SHARE).saturating_sub(self.spent).min(PATIENCE);
@@ -220,8 +221,8 @@ impl<'a> Untried<'a> {
         }
     }
 
-    /// On a device of its own: a fault of this one would end the training. What it holds is freed with it. Says which
-    /// kernels were wrong.
+    /// Tries candidates on a separate device, because a fault of the run's device would end the training. Memory is
+    /// freed with the device. Returns descriptions of wrong results.
     async fn try_within(&mut self, limit: Duration) -> Result<Vec<String>> {
         let gpu = self.gpu.open_again().await?;
         let wrong = self.tuner.go_on(&gpu, Effort::Within(limit), &mut |_| ()).await;
@@ -260,7 +261,7 @@ mod tests {
         pollster::block_on(Device::open(&asked.parse().unwrap())).unwrap()
     }
 
-    /// As after a start that had no time to try anything.
+    /// The state after a start that had no time to try anything.
     fn untried<'a>(gpu: &'a Gpu, compiled: &'a Compiled, folder: &Path) -> Untried<'a> {
         let cache = Cache::open(Some(folder), gpu);
         let tuner = Tuner::new(gpu, compiled, &cache).unwrap();
@@ -277,11 +278,11 @@ mod tests {
             let cache = Cache::open(Some(folder.path()), gpu);
             let known = Tuner::new(gpu, &compiled, &cache).unwrap();
             let (before, met) = (known.left(), known.has_met_all());
-            // Enough for one candidate.
+            // Enough time for one candidate.
             let effort = (Effort::Within(Duration::from_millis(1)), hurry);
             (before, met, pollster::block_on(try_kernels(gpu, &compiled, cache, effort, &mut |_| ())).unwrap().0.left())
         };
-        // One of each pass, whoever waits, as they come first.
+        // The first candidates are one per pass, even if a run is waiting.
         let passes = Tuner::new(gpu, &compiled, &Cache::open(None, gpu)).unwrap().passes();
         for _ in 0..passes {
             let (before, met, after) = left(Hurry::Yes);
@@ -300,7 +301,7 @@ mod tests {
         let mut rest = untried(gpu, &compiled, folder.path());
         let all = rest.tuner.left();
         let mut said = Vec::new();
-        // No time for anything; then for as much as a user may be kept waiting, however long the epoch was.
+        // First no time at all; then the longest delay allowed, however long the epoch was.
         said.extend(pollster::block_on(rest.go_on(Duration::ZERO)));
         assert_eq!((rest.tuner.left(), rest.spent), (all, Duration::ZERO));
         let mut pauses = 0;
@@ -309,7 +310,7 @@ mod tests {
             said.extend(pollster::block_on(rest.go_on(Duration::from_secs(10_000))));
             assert!(rest.tuner.left() < before && pauses < all, "{} left", rest.tuner.left());
             pauses += 1;
-            // What was found is there at once, for whoever starts next.
+            // The results are available at once to the next run.
             let known = Tuner::new(gpu, &compiled, &Cache::open(Some(folder.path()), gpu)).unwrap();
             assert_eq!(known.left(), rest.tuner.left());
         }
@@ -326,7 +327,7 @@ mod tests {
         let (device, compiled) = (device(), compiled());
         let mut rest = untried(device.gpu().unwrap(), &compiled, folder.path());
         let all = rest.tuner.left();
-        // How long one takes is not known yet: one is tried, and is paid for by the epochs after it.
+        // The duration of a candidate is not known yet: one is tried, and later epochs make up for it.
         assert_eq!(pollster::block_on(rest.go_on(Duration::from_millis(10))), []);
         assert_eq!(rest.tuner.left(), all - 1);
         assert_eq!(pollster::block_on(rest.go_on(rest.spent)), []);
@@ -362,7 +363,7 @@ mod tests {
         pollster::block_on(rest.tuner.go_on(gpu, Effort::Within(PATIENCE * 100), &mut |_| ())).unwrap();
         rest.choices = rest.tuner.choices().unwrap();
         assert!(rest.conclusion().ends_with("this run has the fastest kernels that were tried"));
-        // Of one pass the slowest.
+        // Choose the slowest kernel for one pass.
         let tuned = rest.tuner.tuned().swap_remove(0);
         let slowest = tuned.entry.tried.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         rest.choices.passes.insert(tuned.label, slowest.0);

@@ -1,4 +1,4 @@
-//! What the epochs of a run are evaluated on.
+//! The images that the epochs of a run are evaluated on.
 
 use crate::data::{DataPair, Share};
 use crate::error::Result;
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Images that epochs are evaluated on.
+/// The images that epochs are evaluated on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Validation {
     /// The test set: `test`.
     #[default]
     Test,
-    /// Training images that are held out, and not trained on: `0.1` of them, or `5000`.
+    /// Training images that are held out and not trained on: a share such as `0.1`, or a number such as `5000`.
     HeldOut(Share),
 }
 
@@ -49,11 +49,12 @@ impl TryFrom<String> for Validation {
 }
 
 impl Validation {
-    /// The sets that a run trains on and is evaluated with; `seed` decides which images are held out.
+    /// Splits the data into the sets that a run trains on and is evaluated on; `seed` decides which images are held
+    /// out.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`](crate::Error::Usage) where more images are to be held out than there are.
+    /// [`Error::Usage`](crate::Error::Usage) if more images are to be held out than there are.
     pub fn divide(self, mut data: DataPair, seed: u64) -> Result<DataPair> {
         if let Validation::HeldOut(share) = self {
             let count = share.of(data.train.len());
