@@ -136,16 +136,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Where a training set and its test set come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The generator of digits that needs no files.
+    /// The generator of digits, which needs no files.
     Builtin {
-        /// The seed that all images are drawn by.
+        /// The seed of all images.
         seed: u64,
     },
     /// A folder with the four files of the MNIST format.
     Folder(PathBuf),
 }
 
-/// Where `data fetch mnist` puts its files, and where they are looked for when nobody says otherwise.
+/// Where `data fetch mnist` puts its files, and the default place to look for them.
 pub const MNIST_FOLDER: &str = "data/mnist";
 
 const BUILTIN_SEED: u64 = 1;
@@ -153,7 +153,7 @@ const BUILTIN_TRAIN: usize = 20_000;
 const BUILTIN_TEST: usize = 4_000;
 
 impl fmt::Display for Source {
-    /// As `--data` takes it, from whatever folder the program is started.
+    /// Writes what `--data` accepts, valid in any working directory.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Builtin { .. } => f.write_str("builtin"),
@@ -163,7 +163,7 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Decides between `--data`, `$SHADEGRAD_DATA`, [`MNIST_FOLDER`] if it is there, and the built-in digits, in this
+    /// Chooses between `--data`, `$SHADEGRAD_DATA`, [`MNIST_FOLDER`] if it exists, and the built-in digits, in this
     /// order. Either text is a folder or the word `builtin`; an empty variable counts as unset.
     ///
     /// The second value is a notice to print when the built-in digits are only a fallback.
@@ -189,7 +189,7 @@ impl Source {
         }
     }
 
-    /// Whether the files of training images are there; the built-in digits always are.
+    /// Whether the files of training images exist; the built-in digits always do.
     pub fn is_there(&self) -> bool {
         match self {
             Source::Builtin { .. } => true,
@@ -197,12 +197,12 @@ impl Source {
         }
     }
 
-    /// Whether the files are those of EMNIST, in which rows and columns are exchanged.
+    /// Whether the files are those of EMNIST, whose rows and columns are swapped.
     pub fn is_emnist(&self) -> bool {
         matches!(self, Source::Folder(folder) if idx::Place::of(folder).is_ok_and(|place| place.is_emnist()))
     }
 
-    /// Reads or makes both sets.
+    /// Reads or generates both sets.
     ///
     /// # Errors
     ///
@@ -224,7 +224,7 @@ impl Source {
     }
 }
 
-/// Whether there is a folder, or something that cannot be looked at: to read that is an error, which says why.
+/// Whether there is a folder, or something that cannot be examined: reading it is then an error that gives the reason.
 fn may_be_folder(path: &Path) -> bool {
     match path.metadata() {
         Ok(metadata) => metadata.is_dir(),

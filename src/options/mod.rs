@@ -1,12 +1,12 @@
-//! How to train: every option once.
+//! Training options, each defined once.
 //!
-//! Each file holds a group of options, with their names, help texts, defaults and ranges. A [`Recipe`] is what a network's
-//! file or a command line gives of them, [`TrainOptions`] is all that a training needs, and [`StepOptions`] is the part that
-//! a training step is compiled for. A new option is a field of its group's recipe, its place in [`Recipe::complete`], and
-//! what reads it.
+//! Each file holds a group of options, with their names, help texts, defaults and ranges. A [`Recipe`] is the options
+//! given in a network's file or on a command line, [`TrainOptions`] is everything that training needs, and
+//! [`StepOptions`] is the part that a training step is compiled for. A new option needs a field in its group's recipe,
+//! a line in [`Recipe::complete`], and the code that uses it.
 
-/// Lists the options of a group, so that recipes can be laid over each other: `or` takes from another recipe what this one
-/// does not give, `without` drops what another one gives. A field that is not listed does not compile.
+/// Lists the options of a group, so that recipes can be combined: `or` takes from another recipe what this one does not
+/// give, `without` drops what another one gives. A field that is not listed is a compile error.
 macro_rules! options_of {
     ($group:ident: $($field:ident),*) => {
         impl $group {
@@ -39,10 +39,10 @@ use crate::ops::augment::Augment;
 use crate::ops::softmax::Cost;
 use serde::{Deserialize, Serialize};
 
-/// Most images in a batch.
+/// Largest batch size.
 pub(crate) const LARGEST_BATCH: usize = 65_536;
 
-/// How to train a network.
+/// Options for training a network.
 ///
 /// ```
 /// use shadegrad::train::{Optimizer, StepOptions, TrainOptions};
@@ -55,9 +55,9 @@ pub(crate) const LARGEST_BATCH: usize = 65_536;
 pub struct TrainOptions {
     /// Passes over the training set.
     pub epochs: usize,
-    /// Images a step.
+    /// Images per step.
     pub batch_size: usize,
-    /// eta of equations 4 and 5; with a schedule the highest of its rates.
+    /// eta of equations 4 and 5; with a schedule, the highest rate.
     pub learning_rate: f32,
     /// How the learning rate changes.
     #[serde(flatten)]
@@ -65,46 +65,47 @@ pub struct TrainOptions {
     /// How long the learning rate rises before the schedule begins.
     #[serde(default)]
     pub warmup: Option<Span>,
-    /// Ends the run when the validation loss has not fallen for so many epochs.
+    /// Ends the run when the validation loss has not fallen for this many epochs.
     #[serde(default)]
     pub patience: Option<usize>,
-    /// Decides the initial weights, the data order, dropout and augmentation.
+    /// Seed of the initial weights, the data order, dropout and augmentation.
     pub seed: u64,
     /// Whether each epoch draws the images in a new order.
     pub shuffle: bool,
-    /// Ends the run after so many steps.
+    /// Ends the run after this many steps.
     pub max_steps: Option<usize>,
-    /// Reads every loss back at once, step by step.
+    /// Whether every loss is read back at once, step by step.
     pub every_step: bool,
-    /// When checkpoints are made within an epoch; the end of an epoch makes one anyway.
+    /// When to write checkpoints within an epoch, in addition to the one at its end.
     pub checkpoint_every: Option<Interval>,
-    /// Whether the pass is named that made the first number that is not finite; costs an epoch at most, in that case only.
+    /// Whether to find the pass that produced the first number that is not finite. This costs at most one epoch, and
+    /// only if there is such a number.
     pub find_nan: bool,
     /// What a training step computes.
     #[serde(flatten)]
     pub step: StepOptions,
 }
 
-/// What a training step computes: the part of the options that decides its passes.
+/// What a training step computes: the options that decide its passes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepOptions {
     /// How gradients change weights.
     #[serde(flatten)]
     pub optimizer: Optimizer,
-    /// Pull of the weights towards zero: in the gradient, with AdamW beside it.
+    /// Weight decay: part of the gradient, or decoupled from it with AdamW.
     pub weight_decay: f32,
-    /// The loss that is minimised; the network's own if not given.
+    /// The loss to minimize; by default the network's own.
     pub loss: Option<Cost>,
-    /// How training images are distorted, if they are.
+    /// How training images are distorted, if at all.
     #[serde(default)]
     pub augment: Option<Augment>,
-    /// Share of each target that is spread over all classes; validation knows nothing of it.
+    /// Share of each target that is spread over all classes; not applied in validation.
     #[serde(default)]
     pub label_smoothing: f32,
-    /// Largest norm of the gradient of all weights together; if not given, gradients are taken as they are.
+    /// Largest norm of the gradient over all weights; by default, gradients are not clipped.
     #[serde(default)]
     pub clip_norm: Option<f32>,
-    /// Share of the weights' moving average that a step keeps; if given, the average is what is evaluated and written.
+    /// Decay of the moving average of the weights; if given, the average is evaluated and saved.
     #[serde(default)]
     pub ema: Option<f32>,
 }
@@ -145,7 +146,7 @@ impl Default for StepOptions {
 }
 
 impl TrainOptions {
-    /// Fails unless every value lies in its range and fits the others; the message names the field.
+    /// Fails unless every value is in its range and fits the others; the message names the field.
     pub fn validate(&self) -> Result<(), OptionError> {
         let rate = self.learning_rate;
         check(self.epochs >= 1, "epochs", "must be at least 1", &self.epochs)?;
@@ -166,15 +167,15 @@ impl TrainOptions {
         self.step.validate()
     }
 
-    /// These options with the recipe of others: what belongs to one run only stays as it is.
+    /// These options with the recipe of others: settings of a single run do not change.
     pub fn with_recipe(&self, recipe: TrainOptions) -> TrainOptions {
         let TrainOptions { seed, shuffle, max_steps, every_step, checkpoint_every, find_nan, ref step, .. } = *self;
         let step = StepOptions { loss: step.loss, ..recipe.step };
         TrainOptions { seed, shuffle, max_steps, every_step, checkpoint_every, find_nan, step, ..recipe }
     }
 
-    /// Whether runs with either options go the same way, as far as both go: the same steps give the same bits. A schedule
-    /// that has an end lies elsewhere in a run of another length.
+    /// Whether runs with either options take the same course while both last: the same steps give the same bits. A
+    /// schedule with an end depends on the length of the run.
     pub fn same_way(&self, other: &TrainOptions) -> bool {
         let TrainOptions { max_steps, patience, every_step, checkpoint_every, find_nan, .. } = *other;
         let epochs = if self.schedule.has_an_end() { self.epochs } else { other.epochs };
@@ -183,7 +184,7 @@ impl TrainOptions {
 }
 
 impl StepOptions {
-    /// Fails unless every value lies in its range; the message names the field.
+    /// Fails unless every value is in its range; the message names the field.
     pub fn validate(&self) -> Result<(), OptionError> {
         self.optimizer.validate()?;
         let decay = self.weight_decay;

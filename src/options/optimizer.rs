@@ -1,4 +1,4 @@
-//! How gradients change weights: gradient descent or Adam, with what belongs to each.
+//! How gradients change weights: gradient descent or Adam, with their parameters.
 
 use crate::error::{OptionError, check};
 use crate::ops::adam;
@@ -10,30 +10,30 @@ use serde::{Deserialize, Serialize};
 pub enum Optimizer {
     /// Stochastic gradient descent ([`crate::ops::sgd`]).
     Sgd {
-        /// mu: share of the former step that is kept, at least 0 (plain gradient descent) and below 1.
+        /// mu: share of the previous step that is kept, at least 0 (plain gradient descent) and below 1.
         momentum: f32,
-        /// Whether the gradient is taken ahead along the momentum, in the manner of Nesterov.
+        /// Whether to use Nesterov momentum, which takes the gradient ahead along the momentum.
         nesterov: bool,
     },
-    /// Adam ([`crate::ops::adam`]), with weight decay as a part of the gradient.
+    /// Adam ([`crate::ops::adam`]), with weight decay as part of the gradient.
     Adam(Moments),
-    /// Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019).
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     AdamW(Moments),
 }
 
-/// How Adam keeps the two moments of the gradient.
+/// Parameters of Adam's two moments of the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
-    /// Share of the first moment, the mean of the gradient, that a step keeps.
+    /// Decay of the first moment, the moving average of the gradient.
     pub beta1: f32,
-    /// Share of the second moment, the mean of the gradient's square, that a step keeps.
+    /// Decay of the second moment, the moving average of the squared gradient.
     pub beta2: f32,
-    /// Added to the root of the second moment, so that a step stays finite where gradients are zero.
+    /// Added to the root of the second moment, so that steps stay finite where gradients are zero.
     pub epsilon: f32,
 }
 
 impl Default for Moments {
-    /// Those of Kingma and Ba (2015).
+    /// The values of Kingma and Ba (2015).
     fn default() -> Self {
         Moments { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
     }
@@ -51,17 +51,17 @@ impl Optimizer {
         Optimizer::Sgd { momentum, nesterov: false }
     }
 
-    /// Adam as its paper has it.
+    /// Adam with the parameters of its paper.
     pub fn adam() -> Optimizer {
         Optimizer::Adam(Moments::default())
     }
 
-    /// AdamW with the moments of Adam's paper.
+    /// AdamW with the parameters of Adam's paper.
     pub fn adamw() -> Optimizer {
         Optimizer::AdamW(Moments::default())
     }
 
-    /// Its name in options and files.
+    /// The name in options and files.
     pub fn name(&self) -> &'static str {
         match self {
             Optimizer::Sgd { .. } => "sgd",
@@ -70,17 +70,17 @@ impl Optimizer {
         }
     }
 
-    /// mu; of Adam 0.
+    /// mu; 0 for Adam.
     pub fn momentum(&self) -> f32 {
         if let Optimizer::Sgd { momentum, .. } = self { *momentum } else { 0.0 }
     }
 
-    /// The learning rate where none is given: Adam moves every weight by about as much.
+    /// The default learning rate. Adam moves every weight by about this much per step.
     pub fn usual_learning_rate(&self) -> f32 {
         if matches!(self, Optimizer::Sgd { .. }) { 0.03 } else { 0.001 }
     }
 
-    /// c1 and c2 of Adam at a step, counted from 0; 1 of gradient descent.
+    /// Adam's bias corrections c1 and c2 at a step, counted from 0; 1 for gradient descent.
     pub fn corrections(&self, step: usize) -> [f32; 2] {
         match self {
             Optimizer::Sgd { .. } => [1.0; 2],
@@ -119,7 +119,7 @@ pub enum OptimizerKind {
     /// Adam
     Adam,
     /// Adam with decoupled weight decay
-    // Not `adam-w`, which clap would make of it.
+    // clap would name it `adam-w`.
     #[cfg_attr(feature = "cli", value(name = "adamw"))]
     AdamW,
 }
@@ -141,7 +141,7 @@ pub struct OptimizerRecipe {
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
     pub momentum: Option<f32>,
     /// Nesterov momentum, for sgd
-    // It may take a value, so that what a network's file says can be taken back.
+    // It may take a value, so that a setting in the network's file can be turned off.
     #[cfg_attr(feature = "cli", arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_name = "true|false", hide_possible_values = true))]
     pub nesterov: Option<bool>,
@@ -162,7 +162,7 @@ pub struct OptimizerRecipe {
 options_of!(OptimizerRecipe: optimizer, learning_rate, momentum, nesterov, beta1, beta2, epsilon, weight_decay);
 
 impl OptimizerRecipe {
-    /// The optimizer that is asked for; an option of another one is refused.
+    /// The chosen optimizer; rejects options that belong to another one.
     pub(super) fn complete(&self) -> Result<Optimizer, OptionError> {
         let kind = self.optimizer.unwrap_or(OptimizerKind::Sgd);
         let belongs = |field: &'static str, given: bool, fits: bool, names: &str| {

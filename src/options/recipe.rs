@@ -1,5 +1,5 @@
-//! A recipe: the training options that are given somewhere, in a network's file or on a command line. What nobody gives
-//! has a default, which [`Recipe::complete`] fills in.
+//! Recipes: the training options given in a network's file or on a command line. [`Recipe::complete`] fills in defaults
+//! for the rest.
 
 use super::optimizer::OptimizerRecipe;
 use super::regularization::RegularizationRecipe;
@@ -87,38 +87,38 @@ impl Recipe {
         .concat()
     }
 
-    /// The options of a table; `origin` says in errors where it is from.
+    /// Reads the options from a table; errors name its source as `origin`.
     ///
     /// # Errors
     ///
-    /// A message that names the key that is unknown, or whose value is of another kind. Whether values lie in their
-    /// ranges and go together is for [`Recipe::complete`].
+    /// A message that names the key that is unknown or whose value has the wrong type. [`Recipe::complete`] checks
+    /// whether values are in range and fit together.
     pub(crate) fn read(origin: &str, table: Table) -> Result<Recipe, String> {
         let known = Recipe::keys();
         if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(format!("unknown key `{}`; known keys: {}", brief(key), known.join(", ")));
         }
         for key in known {
-            // One at a time, so that an error can name the key.
+            // One key at a time, so that an error can name it.
             let Some(value) = table.get(key) else { continue };
             let alone: Table = [(key.to_string(), value.clone())].into_iter().collect();
             alone.try_into::<Recipe>().map_err(|error| format!("{key}: {}", problem(value, error.message())))?;
         }
-        // Networks that say nothing are equal, wherever they are from.
+        // Empty recipes are equal, wherever they come from.
         let origin = if table.is_empty() { String::new() } else { origin.to_string() };
         let recipe: Recipe = table.try_into().map_err(|error: toml::de::Error| error.message().to_string())?;
         Ok(Recipe { origin, ..recipe })
     }
 
-    /// Whether nothing is given.
+    /// Whether no option is given.
     pub fn is_empty(&self) -> bool {
         *self == Recipe { origin: self.origin.clone(), ..Recipe::default() }
     }
 
-    /// This recipe, and what it leaves open as `below` has it.
+    /// This recipe, with `below` filling in what it does not give.
     ///
-    /// An optimizer or a schedule stands for all that belongs to it: a recipe that names one takes nothing of the group
-    /// from below, where it was made for another.
+    /// An optimizer or a schedule stands for its whole group: a recipe that names one takes nothing of that group from
+    /// `below`, where the options were chosen for another.
     pub fn over(&self, below: &Recipe) -> Recipe {
         let left = below.left_by(self);
         Recipe {
@@ -131,7 +131,7 @@ impl Recipe {
         }
     }
 
-    /// What is left of this recipe beneath another one: see [`Recipe::over`].
+    /// What remains of this recipe beneath another one: see [`Recipe::over`].
     pub fn left_by(&self, above: &Recipe) -> Recipe {
         let is_other_optimizer = above.optimizer.optimizer.is_some();
         let is_other_schedule = above.schedule.schedule.is_some();
@@ -145,9 +145,9 @@ impl Recipe {
         }
     }
 
-    /// What is given, by its keys; a number that is none is left out.
+    /// The given options by key; numbers that are not finite are left out.
     fn given(&self) -> serde_json::Map<String, serde_json::Value> {
-        // By way of text, which writes an `f32` as short as it can be.
+        // Through text, which writes an `f32` as short as possible.
         match serde_json::to_string(self).and_then(|text| serde_json::from_str(&text)) {
             Ok(serde_json::Value::Object(mut all)) => {
                 all.retain(|_, value| !value.is_null());
@@ -164,13 +164,13 @@ impl Recipe {
         }
     }
 
-    /// Everything that a training needs, with defaults for what is not given; a run's own options (seed, steps,
-    /// checkpoints) have theirs.
+    /// All options that training needs, with defaults for what is not given, including the options of a single run
+    /// (seed, steps, checkpoints).
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] where a value lies outside its range, or two do not go together. For a recipe that was read from
-    /// a network's file it is [`Error::Network`], which names the file.
+    /// [`Error::Option`] if a value is out of range, or two values do not fit together. For a recipe read from a
+    /// network's file it is [`Error::Network`], which names the file.
     ///
     /// ```
     /// use shadegrad::network::Network;
@@ -186,24 +186,23 @@ impl Recipe {
         })
     }
 
-    /// [`Recipe::over`] and [`Recipe::complete`] in one: the recipe of a network's file, and what somebody has given on top
-    /// of it.
+    /// [`Recipe::over`] and [`Recipe::complete`] in one: the recipe of a network's file, overridden by this one.
     ///
     /// # Errors
     ///
-    /// [`Error::Network`] where the file's recipe is wrong by itself; otherwise [`Error::Option`], which also says what
-    /// the file has given.
+    /// [`Error::Network`] if the file's recipe is invalid by itself; otherwise [`Error::Option`], which also lists what
+    /// the file gives.
     pub fn complete_over(&self, below: &Recipe) -> Result<TrainOptions> {
         below.complete()?;
         self.over(below).options().map_err(|error| {
             let left = below.left_by(self);
-            // What is wrong may be that it does not fit the file.
+            // The problem may be a conflict with the file.
             let with = if left.is_empty() { String::new() } else { format!(" (with {left}, of {})", below.origin) };
             Error::Option(error.and(with))
         })
     }
 
-    /// [`Recipe::complete`] for a recipe of several origins: errors do not say where the option was given.
+    /// Like [`Recipe::complete`], for a recipe of several origins: errors do not say where the option was given.
     fn options(&self) -> Result<TrainOptions, OptionError> {
         let usual = TrainOptions::default();
         let Recipe { length, batch, optimizer: given, schedule, regularization, .. } = self;
@@ -231,7 +230,7 @@ impl Recipe {
     }
 }
 
-/// What is wrong with the kind of a value, with expected and got; `said` is what serde says of it.
+/// A message about a value of the wrong type, with expected and got; `said` is serde's message.
 fn problem(value: &Value, said: &str) -> String {
     let got = config::shown(value);
     let is_plain = value.is_str() || value.is_integer() || value.is_float() || value.is_bool();
@@ -241,15 +240,15 @@ fn problem(value: &Value, said: &str) -> String {
         Some("f32" | "f64") => format!("expected a number, got {got}"),
         Some("a boolean") => format!("expected true or false, got {got}"),
         Some(variants) if said.starts_with("unknown variant") => format!("expected {variants}, got {got}"),
-        // It may quote what the file says.
+        // The message may quote the file.
         _ => one_line(said).into_owned(),
     }
 }
 
 impl From<&TrainOptions> for Recipe {
-    /// The recipe that gives these options, all of them.
+    /// The recipe that gives all of these options.
     fn from(options: &TrainOptions) -> Recipe {
-        // Both have the same keys; what belongs to one run only is none of a recipe's.
+        // Both use the same keys; a recipe has none of the options of a single run.
         match serde_json::to_value(options) {
             Ok(serde_json::Value::Object(mut all)) => {
                 all.retain(|key, value| !value.is_null() && Recipe::keys().contains(&key.as_str()));
@@ -261,7 +260,7 @@ impl From<&TrainOptions> for Recipe {
 }
 
 impl Recipe {
-    /// What is given: keys, and values as an option takes them, in the order of the fields.
+    /// The given options: keys, and values as they are written in options, in field order.
     pub fn texts(&self) -> impl Iterator<Item = (&'static str, String)> {
         let given = self.given();
         Recipe::keys().into_iter().filter_map(move |key| {
@@ -272,7 +271,7 @@ impl Recipe {
 }
 
 impl fmt::Display for Recipe {
-    /// `epochs 40, optimizer adamw, learning rate 0.002`
+    /// Writes, for example, `epochs 40, optimizer adamw, learning rate 0.002`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<_> = self.texts().map(|(key, value)| format!("{} {value}", key.replace('_', " "))).collect();
         f.write_str(&words.join(", "))
@@ -306,7 +305,7 @@ mod tests {
             (super::super::Optimizer::sgd(0.5), "2epochs".parse().ok())
         );
         assert_eq!(below.left_by(&above).to_string(), "optimizer sgd, momentum 0.5, warmup 2epochs");
-        // What belongs to an optimizer goes with it.
+        // The parameters of an optimizer are replaced together with it.
         assert_eq!(below.left_by(&recipe("optimizer = 'adam'")).to_string(), "epochs 40, warmup 2epochs, ema 0.99");
         assert_eq!(recipe("").over(&below).to_string(), below.to_string());
     }
@@ -328,7 +327,7 @@ mod tests {
         }
     }
 
-    /// A help text says what stands for an option that is not given.
+    /// Help texts state the default of each option.
     #[cfg(feature = "cli")]
     #[test]
     fn help_tells_the_defaults() {
@@ -347,7 +346,7 @@ mod tests {
         for kind in kinds.into_iter().chain(["schedule = 'one-cycle'"]) {
             let complete = Recipe::from(&recipe(kind).complete().unwrap());
             for (key, value) in complete.texts().filter(|(key, value)| !kind.contains(key) && value != "false") {
-                // As a number is usually written.
+                // In the usual notation of the number.
                 let value = value.parse::<f64>().map_or(value.clone(), |number| number.to_string());
                 assert!(help(key).contains(&value), "{key}: {value} is not in `{}`", help(key));
             }

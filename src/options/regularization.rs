@@ -1,4 +1,4 @@
-//! What keeps a network from learning its training images by heart, and its gradients within bounds.
+//! Options that limit overfitting and the size of gradients.
 
 use super::value::OrNone;
 use crate::ops::augment::Augment;

@@ -1,37 +1,37 @@
-//! How the learning rate changes over a run.
+//! Schedules of the learning rate.
 
 use super::value::{OrNone, Span};
 use crate::error::{OptionError, check};
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes over a run. The formulas stand at [`crate::train::Rates`].
+/// How the learning rate changes over a run. [`crate::train::Rates`] gives the formulas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "schedule", rename_all = "kebab-case")]
 pub enum Schedule {
     /// The rate does not change.
     #[default]
     Constant,
-    /// It is multiplied by the same factor after every so many epochs.
+    /// The rate is multiplied by the same factor every few epochs.
     Step {
         /// Epochs between two drops.
         #[serde(rename = "step_size")]
         size: usize,
-        /// Factor of a drop.
+        /// Factor per drop.
         gamma: f64,
     },
-    /// It falls by the same factor every epoch, a little with each step.
+    /// The rate falls by the same factor every epoch, a little with each step.
     Exponential {
-        /// The factor of a whole epoch.
+        /// Factor per epoch.
         gamma: f64,
     },
-    /// It falls along half a cosine.
+    /// The rate falls along half a cosine.
     Cosine {
         /// The last rate, as a share of the first.
         end_factor: f64,
     },
-    /// It rises, and falls further than it has risen.
+    /// The rate rises, then falls, by default to below its first value.
     OneCycle {
-        /// Share of the steps that lie before the highest rate.
+        /// Share of the steps before the highest rate.
         peak_at: f64,
         /// The first rate, as a share of the highest.
         start_factor: f64,
@@ -41,7 +41,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Its name in options and files.
+    /// The name in options and files.
     pub fn name(&self) -> &'static str {
         match self {
             Schedule::Constant => "constant",
@@ -52,7 +52,7 @@ impl Schedule {
         }
     }
 
-    /// Whether the rates depend on how many epochs there are, so that a run cannot be made longer.
+    /// Whether the rates depend on the number of epochs, so that a run cannot be extended.
     pub fn has_an_end(&self) -> bool {
         matches!(self, Schedule::Cosine { .. } | Schedule::OneCycle { .. })
     }
@@ -98,7 +98,7 @@ pub enum ScheduleKind {
 }
 
 impl ScheduleKind {
-    /// What becomes of the learning rate, with the schedule's own defaults: `falling to 0 along half a cosine`.
+    /// How the learning rate changes, with the schedule's own defaults: `falling to 0 along half a cosine`.
     pub fn words(self) -> &'static str {
         match self {
             ScheduleKind::Constant => "constant",
@@ -143,7 +143,7 @@ pub struct ScheduleRecipe {
 options_of!(ScheduleRecipe: schedule, step_size, gamma, peak_at, start_factor, end_factor, warmup);
 
 impl ScheduleRecipe {
-    /// The schedule that is asked for; an option of another one is refused.
+    /// The chosen schedule; rejects options that belong to another one.
     pub(super) fn complete(&self) -> Result<Schedule, OptionError> {
         use ScheduleKind::{Constant, Cosine, Exponential, OneCycle, Step};
         let kind = self.schedule.unwrap_or(Constant);

@@ -1,4 +1,4 @@
-//! Values of options that are written as text: `none`, a part of a run, a time between checkpoints.
+//! Option values that are written as text: `none`, a span of a run, the interval between checkpoints.
 
 use crate::ops::augment::Augment;
 use crate::text::brief;
@@ -9,13 +9,13 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The value of an option, or the word `none`, which switches off what a network's recipe switches on.
+/// The value of an option, or `none`, which turns off what a network's recipe turns on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OrNone<T>(pub Option<T>);
 
-/// A value that may also be `none`.
+/// A type of values that may also be `none`.
 pub trait OptionValue: FromStr<Err: fmt::Display> + fmt::Display {
-    /// What is said of a text that is not one, before it is quoted.
+    /// The start of the error message about an invalid text, before the text is quoted.
     fn expected(error: Self::Err) -> String {
         error.to_string()
     }
@@ -60,7 +60,7 @@ impl<T: fmt::Display> Serialize for OrNone<T> {
 }
 
 impl<'de, T: OptionValue> Deserialize<'de> for OrNone<T> {
-    /// From a text or a number.
+    /// Accepts text or a number.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(TextOrNumber(PhantomData))
     }
@@ -72,7 +72,7 @@ impl<T: OptionValue> TextOrNumber<T> {
     fn parse<E: de::Error>(text: &str, shown: &dyn fmt::Display) -> Result<OrNone<T>, E> {
         text.parse().map_err(|error| {
             let expected = T::expected(error);
-            // Some say themselves what they have got.
+            // Some messages already say what they got.
             let got = if expected.contains("got ") { String::new() } else { format!(", got {shown}") };
             E::custom(format!("{expected}{got}"))
         })
@@ -99,7 +99,7 @@ impl<T: OptionValue> Visitor<'_> for TextOrNumber<T> {
     }
 }
 
-/// Makes a type serialize as the text that it displays, and deserialize from what it parses.
+/// Makes a type serialize as the text that it displays, and deserialize by parsing that text.
 macro_rules! serialized_as_text {
     ($name:ty) => {
         impl From<$name> for String {
@@ -118,14 +118,14 @@ macro_rules! serialized_as_text {
     };
 }
 
-/// The number at the beginning of a text, from 1, and its unit: `10min`.
+/// The number at the start of a text, at least 1, and its unit: `10min`.
 fn number_and_unit(text: &str) -> Option<(usize, &str)> {
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
     let number = digits.parse().ok().filter(|number| *number > 0)?;
     Some((number, &text[digits.len()..]))
 }
 
-/// A part of a run.
+/// A span of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Span {
@@ -136,7 +136,7 @@ pub enum Span {
 }
 
 impl Span {
-    /// In steps, where an epoch has `epoch_steps` of them.
+    /// The length in steps, at `epoch_steps` steps per epoch.
     pub(crate) fn steps(self, epoch_steps: usize) -> usize {
         match self {
             Span::Steps(steps) => steps,
@@ -168,7 +168,7 @@ impl fmt::Display for Span {
 
 serialized_as_text!(Span);
 
-/// Time between two checkpoints.
+/// Interval between two checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Interval {
@@ -179,7 +179,7 @@ pub enum Interval {
 }
 
 impl Interval {
-    /// Steps from `step` to the next checkpoint, as far as steps decide it.
+    /// Steps from `step` to the next checkpoint; no limit if the interval is in minutes.
     pub(crate) fn left(self, step: usize) -> usize {
         match self {
             Interval::Steps(every) => every - step % every,
@@ -187,7 +187,7 @@ impl Interval {
         }
     }
 
-    /// Whether there is to be a checkpoint after `step`, some time after the last one.
+    /// Whether a checkpoint is due after `step`, with `since` elapsed since the last one.
     pub(crate) fn is_due(self, step: usize, since: Duration) -> bool {
         match self {
             Interval::Steps(every) => step.is_multiple_of(every),

@@ -1,16 +1,16 @@
-//! Handwritten-like digits, drawn on the spot: data to train on where nothing can be downloaded.
+//! Handwritten-like digits that the program generates: training data without a download.
 //!
-//! Every digit is written in several styles, each of them a few skeletons of strokes drawn by hand (`styles`). An image
-//! takes one style, blends its skeletons and disturbs the blend as a hand would (`skeleton`), then inks it with a pen
-//! and lays it out as MNIST is laid out (`render`).
+//! Each digit is written in several styles, each defined by a few stroke skeletons drawn by hand (`styles`). An image
+//! picks a style, blends its skeletons and distorts the blend as a hand would (`skeleton`), then inks it with a pen and
+//! lays it out like MNIST (`render`).
 //!
-//! Training digits come from a hurried hand, which varies more than the writers of MNIST do: a network that is trained
-//! on MNIST recognizes 81 % of such digits. That makes a network that has seen nothing else recognize 98 % of MNIST's test
-//! images. Steadier training digits are easier to learn and teach less: at 85 % of the deviations MNIST's accuracy fell by
-//! 0.2 points (preset `fast`, 5 epochs, two seeds each). Validation digits come from hands between steady and hurried, so that
-//! their accuracy says about what MNIST's would.
+//! Training digits are written by a hurried hand, which varies more than the writers of MNIST do: a network trained on
+//! MNIST recognizes 81 % of these digits. In return, a network trained on nothing else recognizes 98 % of the MNIST
+//! test images. Steadier training digits are easier to learn but teach less: at 85 % of the deviations, the accuracy on
+//! MNIST fell by 0.2 points (preset `fast`, 5 epochs, two seeds each). Validation digits are written by hands between
+//! steady and hurried, so that the accuracy on them is an estimate of that on MNIST.
 //!
-//! What a network misses are styles rather than noise: some forty more shapes took the errors on 10,000 of MNIST's
+//! What a network misses is styles rather than noise: about forty additional shapes reduced the error on 10,000 MNIST
 //! training images from 2.9 to 2.4 % (mean of two runs). Sharper edges, less slant and jitter, stronger waves and bows,
 //! or more varied pens changed nothing beyond the difference between two runs (0.2 points).
 
@@ -29,9 +29,9 @@ use self::styles::STYLES;
 /// How steadily digits are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hand {
-    /// In a hurry, with the largest deviations: for training.
+    /// Hurried, with the largest deviations: for training.
     Hurried,
-    /// By hands between steady and hurried: for validation.
+    /// Between steady and hurried, drawn for each image: for validation.
     Mixed,
 }
 
@@ -46,8 +46,8 @@ pub fn digits(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
 /// Draws `count` digits. Returns the images, `count` x 28 x 28 x 1 (NHWC) with 0 for paper and 255 for ink, and their
 /// labels, 0 to 9 in random order and equally often, up to rounding.
 ///
-/// Equal seeds give equal bytes, on however many threads: image i rolls the dice of its own stream (seed, i). (On
-/// another platform, whose sine rounds differently, a pixel may now and then differ by one grey level.)
+/// Equal seeds give equal bytes on any number of threads: image i draws its random numbers from its own stream (seed,
+/// i). On another platform, whose sine rounds differently, a pixel may occasionally differ by one grey level.
 pub fn digits_by(hand: Hand, count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
     let mut labels: Vec<u8> = (0..count).map(|i| (i % STYLES.len()) as u8).collect();
     labels.shuffle(&mut Dice::new(seed, u64::MAX).numbers);
@@ -76,13 +76,13 @@ mod tests {
     use super::render::BOX;
     use super::*;
 
-    /// The pixels with ink: row, column, ink.
+    /// The inked pixels: row, column, ink.
     fn inked(image: &[u8]) -> impl Iterator<Item = (usize, usize, f64)> {
         let inked = image.iter().enumerate().filter(|&(_, &pixel)| pixel > 0);
         inked.map(|(i, &pixel)| (i / SIDE, i % SIDE, pixel.into()))
     }
 
-    /// How many rows or columns lie between the first and the last one with ink, both included.
+    /// Number of rows or columns from the first to the last inked one, inclusive.
     fn extent(positions: &[usize]) -> usize {
         positions.iter().max().unwrap() - positions.iter().min().unwrap() + 1
     }
@@ -134,10 +134,10 @@ mod tests {
             let x = inked(image).map(|(_, column, ink)| (column as f64 + 0.5) * ink).sum::<f64>() / mass;
             let off = (x - 14.0).abs().max((y - 14.0).abs());
             assert!(off <= 2.0, "{what} has its mass at {x}, {y}");
-            // Whole pixels allow half of one, and a little for rounded greys.
+            // Placement in whole pixels may be off by half a pixel, and rounded grey levels add a little.
             off_centre += usize::from(off > 0.51);
         }
-        // A few digits are so lopsided that the box meets the image's border first.
+        // A few digits are so lopsided that the box reaches the border of the image first.
         assert!(off_centre <= 10, "{off_centre} of 3000 images off centre");
     }
 

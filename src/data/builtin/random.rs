@@ -1,4 +1,4 @@
-//! The dice of one image: PCG64-DXSM on a stream of its own, and the few distributions that handwriting needs.
+//! The random numbers of one image: PCG64-DXSM on a separate stream, and the few distributions that handwriting needs.
 
 use std::f32::consts::TAU;
 
@@ -6,15 +6,15 @@ use rand::RngExt;
 use rand::distr::Open01;
 use rand_pcg::Pcg64Dxsm;
 
-/// A random number generator of a fixed, documented algorithm.
+/// A random number generator with a fixed, documented algorithm.
 pub(super) struct Dice {
     pub(super) numbers: Pcg64Dxsm,
-    /// Factor of all deviations from the usual shape of a digit: 1 for a hurried hand, less for a steadier one.
+    /// Factor on all deviations from the usual shape of a digit: 1 for a hurried hand, less for a steadier one.
     pub(super) spread: f32,
 }
 
 impl Dice {
-    /// Stream number `stream` of the numbers that belong to `seed`.
+    /// The stream `stream` of the generator with seed `seed`.
     pub(super) fn new(seed: u64, stream: u64) -> Dice {
         Dice { numbers: Pcg64Dxsm::new(seed.into(), stream.into()), spread: 1.0 }
     }
@@ -44,7 +44,7 @@ impl Dice {
         self.spread * sd * (2.0 * self.exponential()).sqrt() * self.angle().cos()
     }
 
-    /// An index, with probability proportional to its weight.
+    /// An index, drawn with probability proportional to its weight.
     pub(super) fn pick(&mut self, weights: impl Iterator<Item = f32> + Clone) -> usize {
         let mut left = self.uniform((0.0, weights.clone().sum()));
         let passed = weights.clone().take_while(|weight| {
@@ -54,7 +54,7 @@ impl Dice {
         passed.count().min(weights.count() - 1)
     }
 
-    /// `count` shares that sum to 1, equal if `contrast` is 0; the larger it is, the more one of them dominates.
+    /// `count` shares that sum to 1: equal if `contrast` is 0, and the larger it is, the more one of them dominates.
     pub(super) fn shares(&mut self, count: usize, contrast: f32) -> Vec<f32> {
         let mut shares: Vec<f32> = (0..count).map(|_| self.exponential().powf(contrast)).collect();
         let sum: f32 = shares.iter().sum();
@@ -67,8 +67,8 @@ impl Dice {
 mod tests {
     use super::*;
 
-    /// Asserts the mean and the standard deviation of 20,000 draws, one from each of so many streams: what an image
-    /// draws must not depend on what its neighbours draw. The tolerance is five standard errors and more.
+    /// Asserts the mean and the standard deviation of 20,000 draws, each from a separate stream: the draws of one image
+    /// must not depend on those of its neighbours. The tolerance is at least five standard errors.
     fn expect(mean: f32, sd: f32, draw: impl Fn(&mut Dice) -> f32) {
         let draws: Vec<f32> = (0..20_000).map(|stream| draw(&mut Dice::new(1, stream))).collect();
         let average = |terms: &mut dyn Iterator<Item = f32>| terms.sum::<f32>() / draws.len() as f32;

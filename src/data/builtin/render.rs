@@ -1,44 +1,44 @@
-//! What the pen does: lines become 28 x 28 grey pixels, arranged as MNIST arranges them.
+//! The pen: turns lines into 28 x 28 grey pixels, laid out like MNIST.
 //!
-//! The pen's radius depends on the direction in which it moves and drifts along the stroke. The inked digit is scaled
-//! to fit a box of 20 x 20 pixels, and the box is placed so that the centre of mass of the ink lies at the image's.
+//! The pen's radius depends on the direction of movement and drifts along the stroke. The inked digit is scaled to fit
+//! a box of 20 x 20 pixels, which is placed so that the ink's centre of mass lies at the centre of the image.
 
 use std::f32::consts::TAU;
 
 use super::random::Dice;
 use super::skeleton::Point;
 
-/// Width and height of an image, pixels.
+/// Width and height of an image, in pixels.
 pub(super) const SIDE: usize = 28;
-/// Width and height of the box into which the ink is fitted, pixels.
+/// Width and height of the box that the ink is fitted to, in pixels.
 pub(super) const BOX: usize = 20;
 
-/// Pen radius in relation to the digit's size: the median, and the standard deviation of the logarithm.
+/// Pen radius relative to the size of the digit: median, and standard deviation of the logarithm.
 const PEN: (f32, f32) = (0.070, 0.35);
-/// Least and largest radius, in the same measure.
+/// Smallest and largest radius, in the same unit.
 const PEN_RANGE: (f32, f32) = (0.035, 0.20);
-/// Largest relative difference of the radius between the nib's two directions.
+/// Largest relative difference in radius between the two directions of the nib.
 const NIB: f32 = 0.6;
-/// Pressure: sine waves in the logarithm of the radius along a stroke, as cycles per stroke, and the standard
-/// deviation of their amplitudes.
+/// Pressure: sine waves in the logarithm of the radius along a stroke, in cycles per stroke, and the standard deviation
+/// of their amplitudes.
 const PRESSURE_WAVES: [f32; 2] = [0.5, 1.3];
 const PRESSURE: f32 = 0.28;
 
-/// Least radius, pixels: a thinner line would fall between the pixels.
+/// Smallest radius, in pixels: a thinner line would fall between pixels.
 const MIN_RADIUS: f32 = 0.45;
-/// Width of the grey edge between ink and paper, pixels.
+/// Width of the grey edge between ink and paper, in pixels.
 const EDGE: (f32, f32) = (0.9, 1.7);
-/// Darkness of the ink, where 1 is black and more is cut off.
+/// Darkness of the ink: 1 is black, and higher values are clipped.
 const DARKNESS: (f32, f32) = (0.9, 1.15);
 
-/// A disc of ink; a stroke is what the disc covers between one dab and the next.
+/// A disc of ink; a stroke is the area that the disc covers from one dab to the next.
 #[derive(Clone, Copy)]
 struct Dab {
     centre: Point,
     radius: f32,
 }
 
-/// One box of pixels, row by row; ink from 0 to 1.
+/// The pixels of the box, row by row; ink from 0 to 1.
 type Patch = [[f32; BOX]; BOX];
 
 /// Draws the lines into an image of `SIDE` x `SIDE` bytes, 0 for paper and 255 for ink.
@@ -48,10 +48,10 @@ pub(super) fn paint(lines: &[Vec<Point>], image: &mut [u8], dice: &mut Dice) {
     centre(&ink(&strokes, dice), image);
 }
 
-/// Leads a pen of random width along the lines.
+/// Moves a pen of random width along the lines.
 fn dabs(lines: &[Vec<Point>], dice: &mut Dice) -> Vec<Vec<Dab>> {
     let (low, high) = bounds(lines.iter().flatten().map(|&point| (point, 0.0)));
-    // Small digits are written with the same pen, so they look bolder once they are scaled to fill the box.
+    // Small digits are written with the same pen, so they look bolder once scaled to fill the box.
     let size = (high.x - low.x).max(high.y - low.y).max(0.5).sqrt();
     let radius = (PEN.0 * dice.normal(PEN.1).exp()).clamp(PEN_RANGE.0, PEN_RANGE.1) * size;
     let (nib, nib_angle) = (dice.uniform((0.0, NIB)), dice.angle());
@@ -71,7 +71,7 @@ fn dabs(lines: &[Vec<Point>], dice: &mut Dice) -> Vec<Vec<Dab>> {
     strokes
 }
 
-/// The corners of the smallest box around some discs.
+/// The corners of the smallest box around the discs.
 fn bounds(discs: impl Iterator<Item = (Point, f32)>) -> (Point, Point) {
     let mut low = Point::new(f32::INFINITY, f32::INFINITY);
     let mut high = Point::new(f32::NEG_INFINITY, f32::NEG_INFINITY);
@@ -82,7 +82,7 @@ fn bounds(discs: impl Iterator<Item = (Point, f32)>) -> (Point, Point) {
     (low, high)
 }
 
-/// Scales and moves the strokes so that the ink just fits the box; from here on lengths are in pixels.
+/// Scales and moves the strokes so that the ink just fits the box; from here on, lengths are in pixels.
 fn fit(strokes: &mut [Vec<Dab>]) {
     let (low, high) = bounds(strokes.iter().flatten().map(|dab| (dab.centre, dab.radius)));
     let scale = BOX as f32 / (high.x - low.x).max(high.y - low.y);
@@ -94,7 +94,7 @@ fn fit(strokes: &mut [Vec<Dab>]) {
     }
 }
 
-/// Fills the box: how deep a pixel's centre lies inside the ink decides how black it is.
+/// Fills the box: the darkness of a pixel depends on how deep its centre lies inside the ink.
 fn ink(strokes: &[Vec<Dab>], dice: &mut Dice) -> Patch {
     let (edge, darkness) = (dice.uniform(EDGE), dice.uniform(DARKNESS));
     let mut depth = [[f32::NEG_INFINITY; BOX]; BOX];
@@ -106,13 +106,13 @@ fn ink(strokes: &[Vec<Dab>], dice: &mut Dice) -> Patch {
     depth.map(|row| row.map(|depth| ((depth / edge + 0.5).clamp(0.0, 1.0) * darkness).min(1.0)))
 }
 
-/// Raises `depth`, the distance from a pixel's centre to the rim of the ink (inside positive), to that of one segment,
+/// Raises `depth`, the distance from a pixel's centre to the rim of the ink (positive inside), to that of one segment,
 /// wherever it exceeds `-margin`.
 fn cover(depth: &mut Patch, from: Dab, to: Dab, margin: f32) {
     let way = to.centre - from.centre;
     let per_length = way * (1.0 / way.dot(way).max(1e-6));
     let (low, high) = bounds([from, to].iter().map(|dab| (dab.centre, dab.radius + margin)));
-    // Pixel i spans from i to i + 1. (A cast to an integer takes negative numbers to 0.)
+    // Pixel i spans i to i + 1. The cast to an integer turns negative numbers into 0.
     let pixels = |low: f32, high: f32| low.floor() as usize..(high.ceil() as usize).min(BOX);
     for row in pixels(low.y, high.y) {
         for column in pixels(low.x, high.x) {
@@ -125,7 +125,7 @@ fn cover(depth: &mut Patch, from: Dab, to: Dab, margin: f32) {
     }
 }
 
-/// Copies the box into the empty image, its centre of mass as near to the image's centre as whole pixels allow.
+/// Copies the box into an empty image, with its centre of mass as close to the image's centre as whole pixels allow.
 fn centre(ink: &Patch, image: &mut [u8]) {
     let mut mass = 0.0;
     let mut moment = Point::default();

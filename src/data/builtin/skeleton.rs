@@ -1,8 +1,8 @@
-//! What the hand does: a style becomes the lines of one digit.
+//! The hand: turns a style into the lines of one digit.
 //!
-//! The shapes of the style are blended into new control points, these are jittered, curves are laid through them, and
-//! all is bent, stretched and slanted as a whole. Lengths are in units of the drawn digit's height, x to the right and
-//! y down.
+//! The shapes of the style are blended into new control points, the points are jittered, curves are drawn through them,
+//! and the whole is bent, stretched and slanted. Lengths are in units of the height of the drawn digit, with x to the
+//! right and y down.
 
 use std::f32::consts::TAU;
 use std::iter::zip;
@@ -13,40 +13,41 @@ use super::styles::Style;
 
 /// How strongly one shape of a style dominates the blend; see [`Dice::shares`].
 const CONTRAST: f32 = 2.3;
-/// Blends are stretched about the mean of the shapes by this factor, so that they may leave the drawn range a little.
+/// Blends are stretched about the mean of the shapes by this factor, so that they may go slightly beyond the drawn
+/// shapes.
 const EXAGGERATION: f32 = 1.3;
-/// Standard deviation of each control point's own displacement; an image draws its own from this range.
+/// Standard deviation of the displacement of each control point, drawn from this range for each image.
 const JITTER: (f32, f32) = (0.012, 0.05);
-/// The ends of a stroke get this many such standard deviations more.
+/// Standard deviation of the additional displacement of stroke ends, relative to that of all points.
 const END_JITTER: f32 = 2.0;
-/// Standard deviation of the length that a stroke's end is too long (or short).
+/// Standard deviation of the length by which the end of a stroke is too long or too short.
 const OVERSHOOT: f32 = 0.08;
-/// Share of the images whose corners are rounded off, partly or wholly.
+/// Share of the images whose corners are rounded, partly or fully.
 const ROUNDED: f32 = 0.6;
 
-/// Smooth distortion: the number of sine waves, the standard deviation of their amplitudes, their frequencies (cycles
-/// per digit height).
+/// Smooth distortion: number of sine waves, standard deviation of their amplitudes, and frequencies (cycles per digit
+/// height).
 const WAVES: usize = 3;
 const WAVE_AMPLITUDE: f32 = 0.055;
 const WAVE_FREQUENCY: (f32, f32) = (0.4, 1.1);
 
-/// Standard deviation of g in `y + g y (1 - y)`, which moves the digit's middle up or down.
+/// Standard deviation of g in `y + g y (1 - y)`, which moves the middle of the digit up or down.
 const SAG: f32 = 0.24;
 /// Standard deviation of the relative change of width from top to bottom.
 const TAPER: f32 = 0.26;
 /// Standard deviation of the sideways bow: x per squared distance from the middle.
 const BOW: f32 = 0.16;
-/// Width in relation to the drawn one: the median, and the standard deviation of the logarithm.
+/// Width relative to the drawn one: median, and standard deviation of the logarithm.
 const ASPECT: (f32, f32) = (1.12, 0.27);
-/// Slant, x per y, positive to lean right: mean and standard deviation.
+/// Slant, x per y, positive when leaning right: mean and standard deviation.
 const SLANT: (f32, f32) = (0.11, 0.27);
-/// Standard deviation of the rotation, radians.
+/// Standard deviation of the rotation, in radians.
 const ROTATION: f32 = 0.12;
 
-/// Straight pieces for each span between two control points.
+/// Straight segments between two control points.
 const PIECES: usize = 6;
 
-/// A point, or the way from one point to another.
+/// A point, or the vector from one point to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Point {
     pub(super) x: f32,
@@ -92,14 +93,14 @@ impl Mul<f32> for Point {
     }
 }
 
-/// A stroke as it is drawn in the styles: control points, and which of them are corners.
+/// A stroke as drawn in the styles: control points, and which of them are corners.
 #[derive(Clone, Debug)]
 pub(super) struct Stroke {
     points: Vec<Point>,
     corners: Vec<bool>,
 }
 
-/// The strokes of one shape; `styles` has the notation, and a test reads all of it.
+/// Parses the strokes of one shape; `styles` documents the notation, and a test parses all of it.
 #[expect(clippy::expect_used, reason = "the notation is part of the program, and a test reads all of it")]
 fn parse(shape: &str) -> Vec<Stroke> {
     let number = |word: &str| word.parse::<f32>().expect("a coordinate") / 100.0;
@@ -114,7 +115,7 @@ fn parse(shape: &str) -> Vec<Stroke> {
     shape.split('|').map(stroke).collect()
 }
 
-/// Writes a random digit of the style: for each stroke the points of a polyline. The origin is about its centre.
+/// Writes a random digit of the style: for each stroke, the points of a polyline. The origin is near its centre.
 pub(super) fn write(style: &Style, dice: &mut Dice) -> Vec<Vec<Point>> {
     let mut strokes = blend(style, dice);
     jitter(&mut strokes, dice);
@@ -126,7 +127,7 @@ pub(super) fn write(style: &Style, dice: &mut Dice) -> Vec<Vec<Point>> {
 
 /// A random weighted mean of the style's shapes.
 fn blend(style: &Style, dice: &mut Dice) -> Vec<Stroke> {
-    // Read anew for every image: a few microseconds, not worth a second table.
+    // Parsed again for every image: this takes a few microseconds, which is not worth a second table.
     let shapes: Vec<_> = style.shapes.iter().map(|shape| parse(shape)).collect();
     let mean = 1.0 / shapes.len() as f32;
     let shares = dice.shares(shapes.len(), CONTRAST);
@@ -154,14 +155,14 @@ fn jitter(strokes: &mut [Stroke], dice: &mut Dice) {
         for (end, neighbour) in [(0, 1), (last, last - 1)] {
             let moved = points[end] + Point::random(sd * END_JITTER, dice);
             let along = moved - points[neighbour];
-            // A direction, but for short spans: theirs is not to be trusted.
+            // A direction, shorter for short spans, whose direction is unreliable.
             let direction = along * (1.0 / (0.15 + along.length()));
             points[end] = moved + direction * dice.normal(OVERSHOOT);
         }
     }
 }
 
-/// Curves through the control points, with corners that are more or less sharp.
+/// Draws curves through the control points, with corners that are more or less sharp.
 fn connect(strokes: &[Stroke], dice: &mut Dice) -> Vec<Vec<Point>> {
     let roundness = if dice.chance(ROUNDED) { dice.uniform((0.0, 1.0)) } else { 0.0 };
     let line = |Stroke { points, corners }: &Stroke| {
@@ -172,15 +173,15 @@ fn connect(strokes: &[Stroke], dice: &mut Dice) -> Vec<Vec<Point>> {
     strokes.iter().map(line).collect()
 }
 
-/// A Catmull-Rom curve through the points, in short straight pieces, that may break its direction at the corners.
+/// A Catmull-Rom curve through the points, in short straight segments, which may change direction abruptly at corners.
 fn curve(points: &[Point], corners: &[bool]) -> Vec<Point> {
     let last = points.len() - 1;
     let breaks = |i: usize| i == 0 || i == last || corners[i];
     let mut line = Vec::with_capacity(last * PIECES + 1);
     for i in 0..last {
         let (b, c) = (points[i], points[i + 1]);
-        // Where a smooth part begins or ends it continues the parabola through its last three points, or the straight
-        // line where it has but two.
+        // Where a smooth part begins or ends, it continues the parabola through its last three points, or the straight
+        // line if it has only two.
         let (a, d) = match (breaks(i), breaks(i + 1)) {
             (false, false) => (points[i - 1], points[i + 2]),
             (true, false) => (b * 2.5 - c * 2.0 + points[i + 2] * 0.5, points[i + 2]),
@@ -211,7 +212,7 @@ fn distort(lines: &mut [Vec<Point>], dice: &mut Dice) {
     }
 }
 
-/// What a writer's habit does to the whole digit: proportions, slant, rotation.
+/// Applies the habits of a writer to the whole digit: proportions, slant, rotation.
 fn transform(lines: &mut [Vec<Point>], dice: &mut Dice) {
     let (sag, taper, bow) = (dice.normal(SAG), dice.normal(TAPER), dice.normal(BOW));
     let aspect = ASPECT.0 * dice.normal(ASPECT.1).exp();
@@ -231,7 +232,7 @@ mod tests {
     use super::super::styles::STYLES;
     use super::*;
 
-    /// What the shapes of a style have in common: for each stroke, which of its points are corners.
+    /// What the shapes of a style have in common: which points of each stroke are corners.
     fn structure(shape: &str) -> Vec<Vec<bool>> {
         parse(shape).into_iter().map(|stroke| stroke.corners).collect()
     }
@@ -255,7 +256,7 @@ mod tests {
         let line = curve(points, corners);
         for (i, span) in points.windows(2).enumerate() {
             for piece in 0..=PIECES {
-                // Both parts are straight, so their pieces are equally long.
+                // Both parts are straight, so their segments are equally long.
                 let expected = span[0] + (span[1] - span[0]) * (piece as f32 / PIECES as f32);
                 let found = line[i * PIECES + piece];
                 assert!((found - expected).length() < 1e-6, "span {i}, piece {piece}: {found:?}, not {expected:?}");

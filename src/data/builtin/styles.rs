@@ -1,25 +1,26 @@
 //! The writing styles: for each digit, the ways in which people write it.
 //!
-//! A style is a weight and a few shapes, drawn by hand. The shapes of one style are the same strokes written by
-//! different people: they have equally many control points, and any blend of them is again a plausible digit.
+//! A style is a weight and a few shapes, drawn by hand. The shapes of a style are the same strokes as written by
+//! different people: they have the same number of control points, and any blend of them is again a plausible digit.
 //!
 //! A shape is strokes separated by `|`; a stroke is control points `x y` separated by commas, in hundredths of the
-//! digit's height, x to the right and y down; `!` marks a corner, where a curve may break its direction.
+//! height of the digit, with x to the right and y down; `!` marks a corner, where a curve may change direction
+//! abruptly.
 
 /// One way to write a digit.
 pub(super) struct Style {
-    /// How common it is beside the digit's other styles, in any unit.
+    /// How common the style is relative to the digit's other styles, in any unit.
     pub(super) weight: f32,
-    /// Shapes of equal structure.
+    /// Shapes of the same structure.
     pub(super) shapes: &'static [&'static str],
 }
 
-/// For each digit its styles.
+/// The styles of each digit.
 #[rustfmt::skip]
 pub(super) const STYLES: [&[Style]; 10] = [
     // 0
     &[
-        // Closed; the pen starts at the top right and goes round to the left.
+        // Closed; the pen starts at the top right and goes counterclockwise.
         Style { weight: 6.0, shapes: &[
             "42 0, 16 11, 2 45, 10 85, 34 100, 58 86, 68 48, 58 12, 36 0",
             "50 4, 16 6, 0 48, 8 92, 34 100, 66 80, 66 40, 50 4, 24 8",
@@ -28,13 +29,13 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "34 2, 12 14, 2 48, 12 88, 36 100, 60 84, 66 46, 60 20, 50 10",
             "70 -4, 30 2, 2 40, 8 86, 34 100, 60 86, 68 48, 56 14, 30 4",
         ] },
-        // The end runs on into the bowl.
+        // The end continues into the bowl.
         Style { weight: 1.5, shapes: &[
             "46 5, 20 10, 2 45, 10 86, 34 100, 60 84, 68 45, 54 8, 34 2, 22 14, 30 28",
             "50 12, 24 4, 4 40, 8 84, 34 100, 60 86, 68 45, 54 12, 30 10, 22 24, 40 34",
             "60 -6, 26 0, 0 36, 6 84, 32 100, 62 86, 66 46, 48 12, 24 8, 10 22, 26 40",
         ] },
-        // Round to the right.
+        // Clockwise.
         Style { weight: 1.0, shapes: &[
             "10 22, 36 0, 64 20, 66 68, 40 100, 10 86, 2 46, 14 14, 36 5",
             "6 40, 26 2, 58 8, 68 50, 50 94, 20 96, 4 62, 10 26, 24 6",
@@ -42,7 +43,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
     ],
     // 1
     &[
-        // A bare stroke.
+        // A single line.
         Style { weight: 10.0, shapes: &[
             "0 0, 1 50, 0 100",
         ] },
@@ -116,12 +117,12 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "20 28, 8 26, 10 8, 32 0, 54 14, 50 42, 24 76, 2 97!, 32 95, 64 99",
             "14 32, 2 26, 8 6, 34 0, 56 16, 48 46, 24 78, 2 97!, 30 90, 60 96",
         ] },
-        // The base is a stroke of its own.
+        // The base is a separate stroke.
         Style { weight: 0.7, shapes: &[
             "10 16, 24 2, 44 6, 46 30, 40 70, 30 96 | 0 94, 30 94, 70 96",
             "2 20, 20 0, 50 4, 52 30, 36 66, 6 94 | -6 96, 30 94, 72 90",
         ] },
-        // Hooked head and loop.
+        // With a hooked head and a loop.
         Style { weight: 0.8, shapes: &[
             "30 26, 14 30, 4 18, 20 0, 46 0, 62 22, 50 58, 24 90, 4 92, 2 76, 22 72, 44 84, 66 92",
             "16 36, 2 30, 6 10, 26 0, 48 2, 58 24, 46 60, 26 94, 0 98, -6 80, 14 66, 40 78, 62 98",
@@ -163,7 +164,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "4 12, 24 0, 48 10, 40 34, 20 48, 12 43, 26 41, 50 54, 58 77, 36 98, 2 88",
             "4 10, 26 0, 50 10, 44 34, 20 54, 8 46, 22 36, 50 48, 60 74, 36 100, 0 94",
         ] },
-        // Round waist; the end may hook upwards.
+        // With a round waist; the end may hook upwards.
         Style { weight: 2.0, shapes: &[
             "6 14, 26 0, 48 12, 40 36, 28 46, 46 54, 56 76, 34 99, 6 94, 0 80",
             "2 14, 22 0, 46 8, 44 32, 34 46, 50 56, 54 80, 30 100, 4 98, -8 90",
@@ -227,7 +228,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
     ],
     // 5
     &[
-        // The hat is a stroke of its own.
+        // The top bar is a separate stroke.
         Style { weight: 3.0, shapes: &[
             "14 5, 11 25, 8 44!, 30 36, 54 50, 55 78, 32 98, 2 90 | 14 5, 36 3, 64 0",
             "18 10, 14 28, 10 42!, 34 38, 56 56, 52 84, 26 100, -4 96 | 18 6, 44 0, 76 -4",
@@ -237,7 +238,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "10 4, 8 22, 6 40!, 28 36, 50 50, 52 78, 30 98, 2 92 | 24 -4, 42 -6, 62 -8",
             "26 14, 16 30, 6 50!, 28 44, 44 58, 40 84, 22 100, 0 92 | 26 12, 50 0, 84 6",
         ] },
-        // In one stroke from the hat's end.
+        // In one stroke, from the end of the top bar.
         Style { weight: 4.0, shapes: &[
             "62 2, 38 3, 16 6!, 12 25, 8 44!, 32 38, 54 54, 51 84, 26 100, 0 90",
             "72 -4, 44 2, 20 10!, 16 26, 12 40!, 38 42, 56 60, 46 86, 16 100, -12 92",
@@ -306,7 +307,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
     ],
     // 7
     &[
-        // A straight roof and a sharp corner.
+        // A straight top bar and a sharp corner.
         Style { weight: 4.0, shapes: &[
             "2 6, 30 4, 60 2!, 44 40, 30 100",
             "0 4, 30 4, 58 4!, 46 45, 40 100",
@@ -314,7 +315,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "4 0, 28 4, 54 10!, 40 45, 28 100",
             "6 8, 32 4, 56 0!, 56 40, 52 100",
         ] },
-        // The roof begins with a serif.
+        // The top bar begins with a serif.
         Style { weight: 2.0, shapes: &[
             "2 20, 4 5!, 32 5, 60 2!, 46 40, 34 100",
             "0 34, 4 6!, 30 4, 56 4!, 46 45, 36 100",
@@ -328,7 +329,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "0 40, 14 10, 40 0, 58 10, 48 48, 20 100",
             "0 4, 26 2, 54 14, 62 36, 48 66, 20 100",
         ] },
-        // A wavy roof.
+        // A wavy top bar.
         Style { weight: 1.5, shapes: &[
             "0 14, 10 3, 30 9, 58 2!, 40 40, 24 100",
             "-4 20, 8 2, 32 12, 64 0!, 44 40, 30 100",
@@ -347,7 +348,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "-2 40, 2 8!, 30 8, 60 2!, 40 44, 20 100 | 2 58, 66 44",
             "0 26, 4 10!, 32 6, 56 2!, 36 45, 22 100 | -4 62, 76 54",
         ] },
-        // Crossed, with a wavy roof.
+        // Crossed, with a wavy top bar.
         Style { weight: 0.8, shapes: &[
             "0 14, 10 3, 30 9, 58 2!, 40 40, 24 100 | 14 54, 52 46",
         ] },
@@ -443,7 +444,7 @@ pub(super) const STYLES: [&[Style]; 10] = [
             "44 38, 18 42, 4 24, 20 2, 44 2, 56 20, 48 56, 32 100",
             "48 30, 26 44, 5 30, 14 6, 38 0, 54 18, 50 60, 14 100",
         ] },
-        // The stem is a stroke of its own.
+        // The stem is a separate stroke.
         Style { weight: 1.2, shapes: &[
             "52 10, 28 0, 6 16, 10 40, 32 46, 52 30, 52 8 | 56 0, 52 50, 48 100",
             "46 8, 24 2, 4 22, 12 42, 32 42, 48 24, 46 6 | 58 4, 50 50, 40 100",
