@@ -32,7 +32,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A page for the program and one for each command.
+/// Writes a page for the program and one for each command.
 pub fn man(options: &ManOptions) -> Result<ExitCode> {
     std::fs::create_dir_all(&options.out).map_err(Error::io("create", &options.out))?;
     let mut command = Cli::command();
@@ -42,7 +42,7 @@ pub fn man(options: &ManOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the page of a command and those of its commands. Gives their number.
+/// Writes the page of a command and those of its subcommands. Returns their number.
 fn write_pages(command: &clap::Command, folder: &Path) -> Result<usize> {
     let name = command.get_display_name().unwrap_or(command.get_name()).to_string();
     let path = folder.join(format!("{name}.1"));

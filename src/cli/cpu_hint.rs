@@ -1,11 +1,11 @@
-//! How `--device cpu` compares with the shaders on a software driver: figures that were measured on this machine.
+//! Compares `--device cpu` with the shaders on a software driver, from speeds measured on this machine.
 
 use super::output::grouped;
 
-/// How many times as fast the CPU engine must be for the remark to be worth a line.
+/// How many times as fast the CPU engine must be for a note.
 const LEAST_GAIN: f64 = 1.1;
 
-/// A remark on the two speeds, in images per second; none where `--device cpu` would gain nothing.
+/// A note on the two speeds, in images per second; `None` if `--device cpu` would gain too little.
 pub fn words(cpu: f64, shaders: f64) -> Option<String> {
     let ratio = cpu / shaders;
     (ratio >= LEAST_GAIN).then(|| {
@@ -18,7 +18,7 @@ pub fn words(cpu: f64, shaders: f64) -> Option<String> {
     })
 }
 
-/// Two significant digits, for a measurement of a third of a second.
+/// Rounds to two significant digits: the measurement takes only a third of a second.
 fn about(rate: f64) -> String {
     let unit = 10f64.powf(rate.log10().floor() - 1.0);
     let rounded = (rate / unit).round() * unit;

@@ -107,7 +107,7 @@ fn show(options: &ShowOptions) -> Result<()> {
     Ok(())
 }
 
-/// A remark on the regular files that are about to be replaced; empty where there are none.
+/// A note about the files to be replaced; empty if there are none.
 fn replaced<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
     match paths.into_iter().filter(|path| path.is_file()).count() {
         0 => String::new(),
@@ -116,7 +116,7 @@ fn replaced<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
     }
 }
 
-/// The samples as the first training step would distort them.
+/// The samples, distorted as in the first training step.
 fn distorted(set: &Dataset, indices: &[usize], augment: &Augment) -> Result<Dataset> {
     let [height, width, _] = set.shape();
     if height.max(width) > LARGEST_SIDE {

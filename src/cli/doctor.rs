@@ -1,4 +1,4 @@
-//! `shadegrad doctor`: what a bug report needs to say about a machine, and whether training works there.
+//! `shadegrad doctor`: describes a machine for a bug report, and checks whether training works on it.
 
 use super::output::{BAD, GOOD, errln, outln, print_page};
 use super::{cache, devices, program};
@@ -29,7 +29,7 @@ const VARIABLES: [&str; 12] = [
     "XDG_RUNTIME_DIR",
 ];
 
-/// Folders in which the Vulkan loader finds descriptions of drivers.
+/// Folders in which the Vulkan loader looks for driver manifests.
 #[cfg(target_os = "linux")]
 const DRIVER_FOLDERS: [&str; 3] = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 
@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The driver descriptions that the Vulkan loader finds.
+/// Prints the driver manifests that the Vulkan loader finds.
 #[cfg(target_os = "linux")]
 fn drivers() -> Result<()> {
     let files = DRIVER_FOLDERS.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
@@ -80,7 +80,7 @@ fn drivers() -> Result<()> {
     files.iter().try_for_each(|path| outln!("   {}", path.display()))
 }
 
-/// Elsewhere drivers are a part of the system.
+/// On other systems, drivers are part of the system.
 #[cfg(not(target_os = "linux"))]
 fn drivers() -> Result<()> {
     Ok(())
@@ -92,7 +92,7 @@ fn environment() -> Result<()> {
     set.iter().try_for_each(|(name, value)| outln!("   {name}={}", value.to_string_lossy()))
 }
 
-/// Where data, cached measurements and runs are, and whether they can be used.
+/// Prints where data, cached measurements and runs are, and whether they are usable.
 fn folders() -> Result<()> {
     let (source, _) = Source::resolve(None, std::env::var_os("SHADEGRAD_DATA").as_deref());
     let state = if source.is_there() { "" } else { " (no training images there)" };
@@ -105,7 +105,7 @@ fn folders() -> Result<()> {
     outln!("current folder: {} ({})", here.display(), writable(&here))
 }
 
-/// Whether files can be created in a folder. A missing one is not created.
+/// Says whether files can be created in a folder. A missing folder is not created.
 fn writable(folder: &Path) -> String {
     if !folder.exists() {
         return "does not exist yet".to_string();
@@ -123,7 +123,7 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&path)
 }
 
-/// What is checked: every adapter, and the CPU.
+/// The devices to check: every adapter, and the CPU.
 fn checked(found: &[AdapterRecord]) -> Vec<(DeviceChoice, String)> {
     let adapter = |adapter: &AdapterRecord| {
         let choice = adapter.index.to_string().parse().ok()?;
@@ -133,7 +133,7 @@ fn checked(found: &[AdapterRecord]) -> Vec<(DeviceChoice, String)> {
     found.iter().filter_map(adapter).chain([cpu]).collect()
 }
 
-/// Verifies a device quickly. A device that cannot be opened fails, and does not keep others from being checked.
+/// Runs a quick verification on a device. A device that cannot be opened fails, and the others are still checked.
 fn check(choice: &DeviceChoice, name: &str) -> Result<bool> {
     let options = VerifyOptions {
         device: choice.clone(),

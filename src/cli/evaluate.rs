@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `{:?}` of an f32 is the shortest text that reads back as the same number.
+/// Writes logits as CSV. `{:?}` of an f32 is the shortest text that reads back as the same number.
 fn write_logits(path: &Path, logits: &[f32], classes: usize) -> Result<()> {
     let row = |row: &[f32]| row.iter().map(|logit| format!("{logit:?}")).collect::<Vec<_>>().join(",") + "\n";
     let text: String = logits.chunks(classes).map(row).collect();

@@ -1,11 +1,11 @@
-//! `-v`, `-vv` and `RUST_LOG`: what the program and wgpu do, as log messages on standard error.
+//! `-v`, `-vv` and `RUST_LOG`: log messages from the program and wgpu on standard error.
 
 use shadegrad::{Error, Result};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Starts logging, if it is asked for by `-v` or by the environment.
+/// Starts logging, if `-v` or the environment asks for it.
 pub fn start(verbose: u8) -> Result<()> {
     let from_environment = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let directives = match (verbose, &from_environment) {
@@ -22,7 +22,7 @@ pub fn start(verbose: u8) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && anstream::ColorChoice::global() != anstream::ColorChoice::Never);
-    // It fails only where another subscriber is installed already, which the program does nowhere.
+    // This fails only if another subscriber is already installed, which the program never does.
     let _ = subscriber.try_init();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! One file per command; options become plain structs before anything happens.
+//! The command line: one file per command. Options are converted to plain structs before anything else happens.
 
 mod bench;
 mod cache;
@@ -36,10 +36,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 pub use train::message;
 
-/// Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
+/// Exit status after Ctrl-C, by the convention of shells: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// The folder in which runs are created, and in which `latest` is looked for.
+/// The folder in which runs are created, and in which `latest` is looked up.
 const RUNS: &str = "runs";
 
 /// Trains convolutional networks with hand-written WGSL compute shaders on any Vulkan, Metal or DX12 GPU.
@@ -130,7 +130,7 @@ enum Command {
     Reference,
 }
 
-/// MODEL, or `--model` as in former versions.
+/// MODEL, or `--model` as in earlier versions.
 #[derive(Args)]
 struct ModelArgument {
     #[arg(value_name = "MODEL", help = model_help())]
@@ -145,7 +145,7 @@ impl ModelArgument {
     }
 }
 
-/// MODEL of commands that need one.
+/// MODEL, for commands that require it.
 #[derive(Args)]
 struct RequiredModel {
     #[arg(value_name = "MODEL", required_unless_present = "named_model", help = model_help())]
@@ -155,7 +155,7 @@ struct RequiredModel {
 }
 
 impl RequiredModel {
-    /// The name; clap refuses a command line without one.
+    /// The name; clap rejects a command line without one.
     fn get(&self) -> &str {
         self.model.as_deref().or(self.named.as_deref()).unwrap_or_default()
     }
@@ -177,7 +177,7 @@ struct DeviceOption {
     device: Option<DeviceChoice>,
 }
 
-/// `--batch-size`, of commands that look at a training step.
+/// `--batch-size`, for commands that examine a training step.
 #[derive(Args)]
 struct BatchOption {
     /// Images per step [default: the network's own, or 100]
@@ -203,7 +203,7 @@ struct TrainedOption {
 }
 
 impl TrainedOption {
-    /// Reads both.
+    /// Reads the network and the weights.
     fn open(&self) -> Result<(Network, Weights)> {
         match &self.model {
             None => open_model(&self.run),
@@ -211,13 +211,13 @@ impl TrainedOption {
         }
     }
 
-    /// The record of the run that the weights belong to; none for a file outside of runs.
+    /// The record of the run that the weights belong to; `None` for a file outside of runs.
     fn record(&self) -> Result<Option<RunRecord>> {
         folder_of(&self.run).map(RunRecord::read).transpose()
     }
 }
 
-/// A run folder as options take it: a path, or `latest` for the newest run under `runs/`.
+/// Parses a run folder: a path, or `latest` for the newest run under `runs/`.
 fn run_path(text: &str) -> Result<PathBuf> {
     if text == "latest" && !Path::new(text).exists() {
         return newest(Path::new(RUNS));
@@ -238,17 +238,17 @@ struct DataOption {
 }
 
 impl DeviceOption {
-    /// What was asked for.
+    /// The device that was asked for.
     fn choice(&self) -> DeviceChoice {
         self.device.clone().unwrap_or_default()
     }
 
-    /// Opens the device and says on stderr what was taken.
+    /// Opens the device, and names it on stderr.
     fn open(&self, quiet: bool) -> Result<Device> {
         self.open_or(&DeviceChoice::default(), quiet)
     }
 
-    /// The same with something else in place of `auto`, if nothing was asked for.
+    /// Like [`DeviceOption::open`], but opens `usual` instead of `auto` if no device was asked for.
     fn open_or(&self, usual: &DeviceChoice, quiet: bool) -> Result<Device> {
         let device = pollster::block_on(Device::open(self.device.as_ref().unwrap_or(usual)))?;
         if !quiet {
@@ -262,7 +262,8 @@ impl DeviceOption {
 }
 
 impl BatchOption {
-    /// What a step of the network is compiled for, when `train` is told no more than this; no section as yet.
+    /// The options that `train` would compile a step of the network with, given no other options; without sections for
+    /// data sets.
     fn compile_options(&self, network: &Network) -> Result<CompileOptions> {
         let recipe = network.recipe.complete()?;
         let options = TrainOptions { batch_size: self.batch_size.unwrap_or(recipe.batch_size), ..recipe };
@@ -272,12 +273,12 @@ impl BatchOption {
 }
 
 impl DataOption {
-    /// Reads or makes the data, with the notice of a fallback on stderr.
+    /// Reads or generates the data, with a note on stderr if it is a fallback.
     fn load(&self, quiet: bool) -> Result<DataPair> {
         self.source(quiet).load()
     }
 
-    /// Where the data comes from, with the notice of a fallback on stderr.
+    /// The source of the data, with a note on stderr if it is a fallback.
     fn source(&self, quiet: bool) -> Source {
         let (source, notice) = Source::resolve(self.data.as_deref(), std::env::var_os("SHADEGRAD_DATA").as_deref());
         if let Some(notice) = notice.filter(|_| !quiet) {
@@ -286,7 +287,7 @@ impl DataOption {
         source
     }
 
-    /// The data of a run, unless other data is asked for; what is not the run's data is remarked on.
+    /// The data of a run, unless `--data` is given; a note on stderr says if the run was trained on other data.
     fn load_for(&self, record: Option<&RunRecord>, quiet: bool) -> Result<DataPair> {
         let source = match (&self.data, record) {
             (None, Some(record)) => record.source()?,
@@ -302,7 +303,7 @@ impl DataOption {
     }
 }
 
-/// Help of an option or argument that names a network.
+/// Help text of an option or argument that names a network.
 fn model_help() -> String {
     format!("A preset ({}) or a network file that ends in .toml", Preset::names())
 }

@@ -1,7 +1,7 @@
-//! What commands print in common.
+//! Output functions that all commands share.
 //!
-//! Names of files, texts in them and names of devices may hold characters that a terminal obeys. Everything that is printed
-//! is made harmless first; then, on a terminal, it is laid out for its width and coloured.
+//! File names, texts in files and device names may contain control characters. Everything that is printed is sanitized
+//! first; on a terminal, it is then laid out for the width and coloured.
 
 use anstyle::{AnsiColor, Style};
 use shadegrad::evaluate::Evaluation;
@@ -14,34 +14,34 @@ use std::fmt::{Arguments, Write as _};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-/// As `print!`, but gives the error; `print!` panics when a disk is full, or a reader has gone.
+/// Like `print!`, but returns errors; `print!` panics if the disk is full or the reader is gone.
 macro_rules! out {
     ($($part:tt)*) => { $crate::cli::output::print(format_args!($($part)*)) };
 }
 
-/// As `println!`, but gives the error.
+/// Like `println!`, but returns errors.
 macro_rules! outln {
     ($($part:tt)*) => { $crate::cli::output::print(format_args!("{}\n", format_args!($($part)*))) };
 }
 
-/// As `eprintln!`, but never panics: no run shall end because of a remark that cannot be made.
+/// Like `eprintln!`, but never panics: a message that cannot be printed must not end a run.
 macro_rules! errln {
     ($($part:tt)*) => { $crate::cli::output::remark(format_args!("{}\n", format_args!($($part)*))) };
 }
 
 pub(crate) use {errln, out, outln};
 
-/// Style of what went well.
+/// Style of successful results.
 pub const GOOD: Style = AnsiColor::Green.on_default();
 /// Style of errors and failures.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default();
 
-/// Narrower terminals than this are written to as if they had this width.
+/// Output for narrower terminals is laid out for this width.
 const LEAST_WIDTH: usize = 40;
 
-/// Columns of the terminal that standard output is; `None` where it is none.
+/// Width of standard output in columns, if it is a terminal.
 fn stdout_width() -> Option<usize> {
     let stdout = std::io::stdout();
     stdout.is_terminal().then(|| terminal_size::terminal_size_of(stdout)).flatten().map(columns)
@@ -63,7 +63,7 @@ pub fn print(text: Arguments<'_>) -> Result<()> {
     write(&stdout_width().map_or_else(|| text.to_string(), |width| fit(&text, width)))
 }
 
-/// Writes a page of tables to standard output, laid out for the terminal. `styles` are for the words that tell a result.
+/// Writes a page of tables to standard output, laid out for the terminal. `styles` lists the styles of result words.
 pub fn print_page(page: &Page, styles: &[(&str, Style)]) -> Result<()> {
     let text = stdout_width().map_or_else(|| page.to_string(), |width| page.fit(width));
     let mut text = printable(&text).into_owned();
@@ -73,7 +73,7 @@ pub fn print_page(page: &Page, styles: &[(&str, Style)]) -> Result<()> {
     write(&text)
 }
 
-/// A line with a word in a style, where it stands alone at the end or before a colon or comma.
+/// A line with the last occurrence of a whole word, after a space, set in a style.
 fn paint_word(line: &str, word: &str, style: Style) -> String {
     let is_whole = |at: usize| {
         let before = line[..at].chars().next_back().is_none_or(char::is_whitespace);
@@ -85,7 +85,7 @@ fn paint_word(line: &str, word: &str, style: Style) -> String {
     }
 }
 
-/// Writes what may hold styles. They reach a terminal only, and only where colours are wanted.
+/// Writes text that may contain styles. They are removed where colours are not wanted.
 fn write(text: &str) -> Result<()> {
     anstream::stdout().write_all(text.as_bytes()).map_err(Error::io("write to", "standard output"))
 }
@@ -120,12 +120,12 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// Prints the confusion matrix with precision and recall; rows are labels. What was recognized is coloured.
+/// Prints the confusion matrix with precision and recall; rows are labels. Correct predictions are coloured.
 pub fn print_confusion(evaluation: &Evaluation) -> Result<()> {
     let plain = confusion_table(evaluation, Style::new());
     let longest = plain.lines().map(|line| line.chars().count()).max().unwrap_or(0);
     match stdout_width() {
-        // A table that must be broken anyway gains nothing by colours.
+        // Colours are of no use in a table whose lines have to be broken.
         Some(width) if longest > width => write(&fit(&plain, width)),
         _ => write(&confusion_table(evaluation, GOOD)),
     }

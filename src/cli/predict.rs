@@ -71,20 +71,20 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A digit that is there on every machine.
+/// A digit that is available on every machine.
 const SAMPLE: &[u8] = include_bytes!("../../assets/digits/seven.png");
-/// Its name where a file's path would stand.
+/// The name of the sample, in place of a path.
 const SAMPLE_NAME: &str = "the sample (a seven)";
 
 fn sample(shape: [usize; 3], form: &Form) -> Result<Vec<u8>> {
     prepare_from(Cursor::new(SAMPLE), Path::new(SAMPLE_NAME), shape, form)
 }
 
-/// Probabilities of each picture; several are predicted together.
+/// The probabilities for each picture; several pictures are predicted together.
 fn predict(predictor: &mut Predictor, paths: &[PathBuf], images: &[Vec<u8>]) -> Result<Vec<Vec<f32>>> {
     if images.len() > 1 {
         match predictor.predict_batch_blocking(images) {
-            // One by one, the picture can be named.
+            // One by one, the picture can be named in the error.
             Err(Error::NotFinite(_)) => {}
             done => return done,
         }
@@ -98,7 +98,7 @@ fn predict(predictor: &mut Predictor, paths: &[PathBuf], images: &[Vec<u8>]) -> 
     paths.iter().zip(images).map(one).collect()
 }
 
-/// Where the form of the pictures is from, for people.
+/// Describes where the form of the pictures comes from.
 fn origin(network: &Network, as_is: bool) -> &'static str {
     match (&network.form, as_is) {
         (_, true) => "",

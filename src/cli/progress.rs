@@ -1,4 +1,4 @@
-//! How far long work has come: a bar on a terminal, elsewhere a line every ten seconds.
+//! Progress of long work: a bar on a terminal, otherwise a line every ten seconds.
 
 use super::output::errln;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -6,10 +6,10 @@ use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Time between two lines where there is no terminal.
+/// Interval between two lines if there is no terminal.
 const PULSE: Duration = Duration::from_secs(10);
 
-/// What shows how far work has come, on standard error; nothing where it is not wanted.
+/// Shows progress on standard error, or nothing if that is not wanted.
 #[derive(Default)]
 pub struct Bar(Form);
 
@@ -21,7 +21,7 @@ enum Form {
     Lines(RefCell<Lines>),
 }
 
-/// The state of the lines that stand for a bar.
+/// The state of the lines that replace a bar.
 struct Lines {
     length: u64,
     prefix: String,
@@ -29,7 +29,7 @@ struct Lines {
 }
 
 impl Bar {
-    /// A bar that looks like `template` (of indicatif), if it is wanted.
+    /// A bar in the format `template` of indicatif, if it is wanted.
     pub fn new(template: &str, is_wanted: bool) -> Bar {
         if !is_wanted {
             return Bar(Form::Hidden);
@@ -45,12 +45,12 @@ impl Bar {
         Bar(Form::Drawn(bar))
     }
 
-    /// Whether there is a bar to be seen.
+    /// Whether a bar is drawn.
     pub fn is_shown(&self) -> bool {
         matches!(self.0, Form::Drawn(_))
     }
 
-    /// Begins anew, with another length.
+    /// Restarts the bar with a new length.
     pub fn begin(&self, length: u64, prefix: impl FnOnce() -> String) {
         match &self.0 {
             Form::Hidden => {}
@@ -66,7 +66,7 @@ impl Bar {
         }
     }
 
-    /// Moves it to a position.
+    /// Moves the bar to a position.
     pub fn show(&self, position: u64, message: impl FnOnce() -> String) {
         match &self.0 {
             Form::Hidden => {}
@@ -85,14 +85,14 @@ impl Bar {
         }
     }
 
-    /// Moves it on.
+    /// Advances the bar.
     pub fn advance(&self, by: u64) {
         if let Form::Drawn(bar) = &self.0 {
             bar.inc(by);
         }
     }
 
-    /// Writes something else meanwhile.
+    /// Writes other output without disturbing the bar.
     pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
             Form::Hidden => write(),
@@ -104,7 +104,7 @@ impl Bar {
         }
     }
 
-    /// Takes it away.
+    /// Removes the bar.
     pub fn clear(&mut self) {
         if let Form::Drawn(bar) = std::mem::take(&mut self.0) {
             bar.finish_and_clear();

@@ -12,7 +12,7 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page.
+/// The reference page.
 fn markdown() -> String {
     let mut command = Cli::command();
     command.build();
@@ -32,7 +32,7 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
 }
 
-/// A command under a heading, and its commands under smaller ones.
+/// Writes a command under a heading, and its subcommands under smaller ones.
 fn section(command: &Command, level: usize, text: &mut String) {
     let name = command.get_bin_name().unwrap_or(command.get_name());
     let _ = writeln!(text, "\n{} {name}\n", "#".repeat(level));
@@ -68,7 +68,7 @@ fn heading(argument: &Arg) -> &str {
     argument.get_help_heading().unwrap_or(usual)
 }
 
-/// An option as an item of a list.
+/// Writes an option as a list item.
 fn item(argument: &Arg, text: &mut String) {
     let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
     let help = help.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join(". ");
@@ -88,7 +88,7 @@ fn item(argument: &Arg, text: &mut String) {
     let _ = writeln!(text, "\n- `{short}{argument}`: {}{values}{default}", escaped(&help));
 }
 
-/// Text in which no placeholder looks like an HTML element.
+/// Escapes a text, so that no placeholder looks like an HTML element.
 fn escaped(text: &str) -> String {
     text.replace('<', "\\<").replace('|', "\\|")
 }

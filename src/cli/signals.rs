@@ -1,5 +1,5 @@
-//! What a signal does to the program. A signal that was ignored when the program started stays ignored: that is how `nohup`
-//! protects a run from the end of a session, and how a shell keeps Ctrl-C from programs in the background.
+//! How the program handles signals. A signal that was ignored when the program started stays ignored: this is how
+//! `nohup` protects a run from the end of a session, and how shells keep Ctrl-C from background programs.
 
 use super::INTERRUPTED;
 use super::output::errln;
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// After a first request to end, further ones are ignored for this long: wrappers such as `timeout`, `npm` and `uv` forward
-/// the Ctrl-C that the terminal has sent to the program already.
+/// After the first request to end, further ones are ignored for this long: wrappers such as `timeout`, `npm` and `uv`
+/// forward the Ctrl-C that the terminal has already sent to the program.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A flag that is set by the first Ctrl-C, request to end (`SIGTERM`) or end of the session (`SIGHUP`). A later one, when
-/// [`GRACE`] is over, ends the program at once. It is the same flag for everyone who asks.
+/// A flag that is set by the first Ctrl-C, request to end (`SIGTERM`) or end of the session (`SIGHUP`). A later one,
+/// after [`GRACE`], ends the program at once. All callers get the same flag.
 pub fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     let flag = STOP.get_or_init(|| {
@@ -24,7 +24,7 @@ pub fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     flag.clone()
 }
 
-/// What requests to end do, one after the other.
+/// The state that decides what the next request to end does.
 struct Requests {
     stop: Arc<AtomicBool>,
     first: Option<Instant>,
@@ -51,13 +51,13 @@ impl Requests {
     }
 }
 
-/// Lets a write beyond the limit on the size of files (`ulimit -f`) fail with an error like any other, where the system
-/// would end the program.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail with an ordinary error; by default, the system would end
+/// the program.
 pub fn keep_file_size_an_error() {
     platform::keep_file_size_an_error();
 }
 
-/// Ends the program without tearing anything down: threads of a driver may be at work on it.
+/// Ends the program without cleaning up, because threads of a driver may still be running.
 pub fn end_at_once() -> ! {
     platform::end_at_once()
 }
@@ -69,7 +69,7 @@ mod platform {
     use signal_hook::flag;
     use signal_hook::iterator::Signals;
 
-    // Where handlers cannot be installed, a signal still ends the program, only without saving.
+    // If handlers cannot be installed, a signal still ends the program, only without saving.
     pub fn on_request(mut requests: Requests) {
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
         let Ok(mut signals) = Signals::new(wanted) else { return };
@@ -84,7 +84,7 @@ mod platform {
 
     pub fn keep_file_size_an_error() {
         if !is_ignored(libc::SIGXFSZ) {
-            // Any handler will do. Programs that this one starts have the usual action again.
+            // Any handler will do. Programs that this one starts get the default action again.
             let _ = flag::register(libc::SIGXFSZ, Arc::default());
         }
     }
@@ -93,12 +93,12 @@ mod platform {
         signal_hook::low_level::exit(libc::EXIT_FAILURE)
     }
 
-    /// Whether whoever started the program had the signal ignored.
+    /// Whether the process that started the program had the signal ignored.
     #[expect(unsafe_code, reason = "no safe interface says what a signal does at present")]
     fn is_ignored(signal: i32) -> bool {
         let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: without a new action the call only writes the present one to `action`, of which all zeros are a valid
-        // value should it fail.
+        // SAFETY: without a new action, the call only writes the current one to `action`; all zeros are a valid value
+        // should it fail.
         let action = unsafe {
             libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
             action.assume_init()
@@ -112,7 +112,7 @@ mod platform {
     use super::*;
 
     pub fn on_request(mut requests: Requests) {
-        // Without the handler Ctrl-C still ends the program, only without saving.
+        // Without the handler, Ctrl-C still ends the program, only without saving.
         let _ = ctrlc::set_handler(move || {
             if requests.next() {
                 std::process::exit(i32::from(INTERRUPTED));
@@ -124,6 +124,6 @@ mod platform {
         std::process::abort()
     }
 
-    /// There is no such limit.
+    /// There is no such limit on this system.
     pub fn keep_file_size_an_error() {}
 }

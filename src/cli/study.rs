@@ -1,5 +1,5 @@
-//! `shadegrad study`: the paper's six networks with several seeds, and a report that puts them beside its table; or any
-//! networks that carry a recipe, and a report on them.
+//! `shadegrad study`: trains the paper's six networks with several seeds and compares them with its table in a report,
+//! or trains and reports on any networks that have a recipe.
 
 use super::train::Reporter;
 use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help, stop_on_ctrl_c};
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-/// Seeds of a study.
+/// Default number of seeds.
 const SEEDS: u64 = 5;
 
 #[derive(Args)]
@@ -113,7 +113,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         );
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    // A reader that has seen enough wants no report either.
+    // A reader that has closed the pipe does not want a report either.
     if let Some(Error::Io { source, .. }) = &trained.error
         && source.kind() == ErrorKind::BrokenPipe
     {
@@ -128,7 +128,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
-/// What went wrong with runs, if anything did.
+/// Describes what went wrong with runs, if anything.
 fn problems(trained: &Trained, jobs: usize) -> String {
     let all = counted(jobs, "run");
     let diverged = Some(trained.diverged.len()).filter(|count| *count > 0);
@@ -163,7 +163,7 @@ fn choose(options: &Options, study: &mut Study) -> Result<ExitCode> {
     }
 }
 
-/// Trains what is missing.
+/// Trains the missing runs.
 fn train(options: &Options, study: &mut Study) -> Result<Trained> {
     introduce(options, &study.prepare()?)?;
     let _lock = enter(study)?;
@@ -173,7 +173,7 @@ fn train(options: &Options, study: &mut Study) -> Result<Trained> {
     trained
 }
 
-/// Says what is trained on and by what, which the runs themselves do not.
+/// Prints the data and the device, which the runs themselves do not.
 fn introduce(options: &Options, data: &DataPair) -> Result<()> {
     if !options.quiet {
         let images = |count: usize| grouped(count as u64);
@@ -191,7 +191,7 @@ fn enter(study: &Study) -> Result<Lock> {
     Ok(lock)
 }
 
-/// Writes the report, and says the most important of it.
+/// Writes the report, and prints its main results.
 fn report(options: &Options, study: &mut Study, trained: &Trained) -> Result<()> {
     let pictures = options.pictures.then(|| options.device.open(true)).transpose()?;
     let report =
@@ -204,7 +204,7 @@ fn report(options: &Options, study: &mut Study, trained: &Trained) -> Result<()>
     Ok(())
 }
 
-/// A line for each run, and a bar for the one that is under way.
+/// Prints a line per run, and a bar for the current one.
 struct StudyReporter {
     is_quiet: bool,
     run: Option<Reporter>,
@@ -302,7 +302,7 @@ impl Options {
         Ok(Study { subjects, seeds: self.seeds, out: self.out.clone(), common })
     }
 
-    /// The networks that are trained instead of the paper's.
+    /// The networks to train instead of the paper's.
     fn models(&self) -> &[String] {
         if self.models.is_empty() { &self.named } else { &self.models }
     }
@@ -312,12 +312,12 @@ impl Options {
         Descent { learning_rate: self.learning_rate, momentum: self.momentum, schedule: self.schedule }
     }
 
-    /// Epochs of the paper's networks.
+    /// Number of epochs for the paper's networks.
     fn paper_epochs(&self) -> usize {
         self.epochs.unwrap_or(EPOCHS)
     }
 
-    /// The command with everything that decides the numbers, whether it was given or not.
+    /// The command with all options that decide the results, whether they were given or not.
     fn command(&self, study: &Study) -> String {
         let mut words = match self.models().is_empty() {
             true => self.of_paper(),
@@ -355,7 +355,7 @@ impl Options {
         words
     }
 
-    /// For each network the command that trains it alone, with the first seed.
+    /// The commands that train each network alone, with the first seed.
     fn train_commands(&self, study: &Study) -> Result<Vec<String>> {
         let command = |job: &Job, subject: &shadegrad::study::Subject| {
             let mut words = vec!["shadegrad train".to_string(), shell_word(&job.options.model)];
@@ -373,11 +373,11 @@ impl Options {
             words.extend(places(&study.common));
             words.join(" ")
         };
-        // Those of the first seed come first, in the order of the networks.
+        // Runs with the first seed come first, in the order of the networks.
         Ok(study.jobs()?.iter().zip(study.subjects.all()).map(|(job, subject)| command(job, subject)).collect())
     }
 
-    /// What `--models` is told of the trainings beside their recipes.
+    /// Options that apply to given networks besides their recipes.
     fn beside_recipes(&self) -> Vec<String> {
         let epochs = self.epochs.map(|epochs| format!("--epochs {epochs}"));
         let validation = self.validation.map(|validation| format!("--validation {validation}"));

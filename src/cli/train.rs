@@ -1,4 +1,4 @@
-//! `shadegrad train`: a new run, or with `--resume` one that is continued.
+//! `shadegrad train`: starts a new run, or resumes one with `--resume`.
 
 mod report;
 
@@ -16,7 +16,7 @@ use shadegrad::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The network of a first run.
+/// The default network.
 const MODEL: &str = "starter";
 
 const EXAMPLES: &str = "\
@@ -148,7 +148,7 @@ pub fn run(options: Options) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// What a new run is told.
+    /// The options of a new run.
     fn run_options(&self, reporter: &mut Reporter) -> Result<RunOptions> {
         let mut options = match &self.new.like {
             Some(run) => self.like(run)?,
@@ -177,7 +177,7 @@ impl Options {
         Ok(options)
     }
 
-    /// A run of a network by its recipe, with what is given here on top.
+    /// Options for training a network by its recipe, overridden by the options given here.
     fn by_recipe(&self, reporter: &mut Reporter) -> Result<RunOptions> {
         let model = self.model.get().unwrap_or(MODEL);
         let options = RunOptions::new(model)?;
@@ -188,7 +188,7 @@ impl Options {
         Ok(RunOptions { training, data, ..options })
     }
 
-    /// A run like another one, with what is given here on top.
+    /// Options for repeating another run, overridden by the options given here.
     fn like(&self, run: &Path) -> Result<RunOptions> {
         let mut options = RunRecord::read(run)?.run_options()?;
         if self.data.data.is_some() {
@@ -203,7 +203,7 @@ impl Options {
         self.output.quiet || self.output.json
     }
 
-    /// What a run that goes on is told anew.
+    /// The changes to a run that is resumed.
     fn changes(&self) -> Result<RunChanges> {
         Ok(RunChanges {
             epochs: self.recipe.length.epochs,
@@ -221,7 +221,7 @@ impl Options {
     }
 }
 
-/// Options by the names that a command line has for them.
+/// The message of an error, with options named as on the command line.
 pub fn message(error: &Error) -> String {
     match error {
         Error::Option(error) => error.with_names(|field| format!("--{}", field.replace('_', "-"))),

@@ -26,7 +26,7 @@ pub struct TuneOption {
 }
 
 impl TuneOption {
-    /// What was asked for, with the folder of the newest run in place of `latest`.
+    /// The setting that was asked for, with the folder of the newest run in place of `latest`.
     pub fn get(&self) -> Result<Tuning> {
         match &self.tune {
             Tuning::File(path) if path == Path::new("latest") && !path.exists() => {
@@ -36,7 +36,7 @@ impl TuneOption {
         }
     }
 
-    /// The device with the kernels of its choice for this network.
+    /// The device with the kernels that the setting chooses for this network.
     pub fn apply(&self, device: &Device, compiled: &Compiled, silent: bool) -> Result<Device> {
         let mut bar = TuningBar::new(silent);
         pollster::block_on(
@@ -45,7 +45,7 @@ impl TuneOption {
     }
 }
 
-/// A line that changes on a terminal, one that does not elsewhere.
+/// A line that is updated on a terminal, and printed once elsewhere.
 pub struct TuningBar {
     is_silent: bool,
     bar: Bar,
@@ -95,7 +95,7 @@ pub struct Options {
     json: bool,
 }
 
-/// Tries everything and prints what came of it.
+/// Tries all kernels and prints the results.
 pub fn command(options: &Options) -> Result<ExitCode> {
     options.out.as_deref().map_or(Ok(()), check_place)?;
     let network = options.model.open()?;

@@ -124,7 +124,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
-/// The words of results.
+/// Words for results, and their styles.
 const RESULTS: [(&str, anstyle::Style); 5] =
     [("FAIL", BAD), ("MISSED", BAD), ("pass", GOOD), ("known bad", GOOD), ("detected", GOOD)];
 
@@ -136,7 +136,7 @@ fn extent(options: &Options) -> Extent {
     }
 }
 
-/// A seed that differs from run to run and is short enough to be typed. The standard library takes the keys of its hashes from
+/// A seed that differs between runs and is short enough to type. The standard library draws the keys of its hashes from
 /// the system's source of randomness.
 fn new_seed() -> u64 {
     RandomState::new().hash_one(0) % 1_000_000
@@ -161,7 +161,7 @@ fn repeat(options: &Options) -> String {
         words.extend(batch_size.flat_map(|batch_size| ["--batch-size".into(), batch_size.to_string()]));
     }
     if options.quick && options.model.get().is_some() {
-        // The quick batches have shapes of their own.
+        // The quick batches have other shapes.
         words.push("--quick".into());
     }
     words.join(" ")
@@ -181,7 +181,7 @@ fn inject(device: &DeviceChoice) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows how far a verification has come.
+/// Shows the progress of a verification.
 fn show(bar: &mut Bar, done: usize, total: usize, what: &str) {
     if done == 0 {
         *bar = Bar::new("{bar:24} {pos}/{len}  {wide_msg}", true);

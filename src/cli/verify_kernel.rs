@@ -39,7 +39,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Checks the shader, if there is one.
+    /// Checks the shader, if one was given.
     pub fn run(&self, device: &DeviceOption, random_shapes: Option<usize>, seed: u64) -> Result<Option<ExitCode>> {
         let (Some(path), Some(pass)) = (&self.kernel, &self.pass) else { return Ok(None) };
         let mut kernel = OwnKernel::open(path, pass)?.with_random_shapes(random_shapes.unwrap_or(RANDOM_SHAPES), seed);
@@ -57,5 +57,5 @@ impl Options {
     }
 }
 
-/// Random shapes besides the edge cases: a driver compiles a kernel for each.
+/// Number of random shapes besides the edge cases: the driver compiles a kernel for each.
 const RANDOM_SHAPES: usize = 20;

@@ -1,4 +1,4 @@
-//! `shadegrad bench`: each model on each device, in turns, each time in a process of its own.
+//! `shadegrad bench`: measures each model on each device in turns, each time in a separate process.
 
 use super::check_batch;
 use super::one::Measured;
@@ -44,15 +44,15 @@ pub struct Options {
     json: bool,
 }
 
-/// Time between two remarks where there is no terminal.
+/// Interval between progress lines if there is no terminal.
 const PULSE: Duration = Duration::from_secs(10);
 
 /// A device to be measured.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// As `--device` takes it.
+    /// The device as `--device` accepts it.
     choice: String,
-    /// For people.
+    /// The name to display.
     pub name: String,
 }
 
@@ -103,7 +103,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
-/// Every value inside its range; the message names the option.
+/// Checks that every value is in its range; the message names the option.
 fn check(options: &Options) -> Result<()> {
     let expect = |fine: bool, what: &str, got: &dyn std::fmt::Display| {
         if fine { Ok(()) } else { Err(Error::Usage(format!("{what}, got {got}"))) }
@@ -114,10 +114,11 @@ fn check(options: &Options) -> Result<()> {
     check_batch(options.batch)
 }
 
-/// The devices of `--device`. Adapters go by their number from here on, so that every child takes the same.
+/// The devices of `--device`. Adapters are identified by their number from here on, so that every child process opens
+/// the same one.
 fn targets(list: &str) -> Result<Vec<Target>> {
     let native = |choice: DeviceChoice| Target { choice: choice.to_string(), name: choice.to_string() };
-    // With the backend, for an adapter may be there once for each.
+    // With the backend, because an adapter may be listed once per backend.
     let gpu = |record: &AdapterRecord| Target {
         choice: record.index.to_string(),
         name: format!("{}, {}", record.info.name, record.info.backend),
@@ -146,14 +147,15 @@ fn targets(list: &str) -> Result<Vec<Target>> {
     list.split(',').map(target).collect()
 }
 
-/// One measurement in a process of its own. The outer result is the child's; `Ok(None)`: the user has ended it.
+/// Takes one measurement in a separate process. The outer error is the child's; `Ok(None)` means that the user
+/// interrupted it.
 fn measure(row: &Row, options: &Options, stop: &AtomicBool) -> Result<Option<Measured>, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut child = Command::new(program)
         .args(["bench", "one", &row.model, "--device", &row.target.choice])
         .args(["--seconds", &options.seconds.to_string(), "--batch-size", &options.batch.to_string()])
         .args(["--tune", &options.tune.tune.to_string(), "--end-with-input"])
-        // Nothing is written into it. It is closed when this process ends, and the measurement ends with it.
+        // Nothing is written to it. It closes when this process ends, which also ends the measurement.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -180,7 +182,7 @@ fn measure(row: &Row, options: &Options, stop: &AtomicBool) -> Result<Option<Mea
     serde_json::from_str(line).map(Some).map_err(|error| format!("the measurement said `{line}`: {error}"))
 }
 
-/// Reads to the end, beside the child: a pipe that nobody reads would stop it.
+/// Reads a pipe to its end in a thread: the child would block on a full pipe.
 fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -191,8 +193,8 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<S
     })
 }
 
-/// Waits for its end, or brings it about after Ctrl-C: a terminal tells the child too, `kill` does not.
-/// `pulse` is called every ten seconds.
+/// Waits for the child to end, or kills it after Ctrl-C: a terminal signals the child too, `kill` does not. `pulse` is
+/// called every ten seconds.
 fn wait(child: &mut Child, stop: &AtomicBool, pulse: impl Fn()) -> std::io::Result<std::process::ExitStatus> {
     let mut said = Instant::now();
     loop {

@@ -1,7 +1,7 @@
 //! `shadegrad bench`: how fast networks train on the devices of this machine, and where a step spends its time.
 //!
-//! Every figure of a comparison comes from a process of its own (`one`, a subcommand that help does not show), so that
-//! start-up and peak memory are its own too. The data is noise: what a step costs does not depend on what it learns.
+//! Each measurement of a comparison runs in a separate process (`one`, a hidden subcommand), so that it has its own
+//! start-up time and peak memory. The data is noise: the cost of a step does not depend on what it learns.
 
 mod compare;
 mod kernels;
@@ -43,8 +43,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
-/// How a network is trained: with what its own options have of work, but hardly learning anything, so that noise leads
-/// nowhere, and without an end.
+/// Options for training a network with its usual work per step, but without an end, and at a learning rate so low that
+/// training on noise stays stable.
 fn train_options(network: &Network, batch: usize) -> Result<TrainOptions> {
     check_batch(batch)?;
     Ok(TrainOptions {
@@ -65,12 +65,12 @@ fn check_batch(batch: usize) -> Result<()> {
     Err(Error::Usage(format!("--batch-size must be from 1 to 65536, got {batch}")))
 }
 
-/// Images of the training set, at most: as many as MNIST has.
+/// Largest number of training images: as many as MNIST has.
 const MOST_IMAGES: usize = 60_000;
-/// And their bytes.
+/// Largest size of the training images, in bytes.
 const MOST_BYTES: usize = 64 << 20;
 
-/// A training set of noise in whole batches, at least two of them, and a test set of one batch.
+/// A training set of noise in whole batches, at least two, and a test set of one batch.
 fn noise(network: &Network, batch: usize) -> Result<DataPair> {
     let [height, width, channels] = network.input;
     let size = height * width * channels;
@@ -79,7 +79,7 @@ fn noise(network: &Network, batch: usize) -> Result<DataPair> {
         let mut dice = rand_pcg::Pcg64Dxsm::new(1, stream.into());
         let mut bytes = vec![0; images * size];
         dice.fill_bytes(&mut bytes);
-        // Labels are bytes, and outputs for more classes than they can name do the same work.
+        // Labels are bytes; outputs for further classes do the same work.
         let classes = network.classes().min(256);
         let labels = (0..images).map(|image| (image % classes) as u8).collect();
         Ok::<_, Error>(Dataset::new(bytes, labels, network.input, classes)?.named(name))

@@ -1,4 +1,4 @@
-//! `shadegrad bench one`: a network on a device for some seconds, in a process of its own.
+//! `shadegrad bench one`: trains a network on a device for some seconds, in a separate process.
 
 use super::system::{self, Processors};
 use super::{noise, train_options};
@@ -32,32 +32,33 @@ pub struct Options {
     end_with_input: bool,
 }
 
-/// A measurement: what the child prints and the parent reads. Times are in seconds.
+/// A measurement, which the child prints and the parent reads. Times are in seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measured {
-    /// What was opened.
+    /// Description of the device.
     pub device: String,
-    /// Finding the driver and opening the device.
+    /// Time to find the driver and open the device.
     pub open_seconds: f64,
-    /// Compiling the plan and its kernels, and sending the data.
+    /// Time to compile the plan and its kernels, and to upload the data.
     pub compile_seconds: f64,
-    /// Choosing among kernels.
+    /// Time to choose kernels, on a GPU.
     pub tune_seconds: Option<f64>,
-    /// The first run of steps, which a driver may use to finish compiling: one step.
+    /// Time to the end of the first step, in which the driver may finish compiling.
     pub first_step_seconds: f64,
-    /// Images of the steady state, and the time they took.
+    /// Images trained on in the steady state.
     pub images: usize,
-    /// Of the steady state.
+    /// Duration of the steady state.
     pub seconds: f64,
     /// Steps of the steady state.
     pub steps: usize,
-    /// Most memory of the host held at once, in bytes.
+    /// Peak memory of the host, in bytes.
     pub peak_memory: Option<u64>,
-    /// Processors that other programs kept busy meanwhile.
+    /// Number of processors that other programs kept busy meanwhile.
     pub others: Option<f64>,
 }
 
-/// After the first step and before the steady state: this share of the time, at most a second.
+/// Duration of the warm-up between the first step and the steady state, as a share of the measuring time; at most a
+/// second.
 const WARM_UP: f64 = 0.5;
 
 pub fn run(options: &Options) -> Result<ExitCode> {
@@ -97,7 +98,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends the program when nobody is left at the other end of standard input, however that process ended.
+/// Ends the program when standard input closes: the process at its other end has ended, for whatever reason.
 fn end_with_input() -> Result<()> {
     let watch = || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
@@ -107,13 +108,13 @@ fn end_with_input() -> Result<()> {
     spawned.map(|_| ()).map_err(|error| Error::Device(format!("cannot start a thread: {error}")))
 }
 
-/// Adds up the time of runs of steps, once the device is warm. The clock is the trainer's: evaluation lies outside.
+/// Adds up the time of steps once the device is warm. It uses the trainer's clock, which excludes evaluation.
 struct Watch {
     wanted: f64,
     batch: usize,
     start: Instant,
     first_step_seconds: f64,
-    /// Of this epoch, when it was last heard of.
+    /// Time in this epoch at the last event.
     epoch_seconds: f64,
     is_warm: bool,
     processors: Option<Processors>,

@@ -6,7 +6,7 @@ use super::system;
 use serde::Serialize;
 use shadegrad::table::{Align, Page, Table, bytes, grouped};
 
-/// A model on a device: what was measured, run by run.
+/// A model on a device, with its measurements.
 pub struct Row {
     pub model: String,
     pub target: Target,
@@ -14,7 +14,7 @@ pub struct Row {
     problem: Option<String>,
 }
 
-/// Of several runs.
+/// Statistics of several measurements.
 #[derive(Clone, Copy, Serialize)]
 struct Spread {
     median: f64,
@@ -27,7 +27,7 @@ impl Row {
         Row { model, target, runs: Vec::new(), problem: None }
     }
 
-    /// Keeps a run, or the first thing that went wrong.
+    /// Adds a measurement, or keeps the first error.
     pub fn add(&mut self, measured: Result<Measured, String>) {
         match measured {
             Ok(measured) => self.runs.push(measured),
@@ -37,12 +37,12 @@ impl Row {
         }
     }
 
-    /// The first thing that went wrong.
+    /// The first error.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
 
-    /// A line while the bench goes on.
+    /// A progress line.
     pub fn progress(&self, measured: &Result<Measured, String>) -> String {
         let what = match measured {
             Ok(measured) => format!("{} images/s", rate(images_per_second(measured))),
@@ -61,17 +61,17 @@ impl Row {
         Some(Spread { median, min, max })
     }
 
-    /// Most that any run needed, in bytes.
+    /// Largest peak memory of any measurement, in bytes.
     fn peak_memory(&self) -> Option<u64> {
         self.runs.iter().filter_map(|run| run.peak_memory).max()
     }
 
-    /// Most processors that others used during a run.
+    /// Largest number of processors that other programs used during a measurement.
     fn others(&self) -> Option<f64> {
         self.runs.iter().filter_map(|run| run.others).max_by(f64::total_cmp)
     }
 
-    /// Its speed over that of the model's first device.
+    /// Speed relative to the first device of the same model.
     fn ratio(&self, rows: &[Row]) -> Option<f64> {
         let first = rows.iter().find(|row| row.model == self.model)?;
         Some(self.spread(images_per_second)?.median / first.spread(images_per_second)?.median)
@@ -86,12 +86,12 @@ fn step_seconds(run: &Measured) -> f64 {
     run.seconds / run.steps as f64
 }
 
-/// Images per second: a whole number, unless there are few.
+/// Images per second: a whole number, unless below 20.
 fn rate(rate: f64) -> String {
     if rate < 20.0 { format!("{rate:.2}") } else { grouped(rate.round() as u64) }
 }
 
-/// The table for people, with remarks.
+/// The table for people, with notes.
 pub fn page(rows: &[Row]) -> Page {
     use Align::{Left, Right};
     let heading = [
@@ -137,13 +137,13 @@ pub fn page(rows: &[Row]) -> Page {
     page
 }
 
-/// What makes the figures less than they seem.
+/// Warnings that the measured speeds may be too low.
 fn warnings(rows: &[Row]) -> Vec<String> {
     let most = rows.iter().filter_map(Row::others).max_by(f64::total_cmp);
     most.and_then(system::busy).into_iter().collect()
 }
 
-/// For programs; times are in seconds, memory in bytes.
+/// The results for programs; times in seconds, memory in bytes.
 pub fn json(rows: &[Row], seconds: f64, repeats: usize, batch: usize) -> serde_json::Value {
     let row = |row: &Row| {
         serde_json::json!({

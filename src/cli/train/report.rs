@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Hears what a run does.
+/// Observes a run and prints its progress.
 pub struct Reporter {
     json: bool,
     quiet: bool,
-    /// Where another command trains, the bar is all that is shown, with this title before it.
+    /// The title in front of the bar, if another command trains; nothing but the bar is shown then.
     title: Option<String>,
     /// The options that come from the network's file.
     pub recipe: Recipe,
@@ -31,13 +31,13 @@ pub struct Reporter {
     begun: Instant,
     /// The epoch that the bar shows.
     epoch: usize,
-    /// Whether the heading of the epochs is printed.
+    /// Whether the heading of the epoch table has been printed.
     has_heading: bool,
-    /// Epochs that this process has trained, and the seconds that they took with their evaluation.
+    /// Number of epochs that this process has trained, and their duration in seconds, including evaluation.
     trained: (usize, f64),
     bar: Bar,
     tuning: TuningBar,
-    /// Set by Ctrl-C, from the first step on.
+    /// Set by Ctrl-C; available from the first step on.
     stop: Option<Arc<AtomicBool>>,
 }
 
@@ -59,7 +59,7 @@ impl Reporter {
         }
     }
 
-    /// One that shows a bar behind a title and nothing else.
+    /// A reporter that shows only a bar with a title.
     pub fn with_title(title: &str) -> Reporter {
         Reporter { title: Some(title.to_string()), ..Reporter::new(true, false) }
     }
@@ -113,12 +113,13 @@ impl Reporter {
         }
     }
 
-    /// From here on Ctrl-C ends the run between two steps.
+    /// Prepares for the first step. From here on, Ctrl-C ends the run between two steps.
     fn started(&mut self, options: &TrainOptions) {
         self.stop = Some(stop_on_ctrl_c());
         self.options = options.clone();
         self.begun = Instant::now();
-        // The bar is not printed by `output`, which makes control characters harmless, and takes braces for fields.
+        // The bar is not printed through `output`, which sanitizes control characters, and its template treats braces
+        // as fields.
         let plain = |title: &String| format!("{}  ", one_line(title).replace('{', "{{").replace('}', "}}"));
         let title = self.title.as_ref().map_or_else(String::new, plain);
         let template = title + "{prefix} {wide_bar} step {pos}/{len}  {msg}";
@@ -143,7 +144,7 @@ impl Reporter {
         });
     }
 
-    /// Steps until the run ends, unless the validation loss ends it before.
+    /// Steps until the run ends, unless early stopping ends it before.
     fn steps_left(&self, report: &StepsReport<'_>) -> usize {
         let TrainOptions { epochs, max_steps, .. } = self.options;
         let done = (report.epoch - 1) * report.steps + report.done;
@@ -151,7 +152,7 @@ impl Reporter {
         all.saturating_sub(done)
     }
 
-    /// Prints a row of the table of epochs: at most 70 columns.
+    /// Prints a row of the epoch table, of at most 70 columns.
     fn epoch(&mut self, report: &EpochReport) -> Result<()> {
         self.trained = (self.trained.0 + 1, self.begun.elapsed().as_secs_f64());
         if self.is_silent() {
@@ -187,7 +188,7 @@ impl Reporter {
         ));
     }
 
-    /// Prints a line, unless the run is to be silent.
+    /// Prints a line, unless the run is silent.
     fn note(&self, line: &str) {
         if !self.is_silent() {
             self.say(line);
@@ -198,13 +199,13 @@ impl Reporter {
         self.bar.aside(|| errln!("{line}"));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(&mut self) {
         self.bar.clear();
         self.tuning.clear();
     }
 
-    /// Prints what has been reached, and what to do with it. `is_first` is true of a run without network and data.
+    /// Prints the results, and what to do with them. `is_first` is set for a new run without MODEL and `--data`.
     pub fn conclude(&self, run: &Run, is_first: bool) -> Result<()> {
         if self.is_silent() {
             return Ok(());
@@ -244,9 +245,9 @@ impl Reporter {
         Ok(())
     }
 
-    /// Names the best epoch and its checkpoint, where it is not the last.
+    /// Names the best epoch and its checkpoint, if it is not the last epoch.
     fn name_best(&self, run: &Run) -> Result<()> {
-        // What a damaged file does not say is not worth an error at the end of a training.
+        // A damaged file is not worth an error at the end of the training.
         let Ok(epochs) = read_epochs(&run.folder) else { return Ok(()) };
         let best = epochs.iter().rev().max_by(|one, other| one.val_accuracy.total_cmp(&other.val_accuracy));
         let checkpoint = run.folder.join("checkpoints/best.safetensors");
@@ -262,7 +263,7 @@ impl Reporter {
     }
 }
 
-/// Training time after which the speed says how long the rest will take.
+/// Training time after which the remaining time is estimated from the speed.
 const SETTLED_SECONDS: f64 = 5.0;
 
 const EPOCH_HEADING: [&str; 7] = ["epoch", "train loss", "train acc", "val loss", "val acc", "images/s", "left"];
