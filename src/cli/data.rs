@@ -1,4 +1,4 @@
-//! `shadegrad data`
+//! `shadegrad data`: shows, exports and downloads data sets.
 
 use super::output::{errln, grouped, outln};
 use super::{DataOption, program};

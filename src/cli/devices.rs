@@ -1,4 +1,4 @@
-//! `shadegrad devices`
+//! `shadegrad devices`: lists the devices that networks can be trained on.
 
 use crate::cli::output::outln;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! `shadegrad evaluate`
+//! `shadegrad evaluate`: evaluates a trained network on the test set.
 
 use super::output::{errln, grouped, outln, percent, print_confusion};
 use super::{DataOption, DeviceOption, TrainedOption};

@@ -1,4 +1,4 @@
-//! `shadegrad summary` and `shadegrad plan`
+//! `shadegrad summary` and `shadegrad plan`: what a network and its training step consist of.
 
 use super::{BatchOption, DeviceOption, RequiredModel};
 use crate::cli::output::{outln, print_page};

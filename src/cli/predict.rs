@@ -1,4 +1,4 @@
-//! `shadegrad predict`
+//! `shadegrad predict`: recognizes the digits in pictures.
 
 use super::{DeviceOption, TrainedOption};
 use crate::cli::output::{errln, outln};

@@ -1,4 +1,4 @@
-//! `shadegrad shaders`
+//! `shadegrad shaders`: writes the kernels of a training step to files.
 
 use super::{BatchOption, DeviceOption, RequiredModel};
 use crate::cli::output::{counted, errln, outln};

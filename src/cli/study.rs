@@ -139,7 +139,7 @@ fn problems(trained: &Trained, jobs: usize) -> String {
     [diverged, failed, error].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
-/// `--choose`
+/// `--choose`: chooses learning rate and momentum from a grid, on held-out images.
 fn choose(options: &Options, study: &mut Study) -> Result<ExitCode> {
     let (grid, data) = study.prepare_choice(options.held_out)?;
     introduce(options, &data)?;

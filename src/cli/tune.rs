@@ -1,4 +1,4 @@
-//! `shadegrad tune`, and the `--tune` of other commands.
+//! `shadegrad tune`, and the `--tune` option of other commands.
 
 use super::{BatchOption, DeviceOption, RUNS, RequiredModel, cache};
 use crate::cli::output::{BAD, GOOD, errln, outln, print_page};

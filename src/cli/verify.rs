@@ -1,4 +1,4 @@
-//! `shadegrad verify`
+//! `shadegrad verify`: checks the kernels on a device against the reference.
 
 use super::{BatchOption, DeviceOption, INTERRUPTED, ModelArgument, stop_on_ctrl_c, verify_kernel};
 use crate::cli::output::{BAD, GOOD, errln, outln, print_page};

@@ -1,4 +1,4 @@
-//! `shadegrad verify --kernel`: a user's own shader against the reference.
+//! `shadegrad verify --kernel`: checks a user's own shader against the reference.
 
 use super::DeviceOption;
 use crate::cli::output::outln;

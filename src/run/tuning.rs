@@ -178,7 +178,7 @@ async fn try_kernels<'a>(
 pub(super) enum Remark {
     /// All candidates have been tried.
     Note(String),
-    /// Something is wrong.
+    /// A problem that does not end the run.
     Warning(String),
 }
 

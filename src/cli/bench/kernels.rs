@@ -1,4 +1,4 @@
-//! `shadegrad bench kernels`
+//! `shadegrad bench kernels`: the cost of each dispatch of a training step on a device.
 
 use super::system::{self, Processors};
 use super::{noise, train_options};
