@@ -48,7 +48,7 @@ pub struct Recipe {
     pub regularization: RegularizationRecipe,
 }
 
-/// How long a network is trained. A run that goes on may be given a new length.
+/// How long a network is trained. A run that is resumed may be given a new length.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Length and batch size"))]
 #[serde(default)]
