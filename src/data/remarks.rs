@@ -237,9 +237,9 @@ mod tests {
         let said = learned_nothing(&[vec![0, 5], vec![0, 4]], 30.0).unwrap();
         assert!(said.starts_with("the network answers 1 for every validation image: it has learned nothing"), "{said}");
         assert!(said.contains("(it was 30;"), "{said}");
-        let said = learned_nothing(&[vec![60, 55], vec![49, 50]], 0.5).unwrap();
+        let said = learned_nothing(&[vec![57, 53], vec![53, 57]], 0.5).unwrap();
         assert!(
-            said.starts_with("51.4 % of the validation images are recognized, about as many as by guessing"),
+            said.starts_with("51.8 % of the validation images are recognized, about as many as by guessing"),
             "{said}"
         );
         // Better than guessing, too few to tell, or nothing to tell apart.
