@@ -140,6 +140,18 @@ fn a_network_that_learns_nothing_is_remarked_on() {
     assert!(output.status.success() && !said.contains("learned nothing"), "{said}");
 }
 
+/// The epoch that is called the best is the one of `best.safetensors`: of equal accuracies, the one with the lower loss.
+#[test]
+fn the_best_epoch_is_that_of_the_best_checkpoint() {
+    use shadegrad::train::Checkpoint;
+    let place = Place::new();
+    let printed = place.stdout("train tiny.toml -d data -e 12 -l 0.2 --device cpu -o run");
+    let best = Checkpoint::load(&place.path("run/checkpoints/best.safetensors")).unwrap().state.progress.epochs;
+    let named = printed.lines().find_map(|line| line.strip_prefix("the best epoch was "));
+    let named = named.map(|rest| rest.split(' ').next().unwrap().parse::<usize>().unwrap());
+    assert_eq!(named, Some(best).filter(|best| *best < 12), "{printed}");
+}
+
 /// A run of a case by its preset alone is a run of the study.
 #[test]
 fn the_presets_of_the_cases_carry_the_recipe_of_the_study() {
@@ -218,6 +230,7 @@ fn the_doctor_describes_and_checks_the_machine() {
     {
         assert!(printed.contains(says), "no `{says}` in {printed}");
     }
+    assert_eq!(printed.contains("Vulkan loader: "), cfg!(target_os = "linux"), "{printed}");
     let verdict = printed.lines().rfind(|line| line.contains("cpu: ")).unwrap();
     assert!(verdict.contains("all pass"), "{printed}");
 }

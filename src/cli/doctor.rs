@@ -69,9 +69,15 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(if all_pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the driver manifests that the Vulkan loader finds.
+/// Prints the Vulkan loader, and the driver manifests that it finds.
 #[cfg(target_os = "linux")]
 fn drivers() -> Result<()> {
+    let arch = std::env::consts::ARCH;
+    let folders = [&format!("/usr/lib/{arch}-linux-gnu"), "/usr/lib64", "/usr/lib", "/usr/local/lib"];
+    // The link leads to the file whose name has the version.
+    let loader = folders.iter().find_map(|folder| Path::new(folder).join("libvulkan.so.1").canonicalize().ok());
+    let loader = loader.map_or_else(|| "not found in the usual folders".to_string(), |path| path.display().to_string());
+    outln!("Vulkan loader: {loader}")?;
     let files = DRIVER_FOLDERS.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
     let mut files: Vec<_> =
         files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();

@@ -5,6 +5,7 @@
 
 use anstyle::{AnsiColor, Style};
 use shadegrad::evaluate::Evaluation;
+pub use shadegrad::study::duration;
 pub use shadegrad::table::grouped;
 use shadegrad::table::{Page, fit};
 pub use shadegrad::text::counted;
@@ -12,7 +13,6 @@ use shadegrad::text::printable;
 use shadegrad::{Error, Result};
 use std::fmt::{Arguments, Write as _};
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
 
 /// Like `print!`, but returns errors; `print!` panics if the disk is full or the reader is gone.
 macro_rules! out {
@@ -110,16 +110,6 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 
-/// A duration in its two largest units: "45 s", "2 min 5 s", "3 h 20 min".
-pub fn duration(time: Duration) -> String {
-    let seconds = (time.as_secs_f64().round()) as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 /// Prints the confusion matrix with precision and recall; rows are labels. Correct predictions are coloured.
 pub fn print_confusion(evaluation: &Evaluation) -> Result<()> {
     let plain = confusion_table(evaluation, Style::new());
@@ -156,15 +146,6 @@ fn confusion_table(evaluation: &Evaluation, diagonal: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_two_units() {
-        let cases =
-            [(0.4, "0 s"), (59.4, "59 s"), (61.0, "1 min 1 s"), (3599.6, "1 h 0 min"), (12_000.0, "3 h 20 min")];
-        for (seconds, text) in cases {
-            assert_eq!(duration(Duration::from_secs_f64(seconds)), text);
-        }
-    }
 
     #[test]
     fn a_word_is_painted_where_it_stands_alone() {

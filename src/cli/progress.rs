@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Interval between two lines if there is no terminal.
-const PULSE: Duration = Duration::from_secs(10);
+pub const PULSE: Duration = Duration::from_secs(10);
 
 /// Shows progress on standard error, or nothing if that is not wanted.
 #[derive(Default)]

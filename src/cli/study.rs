@@ -3,7 +3,7 @@
 
 use super::train::Reporter;
 use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help, stop_on_ctrl_c};
-use crate::cli::output::{counted, errln, out, outln, percent};
+use crate::cli::output::{counted, duration, errln, out, outln, percent};
 use clap::Args;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::lock::Lock;
@@ -11,7 +11,7 @@ use shadegrad::run::Validation;
 use shadegrad::study::Trained;
 use shadegrad::study::{
     ANN_EPOCHS, Cases, Choice, Common, DESCENT, Descent, EPOCHS, FinishedRun, HELD_OUT, Job, ReportOptions, Study,
-    StudyEvent, Subjects, Tried, duration,
+    StudyEvent, Subjects, Tried,
 };
 use shadegrad::table::grouped;
 use shadegrad::text::shell_word;

@@ -83,13 +83,11 @@ impl Compiled {
     pub fn listing_json(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<serde_json::Value> {
         let section = Section::new(&self.plan, passes, config)?;
         let mirrors = Mirrors::new(&[&section.recording]);
-        let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
         let command = |(command, pass, number): (&Command, &Pass, usize)| match command {
             Command::Dispatch(dispatch) => {
-                let [_, label, kernel, _, _, writes, _, reads] = section.dispatch(number, pass, dispatch);
                 serde_json::json!({
-                    "number": number, "pass": label, "kernel": kernel, "grid": dispatch.groups,
-                    "writes": words(&writes), "reads": words(&reads),
+                    "number": number, "pass": dispatch.label, "kernel": dispatch.kernel.name(), "grid": dispatch.groups,
+                    "writes": section.names(pass, &dispatch.writes), "reads": section.names(pass, &dispatch.reads),
                 })
             }
             Command::Mirror { region, .. } => {
@@ -182,22 +180,26 @@ impl<'a> Section<'a> {
 
     fn dispatch(&self, number: usize, pass: &Pass, dispatch: &Dispatch) -> [String; 8] {
         let [x, y] = dispatch.groups;
-        let operand = |(_, operand): &(&'static str, Operand)| match operand {
-            Operand::Buffer(region) => self.plan.name(Some(pass), region),
-            Operand::Mirror(region) => format!("*{}", self.plan.name(Some(pass), region)),
-            Operand::Scratch(len) => format!("scratch[{}]", grouped(*len as u64)),
-        };
-        let list = |operands: &[_]| operands.iter().map(operand).collect::<Vec<_>>().join(" ");
         [
             number.to_string(),
             dispatch.label.clone(),
             dispatch.kernel.name().to_string(),
             format!("{x}x{y}"),
             grouped(u64::from(x) * u64::from(y)),
-            list(&dispatch.writes),
+            self.names(pass, &dispatch.writes).join(" "),
             "←".into(),
-            list(&dispatch.reads),
+            self.names(pass, &dispatch.reads).join(" "),
         ]
+    }
+
+    /// The names of operands: `conv1.y`, `*conv1.w` for a texture, `scratch[38,400]`.
+    fn names(&self, pass: &Pass, operands: &[(&'static str, Operand)]) -> Vec<String> {
+        let name = |(_, operand): &(&'static str, Operand)| match operand {
+            Operand::Buffer(region) => self.plan.name(Some(pass), region),
+            Operand::Mirror(region) => format!("*{}", self.plan.name(Some(pass), region)),
+            Operand::Scratch(len) => format!("scratch[{}]", grouped(*len as u64)),
+        };
+        operands.iter().map(name).collect()
     }
 
     fn copy(&self, pass: &Pass, region: &Region) -> [String; 8] {

@@ -4,6 +4,7 @@ use super::check_batch;
 use super::one::Measured;
 use super::report::{self, Row};
 use crate::cli::output::{BAD, errln, outln, print_page};
+use crate::cli::progress::PULSE;
 use crate::cli::tune::TuneOption;
 use crate::cli::{INTERRUPTED, stop_on_ctrl_c};
 use clap::Args;
@@ -43,9 +44,6 @@ pub struct Options {
     #[arg(long)]
     json: bool,
 }
-
-/// Interval between progress lines if there is no terminal.
-const PULSE: Duration = Duration::from_secs(10);
 
 /// A device to be measured.
 #[derive(Clone, Debug)]

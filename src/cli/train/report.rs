@@ -16,7 +16,7 @@ use shadegrad::train::{EpochReport, Lowest, Recipe, Recovery, StepsReport, Train
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Observes a run and prints its progress.
 pub struct Reporter {
@@ -139,8 +139,7 @@ impl Reporter {
             if self.trained.0 == 0 && seconds(report.done) < SETTLED_SECONDS {
                 return speed;
             }
-            let left = Duration::try_from_secs_f64(seconds(self.steps_left(report))).unwrap_or_default();
-            format!("{speed}  {} left", duration(left))
+            format!("{speed}  {} left", duration(seconds(self.steps_left(report))))
         });
     }
 
@@ -161,7 +160,6 @@ impl Reporter {
         let has_heading = std::mem::replace(&mut self.has_heading, true);
         let (trained, seconds) = self.trained;
         let epochs_left = self.options.epochs.saturating_sub(report.epoch);
-        let left = Duration::try_from_secs_f64(seconds / trained as f64 * epochs_left as f64).unwrap_or_default();
         let row = [
             format!("{}/{}", report.epoch, self.options.epochs),
             format!("{:.4}", report.train_loss),
@@ -169,7 +167,7 @@ impl Reporter {
             format!("{:.4}", report.val_loss),
             percent(report.val_accuracy),
             grouped(report.images_per_second.round() as u64),
-            if epochs_left == 0 { String::new() } else { duration(left) },
+            if epochs_left == 0 { String::new() } else { duration(seconds / trained as f64 * epochs_left as f64) },
         ];
         self.bar.aside(|| {
             if !has_heading {
@@ -227,7 +225,7 @@ impl Reporter {
             percent(evaluation.accuracy()),
             grouped(evaluation.images()),
             grouped(progress.step as u64),
-            duration(self.begun.elapsed())
+            duration(self.begun.elapsed().as_secs_f64())
         )?;
         self.name_best(run)?;
         let path = shell_word(&folder.to_string_lossy());
@@ -249,7 +247,7 @@ impl Reporter {
     fn name_best(&self, run: &Run) -> Result<()> {
         // A damaged file is not worth an error at the end of the training.
         let Ok(epochs) = read_epochs(&run.folder) else { return Ok(()) };
-        let best = epochs.iter().rev().max_by(|one, other| one.val_accuracy.total_cmp(&other.val_accuracy));
+        let best = run.progress.best.and_then(|best| epochs.iter().find(|epoch| epoch.step == best.step));
         let checkpoint = run.folder.join("checkpoints/best.safetensors");
         match best {
             Some(best) if best.epoch < run.progress.epochs && checkpoint.is_file() => outln!(
