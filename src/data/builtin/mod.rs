@@ -9,7 +9,7 @@
 //! training digits are easier to learn but teach less: at 85 % of the deviations, the accuracy on MNIST fell by 0.2
 //! points (preset `fast`, 5 epochs, two seeds each). Validation digits are written by hands between steady and hurried,
 //! so that the accuracy on them is close to that on MNIST. They still vary more: after `shadegrad train fast --data
-//! data/mnist`, `shadegrad evaluate latest --data builtin` gives 92 %, and 81 % with [`MIXED_SPREAD`] set to (1.0, 1.0).
+//! data/mnist`, `shadegrad evaluate latest --data builtin` gives 92 %, and 81 % with `MIXED_SPREAD` set to (1.0, 1.0).
 //!
 //! What a network misses is styles rather than noise: about forty additional shapes reduced the error on 10,000 MNIST
 //! training images from 2.9 to 2.4 % (mean of two runs). Sharper edges, less slant and jitter, stronger waves and bows,
