@@ -67,6 +67,9 @@ pub enum Error {
     /// A loss or another value was not finite.
     #[error("{0}")]
     NotFinite(String),
+    /// An error that every rank knows of, with the same text: rank 0 prints it. Names the rank that it comes from.
+    #[error("{0}")]
+    Ranks(String),
     /// A download failed on every mirror, or the file received was not the expected one.
     #[error("{0}")]
     Download(String),

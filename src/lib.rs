@@ -141,6 +141,7 @@
 //! | `images` | pictures as input (`data::prepare`), contact sheets of samples as output (`data::sheet`) |
 //! | `fetch` | downloads of data sets (`data::fetch`) |
 //! | `report` | charts as SVG (`picture`, `profile::roofline`) |
+//! | `mpi` | several devices that train one network, as processes of MPI ([`ranks`]); needs an MPI library to build |
 //! | `local-time` | dates in the user's time zone ([`clock`]) instead of UTC |
 //!
 //! Without any of them, the library goes from data in memory or in the MNIST format to trained weights, with
@@ -180,6 +181,7 @@ pub mod picture;
 pub mod plan;
 pub mod prelude;
 pub mod profile;
+pub mod ranks;
 pub mod reference;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod run;
