@@ -229,9 +229,9 @@ fn pool2d() {
 fn dropout() {
     let (len, rate, layer) = (60, 0.4, 3);
     for producer in ACTIVATIONS {
-        let middle =
-            Middle::new(dropout::Forward { len, rate, layer }, vec![("x", off_zero(len, 3))]).producer(producer);
-        middle.check(dropout::Backward { len, rate, layer, producer }, "dx", "x");
+        let middle = Middle::new(dropout::Forward { len, width: len, rate, layer }, vec![("x", off_zero(len, 3))])
+            .producer(producer);
+        middle.check(dropout::Backward { len, width: len, rate, layer, producer }, "dx", "x");
     }
 }
 

@@ -1,5 +1,6 @@
 // augment / draw
-//   maps[row] = a random map from the pixels of a distorted image to positions in the original, by seed, step and row
+//   maps[row] = a random map from the pixels of a distorted image to positions in the original, by seed, step and row of
+//   the whole batch, of which this may be a slice
 //   maps [BATCH,MAP] integers: a b c d in 1/16384, tx ty in 1/32768 pixel, then POINTS * POINTS displacements dx dy in
 //   1/32768 pixel
 //   An invocation writes the six numbers of the affine map, or four of the displacements. All arithmetic is in
@@ -32,7 +33,7 @@ const ONE = 16384;
 
 // ANCHOR: affine
 fn draw(row: u32, number: u32) -> vec4<i32> {
-    let words = random4(vec4<u32>(step.seed_low, step.seed_high, step.step, NO_LAYER), row * DRAWS + number);
+    let words = random4(vec4<u32>(step.seed_low, step.seed_high, step.step, NO_LAYER), (step.row + row) * DRAWS + number);
     return vec4<i32>(words >> vec4<u32>(20u)) - vec4<i32>(2048);
 }
 

@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var spread = unpack(variance[c]);
     var slope = unpack(dw[c]);
     var offset = unpack(db[c]);
-    let m = f32(counted());
+    let m = f32(pooled());
     for (var e = 0u; e < VECTORS; e++) {
         let deviation = sqrt(spread[e] + EPSILON);
         scale[e] /= deviation;

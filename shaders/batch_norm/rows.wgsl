@@ -10,7 +10,12 @@ const CHUNK = 1u;
 
 const ROWS = BATCH * PLACES;
 
-// Number of rows that are not padding, M.
+// Number of rows that are not padding.
 fn counted() -> u32 {
     return min(step.count, BATCH) * PLACES;
+}
+
+// Number of rows that the sums in mean, var, dw and db were taken over, M: more than `counted` if ranks share them.
+fn pooled() -> u32 {
+    return max(max(min(step.count, BATCH), step.pooled) * PLACES, 1u);
 }

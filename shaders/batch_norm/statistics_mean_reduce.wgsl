@@ -1,6 +1,6 @@
 // batch_norm / statistics_mean_reduce
 //   Adds the parts:
-//   mean[c] = sum over s of partial[s,c] / M
+//   mean[c] = sum over s of partial[s,c] / M, or 0 in a slice without images
 //   partial [PARTS,C]   mean [C]
 //   An invocation computes a pack of channels.
 // with: batch_norm/rows, shared/linear, shared/pack | pack_single | pack_wide
@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     for (var e = 0u; e < VECTORS; e++) {
-        sum[e] /= f32(counted());
+        sum[e] /= f32(max(counted(), 1u));
     }
     mean[c] = pack(sum);
 }

@@ -13,6 +13,10 @@ struct Step {
     first_correction: f32,
     second_correction: f32,
     average_limit: f32,
+    row: u32,
+    total: u32,
+    pooled: u32,
+    part: u32,
     reserved: u32,
     reserved_2: u32,
 }

@@ -1,10 +1,11 @@
 // softmax / cross_entropy
-//   loss[n] = -sum over j of q[j] log a[n,j],   dx[n,j] = (a[n,j] - q[j]) / count
+//   loss[n] = -sum over j of q[j] log a[n,j],   dx[n,j] = (a[n,j] - q[j]) / images
 //   q[j] = (1 - S) [j = t] + S / CLASSES,   t = targets[n],   S = SMOOTHING
 //   a = softmax(x),   -log a[n,j] = log(sum over k of exp(x[n,k] - max)) - (x[n,j] - max)
 //   prediction[n] = class of the largest logit
 //   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]
-//   An invocation computes a row; rows from `count` on are padding.
+//   An invocation computes a row; rows from `count` on are padding. `images` is the number of images in the whole batch,
+//   of which these rows may be a slice.
 // with: shared/softmax, shared/linear, shared/step
 
 const SMOOTHING = 0f;
@@ -31,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let found = look_at(row);
     let t = targets[row];
-    let images = f32(min(step.count, BATCH));
+    let images = f32(max(min(step.count, BATCH), step.total));
     let other = SMOOTHING / f32(CLASSES);
     let own = 1.0 - SMOOTHING + other;
     for (var j = 0u; j < CLASSES; j++) {

@@ -1,8 +1,9 @@
 // softmax / quadratic
-//   loss[n] = 1/2 sum over j of e[j]^2,   dx[n,j] = a[j] (e[j] - sum over k of a[k] e[k]) / count
+//   loss[n] = 1/2 sum over j of e[j]^2,   dx[n,j] = a[j] (e[j] - sum over k of a[k] e[k]) / images
 //   a = softmax(x[n]), e[j] = a[j] - [j = targets[n]]; prediction[n] = class of the largest logit
 //   x, dx [BATCH,CLASSES]   targets, loss, prediction [BATCH]
-//   An invocation computes a row; rows from `count` on are padding.
+//   An invocation computes a row; rows from `count` on are padding. `images` is the number of images in the whole batch,
+//   of which these rows may be a slice.
 // with: shared/softmax, shared/linear, shared/step
 
 const NO_PREDICTION = 0xffffffffu;
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let found = look_at(row);
     let t = targets[row];
-    let images = f32(min(step.count, BATCH));
+    let images = f32(max(min(step.count, BATCH), step.total));
     var squares = 0.0;
     var inner = 0.0;
     for (var j = 0u; j < CLASSES; j++) {

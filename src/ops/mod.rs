@@ -9,6 +9,7 @@
 //! modules refer to the paper that the presets `case1` to `case6` come from: Dhumne et al., *Recognition of Handwritten
 //! Digit using Convolutional Neural Network using Python and Tensorflow*.
 
+pub mod accumulate;
 pub mod activation;
 pub mod adam;
 pub mod augment;
@@ -83,6 +84,7 @@ const OPERATIONS: &[Operation] = &[
     Operation { name: "sgd", share: 1, edge_cases: sgd::edge_cases, drawn: sgd::drawn },
     Operation { name: "adam", share: 1, edge_cases: adam::edge_cases, drawn: adam::drawn },
     Operation { name: "clip", share: 1, edge_cases: clip::edge_cases, drawn: clip::drawn },
+    Operation { name: "accumulate", share: 1, edge_cases: accumulate::edge_cases, drawn: accumulate::drawn },
     Operation { name: "average", share: 1, edge_cases: average::edge_cases, drawn: average::drawn },
 ];
 

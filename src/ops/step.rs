@@ -25,10 +25,18 @@ pub struct Step {
     pub second_correction: f32,
     /// Largest fraction that the average of the weights keeps in this step: see [`average`](super::average).
     pub average_limit: f32,
-    /// Padding to 48 bytes, because some devices require a multiple of 16.
-    pub reserved: u32,
-    /// Padding, with [`Step::reserved`].
-    pub reserved_2: u32,
+    /// Row of the whole batch at which these images begin: 0 unless they are a slice of a batch. Random numbers depend
+    /// on the place of an image in the whole batch.
+    pub row: u32,
+    /// Number of images in the whole batch, by which the loss is divided; 0 if it is this one.
+    pub total: u32,
+    /// Number of images over which [`batch_norm`](super::batch_norm) takes its statistics, if the ranks share them; 0
+    /// if they are those of this slice.
+    pub pooled: u32,
+    /// Number of this slice among those whose gradients are [accumulated](super::accumulate), from 0.
+    pub part: u32,
+    /// Padding to 64 bytes, because some devices require a multiple of 16.
+    pub reserved: [u32; 2],
 }
 
 impl Step {
@@ -44,12 +52,21 @@ impl Step {
         ("first_correction", std::mem::offset_of!(Step, first_correction), "f32"),
         ("second_correction", std::mem::offset_of!(Step, second_correction), "f32"),
         ("average_limit", std::mem::offset_of!(Step, average_limit), "f32"),
+        ("row", std::mem::offset_of!(Step, row), "u32"),
+        ("total", std::mem::offset_of!(Step, total), "u32"),
+        ("pooled", std::mem::offset_of!(Step, pooled), "u32"),
+        ("part", std::mem::offset_of!(Step, part), "u32"),
         ("reserved", std::mem::offset_of!(Step, reserved), "u32"),
-        ("reserved_2", std::mem::offset_of!(Step, reserved_2), "u32"),
+        ("reserved_2", std::mem::offset_of!(Step, reserved) + 4, "u32"),
     ];
 }
 
 impl Step {
+    /// Number of images by which the loss is divided, given how many rows the compiled batch has.
+    pub fn divisor(&self, batch: usize) -> usize {
+        batch.min(self.count as usize).max(self.total as usize)
+    }
+
     /// The steps of an epoch over `images` images: one step per batch, of which the last may be smaller. `done` is the
     /// number of steps before the epoch.
     pub fn epoch(images: usize, batch: usize, done: usize, seed: u64, learning_rate: f32) -> Vec<Step> {

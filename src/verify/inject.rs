@@ -250,7 +250,7 @@ fn breaks() -> Result<Vec<Break>> {
     let pooled = || Box::new(pool2d::Forward { window: pool, kind: pool2d::Kind::Max, keeps_m: false }) as Box<dyn Op>;
     let relu = || Box::new(activation::Forward { activation: Activation::Relu, len: 1009 }) as Box<dyn Op>;
     let tanh = || Box::new(activation::Backward { activation: Activation::Tanh, len: 257 }) as Box<dyn Op>;
-    let drop = || Box::new(dropout::Forward { len: 1009, rate: 0.5, layer: 2 }) as Box<dyn Op>;
+    let drop = || Box::new(dropout::Forward { len: 1009, width: 1009, rate: 0.5, layer: 2 }) as Box<dyn Op>;
     let update = || {
         Box::new(sgd::Update { len: 257, momentum: 0.5, nesterov: false, weight_decay: 0.25, clipped: false })
             as Box<dyn Op>

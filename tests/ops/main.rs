@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accumulate;
 mod activation;
 mod adam;
 mod augment;

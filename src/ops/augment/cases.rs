@@ -63,10 +63,11 @@ pub(crate) fn drawn(draw: &mut draw::Draw) -> Vec<Box<dyn Op>> {
     ]
 }
 
-const STEPS: [[u32; 3]; 3] = [[0, 0, 0], [1, 2, 3], [!0, !0, !0]];
+/// Keys (seed low, seed high, step), and the row of the whole batch at which the slice begins.
+const STEPS: [([u32; 3], u32); 4] = [([0; 3], 0), ([1, 2, 3], 0), ([!0; 3], 0), ([1, 2, 3], 65_533)];
 
-fn step([seed_low, seed_high, step]: [u32; 3]) -> Step {
-    Step { seed_low, seed_high, step, count: u32::MAX, ..Step::default() }
+fn step(([seed_low, seed_high, step], row): ([u32; 3], u32)) -> Step {
+    Step { seed_low, seed_high, step, row, count: u32::MAX, ..Step::default() }
 }
 
 impl Draw {
@@ -112,7 +113,7 @@ impl Verify for Gather {
         let order: Vec<u32> = (0..images as u32).rev().collect();
         let last = images.saturating_sub(batch);
         let wild = || (0..batch * MAP).map(|i| (i as i32 * 7919 % 60_013 - 30_000) as u32).collect();
-        let drawn = |amount| Draw { batch, size: [height, width], amount }.maps(step([5, 6, 7]));
+        let drawn = |amount| Draw { batch, size: [height, width], amount }.maps(step(([5, 6, 7], 0)));
         let whole = batch.min(images);
         let cases = [
             (drawn(ALL), 0, whole),

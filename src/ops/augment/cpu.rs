@@ -36,10 +36,10 @@ impl Augment {
     }
 }
 
-/// Four random numbers from -2048 to 2047.
+/// Four random numbers from -2048 to 2047, for a row of a slice of the batch.
 fn draw(step: &Step, row: usize, number: usize) -> [i32; 4] {
     let key = [step.seed_low, step.seed_high, step.step, NO_LAYER];
-    threefry(key, [(row * DRAWS + number) as u32, 0, 0, 0]).map(|word| (word >> 20) as i32 - 2048)
+    threefry(key, [((step.row as usize + row) * DRAWS + number) as u32, 0, 0, 0]).map(|word| (word >> 20) as i32 - 2048)
 }
 
 /// `u * most`, for `u` in 1/2048.

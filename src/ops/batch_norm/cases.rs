@@ -1,4 +1,4 @@
-use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, Running, Statistics};
 use crate::ops::{Activation, Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Given, TINY, U, Values, Verify, activation_error, integers, random};
@@ -28,7 +28,9 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     for (i, [batch, places, channels]) in SHAPES.into_iter().enumerate() {
         let geometry = Geometry { batch, places, channels };
         let epsilon = [1e-5, 1e-3][i % 2];
-        ops.push(Box::new(Statistics { geometry, momentum: [0.1, 0.25][i % 2] }));
+        let momentum = [0.1, 0.25][i % 2];
+        ops.push(Box::new(Statistics { geometry, momentum }));
+        ops.push(Box::new(Running { geometry, momentum }));
         for turn in 0..2 {
             let activation = ALL[(i + turn) % 4];
             ops.push(Box::new(Forward { geometry, epsilon, activation }));
@@ -45,8 +47,10 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     // Layers accept any epsilon from the smallest normal f32 on; typical values are around 1e-5.
     let epsilon = 10.0_f64.powf(draw.real(-8.0..0.0)) as f32;
     let activation = draw.one_of(&ALL);
+    let momentum = draw.real(0.0..1.0) as f32;
     vec![
-        Box::new(Statistics { geometry, momentum: draw.real(0.0..1.0) as f32 }),
+        Box::new(Statistics { geometry, momentum }),
+        Box::new(Running { geometry, momentum }),
         Box::new(Forward { geometry, epsilon, activation }),
         Box::new(BackwardInput { geometry, epsilon, producer: activation }),
         Box::new(BackwardWeight { geometry, epsilon }),
@@ -124,6 +128,12 @@ fn step(count: usize) -> Step {
     Step { count: count as u32, ..Step::default() }
 }
 
+/// Steps of whole and of padded batches, and of a slice of a batch of 7 more images, whose statistics ranks share.
+fn steps(geometry: Geometry) -> Vec<Step> {
+    let pooled = geometry.batch as u32 + 7;
+    counts(geometry).into_iter().map(step).chain([Step { pooled, ..step(geometry.batch) }]).collect()
+}
+
 impl Statistics {
     /// A check where the error of a sum is at most `sum` u times the sum of its absolute terms.
     fn check(&self, what: &'static str, operands: Operands, count: usize, sum: f64) -> Check {
@@ -167,7 +177,34 @@ impl Verify for Statistics {
             let terms = (count * self.geometry.places + 2) as f64;
             [self.check("whole", whole, count, 0.0), self.check("random", random, count, terms)]
         });
-        checks.collect()
+        // A slice without images has the statistics 0, and leaves the running ones as they are.
+        let none = Case::new(*self, Operands::new(self.geometry).given()).with_step(step(0));
+        checks.chain([Check::exact("no images", none)]).collect()
+    }
+}
+
+impl Verify for Running {
+    fn checks(&self) -> Vec<Check> {
+        let check = |step: Step| {
+            let operands = Operands::new(self.geometry);
+            let momentum = f64::from(self.momentum);
+            let m = self.geometry.pooled(&step) as f64;
+            let case = Case::new(*self, operands.given()).with_step(step);
+            Check::within("random", case, move |name, expected| {
+                let (batch, running, unbiased) = match name {
+                    "running_mean" => ("mean", "running_mean", 1.0),
+                    _ => ("var", "running_var", m / (m - 1.0).max(1.0)),
+                };
+                let bound = |c: usize| {
+                    let terms = momentum * (unbiased * operands.at(batch, c)).abs() + operands.at(running, c).abs();
+                    // Two products of rounded factors and their sum, and for the variance a division, of at most 2.5
+                    // ULP, and a product.
+                    8.0 * U * terms + TINY
+                };
+                (0..expected.len()).map(bound).collect()
+            })
+        };
+        steps(self.geometry).into_iter().map(check).collect()
     }
 }
 
@@ -224,12 +261,13 @@ impl Verify for BackwardWeight {
 
 impl Verify for BackwardInput {
     fn checks(&self) -> Vec<Check> {
-        let check = |count: usize| {
+        let check = |step: Step| {
             let operands = Operands::new(self.geometry).behind(self.producer);
             let epsilon = f64::from(self.epsilon);
-            let rows = count * self.geometry.places;
+            let rows = self.geometry.counted(&step);
+            let m = self.geometry.pooled(&step) as f64;
             let channels = self.geometry.channels;
-            let case = Case::new(*self, operands.given()).with_step(step(count));
+            let case = Case::new(*self, operands.given()).with_step(step);
             Check::within("random", case, move |_, dx| {
                 let bound = |i: usize| {
                     if i >= rows * channels {
@@ -237,9 +275,9 @@ impl Verify for BackwardInput {
                     }
                     let c = i % channels;
                     let inverse = (operands.at("var", c) + epsilon).sqrt().recip();
-                    let of_db = operands.at("db", c) / rows as f64;
+                    let of_db = operands.at("db", c) / m;
                     let off = operands.at("x", i) - operands.at("mean", c);
-                    let of_dw = off * operands.at("dw", c) * inverse / rows as f64;
+                    let of_dw = off * operands.at("dw", c) * inverse / m;
                     let terms = operands.at("dy", i).abs() + of_db.abs() + of_dw.abs();
                     // For each term: the inverse twice, another quotient, a difference, two products and two sums; then
                     // the roundings of f', which is at most 1.
@@ -248,6 +286,6 @@ impl Verify for BackwardInput {
                 (0..dx.len()).map(bound).collect()
             })
         };
-        counts(self.geometry).into_iter().map(check).collect()
+        steps(self.geometry).into_iter().map(check).collect()
     }
 }

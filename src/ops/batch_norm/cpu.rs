@@ -1,4 +1,4 @@
-use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, Running, Statistics};
 use crate::ops::Compute;
 use crate::reference::{Real, Tensors};
 
@@ -10,9 +10,10 @@ impl Compute for Statistics {
         let [mean, var, running_mean, running_var] =
             ["mean", "var", "running_mean", "running_var"].map(|name| tensors.output(name));
         let channels = self.geometry.channels;
-        let momentum = F::of(f64::from(self.momentum));
+        // A slice without images leaves the running statistics as they are.
+        let momentum = if rows == 0 { F::zero() } else { F::of(f64::from(self.momentum)) };
         let kept = F::one() - momentum;
-        let m = F::of(rows as f64);
+        let m = F::of(rows.max(1) as f64);
         let unbiased = m / F::max(m - F::one(), F::one());
         for c in 0..channels {
             let of_channel = || (0..rows).map(|r| x[r * channels + c]);
@@ -24,6 +25,21 @@ impl Compute for Statistics {
     }
 }
 // ANCHOR_END: statistics
+
+impl Compute for Running {
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let [mean, var] = ["mean", "var"].map(|name| tensors.input(name));
+        let [running_mean, running_var] = ["running_mean", "running_var"].map(|name| tensors.output(name));
+        let momentum = F::of(f64::from(self.momentum));
+        let kept = F::one() - momentum;
+        let m = F::of(self.geometry.pooled(&tensors.step) as f64);
+        let unbiased = m / F::max(m - F::one(), F::one());
+        for c in 0..self.geometry.channels {
+            running_mean[c] = kept * running_mean[c] + momentum * mean[c];
+            running_var[c] = kept * running_var[c] + momentum * (unbiased * var[c]);
+        }
+    }
+}
 
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
@@ -62,7 +78,7 @@ impl Compute for BackwardInput {
         let dx = tensors.output("dx");
         let Geometry { channels, .. } = self.geometry;
         let epsilon = F::of(f64::from(self.epsilon));
-        let m = F::of(rows as f64);
+        let m = F::of(self.geometry.pooled(&tensors.step) as f64);
         for (i, dx) in dx.iter_mut().enumerate() {
             let c = i % channels;
             let deviation = (var[c] + epsilon).sqrt();

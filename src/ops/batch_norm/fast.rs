@@ -1,4 +1,4 @@
-use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, Running, Statistics};
 use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
@@ -86,7 +86,7 @@ impl Fast for Statistics {
         let [mean, var, running_mean, running_var] =
             ["mean", "var", "running_mean", "running_var"].map(|name| tensors.output(name));
         let channels = self.geometry.channels;
-        let m = rows as f32;
+        let m = rows.max(1) as f32;
         sum_rows(team, rows, channels, mean, |block, mean| {
             vectorized!(team, {
                 for x in x[block].chunks_exact(channels) {
@@ -105,9 +105,26 @@ impl Fast for Statistics {
             });
         })?;
         let unbiased = m / (m - 1.0).max(1.0);
-        let keep = |running: &mut f32, batch: f32| *running = (1.0 - self.momentum) * *running + self.momentum * batch;
+        // A slice without images leaves the running statistics as they are.
+        let momentum = if rows == 0 { 0.0 } else { self.momentum };
+        let keep = |running: &mut f32, batch: f32| *running = (1.0 - momentum) * *running + momentum * batch;
         for c in 0..channels {
             var[c] /= m;
+            keep(&mut running_mean[c], mean[c]);
+            keep(&mut running_var[c], unbiased * var[c]);
+        }
+        Ok(())
+    }
+}
+
+impl Fast for Running {
+    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, _: &Team) -> Result<()> {
+        let [mean, var] = ["mean", "var"].map(|name| tensors.input(name));
+        let [running_mean, running_var] = ["running_mean", "running_var"].map(|name| tensors.output(name));
+        let m = self.geometry.pooled(&tensors.step) as f32;
+        let unbiased = m / (m - 1.0).max(1.0);
+        let keep = |running: &mut f32, batch: f32| *running = (1.0 - self.momentum) * *running + self.momentum * batch;
+        for c in 0..self.geometry.channels {
             keep(&mut running_mean[c], mean[c]);
             keep(&mut running_var[c], unbiased * var[c]);
         }
@@ -165,7 +182,7 @@ impl Fast for BackwardInput {
         let (dx, padding) = tensors.output("dx").split_at_mut(rows * self.geometry.channels);
         padding.fill(0.0);
         let channels = self.geometry.channels;
-        let m = rows as f32;
+        let m = self.geometry.pooled(&tensors.step) as f32;
         let inverse = inverse(var, self.epsilon);
         let scale: Vec<f32> = inverse.iter().zip(w).map(|(inverse, w)| inverse * w).collect();
         let slope: Vec<f32> = inverse.iter().zip(dw).map(|(inverse, dw)| inverse * dw / m).collect();

@@ -1,4 +1,4 @@
-use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, Running, Statistics};
 use crate::error::Result;
 use crate::ops::launch::KernelLaunch;
 use crate::ops::loop_limit::check_iterations;
@@ -92,6 +92,21 @@ impl Record for Statistics {
             .reads_scratch("partial", walk.len())
             .reads("mean")
             .writes_as("variance", "var")
+            .writes("running_mean")
+            .writes("running_var")
+            .for_each_pack(channels);
+        Ok(())
+    }
+}
+
+impl Record for Running {
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        let channels = self.geometry.channels;
+        to.kernel(wgsl!("batch_norm/running.wgsl"))
+            .by_rows(&Walk::new(self.geometry, ROWS))
+            .set("MOMENTUM", self.momentum)
+            .reads("mean")
+            .reads_variance()
             .writes("running_mean")
             .writes("running_var")
             .for_each_pack(channels);

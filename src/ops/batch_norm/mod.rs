@@ -12,6 +12,11 @@
 //! and `running <- (1 - momentum) running + momentum batch` for both statistics, where the variance of the batch is
 //! multiplied by `M / (M - 1)`, as in PyTorch. Evaluation and prediction use the running statistics.
 //!
+//! A slice of a batch normally has statistics of its own, and one without images leaves the running statistics as they
+//! are. If ranks share them ([`crate::train::StepOptions::sync_batch_norm`]), the host combines `mean` and `var` of all
+//! slices after the first pass, [`Running`] updates the running statistics, and `dw` and `db` are summed before `dx` is
+//! computed.
+//!
 //! The variance is computed in a second pass over `x`: the sum of squares minus the square of the sum would cancel when
 //! the mean is large. Kernels process rows of packs. Values that depend only on the channel are computed once
 //! (`*_fold.wgsl`), which also keeps the number of storage buffers per kernel below six.
@@ -49,15 +54,31 @@ impl Geometry {
         self.rows() * self.channels
     }
 
-    /// Number of rows that are not padding, M.
+    /// Number of rows that are not padding.
     pub fn counted(&self, step: &Step) -> usize {
         self.batch.min(step.count as usize) * self.places
+    }
+
+    /// Number of rows that `mean`, `var`, `dw` and `db` were taken over, M: more than [`Geometry::counted`] if ranks
+    /// share them.
+    pub fn pooled(&self, step: &Step) -> usize {
+        (self.batch.min(step.count as usize).max(step.pooled as usize) * self.places).max(1)
     }
 }
 
 /// The statistics of a batch: reads `x`, writes `mean` and `var`, and updates `running_mean` and `running_var`.
 #[derive(Clone, Copy, Debug)]
 pub struct Statistics {
+    /// Shape of `x`.
+    pub geometry: Geometry,
+    /// Weight of the batch in the running statistics.
+    pub momentum: f32,
+}
+
+/// The running statistics after a batch whose statistics all ranks share: reads `mean` and `var`, and updates
+/// `running_mean` and `running_var`.
+#[derive(Clone, Copy, Debug)]
+pub struct Running {
     /// Shape of `x`.
     pub geometry: Geometry,
     /// Weight of the batch in the running statistics.
@@ -104,6 +125,21 @@ impl Op for Statistics {
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
         ["mean", "var", "running_mean", "running_var"].map(|name| (name, self.geometry.channels)).into()
+    }
+    fn touched(&self) -> Vec<(&'static str, usize)> {
+        ["running_mean", "running_var"].map(|name| (name, 2 * self.geometry.channels)).into()
+    }
+}
+
+impl Op for Running {
+    fn name(&self) -> &'static str {
+        "batch_norm.running"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        ["mean", "var"].map(|name| (name, self.geometry.channels)).into()
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        ["running_mean", "running_var"].map(|name| (name, self.geometry.channels)).into()
     }
     fn touched(&self) -> Vec<(&'static str, usize)> {
         ["running_mean", "running_var"].map(|name| (name, 2 * self.geometry.channels)).into()

@@ -14,13 +14,14 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     for (i, len) in LENGTHS.into_iter().enumerate() {
         for (j, producer) in PRODUCERS.into_iter().enumerate() {
             let (rate, layer) = ([0.4, 0.5, 0.25, 0.3][j], (i * j) as u32);
-            ops.push(Box::new(Forward { len, rate, layer }));
-            ops.push(Box::new(Backward { len, rate, layer, producer }));
+            let width = WIDTHS[(i + j) % WIDTHS.len()];
+            ops.push(Box::new(Forward { len, width, rate, layer }));
+            ops.push(Box::new(Backward { len, width, rate, layer, producer }));
         }
     }
     for rate in [0.0, 1e-3, 0.1, 0.37, 0.62, 0.9, 0.999] {
-        ops.push(Box::new(Forward { len: 1009, rate, layer: 2 }));
-        ops.push(Box::new(Backward { len: 1009, rate, layer: 2, producer: Activation::Tanh }));
+        ops.push(Box::new(Forward { len: 1009, width: 1009, rate, layer: 2 }));
+        ops.push(Box::new(Backward { len: 1009, width: 1009, rate, layer: 2, producer: Activation::Tanh }));
     }
     ops
 }
@@ -28,16 +29,21 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
 /// Both passes at a random length and a random rate.
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let (len, rate, layer) = (draw.size(3000), draw.real(0.0..1.0), draw.below(1000) as u32);
+    let width = draw.size(3000);
     vec![
-        Box::new(Forward { len, rate, layer }),
-        Box::new(Backward { len, rate, layer, producer: draw.one_of(&PRODUCERS) }),
+        Box::new(Forward { len, width, rate, layer }),
+        Box::new(Backward { len, width, rate, layer, producer: draw.one_of(&PRODUCERS) }),
     ]
 }
 
-const STEPS: [[u32; 3]; 3] = [[0, 0, 0], [1, 2, 3], [!0, !0, !0]];
+/// Elements per image: a multiple of 4, of 2, and of neither.
+const WIDTHS: [usize; 3] = [12, 6, 7];
 
-fn step([seed_low, seed_high, step]: [u32; 3]) -> Step {
-    Step { seed_low, seed_high, step, ..Step::default() }
+/// Keys (seed low, seed high, step), and the row at which the slice begins. A multiple of 4 suits every width.
+const STEPS: [([u32; 3], u32); 4] = [([0; 3], 0), ([1, 2, 3], 0), ([!0; 3], 8), ([1, 2, 3], 60_004)];
+
+fn step(([seed_low, seed_high, step], row): ([u32; 3], u32)) -> Step {
+    Step { seed_low, seed_high, step, row, ..Step::default() }
 }
 
 impl Verify for Forward {

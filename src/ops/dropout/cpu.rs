@@ -1,4 +1,4 @@
-use super::{Backward, Forward, scale, threshold};
+use super::{Backward, Forward, first, scale, threshold};
 use crate::ops::{Activation, Compute, Step};
 use crate::reference::{Real, Tensors};
 
@@ -32,7 +32,7 @@ pub(in crate::ops) fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
 }
 
 // ANCHOR: drop_out
-/// The output for element `i` of a layer: 0 or `value / (1 - rate)`.
+/// The output for element `i` of a layer, counted over the whole batch: 0 or `value / (1 - rate)`.
 fn drop_out<F: Real>(value: F, rate: f64, layer: u32, step: &Step, i: usize) -> F {
     let key = [step.seed_low, step.seed_high, step.step, layer];
     let words = threefry(key, [(i / 4) as u32, 0, 0, 0]);
@@ -44,8 +44,9 @@ impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let x = tensors.input("x");
         let y = tensors.output("y");
+        let first = first(&tensors.step, self.width);
         for i in 0..self.len {
-            y[i] = drop_out(x[i], self.rate, self.layer, &tensors.step, i);
+            y[i] = drop_out(x[i], self.rate, self.layer, &tensors.step, first + i);
         }
     }
 }
@@ -54,8 +55,9 @@ impl Compute for Backward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let dy = tensors.input("dy");
         let dx = tensors.output("dx");
+        let first = first(&tensors.step, self.width);
         for i in 0..self.len {
-            dx[i] = drop_out(dy[i], self.rate, self.layer, &tensors.step, i);
+            dx[i] = drop_out(dy[i], self.rate, self.layer, &tensors.step, first + i);
         }
         if self.producer != Activation::Identity {
             let x = tensors.input("x");

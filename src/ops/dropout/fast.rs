@@ -1,5 +1,5 @@
 use super::cpu::ROTATIONS;
-use super::{Backward, Forward, scale, threshold};
+use super::{Backward, Forward, first, scale, threshold};
 use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
@@ -48,7 +48,7 @@ fn mix(x: &mut [Words; 4], i: usize, j: usize, by: u32) {
     (x[i], x[j]) = (a, b);
 }
 
-/// Applies dropout to `from`, whose first element has the index `first`, a multiple of 4.
+/// Applies dropout to `from`, whose first element has the index `first` in the whole batch, a multiple of 4.
 #[inline(always)]
 fn drop_out(from: &[f32], to: &mut [f32], first: usize, rate: f64, layer: u32, step: &Step) {
     let key = [step.seed_low, step.seed_high, step.step, layer];
@@ -74,9 +74,9 @@ impl Fast for Forward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let (x, step) = (tensors.input("x"), tensors.step);
         let y = tensors.output("y");
-        let part = part(team, self.len);
+        let (part, first) = (part(team, self.len), first(&step, self.width));
         y.par_chunks_mut(part).zip(x.par_chunks(part)).enumerate().for_each(|(index, (y, x))| {
-            vectorized!(team, drop_out(x, y, index * part, self.rate, self.layer, &step));
+            vectorized!(team, drop_out(x, y, first + index * part, self.rate, self.layer, &step));
         });
         Ok(())
     }
@@ -87,10 +87,10 @@ impl Fast for Backward {
         let (dy, step) = (tensors.input("dy"), tensors.step);
         let dx = tensors.output("dx");
         let x = self.producer.input(tensors);
-        let part = part(team, self.len);
+        let (part, first) = (part(team, self.len), first(&step, self.width));
         dx.par_chunks_mut(part).zip(dy.par_chunks(part)).enumerate().for_each(|(index, (dx, dy))| {
             vectorized!(team, {
-                drop_out(dy, dx, index * part, self.rate, self.layer, &step);
+                drop_out(dy, dx, first + index * part, self.rate, self.layer, &step);
                 if let Some(x) = x {
                     self.producer.multiply_derivative(dx, &x[index * part..]);
                 }

@@ -7,7 +7,7 @@ use crate::wgsl;
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         to.kernel(wgsl!("dropout/forward.wgsl"))
-            .drops(self.rate, self.layer)
+            .drops(self.rate, self.layer, self.width)
             .packs(self.len)
             .reads("x")
             .writes("y")
@@ -21,7 +21,7 @@ impl Record for Backward {
         // With the identity as producer there is no x, and the kernel does not use its value.
         let x = if self.producer == Activation::Identity { "dy" } else { "x" };
         to.kernel(wgsl!("dropout/backward.wgsl"))
-            .drops(self.rate, self.layer)
+            .drops(self.rate, self.layer, self.width)
             .with(self.producer.source())
             .packs(self.len)
             .reads_as("x", x)
@@ -33,12 +33,14 @@ impl Record for Backward {
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Joins the files that determine which elements are dropped, with the constants for a rate and a layer.
-    fn drops(self, rate: f64, layer: u32) -> Self {
+    /// Joins the files that determine which elements are dropped, with the constants for a rate, a layer
+    /// and the width of a row.
+    fn drops(self, rate: f64, layer: u32, width: usize) -> Self {
         self.with(wgsl!("dropout/draw.wgsl"))
             .with(wgsl!("shared/random.wgsl"))
             .with(wgsl!("shared/step.wgsl"))
             .set("LAYER", layer)
+            .set("WIDTH", width)
             .set("THRESHOLD", threshold(rate))
             .set("SCALE", scale(rate))
     }

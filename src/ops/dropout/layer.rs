@@ -38,15 +38,17 @@ impl Layer for Dropout {
             return x;
         }
         let y = tape.output(at);
-        let op = Forward { len: tape.batch() * at.input.len(), rate: self.rate, layer: at.index as u32 };
+        let width = at.input.len();
+        let op = Forward { len: tape.batch() * width, width, rate: self.rate, layer: at.index as u32 };
         tape.pass(at.label("forward"), op, &[x], &[y]);
         y
     }
 
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         flow.wants_dx.then(|| {
-            let len = tape.batch() * at.input.len();
-            let op = Backward { len, rate: self.rate, layer: at.index as u32, producer: flow.producer };
+            let width = at.input.len();
+            let len = tape.batch() * width;
+            let op = Backward { len, width, rate: self.rate, layer: at.index as u32, producer: flow.producer };
             let dx = tape.input_gradient(at);
             tape.pass(at.label("backward"), op, &flow.with_producer(&[flow.dy]), &[dx]);
             dx

@@ -5,6 +5,9 @@
 //! layer) and the counter (i / 4, 0, 0, 0): an element is dropped if word `i % 4` of the result is below `rate * 2^32`.
 //! Nothing is stored: the backward pass generates the same words again, and so does every other device.
 //!
+//! Elements are counted over the whole batch, so that a slice of it ([`Step::row`]) drops the elements that the whole
+//! batch would drop there. Slices begin at a multiple of 4 elements ([`rows`]).
+//!
 //! Each counter gives the words for four elements. On lavapipe a pass over 921,600 elements takes 0.92 ms in packs, or
 //! 1.28 ms by vec4; the random numbers take about 0.37 ms of that.
 
@@ -18,13 +21,15 @@ pub(crate) use cases::{drawn, edge_cases};
 pub(super) use cpu::threefry;
 pub use layer::Dropout;
 
-use super::{Activation, Op};
+use super::{Activation, Op, Step};
 
 /// The forward pass: reads `x` and writes `y`.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward {
     /// Number of elements of each tensor.
     pub len: usize,
+    /// Number of elements per image.
+    pub width: usize,
     /// Probability of dropping an element, in [0, 1).
     pub rate: f64,
     /// Index of the layer in its network, which is part of the key.
@@ -37,12 +42,25 @@ pub struct Forward {
 pub struct Backward {
     /// Number of elements of each tensor.
     pub len: usize,
+    /// Number of elements per image.
+    pub width: usize,
     /// Probability of dropping an element, in [0, 1).
     pub rate: f64,
     /// Index of the layer in its network, which is part of the key.
     pub layer: u32,
     /// The activation f that produced `x`.
     pub producer: Activation,
+}
+
+/// The number of images of which a slice of a batch must begin at a multiple, so that the slice begins at a multiple of
+/// 4 elements where images have `width` elements: 1, 2 or 4.
+pub(crate) fn rows(width: usize) -> usize {
+    [1, 2].into_iter().find(|rows| (rows * width).is_multiple_of(4)).unwrap_or(4)
+}
+
+/// The index of a slice's first element in the whole batch.
+pub(super) fn first(step: &Step, width: usize) -> usize {
+    step.row as usize * width
 }
 
 /// The threshold for a rate: an element is dropped if its random word is below it.

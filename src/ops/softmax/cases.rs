@@ -115,6 +115,22 @@ impl Loss {
         loss.iter().enumerate().map(bound).collect()
     }
 
+    /// A check of a slice: the gradients are divided by the number of images in the whole batch, `total`.
+    fn check_slice(&self, x: &[f32], targets: &[u32], total: usize) -> Check {
+        let mut case = self.case(x, targets, self.batch);
+        case.step.total = total as u32;
+        let gradient: Vec<f64> = self
+            .gradient_bound(x, self.batch)
+            .iter()
+            .map(|bound| bound * self.batch as f64 / total as f64 + TINY)
+            .collect();
+        Check::within("slice", case, |name, values| match name {
+            "dx" => gradient.clone(),
+            "loss" => self.loss_bound(values, self.batch),
+            _ => vec![0.0; values.len()],
+        })
+    }
+
     /// A check of gradients and losses within their bounds, and of exact predictions.
     fn check(&self, what: &'static str, x: &[f32], targets: &[u32], count: usize) -> Check {
         let gradient = self.gradient_bound(x, count);
@@ -137,6 +153,7 @@ impl Verify for Loss {
             self.check("random", &x, &targets, batch),
             self.check("ties", &ties, &targets, batch),
             self.check("large", &large(batch * classes), &targets, batch),
+            self.check_slice(&x, &targets, 3 * batch + 1),
         ];
         for count in [0, batch / 2] {
             // Padding rows may hold anything.

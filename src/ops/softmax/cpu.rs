@@ -39,7 +39,7 @@ impl Compute for Loss {
         prediction.fill(NO_PREDICTION);
 
         let images = (tensors.step.count as usize).min(self.batch);
-        let count = F::of(images as f64);
+        let count = F::of(tensors.step.divisor(self.batch) as f64);
         for n in 0..images {
             let x = &x[n * self.classes..][..self.classes];
             let dx = &mut dx[n * self.classes..][..self.classes];

@@ -27,8 +27,8 @@ mod windows;
 
 use crate::gpu::Constant;
 use crate::ops::{
-    Activation, Op, activation, adam, average, batch_norm, clip, conv2d, dense, dropout, gather_batch, pool2d, score,
-    sgd,
+    Activation, Op, accumulate, activation, adam, average, batch_norm, clip, conv2d, dense, dropout, gather_batch,
+    pool2d, score, sgd,
 };
 use crate::ops::{augment, softmax};
 use crate::shape::{Padding, Window2d};
@@ -202,6 +202,7 @@ pub(super) fn passes() -> &'static [Pass] {
             pass::<activation::Forward>("activation.forward"),
             pass::<activation::Backward>("activation.backward"),
             pass::<batch_norm::Statistics>("batch_norm.statistics"),
+            pass::<batch_norm::Running>("batch_norm.running"),
             pass::<batch_norm::Forward>("batch_norm.forward"),
             pass::<batch_norm::BackwardWeight>("batch_norm.backward_weight"),
             pass::<batch_norm::BackwardInput>("batch_norm.backward_input"),
@@ -217,6 +218,7 @@ pub(super) fn passes() -> &'static [Pass] {
             pass::<adam::Update>("adam.update"),
             pass::<clip::Scale>("clip.scale"),
             pass::<average::Update>("average.update"),
+            pass::<accumulate::Add>("accumulate.add"),
         ]
     })
 }

@@ -97,6 +97,17 @@ shaped!(
     ]
 );
 shaped!(
+    batch_norm::Running,
+    [size("BATCH", 5), size("PLACES", 12), size("CHANNELS", 8), real("MOMENTUM", 0.1)],
+    |values| Self { geometry: norm_geometry(values)?, momentum: values.real("MOMENTUM")? },
+    |op| [
+        number("BATCH", op.geometry.batch),
+        number("PLACES", op.geometry.places),
+        number("CHANNELS", op.geometry.channels),
+        ("MOMENTUM", op.momentum.into()),
+    ]
+);
+shaped!(
     batch_norm::BackwardInput,
     [size("BATCH", 5), size("PLACES", 12), size("CHANNELS", 8), real("EPSILON", 1e-5), PRODUCER],
     |values| Self {
@@ -153,10 +164,16 @@ shaped!(
 );
 shaped!(
     dropout::Forward,
-    [size("LEN", 1000), real("RATE", 0.5), size("LAYER", 0)],
-    |values| Self { len: values.size("LEN")?, rate: rate(values)?, layer: values.from("LAYER", 0)? as u32 },
+    [size("LEN", 1000), size("WIDTH", 100), real("RATE", 0.5), size("LAYER", 0)],
+    |values| Self {
+        len: values.size("LEN")?,
+        width: values.size("WIDTH")?,
+        rate: rate(values)?,
+        layer: values.from("LAYER", 0)? as u32,
+    },
     |op| [
         number("LEN", op.len),
+        number("WIDTH", op.width),
         ("RATE", (op.rate as f32).into()),
         ("LAYER", op.layer.into()),
         ("THRESHOLD", dropout::threshold(op.rate).into()),
@@ -164,15 +181,17 @@ shaped!(
 );
 shaped!(
     dropout::Backward,
-    [size("LEN", 1000), real("RATE", 0.5), size("LAYER", 0), PRODUCER],
+    [size("LEN", 1000), size("WIDTH", 100), real("RATE", 0.5), size("LAYER", 0), PRODUCER],
     |values| Self {
         len: values.size("LEN")?,
+        width: values.size("WIDTH")?,
         rate: rate(values)?,
         layer: values.from("LAYER", 0)? as u32,
         producer: values.activation("PRODUCER"),
     },
     |op| [
         number("LEN", op.len),
+        number("WIDTH", op.width),
         ("RATE", (op.rate as f32).into()),
         ("LAYER", op.layer.into()),
         ("THRESHOLD", dropout::threshold(op.rate).into()),

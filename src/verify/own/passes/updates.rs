@@ -3,7 +3,7 @@
 use super::{Key, Shaped, Value, Values, flag, lower, number, real, setting, size};
 use crate::gpu::Constant;
 use crate::ops::augment::{self, Augment};
-use crate::ops::{adam, average, clip, gather_batch, score, sgd};
+use crate::ops::{accumulate, adam, average, clip, gather_batch, score, sgd};
 
 const WEIGHT_DECAY: Key = setting("WEIGHT_DECAY", Constant::F32(0.0));
 
@@ -67,6 +67,7 @@ shaped!(
     |values| Self { len: values.size("LEN")?, decay: values.real("DECAY")? },
     |op| [number("LEN", op.len), ("DECAY", op.decay.into())]
 );
+shaped!(accumulate::Add, [size("LEN", 1000)], |values| Self { len: values.size("LEN")? }, |op| [number("LEN", op.len)]);
 shaped!(
     score::Score,
     [size("BATCH", 5), size("SLOTS", 4), size("IMAGES", 20)],
