@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::machine::{Device, Machine, Section};
 use crate::network::{CompileOptions, Network, ScoreTensors, Weights};
 use crate::ops::Step;
+use crate::ranks::{Alone, Collective};
 
 /// Loss and confusion matrix of a network on a labelled set.
 #[derive(Clone, Debug)]
@@ -63,16 +64,22 @@ impl Evaluator {
         Evaluator { labels: set.labels().to_vec(), classes, batch, scores }
     }
 
-    /// Evaluates with at most `most` steps per submit.
-    pub(crate) async fn run(&self, machine: &mut Machine, most: usize) -> Result<Evaluation> {
+    /// Evaluates with at most `most` steps per submit. Each rank takes its share of the steps, and has the result for all
+    /// images.
+    pub(crate) async fn run(&self, machine: &mut Machine, most: usize, ranks: &dyn Collective) -> Result<Evaluation> {
         let images = self.labels.len();
         let steps = Step::epoch(images, self.batch, 0, 0, 0.0);
-        for chunk in steps.chunks(most.min(STEPS_A_SUBMIT)) {
+        let share = |rank: usize| rank * steps.len() / ranks.ranks();
+        let own = share(ranks.rank())..share(ranks.rank() + 1);
+        for chunk in steps[own.clone()].chunks(most.min(STEPS_A_SUBMIT)) {
             machine.run(Section::Evaluate, chunk)?;
             machine.finish().await?;
         }
-        let losses = machine.read(self.scores.losses, 0..steps.len()).await?;
-        let predictions = machine.read_int(self.scores.predictions, 0..images).await?;
+        let of_images = own.start * self.batch..(own.end * self.batch).min(images);
+        let losses = machine.read(self.scores.losses, own).await?;
+        let predictions = machine.read_int(self.scores.predictions, of_images).await?;
+        let losses: Vec<f32> = all(ranks, losses)?;
+        let predictions: Vec<u32> = all(ranks, predictions)?;
         let mut confusion = vec![vec![0; self.classes]; self.classes];
         for (label, prediction) in self.labels.iter().zip(&predictions) {
             let cell = confusion[usize::from(*label)].get_mut(*prediction as usize);
@@ -82,6 +89,15 @@ impl Evaluator {
     }
 }
 
+/// The values of all ranks, one after another.
+fn all<T: bytemuck::Pod>(ranks: &dyn Collective, own: Vec<T>) -> Result<Vec<T>> {
+    if ranks.is_alone() {
+        return Ok(own);
+    }
+    let parts = ranks.gather(bytemuck::cast_slice(&own))?;
+    Ok(parts.iter().flat_map(|bytes| bytemuck::pod_collect_to_vec::<u8, T>(bytes)).collect())
+}
+
 /// Loss and confusion matrix of these weights on a set. `evaluate_blocking` is the blocking version.
 ///
 /// # Errors
@@ -89,7 +105,7 @@ impl Evaluator {
 /// [`Error::NotFinite`] if values overflow with these weights, so that there is no valid result.
 pub async fn evaluate(device: &Device, network: &Network, weights: &Weights, set: &Dataset) -> Result<Evaluation> {
     let (mut machine, evaluator) = prepare(device, network, weights, set)?;
-    let evaluation = evaluator.run(&mut machine, STEPS_A_SUBMIT).await?;
+    let evaluation = evaluator.run(&mut machine, STEPS_A_SUBMIT, &Alone).await?;
     if evaluation.loss.is_finite() {
         return Ok(evaluation);
     }

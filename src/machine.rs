@@ -4,6 +4,7 @@
 
 mod banks;
 mod check;
+mod exchange;
 mod profile;
 
 pub use check::NotFinite;
@@ -11,11 +12,11 @@ pub use check::NotFinite;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::fast::{self, Instructions, Team};
-use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Recording, missing_driver_remedy};
+use crate::gpu::{AdapterChoice, Gpu, Memory, OpenedGpu, Program, Readback, Recording, missing_driver_remedy};
 use crate::memory::{self, bytes_of};
 use crate::network::{Compiled, DataTensors};
 use crate::ops::{self, ChooseKernel, KernelConfig, Step};
-use crate::plan::{Pass, Plan, Region, TensorId};
+use crate::plan::{Exchange, Pass, Plan, Region, TensorId};
 use crate::reference;
 use crate::tune::KernelChoices;
 use std::fmt;
@@ -230,6 +231,8 @@ fn no_choices() -> Arc<KernelChoices> {
 pub enum Section {
     /// A training step.
     Train,
+    /// The passes of a training step that compute the gradients, before the update.
+    Gradients,
     /// An evaluation step.
     Evaluate,
     /// The passes of a prediction.
@@ -247,8 +250,18 @@ impl Section {
     pub fn of(self, compiled: &Compiled) -> &[Pass] {
         match self {
             Section::Train => &compiled.train,
+            Section::Gradients => &compiled.train[..compiled.update],
             Section::Evaluate => &compiled.evaluate,
             Section::Predict => &compiled.predict,
+        }
+    }
+
+    /// The index of the program that contains its passes.
+    fn program(self) -> usize {
+        match self {
+            Section::Train | Section::Gradients => 0,
+            Section::Evaluate => 1,
+            Section::Predict => 2,
         }
     }
 }
@@ -261,7 +274,7 @@ pub struct Machine {
 }
 
 enum Backend {
-    Gpu { gpu: Arc<Gpu>, memory: Box<Memory>, programs: [Program; 3] },
+    Gpu { gpu: Arc<Gpu>, memory: Box<Memory>, programs: [Program; 3], readbacks: Vec<Readback> },
     Cpu(fast::CpuBackend),
     Reference(reference::ReferenceBackend<f32>),
 }
@@ -291,15 +304,21 @@ impl Machine {
                 return Ok(Machine { compiled, backend: Backend::Reference(machine) });
             }
         };
-        let recordings =
-            [&compiled.train, &compiled.evaluate, &compiled.predict].map(|passes| recording(&compiled, passes, config));
+        let sections = [Section::Train, Section::Evaluate, Section::Predict];
+        let recordings = sections.map(|section| recording(&compiled, section.of(&compiled), config));
         let [train, evaluate, predict] = recordings;
         let recordings = [train?, evaluate?, predict?];
         let storages: Vec<_> = compiled.plan.storages.iter().map(|s| (s.name.clone(), s.len)).collect();
         let memory = Memory::new(gpu, &storages, &recordings.each_ref(), size_of::<Step>())?;
         let [train, evaluate, predict] = recordings.each_ref().map(|recording| Program::new(gpu, &memory, recording));
         let programs = [train?, evaluate?, predict?];
-        Ok(Machine { compiled, backend: Backend::Gpu { gpu: gpu.clone(), memory: Box::new(memory), programs } })
+        let readback = |exchange: &Exchange| {
+            let tensor = compiled.plan.get(exchange.tensor);
+            Readback::new(gpu, &tensor.name, tensor.region)
+        };
+        let readbacks = compiled.exchanges.iter().map(readback).collect::<Result<_>>()?;
+        let (gpu, memory) = (gpu.clone(), Box::new(memory));
+        Ok(Machine { compiled, backend: Backend::Gpu { gpu, memory, programs, readbacks } })
     }
 
     /// Largest useful number of steps per call of [`Machine::run`].
@@ -315,9 +334,11 @@ impl Machine {
     pub fn run(&mut self, section: Section, steps: &[Step]) -> Result<()> {
         let passes = section.of(&self.compiled);
         match &mut self.backend {
-            Backend::Gpu { gpu, memory, programs } => {
+            Backend::Gpu { gpu, memory, programs, .. } => {
+                let program = &programs[section.program()];
+                let commands = program.commands_of(0..passes.len());
                 for chunk in steps.chunks(Memory::UNIFORMS) {
-                    programs[section as usize].submit(gpu, memory, chunk)?;
+                    program.submit_ranges(gpu, memory, chunk, |_| commands.clone())?;
                 }
             }
             Backend::Cpu(machine) => machine.run(&self.compiled.plan, passes, steps)?,
@@ -328,6 +349,26 @@ impl Machine {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Runs training steps, each given as the parts of its batch: the update follows the last part. On a GPU, the work
+    /// has only been submitted when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Machine::run`].
+    pub fn run_parts(&mut self, steps: &[Vec<Step>]) -> Result<()> {
+        let parts: Vec<(Step, Section)> = steps.iter().flat_map(|parts| sections(parts)).collect();
+        let Backend::Gpu { gpu, memory, programs, .. } = &self.backend else {
+            return parts.iter().try_for_each(|(step, section)| self.run(*section, std::slice::from_ref(step)));
+        };
+        let program = &programs[Section::Train.program()];
+        let commands = |section: Section| program.commands_of(0..section.of(&self.compiled).len());
+        for chunk in parts.chunks(Memory::UNIFORMS) {
+            let steps: Vec<Step> = chunk.iter().map(|(step, _)| *step).collect();
+            program.submit_ranges(gpu, memory, &steps, |slot| commands(chunk[slot].1))?;
         }
         Ok(())
     }
@@ -431,10 +472,22 @@ fn run_reference(machine: &mut reference::ReferenceBackend<f32>, plan: &Plan, pa
     Ok(())
 }
 
+/// The parts of a batch, each with the section that it runs: the last part is followed by the update.
+pub(crate) fn sections(parts: &[Step]) -> impl Iterator<Item = (Step, Section)> {
+    let last = parts.len().saturating_sub(1);
+    let section = move |index: usize| if index == last { Section::Train } else { Section::Gradients };
+    parts.iter().enumerate().map(move |(index, step)| (*step, section(index)))
+}
+
 /// Records the dispatches of a section.
 pub fn recording(compiled: &Compiled, passes: &[Pass], config: &impl ChooseKernel) -> Result<Recording> {
     let mut recording = Recording::new();
-    for pass in passes {
+    let is_training = std::ptr::eq(passes, compiled.train.as_slice());
+    for (index, pass) in passes.iter().enumerate() {
+        recording.mark();
+        for exchange in compiled.exchanges.iter().filter(|exchange| is_training && exchange.before == index) {
+            recording.overwritten(&compiled.plan.get(exchange.tensor).region);
+        }
         ops::record(&compiled.plan, pass, config.config(&pass.label), &mut recording)?;
     }
     Ok(recording)

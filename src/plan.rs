@@ -4,10 +4,12 @@
 //! each pass is recorded as one or more dispatches ([`crate::ops::Record`]). Once every section is recorded, tensors
 //! that are never alive at the same time are placed in the same storage ([`Plan::share`]).
 
+mod exchange;
 mod share;
 
 use crate::ops::Op;
 pub use crate::storage::{Region, StorageId};
+pub use exchange::{Combine, Exchange};
 use std::collections::HashMap;
 
 /// Index of a tensor in its [`Plan`].

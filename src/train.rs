@@ -9,6 +9,8 @@
 
 mod checkpoint;
 mod compile;
+mod division;
+mod exchange;
 mod find_nan;
 mod judge;
 mod recover;
@@ -21,6 +23,7 @@ pub use crate::options::{
     Recipe, RegularizationRecipe, Schedule, ScheduleKind, ScheduleRecipe, Span, StepOptions, TrainOptions,
 };
 pub use checkpoint::{Checkpoint, Checkpoints, Restored};
+pub use division::Division;
 pub use report::{EpochReport, Event, Outcome, Recovery, StepsReport};
 pub use schedule::Rates;
 pub use state::{Best, EpochSums, Lowest, Progress, State};
@@ -34,6 +37,7 @@ use crate::memory;
 use crate::network::{Network, ScoreTensors, Weights};
 use crate::ops::Step;
 use crate::profile::Profile;
+use crate::ranks::{Alone, Collective};
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
@@ -48,6 +52,10 @@ type Observer<'o> = dyn FnMut(Event<'_>) -> Result<ControlFlow<()>> + 'o;
 pub struct Trainer<'a> {
     device: Device,
     data: &'a DataPair,
+    ranks: &'a dyn Collective,
+    division: Division,
+    /// Whether a rank has another device than rank 0.
+    devices_differ: bool,
     machine: Machine,
     scores: ScoreTensors,
     evaluator: Evaluator,
@@ -76,8 +84,28 @@ impl<'a> Trainer<'a> {
         options: TrainOptions,
         initial: Option<&Weights>,
     ) -> Result<Trainer<'a>> {
+        Trainer::new_on(&Alone, device, network, data, options, initial)
+    }
+
+    /// Like [`Trainer::new`], as one of several ranks, all of which must call this. The weights are those of rank 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ranks`] if the network, the data or the options are not the same on every rank.
+    pub fn new_on(
+        ranks: &'a dyn Collective,
+        device: &Device,
+        network: &Network,
+        data: &'a DataPair,
+        options: TrainOptions,
+        initial: Option<&Weights>,
+    ) -> Result<Trainer<'a>> {
         memory::check_room(network.weight_bytes(), "the initial weights")?;
-        let weights = initial.cloned().unwrap_or_else(|| network.initialize(options.seed));
+        let mut weights = initial.cloned().unwrap_or_else(|| network.initialize(options.seed));
+        ranks.check_same("network", &network.to_toml(), "give the same network everywhere")?;
+        for values in &mut weights.values {
+            ranks.broadcast(values)?;
+        }
         let start = Checkpoint {
             program: env!("CARGO_PKG_VERSION").to_string(),
             network: network.clone(),
@@ -85,15 +113,31 @@ impl<'a> Trainer<'a> {
             data: data.checksum(),
             device: device.identity(),
             choices: device.gpu().map(|_| device.choices().clone()),
+            ranks: ranks.ranks(),
             state: State::new(weights),
         };
-        Trainer::from(device, start, data)
+        Trainer::from(ranks, device, start, data)
     }
 
     /// Resumes from a checkpoint. The result is bit-identical to that of an uninterrupted run if the device and its
     /// kernels are those of the checkpoint. Fails if the data differ. [`TrainOptions::epochs`] and `max_steps` of the
     /// checkpoint may have been raised, but not `epochs` if the schedule depends on it ([`Schedule::has_an_end`]).
     pub fn resume(device: &Device, checkpoint: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
+        Trainer::resume_on(&Alone, device, checkpoint, data)
+    }
+
+    /// Like [`Trainer::resume`], as one of several ranks, all of which must call this with the same checkpoint. The bits
+    /// are those of an uninterrupted run if the number of ranks is that of the checkpoint, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trainer::new_on`].
+    pub fn resume_on(
+        ranks: &'a dyn Collective,
+        device: &Device,
+        checkpoint: Checkpoint,
+        data: &'a DataPair,
+    ) -> Result<Trainer<'a>> {
         let found = data.checksum();
         if found != checkpoint.data {
             return Err(Error::Checkpoint(format!(
@@ -103,20 +147,31 @@ impl<'a> Trainer<'a> {
             )));
         }
         let (device_now, choices) = (device.identity(), device.gpu().map(|_| device.choices().clone()));
-        Trainer::from(device, Checkpoint { device: device_now, choices, ..checkpoint }, data)
+        Trainer::from(ranks, device, Checkpoint { device: device_now, choices, ..checkpoint }, data)
     }
 
-    fn from(device: &Device, mut saved: Checkpoint, data: &'a DataPair) -> Result<Trainer<'a>> {
+    fn from(
+        ranks: &'a dyn Collective,
+        device: &Device,
+        mut saved: Checkpoint,
+        data: &'a DataPair,
+    ) -> Result<Trainer<'a>> {
+        saved.ranks = ranks.ranks();
+        let devices_differ = agree(ranks, device, &saved)?;
         if saved.network.form.is_none() {
             saved.network.form = Some(Form::measure(&data.train, u8::MAX, false));
         }
         let Checkpoint { network, options, state, .. } = &saved;
         let (machine, scores) = put(device, &saved, data)?;
+        let division = options.divide(network, data, ranks.ranks());
         let len = data.train.len() as u32;
         let mut trainer = Trainer {
             device: device.clone(),
             data,
-            evaluator: Evaluator::new(&data.test, network.classes(), options.batch(data), scores),
+            ranks,
+            division,
+            devices_differ,
+            evaluator: Evaluator::new(&data.test, network.classes(), division.images, scores),
             scores,
             order: if options.shuffle { Order::shuffled(len, options.seed) } else { Order::sequential(len) },
             rates: options.rates(data)?,
@@ -155,7 +210,7 @@ impl<'a> Trainer<'a> {
         let mut outcome = Outcome { epochs: Vec::new(), evaluation: None, interrupted: false };
         loop {
             let flow = match self.go_on(observer, &mut outcome).await {
-                Err(Error::DeviceLost(problem)) => self.recover(problem, observer).await?,
+                Err(Error::DeviceLost(problem)) if self.ranks.is_alone() => self.recover(problem, observer).await?,
                 Err(Error::NotFinite(problem)) if self.options().find_nan => {
                     let origin = self.find_not_finite().await?;
                     return Err(Error::NotFinite(format!("{problem}\n{origin}")));
@@ -177,7 +232,8 @@ impl<'a> Trainer<'a> {
             }
             let (report, evaluation) = self.close_epoch().await?;
             let checkpoint = self.checkpoint().await?;
-            let heard = observer(Event::Epoch(&report, checkpoint.state.model()))?;
+            self.check_weights(&checkpoint.state.weights)?;
+            let heard = self.agree(observer(Event::Epoch(&report, checkpoint.state.model()))?)?;
             let saved = self.save(checkpoint, observer)?;
             outcome.epochs.push(report);
             outcome.evaluation = Some(evaluation);
@@ -264,11 +320,12 @@ impl<'a> Trainer<'a> {
             let losses = self.run_steps(&steps).await?;
             if self.progress.step > self.heard {
                 self.heard = self.progress.step;
-                if observer(Event::Steps(self.steps_report(&losses, steps.len())))?.is_break() {
+                let flow = observer(Event::Steps(self.steps_report(&losses, steps.len())))?;
+                if self.agree(flow)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            if self.progress.epoch.steps < steps.len() && self.checkpoint_is_due() {
+            if self.progress.epoch.steps < steps.len() && self.checkpoint_is_due()? {
                 let checkpoint = self.checkpoint().await?;
                 if self.save(checkpoint, observer)?.is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -310,13 +367,19 @@ impl<'a> Trainer<'a> {
         let start = Instant::now();
         let done = self.progress.epoch.steps;
         let to_checkpoint = self.options().checkpoint_every.map_or(usize::MAX, |every| every.left(self.progress.step));
-        let most = self.run_length.min(to_checkpoint).min(self.steps_to_news());
+        // Measured times differ between ranks, but their runs must not.
+        let most = self.ranks.of_first(self.run_length)?.min(to_checkpoint).min(self.steps_to_news());
         let run = done..(done + most).min(steps.len());
-        self.machine.run(Section::Train, &steps[run.clone()])?;
-        let (losses, correct) = self.read_scores(run.clone()).await?;
+        let steps = &steps[run.clone()];
+        if self.ranks.is_alone() {
+            let parts: Vec<Vec<Step>> = steps.iter().map(|step| self.division.parts_of(step, 0)).collect();
+            self.machine.run_parts(&parts)?;
+        } else {
+            self.run_exchanging(steps).await?;
+        }
+        let (losses, correct) = self.read_scores(run).await?;
         let took = start.elapsed();
         self.adapt(took);
-        let steps = &steps[run];
         let means: Vec<f64> =
             losses.iter().zip(steps).map(|(loss, step)| f64::from(*loss) / f64::from(step.count)).collect();
         if let Some(index) = means.iter().position(|loss| !loss.is_finite()) {
@@ -328,10 +391,21 @@ impl<'a> Trainer<'a> {
         Ok(means)
     }
 
-    async fn read_scores(&mut self, slots: Range<usize>) -> Result<(Vec<f32>, Vec<u32>)> {
+    /// Losses and correct predictions of steps of this epoch, added up over their parts and over all ranks.
+    async fn read_scores(&mut self, steps: Range<usize>) -> Result<(Vec<f32>, Vec<u32>)> {
+        let parts = self.division.parts;
+        let slots = steps.start * parts..steps.end * parts;
         let losses = self.machine.read(self.scores.losses, slots.clone()).await?;
         let correct = self.machine.read_int(self.scores.correct, slots).await?;
+        let mut losses: Vec<f32> = losses.chunks(parts).map(|parts| parts.iter().sum()).collect();
+        let mut correct: Vec<u32> = correct.chunks(parts).map(|parts| parts.iter().sum()).collect();
+        self.sum_scores(&mut losses, &mut correct)?;
         Ok((losses, correct))
+    }
+
+    /// Ends the run of every rank if that of one ends.
+    fn agree(&self, own: ControlFlow<()>) -> Result<ControlFlow<()>> {
+        Ok(if self.ranks.any(own.is_break())? { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     /// Doubles or halves the length of the next run, to stay near the target duration.
@@ -353,17 +427,17 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn checkpoint_is_due(&self) -> bool {
-        let every = self.options().checkpoint_every;
-        every.is_some_and(|every| every.is_due(self.progress.step, self.saved_at.elapsed()))
+    fn checkpoint_is_due(&self) -> Result<bool> {
+        let Some(every) = self.options().checkpoint_every else { return Ok(false) };
+        Ok(self.ranks.of_first(usize::from(every.is_due(self.progress.step, self.saved_at.elapsed())))? == 1)
     }
 
     /// Makes this the checkpoint that the run can return to.
     fn save(&mut self, checkpoint: Checkpoint, observer: &mut Observer<'_>) -> Result<ControlFlow<()>> {
         self.saved = checkpoint;
-        let flow = observer(Event::Checkpoint(&self.saved));
+        let flow = observer(Event::Checkpoint(&self.saved))?;
         self.saved_at = Instant::now();
-        flow
+        self.agree(flow)
     }
 
     fn not_finite(&self, what: &str, step: usize, value: f64) -> Error {
@@ -374,9 +448,32 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// Checks that all ranks train the same network, and tells whether a rank has another device than rank 0, or other
+/// kernels.
+fn agree(ranks: &dyn Collective, device: &Device, what: &Checkpoint) -> Result<bool> {
+    if ranks.is_alone() {
+        return Ok(false);
+    }
+    let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+    ranks.check_same("version of shadegrad", env!("CARGO_PKG_VERSION"), "install the same version everywhere")?;
+    ranks.check_same("data set", &what.data, "the checksums differ; copy the same files to every machine")?;
+    ranks.check_same(
+        "set of training options",
+        &json(serde_json::to_string(&what.options)),
+        "give the same everywhere",
+    )?;
+    if what.options.find_nan {
+        return Err(Error::Ranks("find_nan needs the whole batch on one device; run it without other ranks".into()));
+    }
+    let choices = device.gpu().map(|_| json(serde_json::to_string(device.choices()))).unwrap_or_default();
+    let own = format!("{}\n{choices}", device.identity());
+    let all = ranks.gather(own.as_bytes())?;
+    Ok(all.iter().any(|other| *other != all[0]))
+}
+
 /// Creates a machine with the data on it.
 fn put(device: &Device, what: &Checkpoint, data: &DataPair) -> Result<(Machine, ScoreTensors)> {
-    let mut machine = Machine::new(device, what.options.compile(&what.network, data)?)?;
+    let mut machine = Machine::new(device, what.options.compile_for(&what.network, data, what.ranks)?)?;
     let tensors = &machine.compiled.tensors;
     let (Some(train), Some(test), Some(scores)) = (tensors.train, tensors.test, tensors.scores) else {
         return Err(Error::Usage("the training and validation sets must not be empty".into()));

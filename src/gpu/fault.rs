@@ -65,6 +65,11 @@ pub(super) fn wait(device: &wgpu::Device, during: &str) -> Result<()> {
     poll(during, || device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) }))
 }
 
+/// Waits until a submission and those before it are done, and runs pending callbacks.
+pub(super) fn wait_for(device: &wgpu::Device, submission: wgpu::SubmissionIndex, during: &str) -> Result<()> {
+    poll(during, || device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) }))
+}
+
 /// Runs pending callbacks without waiting.
 pub(super) fn run_callbacks(device: &wgpu::Device, during: &str) -> Result<()> {
     poll(during, || device.poll(wgpu::PollType::Poll))

@@ -15,6 +15,7 @@ mod named;
 #[cfg(not(target_arch = "wasm32"))]
 mod objects;
 mod program;
+mod readback;
 mod recording;
 mod shader;
 mod timing;
@@ -27,6 +28,7 @@ pub use mirror::Mirrors;
 #[cfg(not(target_arch = "wasm32"))]
 pub use objects::{Count, Objects};
 pub use program::{Memory, Program};
+pub use readback::Readback;
 pub use recording::{Command, Dispatch, MAX_GROUPS, Operand, Recording, Variant, Work, fold};
 pub use shader::{Binding, BindingKind, Constant, Field, KernelSpec, Module, ShaderFile};
 pub use timing::Clock;

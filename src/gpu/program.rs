@@ -7,6 +7,7 @@ use super::recording::{Command, Dispatch, Operand, Recording};
 use super::shader::BindingKind;
 use crate::error::{Error, Result};
 use crate::storage::{Region, StorageId};
+use std::ops::Range;
 use std::sync::Arc;
 
 struct Storage {
@@ -96,6 +97,12 @@ impl Memory {
     pub async fn read(&self, gpu: &Gpu, region: Region) -> Result<Vec<u8>> {
         let storage = &self.storages[region.storage.0];
         gpu.read(&storage.name, &storage.buffer, region.offset as u64 * 4, region.len as u64 * 4).await
+    }
+
+    /// Copies a region to the start of another buffer.
+    pub(super) fn copy_to(&self, encoder: &mut wgpu::CommandEncoder, region: Region, target: &wgpu::Buffer) {
+        let buffer = &self.storages[region.storage.0].buffer;
+        encoder.copy_buffer_to_buffer(buffer, region.offset as u64 * 4, target, 0, region.len as u64 * 4);
     }
 
     /// Reads back the first `len` elements of the scratch memory.
@@ -192,6 +199,7 @@ pub(super) enum Prepared {
 pub struct Program {
     /// The recorded commands, each with its prepared form.
     pub(super) commands: Vec<(Command, Prepared)>,
+    marks: Vec<usize>,
 }
 
 impl Program {
@@ -208,12 +216,18 @@ impl Program {
         };
         let commands: Vec<_> = recording.commands.iter().map(prepare).collect::<Result<_>>()?;
         tracing::debug!(commands = commands.len(), "pipelines and bind groups created");
-        Ok(Program { commands })
+        Ok(Program { commands, marks: recording.marks.clone() })
     }
 
     /// The recorded commands, in order.
     pub fn commands(&self) -> impl Iterator<Item = &Command> {
         self.commands.iter().map(|(command, _)| command)
+    }
+
+    /// The commands of a range of passes: see [`Recording::mark`].
+    pub(crate) fn commands_of(&self, passes: Range<usize>) -> Range<usize> {
+        let at = |pass: usize| self.marks.get(pass).copied().unwrap_or(self.commands.len());
+        at(passes.start)..at(passes.end)
     }
 
     /// Submits one replay for each uniform, in order; at most [`Memory::UNIFORMS`].
@@ -222,10 +236,26 @@ impl Program {
     ///
     /// Errors that the device has reported.
     pub fn submit<U: bytemuck::Pod>(&self, gpu: &Gpu, memory: &Memory, uniforms: &[U]) -> Result<()> {
+        self.submit_ranges(gpu, memory, uniforms, |_| 0..self.commands.len())
+    }
+
+    /// Like [`Program::submit`], but replays only a range of the commands for each uniform.
+    ///
+    /// # Errors
+    ///
+    /// Errors that the device has reported.
+    pub(crate) fn submit_ranges<U: bytemuck::Pod>(
+        &self,
+        gpu: &Gpu,
+        memory: &Memory,
+        uniforms: &[U],
+        range: impl Fn(usize) -> Range<usize>,
+    ) -> Result<()> {
         memory.write_uniforms(gpu, uniforms);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         for slot in 0..uniforms.len() {
-            encode(&self.commands, memory, &mut encoder, (slot as u64 * memory.uniform_stride) as u32);
+            let offset = (slot as u64 * memory.uniform_stride) as u32;
+            encode(&self.commands[range(slot)], memory, &mut encoder, offset);
         }
         gpu.queue.submit([encoder.finish()]);
         gpu.check("submitting work")

@@ -88,6 +88,8 @@ pub enum Command {
 pub struct Recording {
     /// Commands in the order in which they run.
     pub commands: Vec<Command>,
+    /// Number of commands before each pass.
+    pub(super) marks: Vec<usize>,
     fresh: Vec<Region>,
 }
 
@@ -95,6 +97,16 @@ impl Recording {
     /// A recording without commands.
     pub fn new() -> Self {
         Recording::default()
+    }
+
+    /// Notes that the next command is the first of another pass.
+    pub fn mark(&mut self) {
+        self.marks.push(self.commands.len());
+    }
+
+    /// Notes that the host overwrites a region here, so that mirrors of it are out of date.
+    pub fn overwritten(&mut self, region: &Region) {
+        self.fresh.retain(|mirrored| !mirrored.overlaps(region));
     }
 
     // ANCHOR: dispatch
@@ -110,7 +122,7 @@ impl Recording {
         }
         for (_, operand) in &dispatch.writes {
             if let Operand::Buffer(written) = operand {
-                self.fresh.retain(|region| !region.overlaps(written));
+                self.overwritten(written);
             }
         }
         self.commands.push(Command::Dispatch(dispatch));
@@ -178,7 +190,7 @@ mod tests {
             cost: Work::default(),
             variant,
         };
-        Recording { commands: vec![Command::Dispatch(dispatch)], fresh: Vec::new() }
+        Recording { commands: vec![Command::Dispatch(dispatch)], ..Recording::new() }
     }
 
     #[test]

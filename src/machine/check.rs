@@ -41,9 +41,9 @@ impl Machine {
         let plan = &self.compiled.plan;
         let passes = section.of(&self.compiled);
         match &mut self.backend {
-            Backend::Gpu { gpu, memory, programs } => {
-                let program = &programs[section as usize];
-                for (index, command) in program.commands().enumerate() {
+            Backend::Gpu { gpu, memory, programs, .. } => {
+                let program = &programs[section.program()];
+                for (index, command) in program.commands().enumerate().take(program.commands_of(0..passes.len()).end) {
                     program.submit_command(gpu, memory, &step, index)?;
                     let Command::Dispatch(dispatch) = command else { continue };
                     for (name, operand) in &dispatch.writes {

@@ -66,8 +66,8 @@ impl Machine {
         let plan = &self.compiled.plan;
         let passes = section.of(&self.compiled);
         let (timed_by, rows, seconds) = match &mut self.backend {
-            Backend::Gpu { gpu, memory, programs } => {
-                let program = &programs[section as usize];
+            Backend::Gpu { gpu, memory, programs, .. } => {
+                let program = &programs[section.program()];
                 let timed_by = match gpu.clock() {
                     Clock::Timestamps => TimedBy::Timestamps,
                     Clock::Repetition => TimedBy::Repetition,

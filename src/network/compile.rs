@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ops::softmax::{self, Cost};
 use crate::ops::{Activation, Flow, Site, Tape, activation, augment, gather_batch, score};
 use crate::options::{LARGEST_BATCH, OptionError, StepOptions};
-use crate::plan::{Element, Pass, Plan, TensorId};
+use crate::plan::{Element, Exchange, Pass, Plan, TensorId};
 use crate::shape::Shape;
 
 /// A plan, its sections, and the tensors that the host reads and writes.
@@ -24,6 +24,10 @@ pub struct Compiled {
     pub plan: Plan,
     /// The passes of a training step: gather, forward, loss, score, backward, update.
     pub train: Vec<Pass>,
+    /// Number of passes of a training step before the update: they compute the gradients.
+    pub update: usize,
+    /// What ranks exchange during a training step, in order; empty for one rank.
+    pub exchanges: Vec<Exchange>,
     /// The passes of an evaluation step: gather, forward, loss, score.
     pub evaluate: Vec<Pass>,
     /// The passes of a prediction: forward and softmax, from the `x` that the host has written.
@@ -46,6 +50,8 @@ pub struct KnownTensors {
     pub gradients: Option<TensorId>,
     /// Each parameter's gradient; empty without a training section.
     pub parameter_gradients: Vec<TensorId>,
+    /// The sum of the gradients over the parts of a batch, laid out like the weights, if there are several.
+    pub gradient_sum: Option<TensorId>,
     /// The optimizer states of all weights, laid out like them, in the order of [`OptimizerState::needed`].
     pub optimizer_states: Vec<(OptimizerState, TensorId)>,
     /// The batch's images, `[N,H,W,C]` in `[0, 1]`.
@@ -96,6 +102,11 @@ impl KnownTensors {
         self.optimizer_states.iter().find(|(optimizer_state, _)| *optimizer_state == wanted).map(|(_, id)| *id)
     }
 
+    /// The banks of weights that are used in training and in evaluation: one, or two with a moving average.
+    pub fn banks(&self) -> Vec<TensorId> {
+        [Some(self.weights), self.optimizer_state(OptimizerState::Average)].into_iter().flatten().collect()
+    }
+
     /// All of these tensors.
     fn all(&self) -> Vec<TensorId> {
         // Without `..`, so that a new field cannot be forgotten here.
@@ -105,6 +116,7 @@ impl KnownTensors {
             eval_parameters,
             gradients,
             parameter_gradients,
+            gradient_sum,
             optimizer_states,
             x,
             logits,
@@ -115,7 +127,7 @@ impl KnownTensors {
         } = self;
         let mut all = vec![*weights, *x, *logits];
         all.extend(parameters.iter().chain(eval_parameters).chain(parameter_gradients));
-        all.extend([gradients, probabilities].into_iter().flatten());
+        all.extend([gradients, gradient_sum, probabilities].into_iter().flatten());
         all.extend(optimizer_states.iter().map(|(_, id)| id));
         for DataTensors { images, labels, order } in train.iter().chain(test) {
             all.extend([images, labels, order]);
@@ -152,7 +164,9 @@ impl Network {
         let optimizer_states = needed
             .into_iter()
             .map(|optimizer_state| (optimizer_state, bank(optimizer_state.name(), optimizer_state.letter())));
-        let banks = Banks { weights, gradients, optimizer_states: optimizer_states.collect() };
+        let optimizer_states = optimizer_states.collect();
+        let sum = (trains && options.parts > 1).then(|| Bank::new(&mut plan, "gradient_sum", "sum_d", &parameters));
+        let banks = Banks { weights, gradients, sum, optimizer_states };
         let mut compiler = Compiler {
             network: self,
             options,
@@ -162,15 +176,21 @@ impl Network {
         };
 
         let (mut train, mut train_set, mut scores) = (Vec::new(), None, None);
+        let (mut update, mut exchanges) = (0, Vec::new());
         // ANCHOR: train
         if trains {
-            let mut tape = Tape::new(&mut plan, options.batch, true);
+            let mut tape = Tape::new(&mut plan, options.batch, true).syncing(options.syncs());
             let (x, set, score) = compiler.draw(&mut tape, "train", options.train_images);
             let visits = compiler.forward(&mut tape, x);
             let dy = compiler.judge(&mut tape, &visits, &score);
-            compiler.backward(&mut tape, &visits, dy);
+            let ready = compiler.backward(&mut tape, &visits, dy);
+            banks.accumulate(&mut tape);
+            update = tape.len();
+            if options.ranks > 1 {
+                banks.exchange(&mut tape, self, &parameters, options, &ready);
+            }
             banks.update(&mut tape, step);
-            train = tape.finish();
+            (train, exchanges) = tape.finish();
             (train_set, scores) = (Some(set), Some(score));
         }
         // ANCHOR_END: train
@@ -182,7 +202,7 @@ impl Network {
             let (x, set, score) = compiler.draw(&mut tape, "test", options.test_images);
             let visits = compiler.forward(&mut tape, x);
             compiler.judge(&mut tape, &visits, &score);
-            evaluate = tape.finish();
+            (evaluate, _) = tape.finish();
             (test_set, scores) = (Some(set), Some(score));
         }
 
@@ -198,7 +218,7 @@ impl Network {
             let op = softmax::Forward { batch: options.batch, classes: self.classes() };
             tape.pass("softmax.forward", op, &[logits], &[y]);
             probabilities = Some(y);
-            predict = tape.finish();
+            (predict, _) = tape.finish();
         }
 
         check_sizes(&plan, options)?;
@@ -207,6 +227,7 @@ impl Network {
             eval_parameters: banks.eval_parameters().slices.clone(),
             parameters: banks.weights.slices,
             gradients: banks.gradients.as_ref().map(|bank| bank.whole),
+            gradient_sum: banks.sum.map(|bank| bank.whole),
             parameter_gradients: banks.gradients.map(|bank| bank.slices).unwrap_or_default(),
             optimizer_states: banks
                 .optimizer_states
@@ -221,7 +242,7 @@ impl Network {
             scores,
         };
         plan.share(&[&train, &evaluate, &predict], &tensors.all());
-        Ok(Compiled { plan, train, evaluate, predict, tensors })
+        Ok(Compiled { plan, train, update, exchanges, evaluate, predict, tensors })
     }
 }
 
@@ -354,17 +375,22 @@ impl Compiler<'_> {
     }
 
     // ANCHOR: backward
-    /// Records the layers from the last to the first with weights.
-    fn backward(&mut self, tape: &mut Tape<'_>, visits: &[Visit], mut dy: TensorId) {
+    /// Records the layers from the last to the first with weights. Returns for each the number of passes after which
+    /// its gradients are computed.
+    fn backward(&mut self, tape: &mut Tape<'_>, visits: &[Visit], mut dy: TensorId) -> Vec<(usize, usize)> {
+        let mut ready = Vec::new();
         let first = self.parameters.first().map_or(0, |of| of.layer);
         for visit in visits.iter().rev().filter(|visit| visit.index >= first && visit.x != visit.y) {
             let Visit { index, activation, x, y, producer, .. } = *visit;
             let flow = Flow { x, y, dy, producer, wants_dx: index > first };
-            match self.site(index, activation, |layer, site| layer.backward(tape, site, &flow)) {
+            let dx = self.site(index, activation, |layer, site| layer.backward(tape, site, &flow));
+            ready.push((index, tape.len()));
+            match dx {
                 Some(dx) => dy = dx,
-                None => return,
+                None => break,
             }
         }
+        ready
     }
     // ANCHOR_END: backward
 

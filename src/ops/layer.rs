@@ -43,6 +43,11 @@ pub trait Layer: Debug + Send + Sync {
     fn batch_statistics(&self, _input: Shape) -> Option<usize> {
         None
     }
+    /// The number of images of which a slice of a batch must begin at a multiple, so that the layer draws the same random
+    /// numbers as in the whole batch.
+    fn rows_per_slice(&self, _input: Shape) -> usize {
+        1
+    }
     /// For layers that are only an activation: the activation. The preceding layer may compute it in its epilogue.
     fn activation(&self) -> Option<Activation> {
         None

@@ -5,7 +5,7 @@
 //! the training section. Each tensor has a storage of its own until [`Plan::share`] has seen all sections.
 
 use super::{Op, Site};
-use crate::plan::{Element, Pass, Plan, TensorId};
+use crate::plan::{Combine, Element, Exchange, Pass, Plan, TensorId};
 use crate::shape::Shape;
 
 /// A section of a plan while it is recorded.
@@ -13,14 +13,26 @@ use crate::shape::Shape;
 pub struct Tape<'a> {
     plan: &'a mut Plan,
     passes: Vec<Pass>,
+    exchanges: Vec<Exchange>,
     batch: usize,
     training: bool,
+    syncs: bool,
 }
 
 impl<'a> Tape<'a> {
     /// An empty section.
     pub fn new(plan: &'a mut Plan, batch: usize, training: bool) -> Tape<'a> {
-        Tape { plan, passes: Vec::new(), batch, training }
+        Tape { plan, passes: Vec::new(), exchanges: Vec::new(), batch, training, syncs: false }
+    }
+
+    /// The same section, in which ranks share the statistics of a batch.
+    pub fn syncing(self, syncs: bool) -> Tape<'a> {
+        Tape { syncs, ..self }
+    }
+
+    /// Whether ranks share the statistics of a batch: then a layer must [exchange](Tape::exchange) them.
+    pub fn syncs(&self) -> bool {
+        self.syncs
     }
 
     /// Batch size, N.
@@ -36,6 +48,11 @@ impl<'a> Tape<'a> {
     /// Number of elements of a tensor.
     pub fn len_of(&self, id: TensorId) -> usize {
         self.plan.get(id).region.len
+    }
+
+    /// Position of a tensor in its storage.
+    pub fn offset_of(&self, id: TensorId) -> usize {
+        self.plan.get(id).region.offset
     }
 
     /// The tensor with this name, which is created if it does not exist.
@@ -60,9 +77,55 @@ impl<'a> Tape<'a> {
         self.passes.push(self.plan.pass(label, op, inputs, outputs));
     }
 
-    /// The passes, in order.
-    pub fn finish(self) -> Vec<Pass> {
-        self.passes
+    /// Number of passes so far.
+    pub fn len(&self) -> usize {
+        self.passes.len()
+    }
+
+    /// Whether there are no passes yet.
+    pub fn is_empty(&self) -> bool {
+        self.passes.is_empty()
+    }
+
+    /// Lets the ranks combine tensors between the last pass and the next one. `tensors` lie in one storage; what lies
+    /// between them is combined too.
+    pub fn exchange(&mut self, tensors: &[TensorId], combine: Combine) {
+        let tensor = self.span(tensors);
+        let after = self.passes.len();
+        self.exchanges.push(Exchange { after, before: after, tensor, combine });
+    }
+
+    /// Adds exchanges, each at its own place.
+    pub fn add_exchanges(&mut self, exchanges: Vec<Exchange>) {
+        self.exchanges.extend(exchanges);
+        self.exchanges.sort_by_key(|exchange| exchange.after);
+    }
+
+    /// A tensor that reaches from the first to the last of these, which lie in one storage.
+    pub fn span(&mut self, tensors: &[TensorId]) -> TensorId {
+        let regions: Vec<_> = tensors.iter().map(|id| self.plan.get(*id).region).collect();
+        let start = regions.iter().map(|region| region.offset).min().unwrap_or(0);
+        let end = regions.iter().map(|region| region.offset + region.len).max().unwrap_or(0);
+        let storage = regions[0].storage;
+        debug_assert!(regions.iter().all(|region| region.storage == storage));
+        let name = format!("{}…", self.plan.get(tensors[0]).name);
+        self.plan.view(name, &[end - start], storage, start)
+    }
+
+    /// Tensors with these names and shapes in one storage, which is created if it does not exist.
+    pub fn adjacent(&mut self, storage: &str, tensors: &[(String, usize)]) -> Vec<TensorId> {
+        if tensors.iter().any(|(name, _)| self.plan.find(name).is_none()) {
+            let storage = self.plan.storage(storage, 0, Element::Real);
+            for (name, len) in tensors {
+                self.plan.slice(name.clone(), &[*len], storage);
+            }
+        }
+        tensors.iter().filter_map(|(name, _)| self.plan.find(name)).collect()
+    }
+
+    /// The passes, and the exchanges between them, in order.
+    pub fn finish(self) -> (Vec<Pass>, Vec<Exchange>) {
+        (self.passes, self.exchanges)
     }
 
     /// The dimensions of a whole batch of a shape: `[N,H,W,C]` or `[N,I]`.

@@ -55,8 +55,11 @@ pub(crate) const LARGEST_BATCH: usize = 65_536;
 pub struct TrainOptions {
     /// Passes over the training set.
     pub epochs: usize,
-    /// Images per step.
+    /// Images per step, over all ranks.
     pub batch_size: usize,
+    /// Number of parts in which each rank computes its images of a step, one after another, to use less memory.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     /// eta of equations 4 and 5; with a schedule, the highest rate.
     pub learning_rate: f32,
     /// How the learning rate changes.
@@ -105,9 +108,16 @@ pub struct StepOptions {
     /// Largest norm of the gradient over all weights; by default, gradients are not clipped.
     #[serde(default)]
     pub clip_norm: Option<f32>,
+    /// Whether batch_norm takes its statistics over the images of all ranks, rather than of each rank by itself.
+    #[serde(default)]
+    pub sync_batch_norm: bool,
     /// Decay of the moving average of the weights; if given, the average is evaluated and saved.
     #[serde(default)]
     pub ema: Option<f32>,
+}
+
+fn one() -> usize {
+    1
 }
 
 impl Default for TrainOptions {
@@ -116,6 +126,7 @@ impl Default for TrainOptions {
         TrainOptions {
             epochs: 5,
             batch_size: 100,
+            accumulate: 1,
             learning_rate: step.optimizer.usual_learning_rate(),
             schedule: Schedule::Constant,
             warmup: None,
@@ -140,6 +151,7 @@ impl Default for StepOptions {
             augment: None,
             label_smoothing: 0.0,
             clip_norm: None,
+            sync_batch_norm: false,
             ema: None,
         }
     }
@@ -152,6 +164,8 @@ impl TrainOptions {
         check(self.epochs >= 1, "epochs", "must be at least 1", &self.epochs)?;
         let fits = (1..=LARGEST_BATCH).contains(&self.batch_size);
         check(fits, "batch_size", "must be from 1 to 65536", &self.batch_size)?;
+        let fits = (1..=self.batch_size).contains(&self.accumulate);
+        check(fits, "accumulate", "must be from 1 to the batch size", &self.accumulate)?;
         check(rate > 0.0 && rate <= 1000.0, "learning_rate", "must be above 0 and at most 1000", &rate)?;
         check(self.patience != Some(0), "patience", "must be at least 1", &0)?;
         check(self.max_steps != Some(0), "max_steps", "must be at least 1", &0)?;

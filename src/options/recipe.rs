@@ -69,10 +69,21 @@ pub struct BatchRecipe {
     /// Images per step [default: 100]
     #[cfg_attr(feature = "cli", arg(short, long, value_name = "IMAGES"))]
     pub batch_size: Option<usize>,
+    /// Compute each batch in this many parts, one after another, and add up their gradients [default: 1]
+    ///
+    /// The network is the same within rounding, and needs less memory on the device. The statistics of batch_norm are those
+    /// of a part.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PARTS"))]
+    pub accumulate: Option<usize>,
+    /// Let batch_norm take its statistics over the images of all ranks that train together, not of each by itself
+    // It may take a value, so that a setting in the network's file can be turned off.
+    #[cfg_attr(feature = "cli", arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_name = "true|false", hide_possible_values = true))]
+    pub sync_batch_norm: Option<bool>,
 }
 
 options_of!(LengthRecipe: epochs, patience);
-options_of!(BatchRecipe: batch_size);
+options_of!(BatchRecipe: batch_size, accumulate, sync_batch_norm);
 
 impl Recipe {
     /// The keys of `[training]`, in the order of the fields.
@@ -211,6 +222,7 @@ impl Recipe {
             epochs: length.epochs.unwrap_or(usual.epochs),
             patience: length.patience.and_then(|patience| patience.0),
             batch_size: batch.batch_size.unwrap_or(usual.batch_size),
+            accumulate: batch.accumulate.unwrap_or(usual.accumulate),
             learning_rate: given.learning_rate.unwrap_or(optimizer.usual_learning_rate()),
             schedule: schedule.complete()?,
             warmup: schedule.warmup.and_then(|warmup| warmup.0),
@@ -220,6 +232,7 @@ impl Recipe {
                 label_smoothing: regularization.label_smoothing.unwrap_or(usual.step.label_smoothing),
                 augment: regularization.augment.and_then(|augment| augment.0),
                 clip_norm: regularization.clip_norm.and_then(|norm| norm.0),
+                sync_batch_norm: batch.sync_batch_norm.unwrap_or(usual.step.sync_batch_norm),
                 ema: regularization.ema.and_then(|decay| decay.0),
                 loss: usual.step.loss,
             },

@@ -70,7 +70,7 @@ impl Descent {
     pub(super) fn recipe(self) -> Recipe {
         let Descent { learning_rate, momentum, schedule } = self;
         Recipe {
-            batch: BatchRecipe { batch_size: Some(BATCH_SIZE) },
+            batch: BatchRecipe { batch_size: Some(BATCH_SIZE), ..BatchRecipe::default() },
             optimizer: OptimizerRecipe {
                 learning_rate: Some(learning_rate),
                 momentum: Some(momentum),

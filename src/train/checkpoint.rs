@@ -43,6 +43,8 @@ pub struct Checkpoint {
     pub device: String,
     /// The kernel configurations that the run is pinned to, on devices that have kernels.
     pub choices: Option<KernelChoices>,
+    /// The number of ranks that trained together. Results of another number may differ in their last bits.
+    pub ranks: usize,
     /// Weights, optimizer state and progress.
     pub state: State,
 }
@@ -57,7 +59,14 @@ struct Header {
     data: String,
     device: String,
     choices: Option<KernelChoices>,
+    #[serde(default = "one")]
+    ranks: usize,
     progress: Progress,
+}
+
+/// The number of ranks of checkpoints that do not give it.
+fn one() -> usize {
+    1
 }
 
 /// The fields that can be read from a header of any version.
@@ -76,7 +85,7 @@ impl Checkpoint {
 
     /// The same run in another state.
     pub(crate) fn with_state(&self, state: State) -> Checkpoint {
-        let Checkpoint { program, network, options, data, device, choices, state: _ } = self;
+        let Checkpoint { program, network, options, data, device, choices, ranks, state: _ } = self;
         Checkpoint {
             program: program.clone(),
             network: network.clone(),
@@ -84,6 +93,7 @@ impl Checkpoint {
             data: data.clone(),
             device: device.clone(),
             choices: choices.clone(),
+            ranks: *ranks,
             state,
         }
     }
@@ -139,6 +149,7 @@ impl Checkpoint {
             data: self.data.clone(),
             device: self.device.clone(),
             choices: self.choices.clone(),
+            ranks: self.ranks,
             progress: state.progress.clone(),
         };
         let mut file = TensorFile::new(network);
@@ -158,7 +169,7 @@ impl Checkpoint {
     }
 
     fn assemble(header: Header, network: Network, file: &Parsed<'_>) -> Result<Checkpoint, String> {
-        let Header { program, options, data, device, choices, progress, .. } = header;
+        let Header { program, options, data, device, choices, ranks, progress, .. } = header;
         options.validate().map_err(|error| error.to_string())?;
         for (label, config) in choices.iter().flat_map(KernelChoices::all) {
             config.validate().map_err(|problem| format!("{label}: {problem}"))?;
@@ -175,7 +186,7 @@ impl Checkpoint {
         let optimizer_states = needed.into_iter().map(read).collect::<Result<_, String>>()?;
         let weights = trained;
         let state = State { weights, optimizer_states, progress };
-        Ok(Checkpoint { program, network, options, data, device, choices, state })
+        Ok(Checkpoint { program, network, options, data, device, choices, ranks, state })
     }
 }
 

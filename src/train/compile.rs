@@ -1,5 +1,6 @@
 //! Applies training options to a network and its data: what is compiled, and the learning rate of each step.
 
+use super::Division;
 use super::schedule::Rates;
 use crate::data::DataPair;
 use crate::error::{Error, Result};
@@ -24,27 +25,45 @@ impl TrainOptions {
         Ok(Rates::new(self.learning_rate, self.schedule, self.warmup, epoch_steps, self.epochs)?)
     }
 
+    /// How batches are divided among `ranks` ranks, and on each into parts.
+    pub(super) fn divide(&self, network: &Network, data: &DataPair, ranks: usize) -> Division {
+        let of_training = self.batch_size.min(data.train.len());
+        let batch = if ranks * self.accumulate == 1 { self.batch(data) } else { of_training };
+        Division::new(network, batch, ranks, self.accumulate)
+    }
+
     /// The network compiled as [`Trainer::new`](super::Trainer::new) runs it, for the tuner.
     pub fn compile(&self, network: &Network, data: &DataPair) -> Result<Compiled> {
+        self.compile_for(network, data, 1)
+    }
+
+    /// Like [`TrainOptions::compile`], for one of several ranks.
+    pub fn compile_for(&self, network: &Network, data: &DataPair, ranks: usize) -> Result<Compiled> {
         self.validate()?;
         network.check_fit(&data.train)?;
         network.check_fit(&data.test)?;
         self.rates(data)?;
         let images = data.train.len();
-        self.check_statistics(network, images)?;
-        let batch = self.batch(data);
-        let slots = images.div_ceil(batch).max(data.test.len().div_ceil(batch));
+        let division = self.divide(network, data, ranks);
+        self.check_statistics(network, images, &division)?;
+        let Division { parts, images: batch, .. } = division;
+        let steps = images.div_ceil(self.batch_size.min(images).max(1));
+        let slots = (steps * parts).max(data.test.len().div_ceil(batch));
         let test_images = data.test.len();
         let step = self.compile_options();
-        network.compile(&CompileOptions { batch, train_images: images, test_images, slots, ..step })
+        network.compile(&CompileOptions { batch, train_images: images, test_images, slots, ranks, parts, ..step })
     }
 
     /// Rejects a step that takes the variance of a single value: that is 0, and so is the gradient of every layer
     /// before.
-    fn check_statistics(&self, network: &Network, images: usize) -> Result<()> {
+    fn check_statistics(&self, network: &Network, images: usize, division: &Division) -> Result<()> {
         let is_single = |at: &&NetworkLayer| at.layer.batch_statistics(at.input) == Some(1);
         let Some(layer) = network.layers.iter().find(is_single) else { return Ok(()) };
         let batch = self.batch_size.min(images);
+        let Division { ranks, parts, .. } = *division;
+        if ranks * parts > 1 {
+            return self.check_divided(&layer.name, batch, images, division);
+        }
         let is_last_reached = self.max_steps.is_none_or(|most| most >= images.div_ceil(batch.max(1)));
         if batch != 1 && !(is_last_reached && leaves_one(images, batch)) {
             return Ok(());
@@ -60,6 +79,27 @@ impl TrainOptions {
             layer.layer.kind(),
             layer.name
         )))
+    }
+
+    /// [`TrainOptions::check_statistics`] for batches in several parts.
+    fn check_divided(&self, layer: &str, batch: usize, images: usize, division: &Division) -> Result<()> {
+        let Division { ranks, parts, .. } = *division;
+        let syncs = ranks > 1 && self.step.sync_batch_norm;
+        for count in [batch, images % batch].into_iter().filter(|count| *count > 0) {
+            for part in 0..parts {
+                let counts = division.counts(count, part);
+                let single = if syncs { counts.iter().sum::<usize>() == 1 } else { counts.contains(&1) };
+                if single {
+                    let sync = if ranks > 1 && !syncs { ", or --sync-batch-norm" } else { "" };
+                    return Err(Error::Usage(format!(
+                        "batch_norm `{layer}` needs at least 2 images for the variance of each channel, but a batch of \
+                         {count} images in {} parts leaves one image for a part; use another batch size{sync}",
+                        ranks * parts
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The options that a step is compiled with, without sections for data sets.

@@ -4,7 +4,7 @@
 
 use super::{State, Trainer};
 use crate::error::Result;
-use crate::machine::{NotFinite, Section};
+use crate::machine::{NotFinite, Section, sections};
 use crate::network::Weights;
 use crate::ops::Step;
 
@@ -18,12 +18,13 @@ impl Trainer<'_> {
         let first = self.progress.step + 1;
         let steps = self.steps();
         // Clears the losses of the steps that went wrong.
-        self.machine.write(self.scores.losses, &vec![0.0; steps.len()]);
+        self.machine.write(self.scores.losses, &vec![0.0; steps.len() * self.division.parts]);
         let mut before = self.saved.state.clone();
         for step in &steps[self.progress.epoch.steps..] {
-            self.machine.run(Section::Train, std::slice::from_ref(step))?;
+            let parts = self.division.parts_of(step, 0);
+            self.machine.run_parts(std::slice::from_ref(&parts))?;
             let slot = step.slot as usize;
-            let loss = self.machine.read(self.scores.losses, slot..slot + 1).await?[0];
+            let loss = self.read_scores(slot..slot + 1).await?.0[0];
             self.progress.step += 1;
             self.progress.epoch.steps += 1;
             let after = self.state().await?;
@@ -33,8 +34,10 @@ impl Trainer<'_> {
             }
             self.machine.write_weights(&before.weights);
             self.machine.write_optimizer_states(&before.weights, &before.optimizer_states)?;
-            if let Some(found) = self.machine.first_not_finite(Section::Train, *step).await? {
-                return Ok(format!("step {}: {found}", step.step + 1));
+            for (part, section) in sections(&parts) {
+                if let Some(found) = self.machine.first_not_finite(section, part).await? {
+                    return Ok(format!("step {}: {found}", step.step + 1));
+                }
             }
             break;
         }
@@ -47,7 +50,7 @@ impl Trainer<'_> {
     }
 
     async fn find_in_evaluation(&mut self) -> Result<Option<NotFinite>> {
-        for step in Step::epoch(self.data.test.len(), self.options().batch(self.data), 0, 0, 0.0) {
+        for step in Step::epoch(self.data.test.len(), self.division.images, 0, 0, 0.0) {
             let found = self.machine.first_not_finite(Section::Evaluate, step).await?;
             if found.is_some() {
                 return Ok(found);

@@ -45,7 +45,7 @@ impl Trainer<'_> {
     }
 
     pub(super) async fn evaluate(&mut self) -> Result<Evaluation> {
-        let evaluation = self.evaluator.run(&mut self.machine, self.most_steps).await?;
+        let evaluation = self.evaluator.run(&mut self.machine, self.most_steps, self.ranks).await?;
         if evaluation.loss.is_finite() {
             return Ok(evaluation);
         }

@@ -166,6 +166,7 @@ pub(super) fn tasks() -> [Task; 2] {
                     ema: Some(0.8),
                     label_smoothing: 0.1,
                     augment: Some(Augment::DIGITS),
+                    ..StepOptions::default()
                 },
                 ..options
             },

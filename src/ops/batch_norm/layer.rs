@@ -1,6 +1,6 @@
-use super::{BackwardInput, BackwardWeight, Forward, Geometry, Statistics};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, Running, Statistics};
 use crate::ops::{Flow, Layer, Parameter, Site, Start, Tape, config};
-use crate::plan::{Element, TensorId};
+use crate::plan::{Combine, Element, TensorId};
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,13 @@ impl BatchNorm {
 }
 
 /// The statistics of the batch, which a training step passes from forward to backward: `<layer>.mean` and
-/// `<layer>.var`.
+/// `<layer>.var`. They are adjacent if ranks exchange them.
 fn of_batch(tape: &mut Tape<'_>, at: &Site<'_>, geometry: Geometry) -> [TensorId; 2] {
+    if tape.syncs() {
+        let tensors = ["mean", "var"].map(|name| (at.label(name), geometry.channels));
+        let found = tape.adjacent(&at.label("moments"), &tensors);
+        return [found[0], found[1]];
+    }
     ["mean", "var"].map(|name| tape.tensor(&at.label(name), &[geometry.channels], Element::Real))
 }
 
@@ -100,8 +105,18 @@ impl Layer for BatchNorm {
         };
         let [mean, var] = if tape.training() {
             let [mean, var] = of_batch(tape, at, geometry);
-            let op = Statistics { geometry, momentum: self.momentum as f32 };
-            tape.pass(at.label("statistics"), op, &[x], &[mean, var, *running_mean, *running_var]);
+            let momentum = self.momentum as f32;
+            let outputs = [mean, var, *running_mean, *running_var];
+            if tape.syncs() {
+                // With a momentum of 0 this pass leaves the running statistics to the one after the exchange.
+                tape.pass(at.label("statistics"), Statistics { geometry, momentum: 0.0 }, &[x], &outputs);
+                let variances = tape.offset_of(var) - tape.offset_of(mean);
+                tape.exchange(&[mean, var], Combine::Moments { channels: geometry.channels, variances });
+                let op = Running { geometry, momentum };
+                tape.pass(at.label("running"), op, &[mean, var], &[*running_mean, *running_var]);
+            } else {
+                tape.pass(at.label("statistics"), Statistics { geometry, momentum }, &[x], &outputs);
+            }
             [mean, var]
         } else {
             [*running_mean, *running_var]
@@ -118,6 +133,9 @@ impl Layer for BatchNorm {
         let (w, dw, db) = (at.parameters[0], at.gradients[0], at.gradients[1]);
         let op = BackwardWeight { geometry, epsilon: self.epsilon() };
         tape.pass(at.label("backward_weight"), op, &[flow.x, flow.dy, mean, var], &[dw, db]);
+        if tape.syncs() {
+            tape.exchange(&[dw, db], Combine::Sum);
+        }
         flow.wants_dx.then(|| {
             let dx = tape.input_gradient(at);
             let op = BackwardInput { geometry, epsilon: self.epsilon(), producer: flow.producer };

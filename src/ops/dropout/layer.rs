@@ -1,4 +1,4 @@
-use super::{Backward, Forward};
+use super::{Backward, Forward, rows};
 use crate::ops::{Flow, Layer, Site, Tape, config};
 use crate::plan::TensorId;
 use crate::shape::Shape;
@@ -27,6 +27,10 @@ impl Layer for Dropout {
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(input)
+    }
+
+    fn rows_per_slice(&self, input: Shape) -> usize {
+        rows(input.len())
     }
 
     fn keeps_places(&self) -> bool {

@@ -1,0 +1,80 @@
+//! Copies of device memory back to the host that do not wait for work submitted after them.
+
+use super::device::Gpu;
+use super::fault;
+use super::program::Memory;
+use crate::error::{Error, Result};
+use crate::storage::Region;
+use futures_channel::oneshot;
+
+type Mapped = Result<(), wgpu::BufferAsyncError>;
+
+/// A staging buffer for a region, used again and again.
+pub struct Readback {
+    label: String,
+    staging: wgpu::Buffer,
+    region: Region,
+    under_way: Option<(wgpu::SubmissionIndex, oneshot::Receiver<Mapped>)>,
+}
+
+impl Readback {
+    /// Allocates the staging buffer for a region.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] or [`Error::DeviceLost`] when it cannot be allocated.
+    pub fn new(gpu: &Gpu, label: &str, region: Region) -> Result<Readback> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = gpu.buffer("readback", region.len as u64 * 4, usage)?;
+        Ok(Readback { label: label.to_string(), staging, region, under_way: None })
+    }
+
+    /// Submits the copy, to be made when all work submitted so far is done.
+    ///
+    /// # Errors
+    ///
+    /// Errors that the device has reported.
+    pub fn start(&mut self, gpu: &Gpu, memory: &Memory) -> Result<()> {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        memory.copy_to(&mut encoder, self.region, &self.staging);
+        let submission = gpu.queue.submit([encoder.finish()]);
+        gpu.check(&self.during())?;
+        let (sender, receiver) = oneshot::channel();
+        self.staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
+            let _ = sender.send(mapped);
+        });
+        self.under_way = Some((submission, receiver));
+        Ok(())
+    }
+
+    /// Waits until the copy is made, and replaces `values` by it. Work submitted after [`Readback::start`] may still be
+    /// running then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] when the device is lost or does not answer, [`Error::Device`] for other errors that it
+    /// reports.
+    pub async fn finish(&mut self, gpu: &Gpu, values: &mut [f32]) -> Result<()> {
+        let during = self.during();
+        let Some((submission, receiver)) = self.under_way.take() else { return Ok(()) };
+        if !cfg!(target_arch = "wasm32") {
+            fault::wait_for(&gpu.device, submission, &during)?;
+        }
+        gpu.check(&during)?;
+        let mapped = receiver.await;
+        gpu.check(&during)?;
+        match mapped {
+            Ok(Ok(())) => {}
+            _ => return Err(Error::Device(format!("{during}: the buffer could not be mapped"))),
+        }
+        let view = self.staging.get_mapped_range(..).map_err(|error| Error::Device(format!("{during}: {error}")))?;
+        bytemuck::cast_slice_mut(values).copy_from_slice(&view[..self.region.len * 4]);
+        drop(view);
+        self.staging.unmap();
+        Ok(())
+    }
+
+    fn during(&self) -> String {
+        format!("reading back `{}`", self.label)
+    }
+}
