@@ -263,8 +263,19 @@ fn arguments(command: &str) -> Option<Vec<String>> {
         word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
     };
     let start = words.iter().position(|word| !is_variable(word))?;
-    let words = words[start..].strip_prefix(&["chrt", "-r", "1"]).unwrap_or(&words[start..]);
-    let (["shadegrad", rest @ ..] | ["cargo", "run", "--release", "--", rest @ ..]) = words else { return None };
+    let is_program = |word: &str| word == "shadegrad" || word.ends_with("/shadegrad");
+    let words = match &words[start..] {
+        ["chrt", "-r", "1", words @ ..] => words,
+        words @ ["mpirun" | "srun" | "scripts/virtual-hosts", ..] => {
+            &words[words.iter().position(|word| is_program(word))?..]
+        }
+        words => words,
+    };
+    let rest = match words {
+        [program, rest @ ..] if is_program(program) => rest,
+        ["cargo", "run", "--release", "--", rest @ ..] => rest,
+        _ => return None,
+    };
     Some(rest.iter().map(|word| word.trim_matches(['"', '\'']).to_string()).collect())
 }
 

@@ -90,6 +90,16 @@ impl Machine {
         command
     }
 
+    /// An MPI and libclang, as building with the feature `mpi` needs them.
+    fn with_mpi(self) -> Machine {
+        for tool in ["mpicc", "mpirun"] {
+            self.program(tool, "");
+        }
+        fs::create_dir_all(self.path("usr/lib/llvm-14/lib")).unwrap();
+        fs::write(self.path("usr/lib/llvm-14/lib/libclang.so.1"), "").unwrap();
+        self
+    }
+
     /// Runs it without a terminal.
     fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
         let Output { status, stdout, stderr } = self.command(args).stdin(Stdio::null()).output().unwrap();
@@ -233,8 +243,8 @@ fn without_root_and_sudo_nothing_is_tried() {
 
 #[test]
 fn nobody_is_asked_with_yes_or_in_ci() {
-    for args in [&["--yes"][..], &["-y"], &["checks", "--yes"], &["--yes", "checks"]] {
-        let machine = Machine::new("apt-get");
+    for args in [&["--yes"][..], &["-y"], &["checks", "--yes"], &["--yes", "checks"], &["mpi", "-y"]] {
+        let machine = Machine::new("apt-get").with_mpi();
         for tool in ["spirv-val", "glslangValidator", "chromium"] {
             machine.program(tool, "");
         }
@@ -261,7 +271,7 @@ fn output_to_a_file_is_no_terminal() {
 
 #[test]
 fn checks_install_validators_and_a_browser_besides() {
-    let machine = Machine::new("apt-get");
+    let machine = Machine::new("apt-get").with_mpi();
     machine.program("chromium", "exit 1"); // Ubuntu's stub
     let (status, stdout, stderr) = machine.run(&["checks"]);
     assert!(
@@ -274,8 +284,84 @@ fn checks_install_validators_and_a_browser_besides() {
 }
 
 #[test]
-fn checks_say_when_there_is_no_second_driver() {
+fn mpi_installs_open_mpi_and_libclang() {
     let machine = Machine::new("apt-get").with_driver();
+    let (status, stdout, stderr) = machine.run(&["mpi"]);
+    assert!(stdout.contains("setup: missing: MPI, libclang\n"), "{stdout}");
+    assert!(stdout.contains("packages to install: openmpi-bin libopenmpi-dev libclang-dev\n"), "{stdout}");
+    // The package manager of this machine installs a driver and nothing else, and that is noticed.
+    assert_eq!(status, Some(1), "{stdout}");
+    assert!(stderr.contains("still no mpicc"), "{stderr}");
+    // Nobody needs it who did not ask for it.
+    assert_eq!(machine.run(&[]), (Some(0), "setup: ready\n".to_string(), String::new()));
+}
+
+#[test]
+fn an_mpi_that_is_there_is_enough() {
+    let ready = (Some(0), "setup: ready\n".to_string(), String::new());
+    let machine = Machine::new("apt-get").with_driver().with_mpi();
+    assert_eq!(machine.run(&["mpi"]), ready);
+    // As on a cluster, where modules bring the one and the other.
+    let machine = Machine::new("apt-get").with_driver();
+    machine.program("mpicc", "");
+    machine.program("srun", "");
+    let llvm = machine.path("apps/llvm/lib");
+    fs::create_dir_all(&llvm).unwrap();
+    let run = || {
+        let output = machine.command(&["mpi"]).env("LIBCLANG_PATH", &llvm).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, _, stderr) = run();
+    assert!(status == Some(1) && stderr.contains("LIBCLANG_PATH is set to "), "{stderr}");
+    fs::write(llvm.join("libclang.so"), "").unwrap();
+    assert_eq!(run(), ready);
+    assert_eq!(machine.log(), [""; 0]);
+}
+
+#[test]
+fn other_libraries_of_clang_are_not_libclang() {
+    let machine = Machine::new("apt-get").with_driver().with_mpi();
+    let folder = machine.path("usr/lib/llvm-14/lib");
+    fs::remove_file(folder.join("libclang.so.1")).unwrap();
+    fs::write(folder.join("libclang-cpp.so.14"), "").unwrap();
+    let (_, stdout, _) = machine.run(&["mpi"]);
+    assert!(stdout.contains("setup: missing: libclang\n"), "{stdout}");
+}
+
+#[test]
+fn an_mpi_that_is_not_on_the_path_is_named() {
+    let machine = Machine::new("dnf").with_driver();
+    let folder = machine.path("usr/lib64/openmpi/bin");
+    fs::create_dir_all(&folder).unwrap();
+    machine.program("mpicc", "");
+    fs::rename(machine.path("bin/mpicc"), folder.join("mpicc")).unwrap();
+    let (status, stdout, stderr) = machine.run(&["mpi"]);
+    assert!(status == Some(1) && stderr.contains(folder.to_str().unwrap()), "{stdout}{stderr}");
+    assert!(stderr.contains("load its module"), "{stderr}");
+    assert_eq!(machine.log(), [""; 0]);
+}
+
+#[test]
+fn on_a_mac_homebrew_installs_open_mpi() {
+    let machine = Machine::new("brew");
+    machine.program("uname", "echo Darwin");
+    machine.program("xcode-select", "");
+    machine.program("id", "echo 501");
+    assert_eq!(machine.run(&[]), (Some(0), "setup: ready\n".to_string(), String::new()));
+    let (status, stdout, stderr) = machine.run(&["mpi"]);
+    assert!(stdout.contains("setup: commands:\n    brew install open-mpi\n"), "{stdout}");
+    assert_eq!(machine.log(), ["brew install open-mpi"]);
+    assert!(status == Some(1) && stderr.contains("still no mpicc"), "{stdout}{stderr}");
+    machine.without_program("brew");
+    let (status, _, stderr) = machine.run(&["mpi"]);
+    assert!(status == Some(1) && stderr.contains("Homebrew"), "{stderr}");
+    let machine = machine.with_mpi();
+    assert_eq!(machine.run(&["mpi"]), (Some(0), "setup: ready\n".to_string(), String::new()));
+}
+
+#[test]
+fn checks_say_when_there_is_no_second_driver() {
+    let machine = Machine::new("apt-get").with_driver().with_mpi();
     for tool in ["spirv-val", "glslangValidator", "chromium"] {
         machine.program(tool, "");
     }
@@ -290,13 +376,26 @@ fn checks_say_when_there_is_no_second_driver() {
 #[test]
 fn every_package_manager_has_its_own_names() {
     let rows = [
-        ("dnf", "dnf install -y mesa-vulkan-drivers vulkan-loader gcc glibc-devel spirv-tools glslang chromium"),
-        ("pacman", "pacman -Sy --needed --noconfirm vulkan-swrast vulkan-icd-loader gcc spirv-tools glslang chromium"),
+        (
+            "dnf",
+            "dnf install -y mesa-vulkan-drivers vulkan-loader gcc glibc-devel openmpi-devel clang-devel spirv-tools \
+             glslang chromium",
+        ),
+        (
+            "pacman",
+            "pacman -Sy --needed --noconfirm vulkan-swrast vulkan-icd-loader gcc openmpi clang spirv-tools glslang \
+             chromium",
+        ),
         (
             "zypper",
-            "zypper --non-interactive install libvulkan_lvp libvulkan1 gcc glibc-devel spirv-tools glslang-devel chromium",
+            "zypper --non-interactive install libvulkan_lvp libvulkan1 gcc glibc-devel openmpi4-devel clang-devel \
+             spirv-tools glslang-devel chromium",
         ),
-        ("apk", "apk add mesa-vulkan-swrast vulkan-loader gcc musl-dev spirv-tools glslang chromium"),
+        (
+            "apk",
+            "apk add mesa-vulkan-swrast vulkan-loader gcc musl-dev openmpi openmpi-dev clang-dev spirv-tools glslang \
+             chromium",
+        ),
     ];
     for (manager, call) in rows {
         let machine = Machine::new(manager);
@@ -353,7 +452,7 @@ fn unknown_arguments_are_refused_and_help_is_printed() {
     for args in [&["--help"][..], &["-h"], &["checks", "--help"]] {
         let (status, stdout, stderr) = machine.run(args);
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "{args:?}");
-        assert!(stdout.starts_with("Usage: scripts/setup [checks] [--yes]\n"), "{args:?}: {stdout}");
+        assert!(stdout.starts_with("Usage: scripts/setup [mpi] [checks] [--yes]\n"), "{args:?}: {stdout}");
         let widest = stdout.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}");
     }
