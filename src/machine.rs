@@ -17,6 +17,7 @@ use crate::memory::{self, bytes_of};
 use crate::network::{Compiled, DataTensors};
 use crate::ops::{self, ChooseKernel, KernelConfig, Step};
 use crate::plan::{Exchange, Pass, Plan, Region, TensorId};
+use crate::ranks::OnNode;
 use crate::reference;
 use crate::tune::KernelChoices;
 use std::fmt;
@@ -42,6 +43,24 @@ impl Default for DeviceChoice {
     }
 }
 
+impl DeviceChoice {
+    /// The choice of one of several processes on a machine: its entry, if this is a list separated by commas.
+    fn of(&self, node: OnNode) -> Result<DeviceChoice> {
+        // A name of a device may contain commas, too.
+        let DeviceChoice::Adapter(AdapterChoice::Name(text)) = self else { return Ok(self.clone()) };
+        let entries: Vec<&str> = text.split(',').collect();
+        match entries.get(node.rank) {
+            _ if entries.len() == 1 || node.ranks == 1 => Ok(self.clone()),
+            Some(entry) if entries.len() == node.ranks => entry.parse(),
+            _ => Err(Error::Usage(format!(
+                "`{text}` lists {} devices, but {} processes run on this machine; give one for each, or one for all",
+                entries.len(),
+                node.ranks
+            ))),
+        }
+    }
+}
+
 impl fmt::Display for DeviceChoice {
     /// The value of `--device` that makes this choice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +69,7 @@ impl fmt::Display for DeviceChoice {
             DeviceChoice::Cpu(Some(threads)) => write!(f, "cpu:{threads}"),
             DeviceChoice::Reference => f.write_str("reference"),
             DeviceChoice::Adapter(AdapterChoice::Auto) => f.write_str("auto"),
-            DeviceChoice::Adapter(AdapterChoice::Index(index)) => index.fmt(f),
+            DeviceChoice::Adapter(AdapterChoice::InTurn(index) | AdapterChoice::Index(index)) => index.fmt(f),
             DeviceChoice::Adapter(AdapterChoice::Name(name)) => f.write_str(name),
         }
     }
@@ -118,10 +137,29 @@ impl Device {
         };
         match Gpu::open(adapter, Step::FIELDS).await? {
             Some(opened) => Ok(Device::opened(opened)),
-            None => {
-                let notice = format!("no GPU driver found, running on the CPU; {}", missing_driver_remedy());
-                Device::cpu(None, Instructions::best(), Some(notice))
+            None => Device::cpu(None, Instructions::best(), Some(no_driver())),
+        }
+    }
+
+    /// Opens the device of one of several processes on a machine. A choice may be a list with a device for each,
+    /// separated by commas. `auto` takes adapters of the best type in turns, and `cpu` an equal share of the cores.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Device::open`], and [`Error::Usage`] when a list does not have as many entries as there are processes.
+    pub async fn open_for(choice: &DeviceChoice, node: OnNode) -> Result<Device> {
+        let choice = choice.of(node)?;
+        let share = Team::share(node.ranks);
+        match &choice {
+            _ if node.ranks == 1 => Device::open(&choice).await,
+            DeviceChoice::Cpu(None) => Device::cpu(Some(share), Instructions::best(), None),
+            DeviceChoice::Adapter(AdapterChoice::Auto) => {
+                match Gpu::open(&AdapterChoice::InTurn(node.rank), Step::FIELDS).await? {
+                    Some(opened) => Ok(Device::opened(opened)),
+                    None => Device::cpu(Some(share), Instructions::best(), Some(no_driver())),
+                }
             }
+            _ => Device::open(&choice).await,
         }
     }
 
@@ -221,6 +259,11 @@ impl Device {
     }
 }
 
+/// The notice about `auto` on a machine without a driver.
+fn no_driver() -> String {
+    format!("no GPU driver found, running on the CPU; {}", missing_driver_remedy())
+}
+
 /// Placeholder choices for a device that runs no shaders.
 fn no_choices() -> Arc<KernelChoices> {
     Arc::new(KernelConfig::software().into())
@@ -313,8 +356,10 @@ impl Machine {
         let [train, evaluate, predict] = recordings.each_ref().map(|recording| Program::new(gpu, &memory, recording));
         let programs = [train?, evaluate?, predict?];
         let readback = |exchange: &Exchange| {
-            let tensor = compiled.plan.get(exchange.tensor);
-            Readback::new(gpu, &tensor.name, tensor.region)
+            let tensors = exchange.tensors.iter().map(|id| compiled.plan.get(*id));
+            let (names, regions): (Vec<_>, Vec<_>) =
+                tensors.map(|tensor| (tensor.name.as_str(), tensor.region)).unzip();
+            Readback::new(gpu, &names.join(", "), regions)
         };
         let readbacks = compiled.exchanges.iter().map(readback).collect::<Result<_>>()?;
         let (gpu, memory) = (gpu.clone(), Box::new(memory));
@@ -473,7 +518,7 @@ fn run_reference(machine: &mut reference::ReferenceBackend<f32>, plan: &Plan, pa
 }
 
 /// The parts of a batch, each with the section that it runs: the last part is followed by the update.
-pub(crate) fn sections(parts: &[Step]) -> impl Iterator<Item = (Step, Section)> {
+pub fn sections(parts: &[Step]) -> impl Iterator<Item = (Step, Section)> {
     let last = parts.len().saturating_sub(1);
     let section = move |index: usize| if index == last { Section::Train } else { Section::Gradients };
     parts.iter().enumerate().map(move |(index, step)| (*step, section(index)))
@@ -486,7 +531,7 @@ pub fn recording(compiled: &Compiled, passes: &[Pass], config: &impl ChooseKerne
     for (index, pass) in passes.iter().enumerate() {
         recording.mark();
         for exchange in compiled.exchanges.iter().filter(|exchange| is_training && exchange.before == index) {
-            recording.overwritten(&compiled.plan.get(exchange.tensor).region);
+            exchange.tensors.iter().for_each(|id| recording.overwritten(&compiled.plan.get(*id).region));
         }
         ops::record(&compiled.plan, pass, config.config(&pass.label), &mut recording)?;
     }

@@ -8,10 +8,6 @@
 
 mod cli;
 
-use clap::Parser;
-use cli::output::errln;
-use shadegrad::Error;
-use std::io::ErrorKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,13 +17,5 @@ fn main() -> ExitCode {
             usual(info);
         }
     }));
-    match cli::run(cli::Cli::parse()) {
-        Ok(code) => code,
-        // A reader that has seen enough (`| head`) need not be told.
-        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        Err(error) => {
-            errln!("error: {}", cli::message(&error));
-            ExitCode::FAILURE
-        }
-    }
+    cli::main()
 }

@@ -98,6 +98,8 @@ fn compiled() -> Compiled {
         test_images: IMAGES,
         predict: true,
         slots: IMAGES / BATCH,
+        ranks: 1,
+        parts: 1,
         step: StepOptions { clip_norm: Some(0.5), ema: Some(0.9), ..StepOptions::default() },
     };
     model().compile(&options).unwrap()

@@ -286,7 +286,15 @@ fn networks_are_found_by_preset_or_path() {
 }
 
 fn every_section(batch: usize) -> CompileOptions {
-    CompileOptions { batch, train_images: 20, test_images: 12, predict: true, step: StepOptions::default(), slots: 4 }
+    CompileOptions {
+        batch,
+        train_images: 20,
+        test_images: 12,
+        predict: true,
+        step: StepOptions::default(),
+        slots: 4,
+        ..CompileOptions::default()
+    }
 }
 
 /// The rule of WebGPU, which the CPU machine follows too: outputs are in distinct storages that the pass does not read.

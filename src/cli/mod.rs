@@ -14,6 +14,7 @@ pub mod output;
 mod predict;
 mod program;
 mod progress;
+mod ranks;
 mod reference;
 mod shaders;
 mod signals;
@@ -25,16 +26,18 @@ mod verify_kernel;
 
 use crate::cli::output::errln;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+pub use ranks::main;
 use shadegrad::Result;
 use shadegrad::data::{DataPair, Source};
 use shadegrad::machine::{Device, DeviceChoice};
 use shadegrad::network::{CompileOptions, Network, Preset, Weights};
+use shadegrad::ranks::Collective;
 use shadegrad::run::{RunRecord, folder_of, newest, open_model, open_model_as};
 use shadegrad::train::TrainOptions;
 use signals::stop_on_ctrl_c;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-pub use train::message;
+use train::message;
 
 /// Exit status after Ctrl-C, by the convention of shells: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -50,7 +53,7 @@ const RUNS: &str = "runs";
     max_term_width = 100,
     after_help = "`shadegrad COMMAND -h` lists the options of a command, `shadegrad COMMAND --help` explains them."
 )]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
@@ -172,7 +175,8 @@ struct DeviceOption {
     ///
     /// auto takes a discrete GPU before an integrated one before a software driver, and the CPU where there is no driver.
     /// cpu is native code on all cores, cpu:4 on four threads; reference is the readable reference. `shadegrad devices`
-    /// lists the GPUs; a part of a name must fit one device only.
+    /// lists the GPUs; a part of a name must fit one device only. Where several processes train together on a machine,
+    /// 0,1,cpu is a device for each, auto takes GPUs of the best kind in turns, and cpu divides the cores.
     #[arg(short = 'D', long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
 }
@@ -219,7 +223,8 @@ impl TrainedOption {
 
 /// Parses a run folder: a path, or `latest` for the newest run under `runs/`.
 fn run_path(text: &str) -> Result<PathBuf> {
-    if text == "latest" && !Path::new(text).exists() {
+    // Rank 0 reads the run, and sends the others what they need of it.
+    if text == "latest" && !Path::new(text).exists() && ranks::leads() {
         return newest(Path::new(RUNS));
     }
     Ok(text.into())
@@ -308,13 +313,13 @@ fn model_help() -> String {
     format!("A preset ({}) or a network file that ends in .toml", Preset::names())
 }
 
-/// Runs the command.
-pub fn run(cli: Cli) -> Result<ExitCode> {
+/// Runs the command, as one of these ranks.
+fn run(cli: Cli, ranks: &dyn Collective) -> Result<ExitCode> {
     cli.global.color.apply();
     log::start(cli.global.verbose)?;
     signals::keep_file_size_an_error();
     match cli.command {
-        Command::Train(options) => train::run(*options),
+        Command::Train(options) => train::run(*options, ranks),
         Command::Study(options) => study::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),

@@ -9,6 +9,7 @@ use clap::Args;
 pub use report::Reporter;
 use shadegrad::data::scale::Scale;
 use shadegrad::ops::softmax::Cost;
+use shadegrad::ranks::Collective;
 use shadegrad::run::{Run, RunChanges, RunEnd, RunOptions, RunRecord, Validation};
 use shadegrad::text::shell_word;
 use shadegrad::train::{Interval, Recipe};
@@ -120,20 +121,29 @@ struct Resuming {
     find_nan: bool,
 }
 
-pub fn run(options: Options) -> Result<ExitCode> {
+pub fn run(mut options: Options, ranks: &dyn Collective) -> Result<ExitCode> {
+    options.output.quiet |= !ranks.leads();
     let mut reporter = Reporter::new(options.output.quiet, options.output.json);
+    if !ranks.leads() {
+        reporter.listens_only();
+    }
     let run = match &options.resuming.resume {
         None => {
-            let run_options = options.run_options(&mut reporter)?;
-            pollster::block_on(Run::start(run_options, &mut |event| reporter.hear(&event)))
+            let run_options = options.run_options(&mut reporter, ranks);
+            let run_options = ranks.together(run_options.map_err(named))?;
+            pollster::block_on(Run::start_on(ranks, run_options, &mut |event| reporter.hear(&event)))
         }
         Some(folder) => {
-            let changes = options.changes()?;
-            pollster::block_on(Run::resume(folder, changes, &mut |event| reporter.hear(&event)))
+            let changes = ranks.together(options.changes().map_err(named))?;
+            pollster::block_on(Run::resume_on(ranks, folder, changes, &mut |event| reporter.hear(&event)))
         }
     };
     reporter.clear();
     let run = run?;
+    if !ranks.leads() {
+        let is_interrupted = run.end == RunEnd::Interrupted;
+        return Ok(if is_interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS });
+    }
     if run.end == RunEnd::Interrupted {
         let folder = shell_word(&run.folder.to_string_lossy());
         errln!(
@@ -149,9 +159,9 @@ pub fn run(options: Options) -> Result<ExitCode> {
 
 impl Options {
     /// The options of a new run.
-    fn run_options(&self, reporter: &mut Reporter) -> Result<RunOptions> {
+    fn run_options(&self, reporter: &mut Reporter, ranks: &dyn Collective) -> Result<RunOptions> {
         let mut options = match &self.new.like {
-            Some(run) => self.like(run)?,
+            Some(run) => self.like(run, ranks)?,
             None => self.by_recipe(reporter)?,
         };
         let NewRun { loss, validation, scale, seed, init, no_shuffle, .. } = &self.new;
@@ -189,8 +199,8 @@ impl Options {
     }
 
     /// Options for repeating another run, overridden by the options given here.
-    fn like(&self, run: &Path) -> Result<RunOptions> {
-        let mut options = RunRecord::read(run)?.run_options()?;
+    fn like(&self, run: &Path, ranks: &dyn Collective) -> Result<RunOptions> {
+        let mut options = RunRecord::read_on(ranks, run)?.run_options()?;
         if self.data.data.is_some() {
             options.data = self.data.source(self.is_silent());
         }
@@ -218,6 +228,14 @@ impl Options {
             profile: self.profile,
             cache: cache::folder(),
         })
+    }
+}
+
+/// An error with options named as on the command line, for other ranks to print.
+fn named(error: Error) -> Error {
+    match error {
+        Error::Option(_) => Error::Usage(message(&error)),
+        error => error,
     }
 }
 

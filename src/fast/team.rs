@@ -76,6 +76,26 @@ impl<T, F: FnOnce() -> T> pulp::WithSimd for Loops<F> {
     }
 }
 
+/// Number of cores of this machine, as far as it is known.
+fn cores() -> Option<usize> {
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "the standard library counts only the cores that this process may use")]
+    {
+        // SAFETY: the call takes a number and returns one.
+        let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+        usize::try_from(online).ok().filter(|online| *online > 0)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+fn share_of(usable: usize, cores: Option<usize>, processes: usize) -> usize {
+    match cores {
+        Some(cores) if usable < cores => usable,
+        _ => (usable / processes.max(1)).max(1),
+    }
+}
+
 /// The threads that share the work of a pass, and their working memory.
 ///
 /// Every pass divides its work so that no sum depends on the number of threads: results are bitwise the same for any
@@ -93,6 +113,13 @@ pub struct Team {
 impl Team {
     /// Largest number of threads.
     pub const MOST_THREADS: usize = 1024;
+
+    /// Number of threads for one of `processes` processes on this machine: an equal share of the cores, or all that the
+    /// process may use if its launcher has assigned it some.
+    pub fn share(processes: usize) -> usize {
+        let usable = std::thread::available_parallelism().map_or(1, usize::from);
+        share_of(usable, cores(), processes)
+    }
 
     /// Starts a team of `threads` threads, by default one per core.
     ///
@@ -148,5 +175,19 @@ impl Team {
             return items.max(1);
         }
         items.div_ceil(self.threads() * PARTS_PER_THREAD).max(least).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_divided_among_processes() {
+        assert_eq!([1, 2, 3, 4, 9].map(|processes| share_of(8, Some(8), processes)), [8, 4, 2, 2, 1]);
+        // A launcher has bound the process to two cores: that is its share.
+        assert_eq!(share_of(2, Some(8), 4), 2);
+        assert_eq!(share_of(8, None, 4), 2);
+        assert!(Team::share(1) >= 1 && Team::share(1000) >= 1);
     }
 }

@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 pub enum AdapterChoice {
     /// The best one: discrete GPUs before integrated GPUs, virtual GPUs and software drivers.
     Auto,
+    /// The adapter with this number among those of the best type; numbers beyond the last start again with the first.
+    InTurn(usize),
     /// The adapter with this index in [`adapters`].
     Index(usize),
     /// The only adapter whose name contains this, ignoring case.
@@ -107,6 +109,13 @@ pub async fn adapters() -> Vec<AdapterRecord> {
         .collect()
 }
 
+/// The position of the adapter with this number among those of the best type, given the [`rank`] of each.
+fn in_turn(types: &[u8], number: usize) -> Option<usize> {
+    let best = types.iter().min()?;
+    let positions: Vec<usize> = (0..types.len()).filter(|position| types[*position] == *best).collect();
+    positions.get(number % positions.len()).copied()
+}
+
 /// Finds the adapter of a choice without opening it. `Ok(None)` means that `choice` is [`AdapterChoice::Auto`] and
 /// there are no adapters.
 ///
@@ -119,6 +128,13 @@ pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
         AdapterChoice::Auto => {
             match found.iter().enumerate().min_by_key(|(_, a)| (rank(a.info.device_type), a.index)) {
                 Some((position, _)) => position,
+                None => return Ok(None),
+            }
+        }
+        AdapterChoice::InTurn(number) => {
+            let types: Vec<u8> = found.iter().map(|record| rank(record.info.device_type)).collect();
+            match in_turn(&types, *number) {
+                Some(position) => position,
                 None => return Ok(None),
             }
         }
@@ -149,4 +165,19 @@ fn no_such_device(asked: &str, found: &[AdapterRecord]) -> Error {
     }
     let list: Vec<String> = found.iter().map(|record| format!("{}: {}", record.index, record.info.name)).collect();
     Error::Device(format!("no device `{asked}`; expected auto, cpu, reference, or one of: {}", list.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adapters_of_the_best_type_take_turns() {
+        // Two discrete GPUs beside an integrated one and a software driver.
+        let types = [4, 0, 1, 0];
+        let got: Vec<_> = (0..5).map(|number| in_turn(&types, number)).collect();
+        assert_eq!(got, [1, 3, 1, 3, 1].map(Some));
+        assert_eq!(in_turn(&[4], 3), Some(0));
+        assert_eq!(in_turn(&[], 0), None);
+    }
 }

@@ -99,10 +99,10 @@ impl Memory {
         gpu.read(&storage.name, &storage.buffer, region.offset as u64 * 4, region.len as u64 * 4).await
     }
 
-    /// Copies a region to the start of another buffer.
-    pub(super) fn copy_to(&self, encoder: &mut wgpu::CommandEncoder, region: Region, target: &wgpu::Buffer) {
+    /// Copies a region to another buffer, at its element `at`.
+    pub(super) fn copy_to(&self, encoder: &mut wgpu::CommandEncoder, region: Region, target: &wgpu::Buffer, at: usize) {
         let buffer = &self.storages[region.storage.0].buffer;
-        encoder.copy_buffer_to_buffer(buffer, region.offset as u64 * 4, target, 0, region.len as u64 * 4);
+        encoder.copy_buffer_to_buffer(buffer, region.offset as u64 * 4, target, at as u64 * 4, region.len as u64 * 4);
     }
 
     /// Reads back the first `len` elements of the scratch memory.

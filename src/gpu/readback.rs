@@ -9,24 +9,30 @@ use futures_channel::oneshot;
 
 type Mapped = Result<(), wgpu::BufferAsyncError>;
 
-/// A staging buffer for a region, used again and again.
+/// A staging buffer for regions, used again and again.
 pub struct Readback {
     label: String,
     staging: wgpu::Buffer,
-    region: Region,
+    regions: Vec<Region>,
     under_way: Option<(wgpu::SubmissionIndex, oneshot::Receiver<Mapped>)>,
 }
 
 impl Readback {
-    /// Allocates the staging buffer for a region.
+    /// Allocates the staging buffer for regions, which follow each other in it; `label` names them in errors.
     ///
     /// # Errors
     ///
     /// [`Error::Device`] or [`Error::DeviceLost`] when it cannot be allocated.
-    pub fn new(gpu: &Gpu, label: &str, region: Region) -> Result<Readback> {
+    pub fn new(gpu: &Gpu, label: &str, regions: Vec<Region>) -> Result<Readback> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let staging = gpu.buffer("readback", region.len as u64 * 4, usage)?;
-        Ok(Readback { label: label.to_string(), staging, region, under_way: None })
+        let len: usize = regions.iter().map(|region| region.len).sum();
+        let staging = gpu.buffer("readback", len as u64 * 4, usage)?;
+        Ok(Readback { label: label.to_string(), staging, regions, under_way: None })
+    }
+
+    /// The regions, in the order of their values.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
     }
 
     /// Submits the copy, to be made when all work submitted so far is done.
@@ -36,7 +42,11 @@ impl Readback {
     /// Errors that the device has reported.
     pub fn start(&mut self, gpu: &Gpu, memory: &Memory) -> Result<()> {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        memory.copy_to(&mut encoder, self.region, &self.staging);
+        let mut at = 0;
+        for region in &self.regions {
+            memory.copy_to(&mut encoder, *region, &self.staging, at);
+            at += region.len;
+        }
         let submission = gpu.queue.submit([encoder.finish()]);
         gpu.check(&self.during())?;
         let (sender, receiver) = oneshot::channel();
@@ -47,16 +57,16 @@ impl Readback {
         Ok(())
     }
 
-    /// Waits until the copy is made, and replaces `values` by it. Work submitted after [`Readback::start`] may still be
-    /// running then.
+    /// Waits until the copy is made, and returns the values of all regions. Work submitted after [`Readback::start`] may
+    /// still be running then.
     ///
     /// # Errors
     ///
     /// [`Error::DeviceLost`] when the device is lost or does not answer, [`Error::Device`] for other errors that it
     /// reports.
-    pub async fn finish(&mut self, gpu: &Gpu, values: &mut [f32]) -> Result<()> {
+    pub async fn finish(&mut self, gpu: &Gpu) -> Result<Vec<f32>> {
         let during = self.during();
-        let Some((submission, receiver)) = self.under_way.take() else { return Ok(()) };
+        let Some((submission, receiver)) = self.under_way.take() else { return Ok(Vec::new()) };
         if !cfg!(target_arch = "wasm32") {
             fault::wait_for(&gpu.device, submission, &during)?;
         }
@@ -68,10 +78,10 @@ impl Readback {
             _ => return Err(Error::Device(format!("{during}: the buffer could not be mapped"))),
         }
         let view = self.staging.get_mapped_range(..).map_err(|error| Error::Device(format!("{during}: {error}")))?;
-        bytemuck::cast_slice_mut(values).copy_from_slice(&view[..self.region.len * 4]);
+        let values = bytemuck::pod_collect_to_vec(&view);
         drop(view);
         self.staging.unmap();
-        Ok(())
+        Ok(values)
     }
 
     fn during(&self) -> String {

@@ -4,15 +4,15 @@ use super::{Backend, Machine, Section, run_reference};
 use crate::error::Result;
 use crate::gpu::{Gpu, Memory, Readback};
 use crate::ops::Step;
-use crate::plan::{Combine, Exchange, Plan};
+use crate::plan::{Combine, Exchange, Plan, Region};
 use std::collections::VecDeque;
 
 /// Combines the values of a tensor with those of other ranks, in place.
 pub type Combiner<'c> = dyn FnMut(Combine, &mut [f32]) -> Result<()> + 'c;
 
 impl Machine {
-    /// Runs a training step, or the passes that compute its gradients, and lets `combine` change each tensor of
-    /// [`Compiled::exchanges`] on the way.
+    /// Runs a training step, or the passes that compute its gradients, and lets `combine` change the tensors of
+    /// [`Compiled::exchanges`] on the way. It is given the values of all tensors of an exchange, one after another.
     ///
     /// On a GPU, passes that need no result of an exchange run while the exchange is made.
     ///
@@ -38,7 +38,7 @@ impl Machine {
                 let mut waiting: VecDeque<(&Exchange, &mut Readback)> = VecDeque::new();
                 for (exchange, readback) in exchanges.zip(readbacks) {
                     while waiting.iter().any(|(earlier, _)| earlier.before < exchange.after) {
-                        complete(gpu, memory, plan, &mut waiting, combine).await?;
+                        complete(gpu, memory, &mut waiting, combine).await?;
                     }
                     if done < exchange.after {
                         submit(done..exchange.after)?;
@@ -48,7 +48,7 @@ impl Machine {
                     waiting.push_back((exchange, readback));
                 }
                 while !waiting.is_empty() {
-                    complete(gpu, memory, plan, &mut waiting, combine).await?;
+                    complete(gpu, memory, &mut waiting, combine).await?;
                 }
                 submit(done..passes.len())
             }
@@ -56,7 +56,7 @@ impl Machine {
                 for exchange in exchanges {
                     machine.run(plan, &passes[done..exchange.after], &[step])?;
                     done = exchange.after;
-                    combine(exchange.combine, machine.real(plan.get(exchange.tensor).region))?;
+                    combine_in_place(machine, |machine, region| machine.real(region), plan, exchange, combine)?;
                 }
                 machine.run(plan, &passes[done..], &[step])
             }
@@ -67,7 +67,7 @@ impl Machine {
                 for exchange in exchanges {
                     run(machine, done..exchange.after)?;
                     done = exchange.after;
-                    combine(exchange.combine, machine.real(plan.get(exchange.tensor).region))?;
+                    combine_in_place(machine, |machine, region| machine.real(region), plan, exchange, combine)?;
                 }
                 run(machine, done..passes.len())
             }
@@ -79,15 +79,42 @@ impl Machine {
 async fn complete(
     gpu: &Gpu,
     memory: &Memory,
-    plan: &Plan,
     waiting: &mut VecDeque<(&Exchange, &mut Readback)>,
     combine: &mut Combiner<'_>,
 ) -> Result<()> {
     let Some((exchange, readback)) = waiting.pop_front() else { return Ok(()) };
-    let region = plan.get(exchange.tensor).region;
-    let mut values = vec![0.0; region.len];
-    readback.finish(gpu, &mut values).await?;
+    let mut values = readback.finish(gpu).await?;
     combine(exchange.combine, &mut values)?;
-    memory.write(gpu, region, bytemuck::cast_slice(&values));
+    let mut rest = values.as_slice();
+    for region in readback.regions() {
+        let (own, behind) = rest.split_at(region.len);
+        memory.write(gpu, *region, bytemuck::cast_slice(own));
+        rest = behind;
+    }
+    Ok(())
+}
+
+/// Combines the tensors of an exchange in the memory of the host, where `values` gives access to each.
+fn combine_in_place<M>(
+    machine: &mut M,
+    values: impl Fn(&mut M, Region) -> &mut [f32],
+    plan: &Plan,
+    exchange: &Exchange,
+    combine: &mut Combiner<'_>,
+) -> Result<()> {
+    let regions: Vec<Region> = exchange.tensors.iter().map(|id| plan.get(*id).region).collect();
+    // Gradients are one large tensor, which need not be copied.
+    if let [region] = regions[..] {
+        return combine(exchange.combine, values(machine, region));
+    }
+    let mut all: Vec<f32> = Vec::new();
+    regions.iter().for_each(|region| all.extend_from_slice(values(machine, *region)));
+    combine(exchange.combine, &mut all)?;
+    let mut rest = all.as_slice();
+    for region in regions {
+        let (own, behind) = rest.split_at(region.len);
+        values(machine, region).copy_from_slice(own);
+        rest = behind;
+    }
     Ok(())
 }

@@ -107,13 +107,13 @@ impl Banks {
             let is_full = piece.iter().map(|id| tape.len_of(*id)).sum::<usize>() >= PIECE && self.sum.is_none();
             if (is_full || is_last || is_exchanged) && !piece.is_empty() {
                 let tensor = tape.span(&std::mem::take(&mut piece));
-                exchanges.push(Exchange { after, before: update, tensor, combine: Combine::Sum });
+                exchanges.push(Exchange { after, before: update, tensors: vec![tensor], combine: Combine::Sum });
             }
         }
         if self.weights.learned != self.weights.whole && !options.syncs() {
             let kept = parameters.iter().zip(&self.weights.slices).filter(|(of, _)| !of.parameter.is_learned);
             let tensor = tape.span(&kept.map(|(_, slice)| *slice).collect::<Vec<_>>());
-            exchanges.push(Exchange { after: update, before: update, tensor, combine: Combine::Mean });
+            exchanges.push(Exchange { after: update, before: update, tensors: vec![tensor], combine: Combine::Mean });
         }
         tape.add_exchanges(exchanges);
     }

@@ -50,11 +50,6 @@ impl<'a> Tape<'a> {
         self.plan.get(id).region.len
     }
 
-    /// Position of a tensor in its storage.
-    pub fn offset_of(&self, id: TensorId) -> usize {
-        self.plan.get(id).region.offset
-    }
-
     /// The tensor with this name, which is created if it does not exist.
     pub fn tensor(&mut self, name: &str, shape: &[usize], element: Element) -> TensorId {
         self.plan.find(name).unwrap_or_else(|| self.plan.tensor(name, shape, element))
@@ -87,12 +82,10 @@ impl<'a> Tape<'a> {
         self.passes.is_empty()
     }
 
-    /// Lets the ranks combine tensors between the last pass and the next one. `tensors` lie in one storage; what lies
-    /// between them is combined too.
-    pub fn exchange(&mut self, tensors: &[TensorId], combine: Combine) {
-        let tensor = self.span(tensors);
+    /// Lets the ranks combine tensors between the last pass and the next one.
+    pub fn exchange(&mut self, tensors: Vec<TensorId>, combine: Combine) {
         let after = self.passes.len();
-        self.exchanges.push(Exchange { after, before: after, tensor, combine });
+        self.exchanges.push(Exchange { after, before: after, tensors, combine });
     }
 
     /// Adds exchanges, each at its own place.
@@ -110,17 +103,6 @@ impl<'a> Tape<'a> {
         debug_assert!(regions.iter().all(|region| region.storage == storage));
         let name = format!("{}…", self.plan.get(tensors[0]).name);
         self.plan.view(name, &[end - start], storage, start)
-    }
-
-    /// Tensors with these names and shapes in one storage, which is created if it does not exist.
-    pub fn adjacent(&mut self, storage: &str, tensors: &[(String, usize)]) -> Vec<TensorId> {
-        if tensors.iter().any(|(name, _)| self.plan.find(name).is_none()) {
-            let storage = self.plan.storage(storage, 0, Element::Real);
-            for (name, len) in tensors {
-                self.plan.slice(name.clone(), &[*len], storage);
-            }
-        }
-        tensors.iter().filter_map(|(name, _)| self.plan.find(name)).collect()
     }
 
     /// The passes, and the exchanges between them, in order.

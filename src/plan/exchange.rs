@@ -2,16 +2,16 @@
 
 use super::TensorId;
 
-/// A tensor that the ranks combine between two passes of a training step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Tensors that the ranks combine between two passes of a training step.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// Number of passes that come before it: the last of them computes the tensor.
+    /// Number of passes that come before it: the last of them computes the tensors.
     pub after: usize,
-    /// Number of passes that may run before it is complete: the next one reads the tensor. At least `after`.
+    /// Number of passes that may run before it is complete: the next one reads the tensors. At least `after`.
     pub before: usize,
-    /// The tensor that is combined, in place.
-    pub tensor: TensorId,
-    /// How it is combined.
+    /// The tensors that are combined, in place and all at once.
+    pub tensors: Vec<TensorId>,
+    /// How they are combined.
     pub combine: Combine,
 }
 
@@ -22,12 +22,7 @@ pub enum Combine {
     Sum,
     /// The mean, weighted by the numbers of images.
     Mean,
-    /// Means and variances of channels over the rows of all ranks. The means come first; the variances begin at the
-    /// element `variances`.
-    Moments {
-        /// Number of channels.
-        channels: usize,
-        /// Index of the first variance.
-        variances: usize,
-    },
+    /// Mean and variance over the rows of all ranks: the means of all channels in one tensor, and their variances in
+    /// another.
+    Moments,
 }

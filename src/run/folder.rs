@@ -124,7 +124,7 @@ impl RunFolder {
     /// Writes `run.toml`, the record of the run.
     pub(super) fn write_record(&self, record: &RunRecord) -> Result<()> {
         let path = self.path.join(RECORD_FILE);
-        let text = toml::to_string(record).map_err(|error| Error::file(&path, error.to_string()))?;
+        let text = record.to_toml()?;
         replace_own_file(&path, |file| file.write_all(text.as_bytes()))
     }
 
@@ -233,6 +233,7 @@ impl RunFolder {
             Error::Memory(problem) => Error::Memory(format!("{problem}\n{remedy}")),
             Error::Device(problem) => Error::Device(format!("{problem}\n{remedy}")),
             Error::DeviceLost(problem) => Error::DeviceLost(format!("{problem}\n{remedy}")),
+            Error::Ranks(problem) => Error::Ranks(format!("{problem}\n{remedy}")),
             error => Error::Run(format!("{error}\n{remedy}")),
         }
     }

@@ -14,6 +14,8 @@ use std::path::Path;
 pub enum RunEvent<'a> {
     /// The device was opened.
     Opened(&'a Device),
+    /// Descriptions of the devices of all ranks, if there are several.
+    Ranks(&'a [String]),
     /// The network and the data were loaded.
     Loaded {
         /// The network to be trained.

@@ -9,6 +9,7 @@ use crate::files::{Links, read_own_text};
 use crate::machine::{Device, DeviceChoice};
 use crate::network::{Network, safe_name};
 use crate::ops::softmax::Cost;
+use crate::ranks::Collective;
 use crate::text::{brief, toml_problem};
 use crate::train::{Lowest, OptionError, TrainOptions, Trainer};
 use crate::version;
@@ -150,9 +151,38 @@ impl RunRecord {
     /// [`Error::File`] if there is none, or if no run has written it.
     pub fn read(run: &Path) -> Result<RunRecord> {
         let path = run.join(RECORD_FILE);
-        let text = read_own_text(&path, Links::Follow)?;
-        toml::from_str(&text)
-            .map_err(|error| Error::file(&path, format!("not the record of a run: {}", toml_problem(&error))))
+        RunRecord::from_toml(&read_own_text(&path, Links::Follow)?, &path)
+    }
+
+    /// Like [`RunRecord::read`], as one of several ranks: rank 0 reads the record for all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RunRecord::read`], as [`Error::Ranks`] if there are several ranks.
+    pub fn read_on(ranks: &dyn Collective, run: &Path) -> Result<RunRecord> {
+        let read = if ranks.leads() { RunRecord::read(run).map(Some) } else { Ok(None) };
+        RunRecord::share(ranks, ranks.together(read)?)
+    }
+
+    /// Sends the record that rank 0 has read to all others.
+    pub(super) fn share(ranks: &dyn Collective, own: Option<RunRecord>) -> Result<RunRecord> {
+        let text = own.as_ref().map_or(Ok(String::new()), RunRecord::to_toml)?;
+        let text = if ranks.is_alone() { Vec::new() } else { ranks.from_first(text.as_bytes())? };
+        match own {
+            Some(own) => Ok(own),
+            None => RunRecord::from_toml(&String::from_utf8_lossy(&text), Path::new("the record of rank 0")),
+        }
+    }
+
+    /// Parses a record; errors name its origin.
+    pub(super) fn from_toml(text: &str, origin: &Path) -> Result<RunRecord> {
+        toml::from_str(text)
+            .map_err(|error| Error::file(origin, format!("not the record of a run: {}", toml_problem(&error))))
+    }
+
+    /// The text of the record.
+    pub(super) fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| Error::file(RECORD_FILE, error.to_string()))
     }
 
     /// Options for a new run like this one: the same network, data, device and seed.

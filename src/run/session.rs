@@ -5,13 +5,14 @@ use super::tuning::{Remark, Untried};
 use super::{Run, RunEnd, RunEvent, RunFolder, RunOptions, metrics};
 use crate::cpu_speed::cpu_speed as measure_cpu_speed;
 use crate::data::DataPair;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::machine::Device;
 use crate::network::Network;
 use crate::profile::{Ceilings, Profile};
 use crate::train::{EpochReport, Event, Trainer};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Training time after which the speed of the shaders is compared with that of the CPU, unless an epoch ends earlier:
@@ -20,7 +21,8 @@ const SETTLED_SECONDS: f64 = 30.0;
 
 /// What a run does besides its steps.
 pub(super) struct Session<'a> {
-    pub folder: RunFolder,
+    /// The folder of the run; `None` on ranks other than 0, which write nothing.
+    pub folder: Option<RunFolder>,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: usize,
     /// Whether to profile a step at the end.
@@ -35,31 +37,55 @@ impl Session<'_> {
     /// Trains until the run is complete or the observer ends it.
     pub async fn train(mut self, mut trainer: Trainer<'_>, reporter: &mut Reporter<'_, '_>) -> Result<Run> {
         let (network, options) = (trainer.network().clone(), trainer.options().clone());
-        reporter.tell(RunEvent::Started { folder: self.folder.path(), options: &options })?;
+        if let Some(folder) = &self.folder {
+            reporter.tell(RunEvent::Started { folder: folder.path(), options: &options })?;
+        }
         let evaluation = self.epochs(&mut trainer, &network, reporter).await;
-        let evaluation = evaluation.map_err(|error| self.folder.explain(error))?;
-        if let Some(evaluation) = &evaluation {
-            self.folder.write_confusion(evaluation).map_err(|error| self.folder.explain(error))?;
-        }
-        let mut end = RunEnd::Finished;
+        let evaluation = evaluation.map_err(|error| self.explain(error))?;
+        let end = match trainer.stopped_early() {
+            _ if !trainer.is_finished() => RunEnd::Interrupted,
+            Some(lowest) => RunEnd::StoppedEarly(lowest),
+            None => RunEnd::Finished,
+        };
+        self.conclude(&mut trainer, &network, evaluation.as_ref(), end).await?;
         let mut profile = None;
-        if trainer.is_finished() {
-            self.folder.prune_checkpoints().map_err(|error| self.folder.explain(error))?;
-            if let Some(lowest) = trainer.stopped_early() {
-                end = RunEnd::StoppedEarly(lowest);
-                self.folder.record_early_stop(trainer.progress().epochs, lowest)?;
-            }
-            if self.profile {
-                profile = Some(self.profile(&mut trainer, reporter).await?);
-            }
-        } else {
-            end = RunEnd::Interrupted;
-            let checkpoint = trainer.checkpoint().await?;
-            self.folder.write_weights(&network, checkpoint.state.model())?;
-            self.folder.write_checkpoint(&checkpoint)?;
+        if self.profile && self.folder.is_some() && end != RunEnd::Interrupted {
+            profile = Some(self.profile(&mut trainer, reporter).await?);
         }
-        let folder = self.folder.path().to_path_buf();
+        let folder = self.folder.map_or_else(PathBuf::new, |folder| folder.path().to_path_buf());
         Ok(Run { folder, end, progress: trainer.progress().clone(), evaluation, profile })
+    }
+
+    /// Writes the files that a run leaves behind.
+    async fn conclude(
+        &mut self,
+        trainer: &mut Trainer<'_>,
+        network: &Network,
+        evaluation: Option<&Evaluation>,
+        end: RunEnd,
+    ) -> Result<()> {
+        let Some(folder) = &mut self.folder else { return Ok(()) };
+        if let Some(evaluation) = evaluation {
+            folder.write_confusion(evaluation).map_err(|error| folder.explain(error))?;
+        }
+        if end == RunEnd::Interrupted {
+            let checkpoint = trainer.checkpoint().await?;
+            folder.write_weights(network, checkpoint.state.model())?;
+            return folder.write_checkpoint(&checkpoint);
+        }
+        folder.prune_checkpoints().map_err(|error| folder.explain(error))?;
+        match end {
+            RunEnd::StoppedEarly(lowest) => folder.record_early_stop(trainer.progress().epochs, lowest),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds to an error how the run can be resumed.
+    fn explain(&self, error: Error) -> Error {
+        match &self.folder {
+            Some(folder) => folder.explain(error),
+            None => error,
+        }
     }
 
     /// Trains epoch by epoch, and tries remaining kernels between epochs. Returns the last evaluation.
@@ -71,7 +97,7 @@ impl Session<'_> {
     ) -> Result<Option<Evaluation>> {
         let mut evaluation = None;
         let batch_size = trainer.options().batch_size;
-        while !reporter.wants_end {
+        loop {
             let mut done: Option<EpochReport> = None;
             let pauses = self.untried.is_some();
             let outcome = trainer
@@ -85,7 +111,9 @@ impl Session<'_> {
                 })
                 .await?;
             evaluation = outcome.evaluation.or(evaluation);
-            let goes_on = !trainer.is_finished() && !reporter.wants_end;
+            // Another rank may have ended the run.
+            let is_pause = pauses && done.is_some();
+            let goes_on = !trainer.is_finished() && !reporter.wants_end && is_pause;
             if let Some(report) = done.filter(|_| pauses) {
                 self.between_epochs(&report, goes_on, reporter).await?;
             }
@@ -111,22 +139,32 @@ impl Session<'_> {
                     self.compare_with_cpu(report.images_per_second, reporter)?;
                 }
                 for line in metrics::step_lines(report, self.log_every) {
-                    self.folder.write_metric(&line)?;
-                    reporter.tell(RunEvent::Metric(&line))?;
+                    self.write_metric(&line, reporter)?;
                 }
                 reporter.tell(RunEvent::Steps(report))
             }
             Event::Epoch(report, weights) => {
-                let line = metrics::epoch_line(report);
-                self.folder.write_metric(&line)?;
-                self.folder.write_weights(network, weights)?;
-                reporter.tell(RunEvent::Metric(&line))?;
+                self.write_metric(&metrics::epoch_line(report), reporter)?;
+                if let Some(folder) = &self.folder {
+                    folder.write_weights(network, weights)?;
+                }
                 reporter.tell(RunEvent::Epoch(report))?;
                 self.compare_with_cpu(report.images_per_second, reporter)
             }
-            Event::Checkpoint(checkpoint) => self.folder.write_checkpoint(checkpoint),
+            Event::Checkpoint(checkpoint) => match &mut self.folder {
+                Some(folder) => folder.write_checkpoint(checkpoint),
+                None => Ok(()),
+            },
             Event::Recovery(recovery) => reporter.tell(RunEvent::Recovered(recovery)),
         }
+    }
+
+    /// Appends a line to `metrics.jsonl`, and reports it.
+    fn write_metric(&mut self, line: &str, reporter: &mut Reporter<'_, '_>) -> Result<()> {
+        if let Some(folder) = &mut self.folder {
+            folder.write_metric(line)?;
+        }
+        reporter.tell(RunEvent::Metric(line))
     }
 
     /// Reports once how the speed of the shaders compares with that of the CPU engine.
@@ -164,8 +202,7 @@ impl Session<'_> {
         let profile = trainer.profile().await?;
         let ceilings = Ceilings::of(trainer.device()).await?;
         let line = metrics::profile_line(profile.json(ceilings.as_ref()));
-        self.folder.write_metric(&line)?;
-        reporter.tell(RunEvent::Metric(&line))?;
+        self.write_metric(&line, reporter)?;
         Ok((profile, ceilings))
     }
 }

@@ -2,11 +2,12 @@
 
 use super::observer::Reporter;
 use crate::clock::Instant;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{Links, check_own_file};
 use crate::gpu::Gpu;
 use crate::machine::Device;
 use crate::network::Compiled;
+use crate::ranks::Collective;
 use crate::run::folder::TUNE_FILE;
 use crate::tune::{Cache, Effort, KernelChoices, TuneProgress, Tuner};
 use std::fmt;
@@ -100,6 +101,38 @@ impl Tuning {
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<(Device, Option<Untried<'a>>)> {
         self.choose(device, compiled, (cache, Hurry::Yes), &mut |event| reporter.tuning(event)).await
+    }
+
+    /// Like [`Tuning::apply`], as one of several ranks: the first rank with each device chooses for all that have the same.
+    pub(super) async fn apply_on(
+        &self,
+        ranks: &dyn Collective,
+        device: &Device,
+        compiled: &Compiled,
+        cache: Option<&Path>,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Device> {
+        let devices = ranks.gather(device.identity().as_bytes())?;
+        let chooser = devices.iter().position(|other| *other == devices[ranks.rank()]).unwrap_or(ranks.rank());
+        let own = if chooser == ranks.rank() {
+            self.apply(device, compiled, cache, &mut |event| reporter.tuning(event)).await.map(Some)
+        } else {
+            Ok(None)
+        };
+        let own = ranks.together(own)?;
+        let json = match &own {
+            Some(device) => serde_json::to_string(device.choices()).unwrap_or_default(),
+            None => String::new(),
+        };
+        let all = ranks.gather(json.as_bytes())?;
+        match own {
+            Some(device) => Ok(device),
+            None if device.gpu().is_none() => Ok(device.clone()),
+            None => {
+                let problem = |error| Error::Run(format!("the kernels that rank {chooser} has chosen: {error}"));
+                device.with_choices(serde_json::from_slice(&all[chooser]).map_err(problem)?)
+            }
+        }
     }
 
     async fn choose<'a>(

@@ -84,15 +84,15 @@ fn combine(ranks: &dyn Collective, images: &Images, how: Combine, values: &mut [
             values.iter_mut().for_each(|value| *value *= share);
             ranks.sum(values)
         }
-        Combine::Moments { channels, variances } => {
+        Combine::Moments => {
             let all = ranks.gather(bytemuck::cast_slice(values))?;
             let all: Vec<Vec<f32>> = all.iter().map(|bytes| bytemuck::pod_collect_to_vec(bytes)).collect();
             let counts = division.counts(whole, part);
-            let (means, rest) = values.split_at_mut(variances);
-            for channel in 0..channels {
-                let moments = all.iter().map(|values| [values[channel], values[variances + channel]].map(f64::from));
-                let [mean, variance] = pool(&counts, moments);
-                (means[channel], rest[channel]) = (mean as f32, variance as f32);
+            let channels = values.len() / 2;
+            let (means, variances) = values.split_at_mut(channels);
+            for (channel, (mean, variance)) in means.iter_mut().zip(variances).enumerate() {
+                let moments = all.iter().map(|values| [values[channel], values[channels + channel]].map(f64::from));
+                [*mean, *variance] = pool(&counts, moments).map(|value| value as f32);
             }
             Ok(())
         }

@@ -128,9 +128,12 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
                 test_images: 10_000,
                 predict: true,
                 slots: 600,
+                ranks: if optimizer == adam { 2 } else { 1 },
+                parts: if optimizer == adamw { 2 } else { 1 },
                 step: StepOptions {
                     optimizer,
                     weight_decay: 0.0,
+                    sync_batch_norm: optimizer == adam,
                     loss: Some(cost),
                     augment: (cost == Cost::Quadratic).then_some(Augment::DIGITS),
                     ema: (optimizer == adam || batch > 5 && network.name == "deep").then_some(0.99),

@@ -37,6 +37,8 @@ pub struct Reporter {
     trained: (usize, f64),
     bar: Bar,
     tuning: TuningBar,
+    /// Whether nothing is printed, because another process does.
+    listens_only: bool,
     /// Set by Ctrl-C; available from the first step on.
     stop: Option<Arc<AtomicBool>>,
 }
@@ -55,6 +57,7 @@ impl Reporter {
             trained: (0, 0.0),
             bar: Bar::default(),
             tuning: TuningBar::new(quiet || json),
+            listens_only: false,
             stop: None,
         }
     }
@@ -64,9 +67,17 @@ impl Reporter {
         Reporter { title: Some(title.to_string()), ..Reporter::new(true, false) }
     }
 
+    /// Only tells from now on when the run is to end, and prints nothing, because another process does.
+    pub fn listens_only(&mut self) {
+        self.listens_only = true;
+        self.stop = Some(stop_on_ctrl_c());
+    }
+
     pub fn hear(&mut self, event: &RunEvent<'_>) -> Result<ControlFlow<()>> {
         match *event {
+            _ if self.listens_only => {}
             RunEvent::Opened(device) => self.opened(device),
+            RunEvent::Ranks(devices) => self.ranks(devices),
             RunEvent::Loaded { network, data } => self.loaded(network, data),
             RunEvent::Note(text) => self.note(&format!("note: {text}")),
             RunEvent::Warning(text) => self.say(&format!("warning: {text}")),
@@ -99,6 +110,23 @@ impl Reporter {
         self.note(&format!("device: {}", device.description));
         if let Some(notice) = &device.notice {
             self.note(&format!("note: {notice}"));
+        }
+    }
+
+    fn ranks(&self, devices: &[String]) {
+        let mut kinds: Vec<(&str, Vec<String>)> = Vec::new();
+        for (rank, device) in devices.iter().enumerate() {
+            match kinds.iter_mut().find(|(known, _)| known == device) {
+                Some((_, ranks)) => ranks.push(rank.to_string()),
+                None => kinds.push((device, vec![rank.to_string()])),
+            }
+        }
+        if let [_] = kinds[..] {
+            return self.note(&format!("ranks: {}, all on such devices", devices.len()));
+        }
+        for (device, ranks) in kinds {
+            let many = if ranks.len() == 1 { "rank" } else { "ranks" };
+            self.note(&format!("{many} {} of {}: {device}", ranks.join(", "), devices.len()));
         }
     }
 

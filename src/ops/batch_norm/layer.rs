@@ -37,13 +37,8 @@ impl BatchNorm {
 }
 
 /// The statistics of the batch, which a training step passes from forward to backward: `<layer>.mean` and
-/// `<layer>.var`. They are adjacent if ranks exchange them.
+/// `<layer>.var`.
 fn of_batch(tape: &mut Tape<'_>, at: &Site<'_>, geometry: Geometry) -> [TensorId; 2] {
-    if tape.syncs() {
-        let tensors = ["mean", "var"].map(|name| (at.label(name), geometry.channels));
-        let found = tape.adjacent(&at.label("moments"), &tensors);
-        return [found[0], found[1]];
-    }
     ["mean", "var"].map(|name| tape.tensor(&at.label(name), &[geometry.channels], Element::Real))
 }
 
@@ -110,8 +105,7 @@ impl Layer for BatchNorm {
             if tape.syncs() {
                 // With a momentum of 0 this pass leaves the running statistics to the one after the exchange.
                 tape.pass(at.label("statistics"), Statistics { geometry, momentum: 0.0 }, &[x], &outputs);
-                let variances = tape.offset_of(var) - tape.offset_of(mean);
-                tape.exchange(&[mean, var], Combine::Moments { channels: geometry.channels, variances });
+                tape.exchange(vec![mean, var], Combine::Moments);
                 let op = Running { geometry, momentum };
                 tape.pass(at.label("running"), op, &[mean, var], &[*running_mean, *running_var]);
             } else {
@@ -134,7 +128,7 @@ impl Layer for BatchNorm {
         let op = BackwardWeight { geometry, epsilon: self.epsilon() };
         tape.pass(at.label("backward_weight"), op, &[flow.x, flow.dy, mean, var], &[dw, db]);
         if tape.syncs() {
-            tape.exchange(&[dw, db], Combine::Sum);
+            tape.exchange(vec![dw, db], Combine::Sum);
         }
         flow.wants_dx.then(|| {
             let dx = tape.input_gradient(at);

@@ -22,6 +22,7 @@ fn made(step: usize) -> Checkpoint {
         data: "a checksum".into(),
         device: "a device".into(),
         choices: Some(KernelConfig::software().into()),
+        ranks: 3,
         state: State {
             weights: network.initialize(1),
             optimizer_states: vec![(OptimizerState::Velocity, velocity)],
