@@ -68,7 +68,8 @@ pub fn cpu_speed(
     let mut kept = Kept::open(cache.map(|folder| folder.join("cpu-speed.json")), |entry: &Entry| {
         entry.images_per_second.is_finite() && entry.images_per_second > 0.0
     });
-    let step = TrainOptions { batch_size: batch, ..options.clone() }.compile_options();
+    let step = TrainOptions { batch_size: batch, accumulate: options.accumulate.min(batch), ..options.clone() };
+    let step = step.compile_options(network);
     let version = env!("CARGO_PKG_VERSION");
     let key = Sha256::digest(format!("{METHOD} {version} {cpu} {step:?} {}", network.to_toml()));
     let key = hex(&key[..16]);

@@ -273,7 +273,7 @@ impl BatchOption {
         let recipe = network.recipe.complete()?;
         let options = TrainOptions { batch_size: self.batch_size.unwrap_or(recipe.batch_size), ..recipe };
         options.validate()?;
-        Ok(options.compile_options())
+        Ok(options.compile_options(network))
     }
 }
 

@@ -96,12 +96,15 @@ impl Collective for Mpi {
     }
 
     fn gather(&self, own: &[u8]) -> Result<Vec<Vec<u8>>> {
+        // The address of an empty vector is 1, which Open MPI takes for `MPI_IN_PLACE`.
+        let nothing = [0];
+        let own = if own.is_empty() { &nothing[..0] } else { own };
         let mut lengths = vec![0i32; self.ranks];
         self.world.all_gather_into(&count(own.len())?, &mut lengths[..]);
         let starts = starts(&lengths)?;
-        let total = lengths.iter().map(|length| *length as usize).sum();
-        let mut all = vec![0u8; total];
-        self.world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], &lengths[..], &starts[..]));
+        let total: usize = lengths.iter().map(|length| *length as usize).sum();
+        let mut all = vec![0u8; total.max(1)];
+        self.world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..total], &lengths[..], &starts[..]));
         let part = |(start, length): (&i32, &i32)| all[*start as usize..(*start + *length) as usize].to_vec();
         Ok(starts.iter().zip(&lengths).map(part).collect())
     }

@@ -50,7 +50,7 @@ impl TrainOptions {
         let steps = images.div_ceil(self.batch_size.min(images).max(1));
         let slots = (steps * parts).max(data.test.len().div_ceil(batch));
         let test_images = data.test.len();
-        let step = self.compile_options();
+        let step = self.compile_options(network);
         network.compile(&CompileOptions { batch, train_images: images, test_images, slots, ranks, parts, ..step })
     }
 
@@ -102,8 +102,9 @@ impl TrainOptions {
         Ok(())
     }
 
-    /// The options that a step is compiled with, without sections for data sets.
-    pub fn compile_options(&self) -> CompileOptions {
-        CompileOptions { batch: self.batch_size, step: self.step, ..CompileOptions::default() }
+    /// The options that a step of the network is compiled with, for one rank and without sections for data sets.
+    pub fn compile_options(&self, network: &Network) -> CompileOptions {
+        let Division { images: batch, parts, .. } = Division::new(network, self.batch_size, 1, self.accumulate);
+        CompileOptions { batch, parts, step: self.step, ..CompileOptions::default() }
     }
 }
