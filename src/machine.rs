@@ -79,6 +79,10 @@ impl FromStr for DeviceChoice {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        // A list of devices, or a name with a comma in it.
+        if text.contains(',') {
+            return Ok(DeviceChoice::Adapter(AdapterChoice::Name(text.trim().to_string())));
+        }
         if let Some(threads) = text.trim().strip_prefix("cpu:") {
             let count = threads.parse().ok().filter(|count| (1..=Team::MOST_THREADS).contains(count));
             return count.map(|count| DeviceChoice::Cpu(Some(count))).ok_or_else(|| {
@@ -536,4 +540,25 @@ pub fn recording(compiled: &Compiled, passes: &[Pass], config: &impl ChooseKerne
         ops::record(&compiled.plan, pass, config.config(&pass.label), &mut recording)?;
     }
     Ok(recording)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_process_has_its_entry_of_a_list() {
+        let of = |text: &str, rank: usize, ranks: usize| {
+            let choice = text.parse::<DeviceChoice>().unwrap().of(OnNode { rank, ranks });
+            choice.map(|choice| choice.to_string()).map_err(|error| error.to_string())
+        };
+        assert_eq!([0, 1, 2].map(|rank| of("0,cpu:2,auto", rank, 3).unwrap()), ["0", "cpu:2", "auto"]);
+        assert_eq!([0, 1].map(|rank| of("cpu:3", rank, 2).unwrap()), ["cpu:3", "cpu:3"]);
+        // Alone, it is the name of a device.
+        assert_eq!(of("LLVM 15.0.6, 256 bits", 0, 1).unwrap(), "LLVM 15.0.6, 256 bits");
+        for (ranks, says) in [(2, "lists 3 devices, but 2 processes"), (4, "lists 3 devices, but 4 processes")] {
+            assert!(of("0,1,cpu", 0, ranks).unwrap_err().contains(says));
+        }
+        assert!(of("0,cpu:0", 1, 2).unwrap_err().contains("expected from 1 to 1024 threads"));
+    }
 }

@@ -20,6 +20,7 @@
 //! | `score` | adds up the loss and the correct predictions of the batch | [`ops::score`] |
 //! | `dense2.backward_weight`, `dense2.backward_bias`, … | `dw`, `db` and `dx` of a layer | [`ops::dense`] |
 //! | `dropout2.backward` … `conv1.backward_weight` | the same layers in reverse order | [`ops`] |
+//! | | if several ranks train together, their gradients are added up here; with `--accumulate`, `gradients.sum` adds up those of the parts of the batch | [`ranks`], [`ops::accumulate`] |
 //! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam; if requested, `clip.scale` before it and `average.update` after it | [`ops::sgd`], [`ops::adam`], [`ops::clip`], [`ops::average`] |
 //! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
 //! | | after each epoch the network is evaluated and a checkpoint can be saved | [`evaluate`], [`train::Checkpoint`](crate::train::Checkpoint) |
@@ -30,7 +31,8 @@
 //! tensors share memory over time. [`ops`] holds the operations, one module each: `mod.rs` defines the operation,
 //! `gpu.rs` launches its kernels, `fast.rs` computes it fast on the CPU, and `cpu.rs` is the readable reference.
 //! [`gpu`] is the layer over wgpu and knows nothing of neural networks; [`tune`] chooses among the kernels. [`fast`]
-//! runs the passes on the CPU, and [`reference`] runs their reference form. [`machine`] puts a compiled network on any
+//! runs the passes on the CPU, and [`reference`] runs their reference form. [`ranks`] carries messages between processes that train together.
+//! [`machine`] puts a compiled network on any
 //! of these devices. [`train`] and [`evaluate`] drive a machine, as configured by
 //! [`train::TrainOptions`](crate::train::TrainOptions). A [run](crate::run) adds a folder, checkpoints and tuning to
 //! training, and a [study](crate::study) makes many runs and reports on them. [`profile`] measures what each dispatch
@@ -48,6 +50,7 @@
 //! [`machine`]: mod@crate::machine
 //! [`network`]: mod@crate::network
 //! [`ops`]: mod@crate::ops
+//! [`ops::accumulate`]: crate::ops::accumulate
 //! [`ops::activation`]: crate::ops::activation
 //! [`ops::adam`]: crate::ops::adam
 //! [`ops::augment`]: crate::ops::augment
@@ -65,6 +68,7 @@
 //! [`picture`]: mod@crate::picture
 //! [`plan::Plan`]: crate::plan::Plan
 //! [`profile`]: mod@crate::profile
+//! [`ranks`]: mod@crate::ranks
 //! [`reference`]: mod@crate::reference
 //! [`text`]: mod@crate::text
 //! [`train`]: mod@crate::train

@@ -23,7 +23,7 @@ const NETWORK: &str = "name = 'drops'\ninput = [28, 28, 1]\n[[layers]]\ntype = '
                        [[layers]]\ntype = 'dense'\nunits = 16\nactivation = 'tanh'\n\
                        [[layers]]\ntype = 'dropout'\nrate = 0.1\n[[layers]]\ntype = 'dense'\nunits = 10\n";
 
-const TRAIN: &str = "train drops.toml --data data --batch-size 70 --epochs 4 --log-every 1";
+const TRAIN: &str = "train drops.toml --data data --batch-size 70 --log-every 1";
 
 /// Largest difference of a loss from that of one process over twenty steps: sums are added in another order. A slice
 /// that is placed wrongly in its batch shows up at 1e-3 (`tests/ranks.rs`).
@@ -100,11 +100,11 @@ const OPTIMIZERS: [&str; 4] = [
 fn several_processes_train_the_network_of_one() {
     let place = place();
     for (number, optimizer) in OPTIMIZERS.iter().enumerate() {
-        place.stdout(&format!("{TRAIN} {optimizer} --device cpu:1 --quiet --out alone{number}"));
+        place.stdout(&format!("{TRAIN} --epochs 4 {optimizer} --device cpu:1 --quiet --out alone{number}"));
         let expected = losses(&place, &format!("alone{number}"));
         for ranks in 1..=4 {
             let out = format!("ranks{number}-{ranks}");
-            succeed(&place, ranks, &format!("{TRAIN} {optimizer} --quiet --out {out}"));
+            succeed(&place, ranks, &format!("{TRAIN} --epochs 4 {optimizer} --quiet --out {out}"));
             assert_near(&losses(&place, &out), &expected, &format!("{ranks} ranks, {optimizer}"));
             if ranks == 1 {
                 assert!(weights(&place, &out) == weights(&place, &format!("alone{number}")), "one rank is no rank");
@@ -118,7 +118,7 @@ fn the_same_processes_give_the_same_bits() {
     let place = place();
     for (ranks, devices) in [(4, "cpu:1"), (3, "cpu:1,auto,cpu:1")] {
         for out in ["first", "second"] {
-            succeed(&place, ranks, &format!("{TRAIN} --device {devices} --quiet --out {out}-{ranks}"));
+            succeed(&place, ranks, &format!("{TRAIN} --epochs 4 --device {devices} --quiet --out {out}-{ranks}"));
         }
         let [first, second] = ["first", "second"].map(|out| weights(&place, &format!("{out}-{ranks}")));
         assert!(first == second, "{ranks} ranks on {devices}: runs differ");
@@ -129,11 +129,11 @@ fn the_same_processes_give_the_same_bits() {
 fn processes_on_a_driver_and_on_different_devices() {
     let place = place();
     let optimizer = OPTIMIZERS[2];
-    place.stdout(&format!("{TRAIN} {optimizer} --device cpu:1 --quiet --out alone"));
+    place.stdout(&format!("{TRAIN} --epochs 4 {optimizer} --device cpu:1 --quiet --out alone"));
     let expected = losses(&place, "alone");
     for (ranks, devices) in [(2, "auto"), (2, "cpu:1,auto"), (3, "auto,cpu:1,auto")] {
         let out = devices.replace([',', ':'], "-");
-        let output = succeed(&place, ranks, &format!("{TRAIN} {optimizer} --device {devices} --out {out}"));
+        let output = succeed(&place, ranks, &format!("{TRAIN} --epochs 4 {optimizer} --device {devices} --out {out}"));
         assert_near(&losses(&place, &out), &expected, &format!("{ranks} ranks on {devices}"));
         let said = text(&output.stderr);
         assert!(said.contains(if devices == "auto" { "ranks: 2, all on such devices" } else { "rank 1 of" }), "{said}");
@@ -144,16 +144,16 @@ fn processes_on_a_driver_and_on_different_devices() {
 #[test]
 fn a_run_is_resumed_with_the_same_bits() {
     let place = place();
-    succeed(&place, 3, &format!("{TRAIN} --quiet --out whole"));
+    succeed(&place, 3, &format!("{TRAIN} --epochs 4 --quiet --out whole"));
     for steps in [3, 7] {
         let out = format!("cut{steps}");
-        succeed(&place, 3, &format!("{TRAIN} --quiet --max-steps {steps} --out {out}"));
+        succeed(&place, 3, &format!("{TRAIN} --epochs 4 --quiet --max-steps {steps} --out {out}"));
         let output = succeed(&place, 3, &format!("train --resume {out} --max-steps 20 --quiet"));
         assert_eq!(text(&output.stderr), "");
         assert!(weights(&place, &out) == weights(&place, "whole"), "resumed after {steps} steps");
     }
     // On another number of ranks, the bits may differ.
-    succeed(&place, 3, &format!("{TRAIN} --quiet --max-steps 7 --out other"));
+    succeed(&place, 3, &format!("{TRAIN} --epochs 4 --quiet --max-steps 7 --out other"));
     let output = succeed(&place, 2, "train --resume other --max-steps 20");
     let said = text(&output.stderr);
     assert_eq!(said.matches("the checkpoint was made by 3 ranks, now there are 2").count(), 1, "{said}");
