@@ -14,7 +14,8 @@ const SUMS: usize = 100;
 fn main() -> shadegrad::Result<()> {
     let ranks = Mpi::start()?;
     for argument in std::env::args().skip(1) {
-        let len = argument.parse().map_err(|_| shadegrad::Error::Usage(format!("expected a number, got {argument}")))?;
+        let len =
+            argument.parse().map_err(|_| shadegrad::Error::Usage(format!("expected a number, got {argument}")))?;
         let mut values = vec![1.0; len];
         let mut seconds = Vec::new();
         for sum in 0..SUMS + 10 {

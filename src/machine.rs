@@ -411,7 +411,11 @@ impl Machine {
     pub fn run_parts(&mut self, steps: &[Vec<Step>]) -> Result<()> {
         let parts: Vec<(Step, Section)> = steps.iter().flat_map(|parts| sections(parts)).collect();
         let Backend::Gpu { gpu, memory, programs, .. } = &self.backend else {
-            return parts.iter().try_for_each(|(step, section)| self.run(*section, std::slice::from_ref(step)));
+            // Steps in a row share the cost of a call.
+            for parts in parts.chunk_by(|one, next| one.1 == next.1) {
+                self.run(parts[0].1, &parts.iter().map(|(step, _)| *step).collect::<Vec<_>>())?;
+            }
+            return Ok(());
         };
         let program = &programs[Section::Train.program()];
         let commands = |section: Section| program.commands_of(0..section.of(&self.compiled).len());

@@ -571,6 +571,35 @@ fn folders_that_cannot_be_made_are_named() {
     place.refuses(1, "train --model tiny.toml --data data", &["cannot create runs"]);
 }
 
+/// A launcher has started several processes of a build without MPI: one error instead of several trainings. Commands
+/// about the machine are run by each process.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn several_processes_need_mpi() {
+    let place = Place::new();
+    let launched = [
+        ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"],
+        ["PMI_RANK", "PMI_SIZE"],
+        ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS"],
+    ];
+    for [rank, ranks] in launched {
+        let run = |number: &str, args: &str| {
+            let output = place.command(args).env(rank, number).env(ranks, "2").output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        let train = "train --model tiny.toml --data data --max-steps 1 --out run";
+        let (status, said) = run("0", train);
+        let expected = "error: 2 processes were started together, but this build has no MPI";
+        assert!(status == Some(1) && said.starts_with(expected) && said.contains("--features mpi"), "{said}");
+        assert_eq!(run("1", train), (Some(1), String::new()));
+        assert!(!place.path("run").exists());
+        let (status, said) = run("0", "data show --data data");
+        assert!(status == Some(1) && said.contains("only `train` and `study` run in several processes"), "{said}");
+        assert_eq!(run("1", "data show --data data"), (Some(1), String::new()));
+        assert_eq!(run("1", "devices").0, Some(0));
+    }
+}
+
 /// The folder is kept, with the earlier weights.
 #[test]
 fn a_loss_that_is_not_finite_is_explained() {

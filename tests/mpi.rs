@@ -249,6 +249,9 @@ fn an_interrupted_run_is_saved() {
 #[test]
 fn errors_are_said_once() {
     let place = place();
+    let text_of_linear = "input = [28, 28, 1]\n[[layers]]\ntype = 'flatten'\n[[layers]]\ntype = 'dense'\nunits = 8\n\
+                          [[layers]]\ntype = 'dense'\nunits = 8\n[[layers]]\ntype = 'dense'\nunits = 10\n";
+    fs::write(place.path("linear.toml"), text_of_linear).unwrap();
     let errors = |output: &Output| text(&output.stderr).matches("error: ").count();
     for (args, says) in [
         ("train drops.toml --data nowhere", "nowhere"),
@@ -257,7 +260,7 @@ fn errors_are_said_once() {
         ("train drops.toml --data data --no-such-option", "--no-such-option"),
         ("train drops.toml --data data --find-nan", "find_nan needs the whole batch on one device"),
         ("train drops.toml --data data --device cpu:1,cpu:1", "lists 2 devices, but 3 processes run on this machine"),
-        ("train drops.toml --data data --learning-rate 1000 --epochs 2", "try a smaller learning rate"),
+        ("train linear.toml --data data --batch-size 10 --learning-rate 1000", "try a smaller learning rate"),
         ("train --resume nowhere", "nowhere"),
         ("evaluate run", "only `train` and `study` run in several processes"),
     ] {
@@ -286,10 +289,7 @@ fn the_error_of_one_rank_names_it() {
     let mut bytes = fs::read(&labels).unwrap();
     bytes[8] = (bytes[8] + 1) % 10;
     fs::write(&labels, bytes).unwrap();
-    for (data_of_1, says) in [
-        ("other", "rank 1 has another data set than rank 0"),
-        ("missing", "rank 1: "),
-    ] {
+    for (data_of_1, says) in [("other", "rank 1 has another data set than rank 0"), ("missing", "rank 1: ")] {
         let script = format!(
             "D=data; [ $OMPI_COMM_WORLD_RANK = 1 ] && D={data_of_1}; \
              exec {program} train drops.toml --data $D --quiet --out run --device cpu:1"
