@@ -315,7 +315,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     signals::keep_file_size_an_error();
     match cli.command {
         Command::Train(options) => train::run(*options),
-        Command::Study(options) => study::run(&options),
+        Command::Study(options) => study::run(&options, &shadegrad::ranks::Alone),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
         Command::Summary(options) => inspect::summary(&options),
