@@ -29,9 +29,24 @@ impl Lock {
     ///
     /// Those of [`open_own_file`], and [`Error::Io`] if the system fails to lock it.
     pub fn take(path: &Path, links: Links) -> Result<Option<Lock>> {
+        Lock::ask_for(path, links, File::try_lock)
+    }
+
+    /// Like [`Lock::take`], but any number of processes can share the lock; `None` if a process holds it for itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::take`].
+    pub fn share(path: &Path, links: Links) -> Result<Option<Lock>> {
+        Lock::ask_for(path, links, File::try_lock_shared)
+    }
+
+    fn ask_for(path: &Path, links: Links, kind: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Lock>> {
+        // Some systems lock only what is open for reading (Windows, and NFS for a shared lock) or for writing (NFS).
+        let options = File::options().create(true).read(true).append(true).clone();
         loop {
-            let file = open_own_file(path, File::options().create(true).append(true), links)?;
-            let Some(missing) = ask(file.try_lock()).map_err(Error::io("lock", path))? else { return Ok(None) };
+            let file = open_own_file(path, &options, links)?;
+            let Some(missing) = ask(kind(&file)).map_err(Error::io("lock", path))? else { return Ok(None) };
             // The former holder may have removed the file, in which case this lock protects nothing.
             let is_current =
                 file.try_clone().and_then(Handle::from_file).and_then(|held| Ok(held == Handle::from_path(path)?));
@@ -44,6 +59,16 @@ impl Lock {
                 }
             }
         }
+    }
+
+    /// Whether another process holds the lock of a file, alone or with others. No file is created.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::take`].
+    pub fn is_held(path: &Path, links: Links) -> Result<bool> {
+        let there = fs::exists(path).map_err(Error::io("look for", path))?;
+        Ok(there && Lock::take(path, links)?.is_none())
     }
 
     /// Like [`Lock::take`], but waits until the lock is free; `waiting` is called before the wait starts.
@@ -154,6 +179,25 @@ mod tests {
         assert!(nowhere.starts_with("cannot read "), "{nowhere}");
         let no_file = Lock::take(folder.path(), Links::Follow).unwrap_err().to_string();
         assert!(no_file.contains("expected a regular file, got a folder"), "{no_file}");
+    }
+
+    #[test]
+    fn a_shared_lock_is_held_by_many_or_by_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let (take, share) =
+            (|| Lock::take(&path, Links::Follow).unwrap(), || Lock::share(&path, Links::Follow).unwrap());
+        let is_held = || Lock::is_held(&path, Links::Follow).unwrap();
+        assert!(!is_held() && !path.exists());
+        let alone = take().unwrap();
+        assert!(share().is_none() && is_held());
+        drop(alone);
+        let (first, second) = (share().unwrap(), share().unwrap());
+        assert!(take().is_none() && is_held());
+        drop(first);
+        assert!(take().is_none() && is_held());
+        drop(second);
+        assert!(!is_held() && take().is_some());
     }
 
     #[cfg(unix)]

@@ -7,6 +7,8 @@
 mod models;
 #[path = "common/place.rs"]
 mod place;
+#[path = "study/share.rs"]
+mod share;
 
 use place::{Place, TEST_IMAGES, lines, number};
 use serde_json::Value;

@@ -320,7 +320,7 @@ fn run(cli: Cli, ranks: &dyn Collective) -> Result<ExitCode> {
     signals::keep_file_size_an_error();
     match cli.command {
         Command::Train(options) => train::run(*options, ranks),
-        Command::Study(options) => study::run(&options),
+        Command::Study(options) => study::run(&options, ranks),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
         Command::Summary(options) => inspect::summary(&options),

@@ -2,16 +2,15 @@
 //! or trains and reports on any networks that have a recipe.
 
 use super::train::Reporter;
-use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help, stop_on_ctrl_c};
+use super::{DataOption, DeviceOption, INTERRUPTED, cache, message, model_help, stop_on_ctrl_c};
 use crate::cli::output::{counted, duration, errln, out, outln, percent};
 use clap::Args;
 use shadegrad::data::{DataPair, Source};
-use shadegrad::lock::Lock;
+use shadegrad::ranks::Collective;
 use shadegrad::run::Validation;
-use shadegrad::study::Trained;
 use shadegrad::study::{
-    ANN_EPOCHS, Cases, Choice, Common, DESCENT, Descent, EPOCHS, FinishedRun, HELD_OUT, Job, ReportOptions, Study,
-    StudyEvent, Subjects, Tried,
+    ANN_EPOCHS, Cases, Choice, Common, DESCENT, Descent, EPOCHS, FinishedRun, HELD_OUT, Job, Participant,
+    ReportOptions, Study, StudyEvent, Subjects, Trained, Tried,
 };
 use shadegrad::table::grouped;
 use shadegrad::text::shell_word;
@@ -90,42 +89,92 @@ pub struct Options {
     /// Train nothing: write the report on the finished runs, even while another process trains
     #[arg(long)]
     report_only: bool,
+    /// Train the runs together with other processes that are given the same command, here or on other machines
+    ///
+    /// Each takes a run that no other is training, until all are finished, and the last one to end writes the report.
+    /// The folder of the study must be one that all machines see, with locks that hold between them. Runs that a process
+    /// left unfinished are continued by the others.
+    #[arg(long, conflicts_with_all = ["choose", "report_only"])]
+    share: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     quiet: bool,
 }
 
-pub fn run(options: &Options) -> Result<ExitCode> {
-    let source = options.data.source(options.quiet || options.report_only);
-    let mut study = options.study(source)?;
-    for job in study.jobs()? {
-        job.options.check()?;
+/// Trains and reports. If there are several ranks, all take part in the training, and rank 0 prints and writes the
+/// report.
+pub fn run(options: &Options, ranks: &dyn Collective) -> Result<ExitCode> {
+    let is_quiet = options.quiet || !ranks.leads();
+    if options.choose || options.report_only {
+        options.check_alone(ranks)?;
     }
+    let source = options.data.source(is_quiet || options.report_only);
+    let mut study = together(options.checked_study(source), ranks)?;
     if options.choose {
         return choose(options, &mut study);
     }
-    let jobs = study.jobs()?.len();
-    let trained = if options.report_only { Trained::default() } else { train(options, &mut study)? };
+    if options.report_only {
+        return report(options, &mut study, &Trained::default()).map(|()| ExitCode::SUCCESS);
+    }
+    let prepared = study.prepare().and_then(|data| introduce(options, &data, is_quiet));
+    together(prepared, ranks)?;
+    let participant = enter(options, &study, ranks)?;
+    let mut trained = train(&study, &participant, is_quiet, ranks)?;
+    let last = ranks.together(participant.leave(ranks))?;
     if trained.is_interrupted {
-        errln!(
-            "interrupted; finished runs are kept, and so is the current one\nto continue, give the same command again; with \
-             --report-only it writes the report on what is finished"
-        );
+        if ranks.leads() {
+            errln!(
+                "interrupted; finished runs are kept, and so is the current one\nto continue, give the same command \
+                 again; with --report-only it writes the report on what is finished"
+            );
+        }
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    // A reader that has closed the pipe does not want a report either.
-    if let Some(Error::Io { source, .. }) = &trained.error
-        && source.kind() == ErrorKind::BrokenPipe
-    {
-        return trained.error.map_or(Ok(ExitCode::FAILURE), Err);
+    let concluded = match (closed_pipe(&mut trained), last) {
+        (Some(error), _) => Err(error),
+        (None, Some(_last)) => conclude(options, &mut study, &trained),
+        (None, None) if ranks.leads() => leave_to_others(options, &study, &trained),
+        (None, None) => Ok(()),
+    };
+    together(concluded, ranks).map(|()| ExitCode::SUCCESS)
+}
+
+/// The result of a step that each rank takes for itself, with the names of options in its error.
+fn together<T>(own: Result<T>, ranks: &dyn Collective) -> Result<T> {
+    if ranks.is_alone() {
+        return own;
     }
-    let reported = report(options, &mut study, &trained);
-    let problems = problems(&trained, jobs);
+    ranks.together(own.map_err(|error| Error::Run(message(&error))))
+}
+
+/// The error of a run that could not print: a reader that has closed the pipe does not want a report either.
+fn closed_pipe(trained: &mut Trained) -> Option<Error> {
+    let is_closed =
+        |error: &mut Error| matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe);
+    trained.error.take_if(is_closed)
+}
+
+/// Writes the report. If not all runs are finished, this is an error, which says why.
+fn conclude(options: &Options, study: &mut Study, trained: &Trained) -> Result<()> {
+    let reported = report(options, study, trained);
+    let problems = problems(trained, study.jobs()?.len());
     match (problems.is_empty(), reported) {
-        (true, reported) => reported.map(|()| ExitCode::SUCCESS),
+        (true, reported) => reported,
         (false, Ok(())) => Err(Error::Run(format!("{problems}; the report says which"))),
         (false, Err(error)) => Err(Error::Run(format!("{problems}; {error}"))),
     }
+}
+
+/// Ends a process that leaves the report to others, which are still at work.
+fn leave_to_others(options: &Options, study: &Study, trained: &Trained) -> Result<()> {
+    let problems = problems(trained, study.jobs()?.len());
+    if !problems.is_empty() {
+        return Err(Error::Run(format!("{problems}; the last process to end writes the report")));
+    }
+    if !options.quiet {
+        outln!("another process is still at work in this study; the last one to end writes the report")?;
+    }
+    Ok(())
 }
 
 /// Describes what went wrong with runs, if anything.
@@ -142,9 +191,10 @@ fn problems(trained: &Trained, jobs: usize) -> String {
 /// `--choose`: chooses learning rate and momentum from a grid, on held-out images.
 fn choose(options: &Options, study: &mut Study) -> Result<ExitCode> {
     let (grid, data) = study.prepare_choice(options.held_out)?;
-    introduce(options, &data)?;
+    introduce(options, &data, options.quiet)?;
     drop(data);
-    let _lock = enter(study)?;
+    let participant = study.enter()?;
+    warn(&participant);
     let mut reporter = StudyReporter::new(options.quiet);
     let chosen = pollster::block_on(study.choose(&grid, options.held_out, &mut |event| reporter.hear(event)));
     reporter.clear();
@@ -163,32 +213,39 @@ fn choose(options: &Options, study: &mut Study) -> Result<ExitCode> {
     }
 }
 
-/// Trains the missing runs.
-fn train(options: &Options, study: &mut Study) -> Result<Trained> {
-    introduce(options, &study.prepare()?)?;
-    let _lock = enter(study)?;
-    let mut reporter = StudyReporter::new(options.quiet);
-    let trained = pollster::block_on(study.train(&mut |event| reporter.hear(event)));
+/// Trains the missing runs. With several ranks, the result is that of all of them.
+fn train(study: &Study, participant: &Participant, is_quiet: bool, ranks: &dyn Collective) -> Result<Trained> {
+    let mut reporter = StudyReporter::new(is_quiet);
+    reporter.shows_runs = ranks.leads();
+    let trained = pollster::block_on(study.train(participant, &mut |event| reporter.hear(event)));
     reporter.clear();
-    trained
+    study.gather(ranks.together(trained)?, ranks)
 }
 
 /// Prints the data and the device, which the runs themselves do not.
-fn introduce(options: &Options, data: &DataPair) -> Result<()> {
-    if !options.quiet {
+fn introduce(options: &Options, data: &DataPair, is_quiet: bool) -> Result<()> {
+    if !is_quiet {
         let images = |count: usize| grouped(count as u64);
         let (training, validation) = (images(data.train.len()), images(data.test.len()));
         errln!("data: {}, {training} training and {validation} validation images", data.source);
     }
-    options.device.open(options.quiet).map(|_| ())
+    options.device.open(is_quiet).map(|_| ())
 }
 
-fn enter(study: &Study) -> Result<Lock> {
-    let (lock, warning) = study.enter()?;
-    if let Some(warning) = warning {
+fn enter(options: &Options, study: &Study, ranks: &dyn Collective) -> Result<Participant> {
+    let participant = match (ranks.is_alone(), options.share) {
+        (true, false) => study.enter()?,
+        (true, true) => study.share()?,
+        (false, _) => study.enter_as_rank(ranks)?,
+    };
+    warn(&participant);
+    Ok(participant)
+}
+
+fn warn(participant: &Participant) {
+    if let Some(warning) = &participant.warning {
         errln!("warning: {warning}");
     }
-    Ok(lock)
 }
 
 /// Writes the report, and prints its main results.
@@ -207,13 +264,16 @@ fn report(options: &Options, study: &mut Study, trained: &Trained) -> Result<()>
 /// Prints a line per run, and a bar for the current one.
 struct StudyReporter {
     is_quiet: bool,
+    /// Whether the bar and the warnings of the current run are shown.
+    shows_runs: bool,
     run: Option<Reporter>,
+    is_waiting: bool,
 }
 
 impl StudyReporter {
     fn new(is_quiet: bool) -> StudyReporter {
         stop_on_ctrl_c();
-        StudyReporter { is_quiet, run: None }
+        StudyReporter { is_quiet, shows_runs: true, run: None, is_waiting: false }
     }
 
     fn hear(&mut self, event: StudyEvent<'_>) -> Result<ControlFlow<()>> {
@@ -229,7 +289,8 @@ impl StudyReporter {
                         counted(job.epochs(), "epoch")
                     ))?;
                 }
-                self.run = Some(Reporter::with_title(&job.title));
+                self.is_waiting = false;
+                self.run = self.shows_runs.then(|| Reporter::with_title(&job.title));
             }
             StudyEvent::Run { event, .. } => {
                 if let Some(run) = &mut self.run {
@@ -240,6 +301,17 @@ impl StudyReporter {
             StudyEvent::Failed { job, problem } => self.say(&format!("{}  failed: {problem}", job.title))?,
             StudyEvent::Finished { job, run, done, of } => {
                 self.say(&format!("{}  {}  ({done} of {})", job.title, reached(run), counted(of, "run")))?;
+            }
+            StudyEvent::Elsewhere { job, run, done, of } => {
+                let reached = reached(run);
+                self.say(&format!("{}  {reached}  ({done} of {}, by another process)", job.title, counted(of, "run")))?;
+            }
+            StudyEvent::Waits { job } if !self.is_waiting => {
+                self.is_waiting = true;
+                self.say(&format!(
+                    "waiting for {}, which another process trains; if that ends early, the run is continued here",
+                    job.title
+                ))?;
             }
             StudyEvent::Tried { job, point } => self.say(&format!("{}  {}", job.title, tried(point)))?,
             _ => {}
@@ -280,6 +352,22 @@ fn tried(point: &Tried) -> String {
 }
 
 impl Options {
+    /// Fails for an option that is not for several ranks.
+    fn check_alone(&self, ranks: &dyn Collective) -> Result<()> {
+        if ranks.is_alone() {
+            return Ok(());
+        }
+        let option = if self.choose { "--choose" } else { "--report-only" };
+        Err(Error::Ranks(format!("{option} is for one process: start it without an MPI launcher")))
+    }
+
+    /// The study, all of whose trainings have valid options.
+    fn checked_study(&self, source: Source) -> Result<Study> {
+        let study = self.study(source)?;
+        study.jobs()?.iter().try_for_each(|job| job.options.check())?;
+        Ok(study)
+    }
+
     fn study(&self, source: Source) -> Result<Study> {
         if self.ann_epochs == 0 {
             return Err(Error::Option(OptionError::new("ann_epochs", "must be at least 1, got 0")));

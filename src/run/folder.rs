@@ -254,7 +254,23 @@ fn check_files(run: &Path) -> Result<()> {
 /// Locks a folder until the lock is dropped; fails with `busy` if another process holds the lock. If the file system
 /// has no locks, nobody is kept out, and [`Lock::missing`] says why.
 pub fn lock(folder: &Path, busy: &str) -> Result<Lock> {
-    Lock::take(&folder.join(LOCK_FILE), Links::Refuse)?.ok_or_else(|| Error::file(folder, busy))
+    try_lock(folder)?.ok_or_else(|| Error::file(folder, busy))
+}
+
+/// Like [`lock`], but `None` if another process holds the lock.
+pub fn try_lock(folder: &Path) -> Result<Option<Lock>> {
+    Lock::take(&folder.join(LOCK_FILE), Links::Refuse)
+}
+
+/// Like [`try_lock`], but any number of processes can hold this lock at the same time; `None` if a process has locked
+/// the folder for itself.
+pub fn try_share_lock(folder: &Path) -> Result<Option<Lock>> {
+    Lock::share(&folder.join(LOCK_FILE), Links::Refuse)
+}
+
+/// Whether a process has locked a folder, alone or with others.
+pub fn is_locked(folder: &Path) -> Result<bool> {
+    Lock::is_held(&folder.join(LOCK_FILE), Links::Refuse)
 }
 
 /// A warning that a folder is not locked, and why; given only once per process.

@@ -17,8 +17,8 @@ mod tuning;
 mod validation;
 
 pub use folder::{
-    RunFolder, discard, folder_of, has_begun, has_record, lock, lock_warning, newest, open_model, open_model_as,
-    read_confusion, read_epochs,
+    RunFolder, discard, folder_of, has_begun, has_record, is_locked, lock, lock_warning, newest, open_model,
+    open_model_as, read_confusion, read_epochs, try_lock, try_share_lock,
 };
 pub use observer::{RunEvent, RunObserver};
 pub use options::{RunChanges, RunOptions};

@@ -58,6 +58,23 @@ pub enum StudyEvent<'a> {
         /// Number of runs in the study.
         of: usize,
     },
+    /// A run has been finished by another process that shares the study.
+    Elsewhere {
+        /// The training of the run.
+        job: &'a Job,
+        /// Its results.
+        run: &'a FinishedRun,
+        /// Number of finished runs.
+        done: usize,
+        /// Number of runs in the study.
+        of: usize,
+    },
+    /// No run is free, and at least this one is being trained by another process. Told again and again until a run is
+    /// free or all are finished.
+    Waits {
+        /// The training of the run.
+        job: &'a Job,
+    },
     /// A point of the grid has been tried.
     Tried {
         /// The training of the point.

@@ -16,6 +16,7 @@ mod marker;
 mod models;
 mod page;
 mod paper;
+mod participant;
 mod pictures;
 mod plan;
 mod report;
@@ -28,15 +29,16 @@ pub use choice::{Choice, Reached, Tried};
 pub use choose::{HELD_OUT, Point};
 pub use event::{StudyEvent, StudyObserver};
 pub use paper::{ANN_EPOCHS, EPOCHS};
+pub use participant::{Last, Participant};
 pub use plan::{Cases, DESCENT, Descent, Subject};
 pub use runs::{Common, FinishedRun, Job, JobState};
 pub use work::{Trained, duration};
 
 use crate::data::{DataPair, Share};
 use crate::error::{Error, Result};
-use crate::lock::Lock;
 use crate::machine::Device;
-use crate::run::{self, Validation};
+use crate::ranks::Collective;
+use crate::run::Validation;
 use crate::text::counted;
 use crate::train::ScheduleKind;
 use entry::Entry;
@@ -146,27 +148,52 @@ impl Study {
         Ok(data)
     }
 
-    /// Creates the folder of the study, and prevents other processes from training in it until the lock is dropped. The
-    /// text is a warning if the file system does not support locks.
+    /// Creates the folder of the study, and keeps other processes from training in it.
     ///
     /// # Errors
     ///
     /// [`Error::File`] if another process is training in the folder.
-    pub fn enter(&self) -> Result<(Lock, Option<String>)> {
-        std::fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
-        let busy = "another process is training in this study; a report can be written meanwhile";
-        let lock = run::lock(&self.out, busy)?;
-        let warning = run::lock_warning(&self.out, &lock);
-        Ok((lock, warning))
+    pub fn enter(&self) -> Result<Participant> {
+        Participant::alone(&self.out)
     }
 
-    /// Trains the missing runs.
+    /// Creates the folder of the study if necessary, and takes part in it together with other processes that call this,
+    /// on this machine or on others that have the folder too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if a process that has called [`Study::enter`] is training in the folder, or if the file system
+    /// has no locks.
+    pub fn share(&self) -> Result<Participant> {
+        Participant::sharing(&self.out, &self.jobs()?)
+    }
+
+    /// Like [`Study::share`], for ranks that are started together: every rank must call this. If they do not see each
+    /// other's locks, each gets a fixed part of the runs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Study::enter`] and [`Study::share`], and [`Error::Ranks`] if the ranks do not see the same folder.
+    pub fn enter_as_rank(&self, ranks: &dyn Collective) -> Result<Participant> {
+        Participant::rank(&self.out, &self.jobs()?, ranks)
+    }
+
+    /// Trains the missing runs that are this participant's to train.
     ///
     /// # Errors
     ///
     /// An option that is out of range. Errors of runs are in [`Trained`].
-    pub async fn train(&self, observer: &mut StudyObserver<'_>) -> Result<Trained> {
-        Ok(work::train(&self.jobs()?, &self.common, observer).await)
+    pub async fn train(&self, participant: &Participant, observer: &mut StudyObserver<'_>) -> Result<Trained> {
+        Ok(work::train(&self.jobs()?, participant, &self.common, observer).await)
+    }
+
+    /// What all ranks have trained, on every rank. Every rank must call this.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Collective::gather`].
+    pub fn gather(&self, trained: Trained, ranks: &dyn Collective) -> Result<Trained> {
+        trained.of_all(&self.jobs()?, &self.common, ranks)
     }
 
     /// The grid of learning rates and momenta for the first network, with the data to try it on.

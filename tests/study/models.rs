@@ -7,7 +7,7 @@ const SMALL: &str = "[training]\nepochs = 2\nbatch_size = 50\noptimizer = 'adamw
                      schedule = 'cosine'\nlabel_smoothing = 0.1\n";
 
 /// A place with a network file of this name and recipe.
-fn place_with(name: &str, training: &str) -> Place {
+pub fn place_with(name: &str, training: &str) -> Place {
     let place = Place::new();
     fs::write(place.path(name), format!("{MODEL}{training}")).unwrap();
     place
@@ -154,11 +154,13 @@ fn a_run_that_stops_early_is_finished() {
     place.refuses(1, &study, &["patience: 1 there, 2 here"]);
 }
 
-/// The weight decay multiplies weights by -999 in each step.
+/// A recipe that diverges: the weight decay multiplies weights by -999 in each step.
+pub const WILD: &str =
+    "[training]\nepochs = 1\nbatch_size = 10\nlearning_rate = 1000\nmomentum = 0\nweight_decay = 1\n";
+
 #[test]
 fn a_diverging_run_does_not_stop_the_study() {
-    let wild = "[training]\nepochs = 1\nbatch_size = 10\nlearning_rate = 1000\nmomentum = 0\nweight_decay = 1\n";
-    let place = place_with("wild.toml", wild);
+    let place = place_with("wild.toml", WILD);
     let output = place.run(&format!("{STUDY} --models wild.toml,tiny.toml --seeds 2 --epochs 1"));
     let [printed, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert_eq!(output.status.code(), Some(1), "{stderr}");
