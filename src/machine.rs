@@ -44,8 +44,26 @@ impl Default for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The choice of one of several processes on a machine: its entry, if this is a list separated by commas.
-    fn of(&self, node: OnNode) -> Result<DeviceChoice> {
+    /// The choice of one of several processes on a machine. Of a list separated by commas it is the entry of the process;
+    /// `auto` takes adapters of the best type in turns, and `cpu` an equal share of the cores.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when a list does not have as many entries as there are processes.
+    pub fn for_rank(&self, node: OnNode) -> Result<DeviceChoice> {
+        let OnNode { rank: number, ranks: processes } = node;
+        Ok(match self.entry(node)? {
+            choice if processes == 1 => choice,
+            DeviceChoice::Cpu(None) => DeviceChoice::Cpu(Some(Team::share(processes))),
+            DeviceChoice::Adapter(AdapterChoice::Auto) => {
+                DeviceChoice::Adapter(AdapterChoice::InTurn { number, processes })
+            }
+            choice => choice,
+        })
+    }
+
+    /// The entry of a process, if this is a list.
+    fn entry(&self, node: OnNode) -> Result<DeviceChoice> {
         // A name of a device may contain commas, too.
         let DeviceChoice::Adapter(AdapterChoice::Name(text)) = self else { return Ok(self.clone()) };
         let entries: Vec<&str> = text.split(',').collect();
@@ -68,8 +86,8 @@ impl fmt::Display for DeviceChoice {
             DeviceChoice::Cpu(None) => f.write_str("cpu"),
             DeviceChoice::Cpu(Some(threads)) => write!(f, "cpu:{threads}"),
             DeviceChoice::Reference => f.write_str("reference"),
-            DeviceChoice::Adapter(AdapterChoice::Auto) => f.write_str("auto"),
-            DeviceChoice::Adapter(AdapterChoice::InTurn(index) | AdapterChoice::Index(index)) => index.fmt(f),
+            DeviceChoice::Adapter(AdapterChoice::Auto | AdapterChoice::InTurn { .. }) => f.write_str("auto"),
+            DeviceChoice::Adapter(AdapterChoice::Index(index)) => index.fmt(f),
             DeviceChoice::Adapter(AdapterChoice::Name(name)) => f.write_str(name),
         }
     }
@@ -141,29 +159,14 @@ impl Device {
         };
         match Gpu::open(adapter, Step::FIELDS).await? {
             Some(opened) => Ok(Device::opened(opened)),
-            None => Device::cpu(None, Instructions::best(), Some(no_driver())),
-        }
-    }
-
-    /// Opens the device of one of several processes on a machine. A choice may be a list with a device for each,
-    /// separated by commas. `auto` takes adapters of the best type in turns, and `cpu` an equal share of the cores.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Device::open`], and [`Error::Usage`] when a list does not have as many entries as there are processes.
-    pub async fn open_for(choice: &DeviceChoice, node: OnNode) -> Result<Device> {
-        let choice = choice.of(node)?;
-        let share = Team::share(node.ranks);
-        match &choice {
-            _ if node.ranks == 1 => Device::open(&choice).await,
-            DeviceChoice::Cpu(None) => Device::cpu(Some(share), Instructions::best(), None),
-            DeviceChoice::Adapter(AdapterChoice::Auto) => {
-                match Gpu::open(&AdapterChoice::InTurn(node.rank), Step::FIELDS).await? {
-                    Some(opened) => Ok(Device::opened(opened)),
-                    None => Device::cpu(Some(share), Instructions::best(), Some(no_driver())),
-                }
+            None => {
+                let threads = match adapter {
+                    AdapterChoice::InTurn { processes, .. } => Some(Team::share(*processes)),
+                    _ => None,
+                };
+                let notice = format!("no GPU driver found, running on the CPU; {}", missing_driver_remedy());
+                Device::cpu(threads, Instructions::best(), Some(notice))
             }
-            _ => Device::open(&choice).await,
         }
     }
 
@@ -261,11 +264,6 @@ impl Device {
         }
         Ok(Device { choices: Arc::new(choices), ..self.clone() })
     }
-}
-
-/// The notice about `auto` on a machine without a driver.
-fn no_driver() -> String {
-    format!("no GPU driver found, running on the CPU; {}", missing_driver_remedy())
 }
 
 /// Placeholder choices for a device that runs no shaders.
@@ -553,10 +551,14 @@ mod tests {
     #[test]
     fn each_process_has_its_entry_of_a_list() {
         let of = |text: &str, rank: usize, ranks: usize| {
-            let choice = text.parse::<DeviceChoice>().unwrap().of(OnNode { rank, ranks });
+            let choice = text.parse::<DeviceChoice>().unwrap().for_rank(OnNode { rank, ranks });
             choice.map(|choice| choice.to_string()).map_err(|error| error.to_string())
         };
         assert_eq!([0, 1, 2].map(|rank| of("0,cpu:2,auto", rank, 3).unwrap()), ["0", "cpu:2", "auto"]);
+        let in_turn = DeviceChoice::default().for_rank(OnNode { rank: 1, ranks: 2 }).unwrap();
+        let expected = AdapterChoice::InTurn { number: 1, processes: 2 };
+        assert_eq!(in_turn, DeviceChoice::Adapter(expected));
+        assert!(of("cpu", 0, 2).unwrap().starts_with("cpu:"));
         assert_eq!([0, 1].map(|rank| of("cpu:3", rank, 2).unwrap()), ["cpu:3", "cpu:3"]);
         // Alone, it is the name of a device.
         assert_eq!(of("LLVM 15.0.6, 256 bits", 0, 1).unwrap(), "LLVM 15.0.6, 256 bits");

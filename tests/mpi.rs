@@ -245,6 +245,29 @@ fn an_interrupted_run_is_saved() {
     succeed(&place, 2, &format!("train --resume run --epochs {} --quiet", step / 5 + 1));
 }
 
+/// Ranks take whole runs, and each is the run of one process.
+#[test]
+fn ranks_share_a_study() {
+    let place = place();
+    let study = "study tiny.toml drops.toml --seeds 2 --epochs 1 --data data --device cpu:1";
+    let output = succeed(&place, 3, &format!("{study} --out shared"));
+    place.stdout(&format!("{study} --quiet --out alone"));
+    let runs = |study: &str| {
+        let entries = fs::read_dir(place.path(study).join("runs")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(runs("shared"), runs("alone"));
+    for run in runs("alone") {
+        let [shared, alone] = ["shared", "alone"].map(|study| weights(&place, &format!("{study}/runs/{run}")));
+        assert!(shared == alone, "{run}: other weights");
+    }
+    assert!(place.path("shared/report.html").exists());
+    let printed = text(&output.stdout);
+    assert_eq!(printed.matches("the report is in ").count(), 1, "{printed}\n{}", text(&output.stderr));
+}
+
 /// What is wrong is said once, by rank 0 or with the rank's number, and the exit status is not zero.
 #[test]
 fn errors_are_said_once() {

@@ -110,13 +110,16 @@ pub fn run(options: &Options, ranks: &dyn Collective) -> Result<ExitCode> {
     }
     let source = options.data.source(is_quiet || options.report_only);
     let mut study = together(options.checked_study(source), ranks)?;
+    if !ranks.is_alone() {
+        study.common.device = Some(ranks.together(options.device.choice().for_rank(ranks.on_node()))?);
+    }
     if options.choose {
         return choose(options, &mut study);
     }
     if options.report_only {
         return report(options, &mut study, &Trained::default()).map(|()| ExitCode::SUCCESS);
     }
-    let prepared = study.prepare().and_then(|data| introduce(options, &data, is_quiet));
+    let prepared = study.prepare().and_then(|data| introduce(&study, &data, is_quiet));
     together(prepared, ranks)?;
     let participant = enter(options, &study, ranks)?;
     let mut trained = train(&study, &participant, is_quiet, ranks)?;
@@ -191,7 +194,7 @@ fn problems(trained: &Trained, jobs: usize) -> String {
 /// `--choose`: chooses learning rate and momentum from a grid, on held-out images.
 fn choose(options: &Options, study: &mut Study) -> Result<ExitCode> {
     let (grid, data) = study.prepare_choice(options.held_out)?;
-    introduce(options, &data, options.quiet)?;
+    introduce(study, &data, options.quiet)?;
     drop(data);
     let participant = study.enter()?;
     warn(&participant);
@@ -223,13 +226,13 @@ fn train(study: &Study, participant: &Participant, is_quiet: bool, ranks: &dyn C
 }
 
 /// Prints the data and the device, which the runs themselves do not.
-fn introduce(options: &Options, data: &DataPair, is_quiet: bool) -> Result<()> {
+fn introduce(study: &Study, data: &DataPair, is_quiet: bool) -> Result<()> {
     if !is_quiet {
         let images = |count: usize| grouped(count as u64);
         let (training, validation) = (images(data.train.len()), images(data.test.len()));
         errln!("data: {}, {training} training and {validation} validation images", data.source);
     }
-    options.device.open(is_quiet).map(|_| ())
+    DeviceOption { device: study.common.device.clone() }.open(is_quiet).map(|_| ())
 }
 
 fn enter(options: &Options, study: &Study, ranks: &dyn Collective) -> Result<Participant> {
@@ -250,7 +253,8 @@ fn warn(participant: &Participant) {
 
 /// Writes the report, and prints its main results.
 fn report(options: &Options, study: &mut Study, trained: &Trained) -> Result<()> {
-    let pictures = options.pictures.then(|| options.device.open(true)).transpose()?;
+    let device = DeviceOption { device: study.common.device.clone() };
+    let pictures = options.pictures.then(|| device.open(true)).transpose()?;
     let report =
         ReportOptions { command: options.command(study), train_commands: options.train_commands(study)?, pictures };
     let summary = study.report(trained, report)?;
@@ -411,7 +415,7 @@ impl Options {
             true => self.of_paper(),
             false => self.of_models(),
         };
-        words.extend(places(&study.common));
+        words.extend(self.places(study, true));
         if self.pictures {
             words.push("--pictures".to_string());
         }
@@ -458,7 +462,7 @@ impl Options {
                 words.push(format!("--seed {}", job.seed()));
                 words.extend(self.beside_recipes());
             }
-            words.extend(places(&study.common));
+            words.extend(self.places(study, false));
             words.join(" ")
         };
         // Runs with the first seed come first, in the order of the networks.
@@ -471,9 +475,12 @@ impl Options {
         let validation = self.validation.map(|validation| format!("--validation {validation}"));
         epochs.into_iter().chain(validation).collect()
     }
-}
 
-fn places(common: &Common) -> Vec<String> {
-    let device = common.device.as_ref().map(|device| format!("--device {}", shell_word(&device.to_string())));
-    [Some(format!("--data {}", shell_word(&common.data_name()))), device].into_iter().flatten().collect()
+    /// Data and device. A list of devices is for the study as a whole, not for one of its runs.
+    fn places(&self, study: &Study, is_whole: bool) -> Vec<String> {
+        let device =
+            self.device.device.as_ref().map(ToString::to_string).filter(|text| is_whole || !text.contains(','));
+        let device = device.map(|device| format!("--device {}", shell_word(&device)));
+        [Some(format!("--data {}", shell_word(&study.common.data_name()))), device].into_iter().flatten().collect()
+    }
 }

@@ -10,7 +10,12 @@ pub enum AdapterChoice {
     /// The best one: discrete GPUs before integrated GPUs, virtual GPUs and software drivers.
     Auto,
     /// The adapter with this number among those of the best type; numbers beyond the last start again with the first.
-    InTurn(usize),
+    InTurn {
+        /// The number of the adapter, from 0.
+        number: usize,
+        /// Number of processes that take turns.
+        processes: usize,
+    },
     /// The adapter with this index in [`adapters`].
     Index(usize),
     /// The only adapter whose name contains this, ignoring case.
@@ -116,8 +121,8 @@ fn in_turn(types: &[u8], number: usize) -> Option<usize> {
     positions.get(number % positions.len()).copied()
 }
 
-/// Finds the adapter of a choice without opening it. `Ok(None)` means that `choice` is [`AdapterChoice::Auto`] and
-/// there are no adapters.
+/// Finds the adapter of a choice without opening it. `Ok(None)` means that `choice` is [`AdapterChoice::Auto`] or
+/// [`AdapterChoice::InTurn`] and there are no adapters.
 ///
 /// # Errors
 ///
@@ -131,7 +136,7 @@ pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
                 None => return Ok(None),
             }
         }
-        AdapterChoice::InTurn(number) => {
+        AdapterChoice::InTurn { number, .. } => {
             let types: Vec<u8> = found.iter().map(|record| rank(record.info.device_type)).collect();
             match in_turn(&types, *number) {
                 Some(position) => position,

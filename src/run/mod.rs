@@ -255,7 +255,11 @@ fn data_of(record: &RunRecord, changes: &RunChanges, checkpoint: &Checkpoint) ->
 
 /// Opens the device of this rank, and reports the devices of all.
 async fn open(ranks: &dyn Collective, choice: &DeviceChoice, reporter: &mut Reporter<'_, '_>) -> Result<Device> {
-    let opened = ranks.together(Device::open_for(choice, ranks.on_node()).await)?;
+    let opened = match choice.for_rank(ranks.on_node()) {
+        Ok(choice) => Device::open(&choice).await,
+        Err(error) => Err(error),
+    };
+    let opened = ranks.together(opened)?;
     reporter.tell(RunEvent::Opened(&opened))?;
     if !ranks.is_alone() {
         let all = ranks.gather(opened.description.as_bytes())?;
