@@ -242,6 +242,20 @@ fn running_statistics_are_the_same_everywhere() {
     }
 }
 
+/// Ranks without images to train on, and without images to evaluate, take part all the same.
+#[test]
+fn ranks_may_have_nothing_to_do() {
+    let data = data(22, 3);
+    let options = TrainOptions { batch_size: 3, epochs: 1, every_step: true, ..options() };
+    let alone = train_on(&Alone, &driver(), &model(), &data, &options);
+    for device in [cpu, driver] {
+        let all = threads::run(5, |thread| train_on(thread, &device(), &model(), &data, &options));
+        assert!(all.iter().all(|trained| *trained == all[0]));
+        let got = difference(&all[4], &alone);
+        assert!(got <= ROUNDING, "{got:e}");
+    }
+}
+
 /// Trains as one of two ranks without a trainer, where `tamper` changes the steps.
 fn by_hand(ranks: &dyn Collective, data: &DataPair, options: &TrainOptions, tamper: fn(&mut Step)) -> Vec<f32> {
     let network = model();
