@@ -67,9 +67,10 @@ pub enum Error {
     /// A loss or another value was not finite.
     #[error("{0}")]
     NotFinite(String),
-    /// An error that every rank knows of, with the same text: rank 0 prints it. Names the rank that it comes from.
+    /// An error that every rank knows of, so that rank 0 prints it for all. Names the rank that it comes from, unless that
+    /// is rank 0 or it comes from all.
     #[error("{0}")]
-    Ranks(String),
+    Ranks(Box<Error>),
     /// A download failed on every mirror, or the file received was not the expected one.
     #[error("{0}")]
     Download(String),
@@ -93,6 +94,11 @@ pub fn expect(fine: bool, what: &str, got: &dyn Display) -> Result<(), String> {
 }
 
 impl Error {
+    /// An error that every rank knows of.
+    pub(crate) fn of_all_ranks(problem: impl Into<String>) -> Error {
+        Error::Ranks(Box::new(Error::Run(problem.into())))
+    }
+
     /// For `map_err`: `File::open(&path).map_err(Error::io("open", &path))`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.as_ref().to_path_buf();

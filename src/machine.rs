@@ -67,13 +67,18 @@ impl DeviceChoice {
         // A name of a device may contain commas, too.
         let DeviceChoice::Adapter(AdapterChoice::Name(text)) = self else { return Ok(self.clone()) };
         let entries: Vec<&str> = text.split(',').collect();
+        let is_number = |entry: &str| {
+            let choice = entry.parse::<DeviceChoice>();
+            choice.is_ok_and(|choice| !matches!(choice, DeviceChoice::Adapter(AdapterChoice::Name(_))))
+        };
+        let is_name = node.ranks == 1 && !entries.iter().all(|entry| is_number(entry));
         match entries.get(node.rank) {
-            _ if entries.len() == 1 || node.ranks == 1 => Ok(self.clone()),
+            _ if entries.len() == 1 || is_name => Ok(self.clone()),
             Some(entry) if entries.len() == node.ranks => entry.parse(),
             _ => Err(Error::Usage(format!(
-                "`{text}` lists {} devices, but {} processes run on this machine; give one for each, or one for all",
+                "the device `{text}` is a list of {} devices, but {} on this machine; give one for each, or one for all",
                 entries.len(),
-                node.ranks
+                if node.ranks == 1 { "one process runs".to_string() } else { format!("{} processes run", node.ranks) }
             ))),
         }
     }
@@ -562,7 +567,11 @@ mod tests {
         assert_eq!([0, 1].map(|rank| of("cpu:3", rank, 2).unwrap()), ["cpu:3", "cpu:3"]);
         // Alone, it is the name of a device.
         assert_eq!(of("LLVM 15.0.6, 256 bits", 0, 1).unwrap(), "LLVM 15.0.6, 256 bits");
-        for (ranks, says) in [(2, "lists 3 devices, but 2 processes"), (4, "lists 3 devices, but 4 processes")] {
+        for (ranks, says) in [
+            (1, "is a list of 3 devices, but one process runs"),
+            (2, "is a list of 3 devices, but 2 processes run"),
+            (4, "is a list of 3 devices, but 4 processes run"),
+        ] {
             assert!(of("0,1,cpu", 0, ranks).unwrap_err().contains(says));
         }
         assert!(of("0,cpu:0", 1, 2).unwrap_err().contains("expected from 1 to 1024 threads"));

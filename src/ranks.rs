@@ -14,9 +14,13 @@ mod mpi;
 pub use mpi::Mpi;
 
 use crate::error::{Error, Result};
+use crate::text::brief;
 
 /// What ranks exchange. Every rank must call the same functions in the same order; a call returns when all ranks have
 /// made it.
+///
+/// A rank that fails with any error but [`Error::Ranks`] makes no more calls, so the others would wait for it: whoever
+/// runs the ranks must end them.
 pub trait Collective {
     /// The number of this process, from 0.
     fn rank(&self) -> usize;
@@ -147,8 +151,8 @@ impl dyn Collective + '_ {
     ///
     /// # Errors
     ///
-    /// [`Error::Ranks`] with the same text on every rank. It names the first rank that failed, unless that is rank 0 or
-    /// all ranks failed alike.
+    /// [`Error::Ranks`] on every rank. It names the first rank that failed, unless that is rank 0 or all ranks failed
+    /// alike.
     pub fn together<T>(&self, own: Result<T>) -> Result<T> {
         if self.is_alone() {
             return own;
@@ -158,27 +162,38 @@ impl dyn Collective + '_ {
         let message = problem.map_or_else(Vec::new, |problem| [b"!", problem.as_bytes()].concat());
         let all = self.gather(&message)?;
         let Some(rank) = all.iter().position(|message| !message.is_empty()) else { return own };
-        let text = String::from_utf8_lossy(&all[rank][1..]).into_owned();
-        let all_alike = all.iter().all(|message| *message == all[rank]);
-        Err(Error::Ranks(if rank == 0 || all_alike { text } else { format!("rank {rank}: {text}") }))
+        let text = String::from_utf8_lossy(&all[rank][1..]);
+        let is_of_all = rank == 0 || all.iter().all(|message| *message == all[rank]);
+        Err(match own {
+            Err(error) if is_of_all => Error::Ranks(Box::new(error)),
+            _ if is_of_all => Error::of_all_ranks(text),
+            _ => Error::of_all_ranks(format!("rank {rank}: {text}")),
+        })
     }
 
-    /// Fails unless every rank has the same value: `what` names it, and the error the first rank that differs.
+    /// Fails unless every rank has the same value: `what` names it, and the error the first rank that differs, with the
+    /// first line that does.
     ///
     /// # Errors
     ///
-    /// [`Error::Ranks`] with the same text on every rank.
+    /// [`Error::Ranks`] on every rank.
     pub fn check_same(&self, what: &str, own: &str, remedy: &str) -> Result<()> {
         if self.is_alone() {
             return Ok(());
         }
         let all = self.gather(own.as_bytes())?;
         let Some(rank) = all.iter().position(|other| *other != all[0]) else { return Ok(()) };
-        let shown = |rank: usize| String::from_utf8_lossy(&all[rank]).into_owned();
-        Err(Error::Ranks(format!(
-            "rank {rank} has another {what} than rank 0: expected {}, got {}; {remedy}",
-            shown(0),
-            shown(rank)
+        let [first, other] = [0, rank].map(|rank| String::from_utf8_lossy(&all[rank]));
+        let (mut first, mut other) = (first.lines(), other.lines());
+        let line = |line: Option<&str>| line.map_or("nothing".to_string(), |line| format!("`{}`", brief(line.trim())));
+        let (expected, got) = loop {
+            match (first.next(), other.next()) {
+                (Some(one), Some(same)) if one == same => {}
+                (one, differs) => break (line(one), line(differs)),
+            }
+        };
+        Err(Error::of_all_ranks(format!(
+            "rank {rank} has another {what} than rank 0: expected {expected}, got {got}; {remedy}"
         )))
     }
 }

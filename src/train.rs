@@ -54,6 +54,8 @@ pub struct Trainer<'a> {
     data: &'a DataPair,
     ranks: &'a dyn Collective,
     division: Division,
+    /// Whether ranks share the statistics of a batch.
+    syncs: bool,
     /// Whether a rank has another device than rank 0.
     devices_differ: bool,
     machine: Machine,
@@ -139,13 +141,14 @@ impl<'a> Trainer<'a> {
         data: &'a DataPair,
     ) -> Result<Trainer<'a>> {
         let found = data.checksum();
-        if found != checkpoint.data {
-            return Err(Error::Checkpoint(format!(
+        let right = if found == checkpoint.data { Ok(()) } else { Err(()) };
+        ranks.together(right.map_err(|()| {
+            Error::Checkpoint(format!(
                 "{}: not the data that the run was trained on: expected the checksum {}, got {found}; \
                  give the location of the original data",
                 data.source, checkpoint.data
-            )));
-        }
+            ))
+        }))?;
         let (device_now, choices) = (device.identity(), device.gpu().map(|_| device.choices().clone()));
         Trainer::from(ranks, device, Checkpoint { device: device_now, choices, ..checkpoint }, data)
     }
@@ -170,6 +173,7 @@ impl<'a> Trainer<'a> {
             data,
             ranks,
             division,
+            syncs: ranks.ranks() > 1 && options.step.sync_batch_norm,
             devices_differ,
             evaluator: Evaluator::new(&data.test, network.classes(), division.images, scores),
             scores,
@@ -231,7 +235,7 @@ impl<'a> Trainer<'a> {
                 return Ok(());
             }
             let (report, evaluation) = self.close_epoch().await?;
-            let checkpoint = self.checkpoint().await?;
+            let checkpoint = self.checkpoint_of_all().await?;
             self.check_weights(&checkpoint.state.weights)?;
             let heard = self.agree(observer(Event::Epoch(&report, checkpoint.state.model()))?)?;
             let saved = self.save(checkpoint, observer)?;
@@ -260,6 +264,12 @@ impl<'a> Trainer<'a> {
             None => Ok(self.saved.with_state(state)),
             Some(value) => Err(self.not_finite("a weight after step", self.progress.step, f64::from(value))),
         }
+    }
+
+    /// A checkpoint that no rank makes unless all can.
+    async fn checkpoint_of_all(&mut self) -> Result<Checkpoint> {
+        let own = self.checkpoint().await;
+        self.ranks.together(own)
     }
 
     async fn state(&mut self) -> Result<State> {
@@ -326,7 +336,7 @@ impl<'a> Trainer<'a> {
                 }
             }
             if self.progress.epoch.steps < steps.len() && self.checkpoint_is_due()? {
-                let checkpoint = self.checkpoint().await?;
+                let checkpoint = self.checkpoint_of_all().await?;
                 if self.save(checkpoint, observer)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -372,7 +382,7 @@ impl<'a> Trainer<'a> {
         let run = done..(done + most).min(steps.len());
         let steps = &steps[run.clone()];
         if self.ranks.is_alone() {
-            let parts: Vec<Vec<Step>> = steps.iter().map(|step| self.division.parts_of(step, 0)).collect();
+            let parts: Vec<Vec<Step>> = steps.iter().map(|step| self.division.parts_of(step, 0, false)).collect();
             self.machine.run_parts(&parts)?;
         } else {
             self.run_exchanging(steps).await?;
@@ -459,11 +469,12 @@ fn agree(ranks: &dyn Collective, device: &Device, what: &Checkpoint) -> Result<b
     ranks.check_same("data set", &what.data, "the checksums differ; copy the same files to every machine")?;
     ranks.check_same(
         "set of training options",
-        &json(serde_json::to_string(&what.options)),
+        &json(serde_json::to_string_pretty(&what.options)),
         "give the same everywhere",
     )?;
     if what.options.find_nan {
-        return Err(Error::Ranks("find_nan needs the whole batch on one device; run it without other ranks".into()));
+        let problem = OptionError::new("find_nan", "needs the whole batch on one device; train without other ranks");
+        return Err(Error::Ranks(Box::new(Error::Option(problem))));
     }
     let choices = device.gpu().map(|_| json(serde_json::to_string(device.choices()))).unwrap_or_default();
     let own = format!("{}\n{choices}", device.identity());

@@ -597,6 +597,11 @@ fn several_processes_need_mpi() {
         assert!(status == Some(1) && said.contains("only `train` and `study` run in several processes"), "{said}");
         assert_eq!(run("1", "data show --data data"), (Some(1), String::new()));
         assert_eq!(run("1", "devices").0, Some(0));
+        // A sweep, in which each process trains for itself.
+        let mut own = place.command(&format!("{train} --quiet"));
+        let status = own.env(rank, "1").env(ranks, "2").env("SHADEGRAD_RANKS", "off").status().unwrap();
+        assert!(status.success());
+        fs::remove_dir_all(place.path("run")).unwrap();
     }
 }
 

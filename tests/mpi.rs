@@ -136,7 +136,10 @@ fn processes_on_a_driver_and_on_different_devices() {
         let output = succeed(&place, ranks, &format!("{TRAIN} --epochs 4 {optimizer} --device {devices} --out {out}"));
         assert_near(&losses(&place, &out), &expected, &format!("{ranks} ranks on {devices}"));
         let said = text(&output.stderr);
-        assert!(said.contains(if devices == "auto" { "ranks: 2, all on such devices" } else { "rank 1 of" }), "{said}");
+        assert!(
+            said.contains(if devices == "auto" { "ranks: 2, each on a device of this kind" } else { "rank 1 of" }),
+            "{said}"
+        );
         assert_eq!(said.matches("data: ").count(), 1, "only rank 0 prints: {said}");
     }
 }
@@ -156,7 +159,7 @@ fn a_run_is_resumed_with_the_same_bits() {
     succeed(&place, 3, &format!("{TRAIN} --epochs 4 --quiet --max-steps 7 --out other"));
     let output = succeed(&place, 2, "train --resume other --max-steps 20");
     let said = text(&output.stderr);
-    assert_eq!(said.matches("the checkpoint was made by 3 ranks, now there are 2").count(), 1, "{said}");
+    assert_eq!(said.matches("the checkpoint was made by 3 ranks, and 2 resume it").count(), 1, "{said}");
     assert_near(&losses(&place, "other"), &losses(&place, "whole"), "resumed on two ranks");
     // `--like` repeats a run; rank 0 reads its record.
     succeed(&place, 3, "train --like whole --quiet --out again");
@@ -281,8 +284,11 @@ fn errors_are_said_once() {
         ("train nothing.toml --data data", "nothing.toml"),
         ("train drops.toml --data data --learning-rate 0", "--learning-rate must be above 0"),
         ("train drops.toml --data data --no-such-option", "--no-such-option"),
-        ("train drops.toml --data data --find-nan", "find_nan needs the whole batch on one device"),
-        ("train drops.toml --data data --device cpu:1,cpu:1", "lists 2 devices, but 3 processes run on this machine"),
+        ("train drops.toml --data data --find-nan", "--find-nan needs the whole batch on one device"),
+        (
+            "train drops.toml --data data --device cpu:1,cpu:1",
+            "is a list of 2 devices, but 3 processes run on this machine",
+        ),
         ("train linear.toml --data data --batch-size 10 --learning-rate 1000", "try a smaller learning rate"),
         ("train --resume nowhere", "nowhere"),
         ("evaluate run", "only `train` and `study` run in several processes"),

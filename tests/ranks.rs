@@ -222,11 +222,44 @@ fn shared_statistics_are_those_of_one_rank() {
         let on_driver = threads::run(2, |thread| train_on(thread, &driver(), &with_norms(), &data, &options));
         let got = difference(&on_driver[0], &alone);
         assert!(got <= 5.0 * ROUNDING, "{name}, on the driver: {got:e} from one rank");
+        let mixed = threads::run(3, |thread| {
+            let device = if thread.rank() == 1 { driver() } else { cpu() };
+            let options = TrainOptions { accumulate: 1, ..options.clone() };
+            train_on(thread, &device, &with_norms(), &data, &options)
+        });
+        let got = difference(&mixed[0], &alone);
+        assert!(got <= 5.0 * ROUNDING, "{name}, on different devices: {got:e} from one rank");
         // Statistics of its own make another network of each rank's slice.
         let own = TrainOptions { step: StepOptions { sync_batch_norm: false, ..step }, ..options };
         let all = threads::run(2, |thread| train_on(thread, &cpu(), &with_norms(), &data, &own));
         assert!(difference(&all[0], &alone) > 1e-3, "{name}: statistics of slices are not those of the batch");
     }
+}
+
+/// Two ranks with statistics of their own are one rank with two parts, which have the same images: all but the running
+/// statistics is equal, and so is everything with shared statistics over the ranks for each part.
+#[test]
+fn statistics_of_a_slice_are_those_of_a_part() {
+    let data = data(96, 33);
+    let options = TrainOptions { batch_size: 24, learning_rate: 0.02, ..twenty_steps() };
+    let parts = TrainOptions { accumulate: 2, ..options.clone() };
+    for device in [cpu, driver] {
+        let alone = train_on(&Alone, &device(), &with_norms(), &data, &parts);
+        let all = threads::run(2, |thread| train_on(thread, &device(), &with_norms(), &data, &options));
+        let learned: Vec<bool> =
+            with_norms().parameters().iter().flat_map(|of| vec![of.parameter.is_learned; of.parameter.len()]).collect();
+        let of = |trained: &Trained| Trained {
+            weights: trained.weights.iter().zip(&learned).filter(|(_, is)| **is).map(|(weight, _)| *weight).collect(),
+            val_losses: Vec::new(),
+            ..trained.clone()
+        };
+        let got = difference(&of(&all[0]), &of(&alone));
+        assert!(got <= 5.0 * ROUNDING, "{got:e} from the parts of one rank");
+    }
+    // Part 0 of two ranks with two parts each holds images 0 to 5 and 12 to 17; the batch is in that order for one rank.
+    let syncs = TrainOptions { step: StepOptions { sync_batch_norm: true, ..parts.step }, ..parts };
+    let all = threads::run(2, |thread| train_on(thread, &cpu(), &with_norms(), &data, &syncs));
+    assert!(all[0] == all[1] && all[0].losses.iter().all(|loss| loss.is_finite()));
 }
 
 /// Each rank has statistics of its own images, and all keep the same running statistics, also when a rank has no
@@ -236,8 +269,12 @@ fn running_statistics_are_the_same_everywhere() {
     let data = data(95, 33);
     for batch_size in [32, 30] {
         let options = TrainOptions { batch_size, ..twenty_steps() };
+        for device in [cpu, driver] {
+            let all = threads::run(4, |thread| train_on(thread, &device(), &with_norms(), &data, &options));
+            assert!(all.iter().all(|trained| *trained == all[0]));
+            assert!(all[0].weights.iter().all(|weight| weight.is_finite()));
+        }
         let all = threads::run(4, |thread| train_on(thread, &cpu(), &with_norms(), &data, &options));
-        assert!(all.iter().all(|trained| *trained == all[0]));
         assert!(all[0].weights.iter().all(|weight| weight.is_finite()));
     }
 }
@@ -268,7 +305,7 @@ fn by_hand(ranks: &dyn Collective, data: &DataPair, options: &TrainOptions, tamp
     let set = machine.compiled.tensors.train.unwrap();
     machine.load_set(&set, &data.train);
     for step in Step::epoch(data.train.len(), options.batch_size, 0, 1, options.learning_rate) {
-        for (mut part, section) in sections(&division.parts_of(&step, ranks.rank())) {
+        for (mut part, section) in sections(&division.parts_of(&step, ranks.rank(), false)) {
             tamper(&mut part);
             let mut combine = |how, values: &mut [f32]| {
                 assert_eq!(how, Combine::Sum);
@@ -351,7 +388,7 @@ fn what_differs_between_ranks_is_named() {
     let same = |_: usize| model();
     let different = |rank: usize| if rank == 2 { with_norms() } else { model() };
     for (errors, says) in [
-        (start(3, &different, &|_, _| ()), "rank 2 has another network than rank 0"),
+        (start(3, &different, &|_, _| ()), "rank 2 has another network than rank 0: expected `name = "),
         (start(2, &same, &|_, options| options.seed = 99), "rank 1 has another data set than rank 0"),
         (start(2, &same, &|rank, options| options.epochs += rank), "rank 1 has another set of training options"),
         (start(2, &same, &|_, options| options.find_nan = true), "find_nan needs the whole batch on one device"),
@@ -364,9 +401,9 @@ fn what_differs_between_ranks_is_named() {
 /// A rank whose weights get other bits ends the run.
 #[test]
 fn weights_that_differ_end_the_run() {
-    /// A rank that hears its last sum wrong once.
-    struct Deaf<'t>(&'t threads::Thread, std::cell::Cell<usize>);
-    impl Collective for Deaf<'_> {
+    /// A rank whose third sum is wrong.
+    struct WrongSum<'t>(&'t threads::Thread, std::cell::Cell<usize>);
+    impl Collective for WrongSum<'_> {
         fn rank(&self) -> usize {
             self.0.rank()
         }
@@ -390,8 +427,8 @@ fn weights_that_differ_end_the_run() {
     }
     let data = data(95, 33);
     let errors = threads::run(2, |thread| {
-        let deaf = Deaf(thread, std::cell::Cell::new(0));
-        let mut trainer = Trainer::new_on(&deaf, &cpu(), &model(), &data, twenty_steps(), None).unwrap();
+        let wrong = WrongSum(thread, std::cell::Cell::new(0));
+        let mut trainer = Trainer::new_on(&wrong, &cpu(), &model(), &data, twenty_steps(), None).unwrap();
         let ended = pollster::block_on(trainer.run(&mut |_| Ok(ControlFlow::Continue(()))));
         ended.unwrap_err().to_string()
     });
@@ -412,11 +449,11 @@ fn a_part_with_one_image_is_refused() {
     let options = TrainOptions { batch_size: 20, ..options() };
     assert!(compile(options.clone(), 4).is_ok() && compile(options.clone(), 1).is_ok());
     let error = compile(options.clone(), 20).unwrap_err().to_string();
-    assert!(error.contains("leaves one image for a part") && error.contains("--sync-batch-norm"), "{error}");
+    assert!(error.contains("leaves one image for a part") && error.contains("sync_batch_norm"), "{error}");
     let syncs = TrainOptions { step: StepOptions { sync_batch_norm: true, ..options.step }, ..options.clone() };
     assert!(compile(syncs, 20).is_ok());
     let error = compile(TrainOptions { accumulate: 20, ..options }, 1).unwrap_err().to_string();
-    assert!(error.contains("leaves one image for a part") && !error.contains("--sync-batch-norm"), "{error}");
+    assert!(error.contains("leaves one image for a part") && !error.contains("sync_batch_norm"), "{error}");
 }
 
 #[test]

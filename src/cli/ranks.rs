@@ -6,14 +6,21 @@
 use super::output::errln;
 use super::{Cli, Command, message, run};
 use clap::Parser;
-use shadegrad::ranks::{Alone, Collective, Launched, launched};
+use shadegrad::ranks::{Alone, Launched, launched};
 use shadegrad::{Error, Result};
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-/// What the launcher says, if it has started several processes.
+/// The environment variable that, set to `off`, makes each process train for itself.
+const SWITCH: &str = "SHADEGRAD_RANKS";
+
+/// What the launcher says, if it has started several processes that are to work together.
 fn started() -> Option<Launched> {
-    launched(|name| std::env::var(name).ok()).filter(|launched| launched.ranks > 1)
+    let read = |name: &str| std::env::var(name).ok();
+    if read(SWITCH).as_deref() == Some("off") {
+        return None;
+    }
+    launched(read).filter(|launched| launched.ranks > 1)
 }
 
 /// Whether this process talks to the user: it was started alone, or it is rank 0.
@@ -73,7 +80,7 @@ impl Command {
     }
 }
 
-/// Says once that a command does not run in several processes; the exit status is that of an invalid command line.
+/// Says once that a command does not run in several processes.
 fn refuse_among(launched: Launched, problem: &str) -> ExitCode {
     if launched.rank == 0 {
         errln!("error: {problem}");
@@ -81,8 +88,8 @@ fn refuse_among(launched: Launched, problem: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-const ONLY_ONE: &str =
-    "only `train` and `study` run in several processes; start this command once, without the launcher";
+const ONLY_ONE: &str = "only `train` and `study` run in several processes; start this command once, without the launcher, or \
+                        set SHADEGRAD_RANKS=off if each process is to run it for itself";
 
 #[cfg(not(feature = "mpi"))]
 fn run_among(launched: Launched) -> ExitCode {
@@ -96,7 +103,8 @@ fn run_among(launched: Launched) -> ExitCode {
                 launched,
                 &format!(
                     "{} processes were started together, but this build has no MPI; build it with `cargo build --release \
-                     --features mpi` (`scripts/setup mpi` installs what that needs), or start it once, without the launcher",
+                     --features mpi` (`scripts/setup mpi` installs what that needs), start it once, without the launcher, or set {SWITCH}=off if \
+                     each is to train a network of its own",
                     launched.ranks
                 ),
             ),
@@ -106,7 +114,7 @@ fn run_among(launched: Launched) -> ExitCode {
 
 #[cfg(feature = "mpi")]
 fn run_among(launched: Launched) -> ExitCode {
-    use shadegrad::ranks::Mpi;
+    use shadegrad::ranks::{Collective, Mpi};
 
     let mpi = match Mpi::start() {
         Ok(mpi) => mpi,
@@ -157,7 +165,13 @@ fn run_among(launched: Launched) -> ExitCode {
         }
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => mpi.abort(),
         Err(error) => {
-            errln!("error: rank {}: {}", mpi.rank(), message(&error));
+            let remedy = match &error {
+                Error::Device(_) | Error::DeviceLost(_) | Error::Memory(_) if !ranks.leads() => {
+                    "\nthe run, if it has begun, can be continued from its last checkpoint: shadegrad train --resume RUN"
+                }
+                _ => "",
+            };
+            errln!("error: rank {}: {}{remedy}", mpi.rank(), message(&error));
             mpi.abort()
         }
     }

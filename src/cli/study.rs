@@ -2,7 +2,7 @@
 //! or trains and reports on any networks that have a recipe.
 
 use super::train::Reporter;
-use super::{DataOption, DeviceOption, INTERRUPTED, cache, message, model_help, stop_on_ctrl_c};
+use super::{DataOption, DeviceOption, INTERRUPTED, cache, model_help, stop_on_ctrl_c};
 use crate::cli::output::{counted, duration, errln, out, outln, percent};
 use clap::Args;
 use shadegrad::data::{DataPair, Source};
@@ -109,7 +109,7 @@ pub fn run(options: &Options, ranks: &dyn Collective) -> Result<ExitCode> {
         options.check_alone(ranks)?;
     }
     let source = options.data.source(is_quiet || options.report_only);
-    let mut study = together(options.checked_study(source), ranks)?;
+    let mut study = ranks.together(options.checked_study(source))?;
     if !ranks.is_alone() {
         study.common.device = Some(ranks.together(options.device.choice().for_rank(ranks.on_node()))?);
     }
@@ -120,7 +120,7 @@ pub fn run(options: &Options, ranks: &dyn Collective) -> Result<ExitCode> {
         return report(options, &mut study, &Trained::default()).map(|()| ExitCode::SUCCESS);
     }
     let prepared = study.prepare().and_then(|data| introduce(&study, &data, is_quiet));
-    together(prepared, ranks)?;
+    ranks.together(prepared)?;
     let participant = enter(options, &study, ranks)?;
     let mut trained = train(&study, &participant, is_quiet, ranks)?;
     let last = ranks.together(participant.leave(ranks))?;
@@ -139,15 +139,7 @@ pub fn run(options: &Options, ranks: &dyn Collective) -> Result<ExitCode> {
         (None, None) if ranks.leads() => leave_to_others(options, &study, &trained),
         (None, None) => Ok(()),
     };
-    together(concluded, ranks).map(|()| ExitCode::SUCCESS)
-}
-
-/// The result of a step that each rank takes for itself, with the names of options in its error.
-fn together<T>(own: Result<T>, ranks: &dyn Collective) -> Result<T> {
-    if ranks.is_alone() {
-        return own;
-    }
-    ranks.together(own.map_err(|error| Error::Run(message(&error))))
+    ranks.together(concluded).map(|()| ExitCode::SUCCESS)
 }
 
 /// The error of a run that could not print: a reader that has closed the pipe does not want a report either.
@@ -362,7 +354,9 @@ impl Options {
             return Ok(());
         }
         let option = if self.choose { "--choose" } else { "--report-only" };
-        Err(Error::Ranks(format!("{option} is for one process: start it without an MPI launcher")))
+        Err(Error::Ranks(Box::new(Error::Usage(format!(
+            "{option} is for one process: start it without an MPI launcher"
+        )))))
     }
 
     /// The study, all of whose trainings have valid options.

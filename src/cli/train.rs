@@ -129,12 +129,11 @@ pub fn run(mut options: Options, ranks: &dyn Collective) -> Result<ExitCode> {
     }
     let run = match &options.resuming.resume {
         None => {
-            let run_options = options.run_options(&mut reporter, ranks);
-            let run_options = ranks.together(run_options.map_err(named))?;
+            let run_options = ranks.together(options.run_options(&mut reporter, ranks))?;
             pollster::block_on(Run::start_on(ranks, run_options, &mut |event| reporter.hear(&event)))
         }
         Some(folder) => {
-            let changes = ranks.together(options.changes().map_err(named))?;
+            let changes = ranks.together(options.changes())?;
             pollster::block_on(Run::resume_on(ranks, folder, changes, &mut |event| reporter.hear(&event)))
         }
     };
@@ -231,17 +230,10 @@ impl Options {
     }
 }
 
-/// An error with options named as on the command line, for other ranks to print.
-fn named(error: Error) -> Error {
-    match error {
-        Error::Option(_) => Error::Usage(message(&error)),
-        error => error,
-    }
-}
-
 /// The message of an error, with options named as on the command line.
 pub fn message(error: &Error) -> String {
     match error {
+        Error::Ranks(error) => message(error),
         Error::Option(error) => error.with_names(|field| format!("--{}", field.replace('_', "-"))),
         error => error.to_string(),
     }

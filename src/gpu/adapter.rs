@@ -114,10 +114,28 @@ pub async fn adapters() -> Vec<AdapterRecord> {
         .collect()
 }
 
-/// The position of the adapter with this number among those of the best type, given the [`rank`] of each.
-fn in_turn(types: &[u8], number: usize) -> Option<usize> {
-    let best = types.iter().min()?;
-    let positions: Vec<usize> = (0..types.len()).filter(|position| types[*position] == *best).collect();
+/// What decides which adapters are taken in turns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind {
+    /// The [`rank`] of its type.
+    rank: u8,
+    backend: u8,
+    /// Where it is plugged in, if that is known: several drivers may offer the same GPU.
+    place: String,
+}
+
+/// The position of the adapter with this number among the GPUs of the best type. Each counts once, with the backend of
+/// the best adapter.
+fn in_turn(kinds: &[Kind], number: usize) -> Option<usize> {
+    let best = kinds.iter().min_by_key(|kind| kind.rank)?;
+    let mut positions: Vec<usize> = Vec::new();
+    for (position, kind) in kinds.iter().enumerate() {
+        let is_like_best = kind.rank == best.rank && kind.backend == best.backend;
+        let is_known = |other: &usize| !kind.place.is_empty() && kinds[*other].place == kind.place;
+        if is_like_best && !positions.iter().any(is_known) {
+            positions.push(position);
+        }
+    }
     positions.get(number % positions.len()).copied()
 }
 
@@ -137,8 +155,12 @@ pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
             }
         }
         AdapterChoice::InTurn { number, .. } => {
-            let types: Vec<u8> = found.iter().map(|record| rank(record.info.device_type)).collect();
-            match in_turn(&types, *number) {
+            let kind = |record: &AdapterRecord| Kind {
+                rank: rank(record.info.device_type),
+                backend: record.info.backend as u8,
+                place: record.info.device_pci_bus_id.clone(),
+            };
+            match in_turn(&found.iter().map(kind).collect::<Vec<_>>(), *number) {
                 Some(position) => position,
                 None => return Ok(None),
             }
@@ -178,11 +200,18 @@ mod tests {
 
     #[test]
     fn adapters_of_the_best_type_take_turns() {
+        let kind = |rank: u8, backend: u8, place: &str| Kind { rank, backend, place: place.into() };
         // Two discrete GPUs beside an integrated one and a software driver.
-        let types = [4, 0, 1, 0];
-        let got: Vec<_> = (0..5).map(|number| in_turn(&types, number)).collect();
+        let kinds = [kind(4, 1, ""), kind(0, 1, "1"), kind(1, 1, "2"), kind(0, 1, "3")];
+        let got: Vec<_> = (0..5).map(|number| in_turn(&kinds, number)).collect();
         assert_eq!(got, [1, 3, 1, 3, 1].map(Some));
-        assert_eq!(in_turn(&[4], 3), Some(0));
+        // A GPU with two drivers, and with two backends.
+        let kinds = [kind(0, 1, "1"), kind(0, 1, "1"), kind(0, 2, "1"), kind(0, 1, "3")];
+        let got: Vec<_> = (0..3).map(|number| in_turn(&kinds, number)).collect();
+        assert_eq!(got, [0, 3, 0].map(Some));
+        // Places may be unknown.
+        assert_eq!(in_turn(&[kind(0, 1, ""), kind(0, 1, "")], 1), Some(1));
+        assert_eq!(in_turn(&[kind(4, 1, "")], 3), Some(0));
         assert_eq!(in_turn(&[], 0), None);
     }
 }

@@ -25,6 +25,7 @@ impl Machine {
         let plan = &self.compiled.plan;
         let passes = section.of(&self.compiled);
         let is_whole = section == Section::Train;
+        // Those that do not belong come last, so that the others keep their places.
         let belongs = |exchange: &&Exchange| is_whole || exchange.after < passes.len();
         let exchanges = self.compiled.exchanges.iter().filter(belongs);
         let mut done = 0;

@@ -64,6 +64,15 @@ impl Mpi {
     }
 }
 
+impl Drop for Mpi {
+    /// After a panic the other ranks wait for this one, which must not wait for them.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.abort()
+        }
+    }
+}
+
 /// A length as MPI counts it.
 fn count(len: usize) -> Result<i32> {
     i32::try_from(len).map_err(|_| Error::Run(format!("{len} values are too many for one MPI message")))

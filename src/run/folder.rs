@@ -233,7 +233,7 @@ impl RunFolder {
             Error::Memory(problem) => Error::Memory(format!("{problem}\n{remedy}")),
             Error::Device(problem) => Error::Device(format!("{problem}\n{remedy}")),
             Error::DeviceLost(problem) => Error::DeviceLost(format!("{problem}\n{remedy}")),
-            Error::Ranks(problem) => Error::Ranks(format!("{problem}\n{remedy}")),
+            Error::Ranks(error) => Error::Ranks(Box::new(self.explain(*error))),
             error => Error::Run(format!("{error}\n{remedy}")),
         }
     }

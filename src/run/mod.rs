@@ -90,6 +90,10 @@ impl Run {
         observer: &mut RunObserver<'_>,
     ) -> Result<Run> {
         ranks.together(options.check())?;
+        if options.profile && (!ranks.is_alone() || options.training.accumulate > 1) {
+            let problem = OptionError::new("profile", "times a batch that one device computes at once; leave it out");
+            return ranks.together(Err(Error::Option(problem)));
+        }
         options.training.every_step = options.log_every == 1;
         let mut reporter = Reporter::new(observer);
         let Material { network, initial, data, full_scale } =
@@ -153,7 +157,7 @@ impl Run {
         let opened = open(ranks, asked, &mut reporter).await?;
         if checkpoint.ranks != ranks.ranks() {
             reporter.tell(RunEvent::BitsMayDiffer(&format!(
-                "the checkpoint was made by {}, now there are {}: the weights may differ in some bits",
+                "the checkpoint was made by {}, and {} resume it: the weights may differ in some bits",
                 counted(checkpoint.ranks, "rank"),
                 ranks.ranks()
             )))?;
@@ -316,12 +320,22 @@ async fn with_kernels_of(
             "the run was begun by shadegrad {program}, this is {this}: the weights may differ in some bits"
         )))?;
     }
-    if checkpoint.device == now {
-        return checkpoint.choices.clone().map_or(Ok(device.clone()), |choices| device.with_choices(choices));
+    let own = match &checkpoint.choices {
+        _ if checkpoint.device != now => None,
+        None => Some(device.clone()),
+        Some(choices) => Some(device.with_choices(choices.clone())?),
+    };
+    // The checkpoint holds the device and the kernels of rank 0.
+    if !ranks.any(own.is_none())? {
+        return Ok(own.unwrap_or(device));
     }
-    reporter.tell(RunEvent::BitsMayDiffer(&format!(
-        "the checkpoint was made on {before}, this is {now}: the weights may differ in some bits"
-    )))?;
+    reporter.tell(RunEvent::BitsMayDiffer(&match &own {
+        None => format!("the checkpoint was made on {before}, this is {now}: the weights may differ in some bits"),
+        Some(_) => {
+            format!("another rank is not on {before}, as in the checkpoint: the weights may differ in some bits")
+        }
+    }))?;
     let compiled = checkpoint.options.compile_for(&checkpoint.network, data, ranks.ranks())?;
-    tuning.apply(&device, &compiled, cache.as_deref(), &mut |event| reporter.tuning(event)).await
+    let tuned = tuning.apply_on(ranks, &device, &compiled, cache.as_deref(), reporter).await?;
+    Ok(own.unwrap_or(tuned))
 }

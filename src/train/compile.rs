@@ -5,7 +5,7 @@ use super::schedule::Rates;
 use crate::data::DataPair;
 use crate::error::{Error, Result};
 use crate::network::{CompileOptions, Compiled, Network, NetworkLayer};
-use crate::options::{LARGEST_BATCH, TrainOptions};
+use crate::options::{LARGEST_BATCH, OptionError, TrainOptions};
 
 /// Whether batches of this size leave a single image for the last batch.
 fn leaves_one(images: usize, batch: usize) -> bool {
@@ -45,6 +45,14 @@ impl TrainOptions {
         self.rates(data)?;
         let images = data.train.len();
         let division = self.divide(network, data, ranks);
+        // Random numbers are counted over the whole batch, in 32 bits.
+        let widest = network.layers.iter().map(|at| at.input.len()).max().unwrap_or(0);
+        let is_divided = division.ranks * division.parts > 1;
+        if is_divided && (widest as u64).saturating_mul(self.batch_size as u64) > u64::from(u32::MAX) {
+            let problem =
+                OptionError::new("batch_size", "is too large to be divided: an activation of the whole batch");
+            return Err(Error::Option(problem.and(" must have fewer than 2^32 values")));
+        }
         self.check_statistics(network, images, &division)?;
         let Division { parts, images: batch, .. } = division;
         let steps = images.div_ceil(self.batch_size.min(images).max(1));
@@ -62,7 +70,7 @@ impl TrainOptions {
         let batch = self.batch_size.min(images);
         let Division { ranks, parts, .. } = *division;
         if ranks * parts > 1 {
-            return self.check_divided(&layer.name, batch, images, division);
+            return self.check_divided(layer, batch, images, division);
         }
         let is_last_reached = self.max_steps.is_none_or(|most| most >= images.div_ceil(batch.max(1)));
         if batch != 1 && !(is_last_reached && leaves_one(images, batch)) {
@@ -82,17 +90,20 @@ impl TrainOptions {
     }
 
     /// [`TrainOptions::check_statistics`] for batches in several parts.
-    fn check_divided(&self, layer: &str, batch: usize, images: usize, division: &Division) -> Result<()> {
+    fn check_divided(&self, layer: &NetworkLayer, batch: usize, images: usize, division: &Division) -> Result<()> {
         let Division { ranks, parts, .. } = *division;
         let syncs = ranks > 1 && self.step.sync_batch_norm;
-        for count in [batch, images % batch].into_iter().filter(|count| *count > 0) {
+        let is_last_reached = self.max_steps.is_none_or(|most| most >= images.div_ceil(batch.max(1)));
+        let last = if is_last_reached { images % batch } else { 0 };
+        for count in [batch, last].into_iter().filter(|count| *count > 0) {
             for part in 0..parts {
                 let counts = division.counts(count, part);
                 let single = if syncs { counts.iter().sum::<usize>() == 1 } else { counts.contains(&1) };
                 if single {
-                    let sync = if ranks > 1 && !syncs { ", or --sync-batch-norm" } else { "" };
+                    let sync = if ranks > 1 && !syncs { ", or shared statistics (sync_batch_norm)" } else { "" };
+                    let (kind, name) = (layer.layer.kind(), &layer.name);
                     return Err(Error::Usage(format!(
-                        "batch_norm `{layer}` needs at least 2 images for the variance of each channel, but a batch of \
+                        "{kind} `{name}` needs at least 2 images for the variance of each channel, but a batch of \
                          {count} images in {} parts leaves one image for a part; use another batch size{sync}",
                         ranks * parts
                     )));

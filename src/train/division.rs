@@ -24,7 +24,9 @@ impl Division {
         }
         // A part begins where every layer can go on with its random numbers.
         let unit = network.layers.iter().map(|at| at.layer.rows_per_slice(at.input)).max().unwrap_or(1);
-        Division { ranks, parts, images: batch.div_ceil(ranks * parts).next_multiple_of(unit) }
+        let images = batch.div_ceil(ranks * parts).next_multiple_of(unit);
+        // Parts that would never have images are left out.
+        Division { ranks, parts: batch.div_ceil(ranks * images), images }
     }
 
     /// The rows of a batch of `count` images that make a part.
@@ -43,8 +45,8 @@ impl Division {
         (0..self.ranks).map(|rank| self.rows(count, rank, part).len()).collect()
     }
 
-    /// The parts of a step that a rank computes.
-    pub fn parts_of(&self, step: &Step, rank: usize) -> Vec<Step> {
+    /// The parts of a step that a rank computes. With `syncs`, ranks share the statistics of a batch.
+    pub fn parts_of(&self, step: &Step, rank: usize, syncs: bool) -> Vec<Step> {
         let count = step.count as usize;
         let part = |part: usize| {
             let rows = self.rows(count, rank, part);
@@ -54,7 +56,7 @@ impl Division {
                 slot: step.slot * self.parts as u32 + part as u32,
                 row: rows.start as u32,
                 total: step.count,
-                pooled: self.counts(count, part).iter().sum::<usize>() as u32,
+                pooled: if syncs { self.counts(count, part).iter().sum::<usize>() as u32 } else { 0 },
                 part: part as u32,
                 ..*step
             }
@@ -103,7 +105,7 @@ mod tests {
     fn parts_are_steps_of_the_whole_batch() {
         let division = Division { ranks: 2, parts: 2, images: 3 };
         let step = Step { first: 20, count: 10, slot: 4, step: 9, learning_rate: 0.5, ..Step::default() };
-        let got: Vec<_> = (0..2).flat_map(|rank| division.parts_of(&step, rank)).collect();
+        let got: Vec<_> = (0..2).flat_map(|rank| division.parts_of(&step, rank, true)).collect();
         let numbers = |of: fn(&Step) -> u32| got.iter().map(of).collect::<Vec<_>>();
         assert_eq!(numbers(|step| step.first), [20, 23, 26, 29]);
         assert_eq!(numbers(|step| step.row), [0, 3, 6, 9]);
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!(numbers(|step| step.slot), [8, 9, 8, 9]);
         assert_eq!(numbers(|step| step.part), [0, 1, 0, 1]);
         assert_eq!(numbers(|step| step.pooled), [6, 4, 6, 4]);
+        assert!(division.parts_of(&step, 0, false).iter().all(|part| part.pooled == 0));
         assert!(got.iter().all(|part| part.total == 10 && part.step == 9 && part.learning_rate == 0.5));
     }
 }

@@ -13,7 +13,7 @@ impl Trainer<'_> {
     pub(super) async fn run_exchanging(&mut self, steps: &[Step]) -> Result<()> {
         let (ranks, division) = (self.ranks, self.division);
         for step in steps {
-            for (part, section) in sections(&division.parts_of(step, ranks.rank())) {
+            for (part, section) in sections(&division.parts_of(step, ranks.rank(), self.syncs)) {
                 let images = Images { division, whole: step.count as usize, part: part.part as usize };
                 let mut combine = |how, values: &mut [f32]| combine(ranks, &images, how, values);
                 self.machine.run_exchanging(section, part, &mut combine).await?;

@@ -21,7 +21,7 @@ impl Trainer<'_> {
         self.machine.write(self.scores.losses, &vec![0.0; steps.len() * self.division.parts]);
         let mut before = self.saved.state.clone();
         for step in &steps[self.progress.epoch.steps..] {
-            let parts = self.division.parts_of(step, 0);
+            let parts = self.division.parts_of(step, 0, false);
             self.machine.run_parts(std::slice::from_ref(&parts))?;
             let slot = step.slot as usize;
             let loss = self.read_scores(slot..slot + 1).await?.0[0];

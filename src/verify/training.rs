@@ -47,8 +47,9 @@ type = "dense"
 units = 4
 "#;
 
-/// A network with batch norms, in the format of network files, for images of [`spots`]. Its activations and its pool are smooth: a norm amplifies the error of its input to many
-/// u, and among half a million values before a ReLU or a maximum, one would now and then fall on the other side.
+/// A network with batch norms, in the format of network files, for images of [`spots`]. Its activations and its pool are
+/// smooth: a norm amplifies the error of its input to many u, and among half a million values before a ReLU or a maximum,
+/// one would now and then fall on the other side.
 pub const WITH_NORMS: &str = r#"
 input = [10, 9, 2]
 [[layers]]

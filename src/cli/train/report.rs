@@ -122,7 +122,7 @@ impl Reporter {
             }
         }
         if let [_] = kinds[..] {
-            return self.note(&format!("ranks: {}, all on such devices", devices.len()));
+            return self.note(&format!("ranks: {}, each on a device of this kind", devices.len()));
         }
         for (device, ranks) in kinds {
             let many = if ranks.len() == 1 { "rank" } else { "ranks" };
