@@ -414,7 +414,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Ends the run of every rank if that of one ends.
-    fn agree(&self, own: ControlFlow<()>) -> Result<ControlFlow<()>> {
+    pub(crate) fn agree(&self, own: ControlFlow<()>) -> Result<ControlFlow<()>> {
         Ok(if self.ranks.any(own.is_break())? { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 

@@ -175,8 +175,7 @@ struct DeviceOption {
     ///
     /// auto takes a discrete GPU before an integrated one before a software driver, and the CPU where there is no driver.
     /// cpu is native code on all cores, cpu:4 on four threads; reference is the readable reference. `shadegrad devices`
-    /// lists the GPUs; a part of a name must fit one device only. Where several processes train together on a machine,
-    /// 0,1,cpu is a device for each, auto takes GPUs of the best kind in turns, and cpu divides the cores.
+    /// lists the GPUs; a part of a name must fit one device only.
     #[arg(short = 'D', long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
 }

@@ -102,9 +102,9 @@ fn run_among(launched: Launched) -> ExitCode {
             Among::Divided => refuse_among(
                 launched,
                 &format!(
-                    "{} processes were started together, but this build has no MPI; build it with `cargo build --release \
-                     --features mpi` (`scripts/setup mpi` installs what that needs), start it once, without the launcher, or set {SWITCH}=off if \
-                     each is to train a network of its own",
+                    "{} processes were started together, but this build has no MPI; build it with `cargo build \
+                     --release --features mpi` (`scripts/setup mpi` installs what that needs), start it once, without \
+                     the launcher, or set {SWITCH}=off if each is to train a network of its own",
                     launched.ranks
                 ),
             ),

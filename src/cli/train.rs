@@ -25,7 +25,8 @@ Examples:
   shadegrad train                                    a first run, on built-in digits
   shadegrad train case2 -d data/mnist                a run of the MNIST study
   shadegrad train my.toml -d data/mnist -e 20 -l 0.05 --schedule cosine
-  shadegrad train --resume latest                    continue an interrupted run";
+  shadegrad train --resume latest                    continue an interrupted run
+  mpirun -n 2 shadegrad train case2 -b 400 -D 0,1    one network on two devices, in a build with MPI";
 
 #[derive(Args)]
 #[command(allow_negative_numbers = true, after_help = EXAMPLES)]

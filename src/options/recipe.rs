@@ -75,7 +75,7 @@ pub struct BatchRecipe {
     /// of a part.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PARTS"))]
     pub accumulate: Option<usize>,
-    /// Let batch_norm take its statistics over the images of all ranks that train together, not of each by itself
+    /// Let batch_norm take its statistics over all ranks that train together, not over each by itself [default: false]
     // It may take a value, so that a setting in the network's file can be turned off.
     #[cfg_attr(feature = "cli", arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_name = "true|false", hide_possible_values = true))]

@@ -96,6 +96,9 @@ impl Session<'_> {
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<Option<Evaluation>> {
         let mut evaluation = None;
+        if trainer.agree(reporter.flow())?.is_break() {
+            return Ok(evaluation);
+        }
         let batch_size = trainer.options().batch_size;
         loop {
             let mut done: Option<EpochReport> = None;

@@ -122,18 +122,19 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
             variants.extend([(5, adam, Cost::CrossEntropy), (5, adamw, Cost::CrossEntropy)]);
         }
         for (batch, optimizer, cost) in variants {
+            let syncs = network.name == "rare" && batch == 3;
             let options = CompileOptions {
                 batch,
                 train_images: 60_000,
                 test_images: 10_000,
                 predict: true,
                 slots: 600,
-                ranks: if optimizer == adam { 2 } else { 1 },
+                ranks: if syncs { 2 } else { 1 },
                 parts: if optimizer == adamw { 2 } else { 1 },
                 step: StepOptions {
                     optimizer,
                     weight_decay: 0.0,
-                    sync_batch_norm: optimizer == adam,
+                    sync_batch_norm: syncs,
                     loss: Some(cost),
                     augment: (cost == Cost::Quadratic).then_some(Augment::DIGITS),
                     ema: (optimizer == adam || batch > 5 && network.name == "deep").then_some(0.99),
