@@ -6,7 +6,7 @@ mod spots;
 #[path = "common/threads.rs"]
 mod threads;
 
-use shadegrad::data::DataPair;
+use shadegrad::data::{DataPair, Dataset};
 use shadegrad::fast::Instructions;
 use shadegrad::machine::{Device, DeviceChoice, Machine, sections};
 use shadegrad::network::Network;
@@ -260,6 +260,35 @@ fn statistics_of_a_slice_are_those_of_a_part() {
     let syncs = TrainOptions { step: StepOptions { sync_batch_norm: true, ..parts.step }, ..parts };
     let all = threads::run(2, |thread| train_on(thread, &cpu(), &with_norms(), &data, &syncs));
     assert!(all[0] == all[1] && all[0].losses.iter().all(|loss| loss.is_finite()));
+}
+
+/// The running statistics of all ranks are the mean of those that each would have alone, weighted by its images.
+#[test]
+fn running_statistics_are_weighted_by_images() {
+    let whole = data(20, 33);
+    let options = TrainOptions { batch_size: 20, epochs: 1, shuffle: false, learning_rate: 1e-6, ..options() };
+    let kept: Vec<bool> = with_norms()
+        .parameters()
+        .iter()
+        .flat_map(|of| vec![!of.parameter.is_learned; of.parameter.len()])
+        .collect();
+    let running = |trained: &Trained| -> Vec<f64> {
+        trained.weights.iter().zip(&kept).filter(|(_, is)| **is).map(|(weight, _)| f64::from(*weight)).collect()
+    };
+    let got = threads::run(3, |thread| train_on(thread, &cpu(), &with_norms(), &whole, &options)).swap_remove(0);
+    let mut expected = vec![0.0; running(&got).len()];
+    for rows in [0..7, 7..14, 14..20] {
+        let pixels: usize = whole.train.shape().iter().product();
+        let images = whole.train.images()[rows.start * pixels..rows.end * pixels].to_vec();
+        let labels = whole.train.labels()[rows.clone()].to_vec();
+        let slice = Dataset::new(images, labels, whole.train.shape(), whole.train.classes()).unwrap();
+        let slice = DataPair { train: slice.named("train"), test: whole.test.clone(), source: "slice".into() };
+        let alone = running(&train_on(&Alone, &cpu(), &with_norms(), &slice, &options));
+        expected.iter_mut().zip(&alone).for_each(|(sum, value)| *sum += value * rows.len() as f64 / 20.0);
+    }
+    for (got, expected) in running(&got).iter().zip(&expected) {
+        assert!((got - expected).abs() <= 5.0 * ROUNDING * expected.abs().max(1.0), "{got}, expected {expected}");
+    }
 }
 
 /// Each rank has statistics of its own images, and all keep the same running statistics, also when a rank has no

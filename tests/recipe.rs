@@ -17,8 +17,8 @@ const RECIPES: [&str; 3] = [
      weight_decay = 0.01\nclip_norm = 2\nema = 0.9\nschedule = 'one-cycle'\npeak_at = 0.2\nstart_factor = 0.1\n\
      end_factor = 0.01\nlabel_smoothing = 0.1\naugment = 'digits'\npatience = 3\n",
     "momentum = 0.8\nnesterov = true\nschedule = 'step'\nstep_size = 2\ngamma = 0.5\nwarmup = '2epochs'\n\
-     augment = 'shift=2'\n",
-    "nesterov = false\nschedule = 'cosine'\nend_factor = 0\nwarmup = 3\naugment = 'none'\npatience = 'none'\n",
+     accumulate = 2\nsync_batch_norm = true\naugment = 'shift=2'\n",
+    "nesterov = false\nsync_batch_norm = false\nschedule = 'cosine'\nend_factor = 0\nwarmup = 3\naugment = 'none'\npatience = 'none'\n",
 ];
 
 /// A place with `best.toml`, the network of `tiny.toml` with a recipe.
