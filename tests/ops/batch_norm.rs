@@ -36,3 +36,8 @@ fn backward_weight_agrees_with_the_reference() {
 fn backward_input_agrees_with_the_reference() {
     agrees("batch_norm.backward_input");
 }
+
+#[test]
+fn running_statistics_agree_with_the_reference() {
+    agrees("batch_norm.running");
+}
