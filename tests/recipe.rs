@@ -167,7 +167,7 @@ fn invalid_recipes_are_named() {
     refuses(
         "[training]\nepoch = 3\n",
         &all,
-        "[training]: unknown key `epoch`; known keys: epochs, patience, batch_size, opt",
+        "[training]: unknown key `epoch`; known keys: epochs, patience, batch_size, accumulate, sync_batch_norm, opt",
     );
     refuses("[training]\nlearning-rate = 3\n", &all, "[training]: unknown key `learning-rate`; known keys: ");
     refuses("[training]\nseed = 3\n", &all, "[training]: unknown key `seed`");
