@@ -264,8 +264,8 @@ fn arguments(command: &str) -> Option<Vec<String>> {
     };
     let start = words.iter().position(|word| !is_variable(word))?;
     let is_program = |word: &str| word == "shadegrad" || word.ends_with("/shadegrad");
-    let words = match &words[start..] {
-        ["chrt", "-r", "1", words @ ..] => words,
+    let words = &words[start..];
+    let words = match words.strip_prefix(&["chrt", "-r", "1"]).unwrap_or(words) {
         words @ ["mpirun" | "srun" | "scripts/virtual-hosts", ..] => {
             &words[words.iter().position(|word| is_program(word))?..]
         }
