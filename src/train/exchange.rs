@@ -3,6 +3,7 @@
 use super::{Division, Trainer};
 use crate::error::Result;
 use crate::machine::sections;
+use crate::network::Weights;
 use crate::ops::Step;
 use crate::plan::Combine;
 use crate::ranks::Collective;
@@ -51,7 +52,7 @@ impl Trainer<'_> {
     }
 
     /// Fails if the weights of a rank have other bits than those of rank 0.
-    pub(super) fn check_weights(&self, weights: &crate::network::Weights) -> Result<()> {
+    pub(super) fn check_weights(&self, weights: &Weights) -> Result<()> {
         if self.ranks.is_alone() {
             return Ok(());
         }
