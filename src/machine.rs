@@ -67,11 +67,11 @@ impl DeviceChoice {
         // A name of a device may contain commas, too.
         let DeviceChoice::Adapter(AdapterChoice::Name(text)) = self else { return Ok(self.clone()) };
         let entries: Vec<&str> = text.split(',').collect();
-        let is_number = |entry: &str| {
+        let is_no_name = |entry: &str| {
             let choice = entry.parse::<DeviceChoice>();
             choice.is_ok_and(|choice| !matches!(choice, DeviceChoice::Adapter(AdapterChoice::Name(_))))
         };
-        let is_name = node.ranks == 1 && !entries.iter().all(|entry| is_number(entry));
+        let is_name = node.ranks == 1 && !entries.iter().all(|entry| is_no_name(entry));
         match entries.get(node.rank) {
             _ if entries.len() == 1 || is_name => Ok(self.clone()),
             Some(entry) if entries.len() == node.ranks => entry.parse(),

@@ -128,19 +128,21 @@ fn the_same_processes_give_the_same_bits() {
 #[test]
 fn processes_on_a_driver_and_on_different_devices() {
     let place = place();
-    let optimizer = OPTIMIZERS[2];
-    place.stdout(&format!("{TRAIN} --epochs 4 {optimizer} --device cpu:1 --quiet --out alone"));
-    let expected = losses(&place, "alone");
-    for (ranks, devices) in [(2, "auto"), (2, "cpu:1,auto"), (3, "auto,cpu:1,auto")] {
-        let out = devices.replace([',', ':'], "-");
-        let output = succeed(&place, ranks, &format!("{TRAIN} --epochs 4 {optimizer} --device {devices} --out {out}"));
-        assert_near(&losses(&place, &out), &expected, &format!("{ranks} ranks on {devices}"));
-        let said = text(&output.stderr);
-        assert!(
-            said.contains(if devices == "auto" { "ranks: 2, each on a device of this kind" } else { "rank 1 of" }),
-            "{said}"
-        );
-        assert_eq!(said.matches("data: ").count(), 1, "only rank 0 prints: {said}");
+    for (number, optimizer) in OPTIMIZERS.iter().enumerate() {
+        place.stdout(&format!("{TRAIN} --epochs 4 {optimizer} --device cpu:1 --quiet --out alone{number}"));
+        let expected = losses(&place, &format!("alone{number}"));
+        for (ranks, devices) in [(2, "auto"), (2, "cpu:1,auto"), (3, "auto,cpu:1,auto")] {
+            let out = format!("{}-{number}", devices.replace([',', ':'], "-"));
+            let output =
+                succeed(&place, ranks, &format!("{TRAIN} --epochs 4 {optimizer} --device {devices} --out {out}"));
+            assert_near(&losses(&place, &out), &expected, &format!("{ranks} ranks on {devices}"));
+            let said = text(&output.stderr);
+            assert!(
+                said.contains(if devices == "auto" { "ranks: 2, each on a device of this kind" } else { "rank 1 of" }),
+                "{said}"
+            );
+            assert_eq!(said.matches("data: ").count(), 1, "only rank 0 prints: {said}");
+        }
     }
 }
 

@@ -219,15 +219,27 @@ impl Gpu {
             let _ = sender.send(mapped);
         });
         self.drive(&during)?;
-        self.check(&during)?;
-        let mapped = receiver.await;
-        self.check(&during)?;
+        let mut read: Vec<u8> = self.mapped(&staging, receiver, &during).await?;
+        read.truncate(bytes as usize);
+        Ok(read)
+    }
+
+    /// Waits until a staging buffer is mapped, as its callback says, and copies its content.
+    pub(super) async fn mapped<T: bytemuck::Pod>(
+        &self,
+        staging: &wgpu::Buffer,
+        said: futures_channel::oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
+        during: &str,
+    ) -> Result<Vec<T>> {
+        self.check(during)?;
+        let mapped = said.await;
+        self.check(during)?;
         match mapped {
             Ok(Ok(())) => {}
             _ => return Err(Error::Device(format!("{during}: the buffer could not be mapped"))),
         }
         let view = staging.get_mapped_range(..).map_err(|error| Error::Device(format!("{during}: {error}")))?;
-        Ok(view[..bytes as usize].to_vec())
+        Ok(bytemuck::pod_collect_to_vec(&view))
     }
 
     /// Blocks until all submitted work is done, so that callbacks run: they run only while the device is polled. A

@@ -3,7 +3,7 @@
 use super::device::Gpu;
 use super::fault;
 use super::program::Memory;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::storage::Region;
 use futures_channel::oneshot;
 
@@ -22,7 +22,7 @@ impl Readback {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] or [`Error::DeviceLost`] when it cannot be allocated.
+    /// [`Error::Device`](crate::Error::Device) or [`Error::DeviceLost`](crate::Error::DeviceLost) when it cannot be allocated.
     pub fn new(gpu: &Gpu, label: &str, regions: Vec<Region>) -> Result<Readback> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let len: usize = regions.iter().map(|region| region.len).sum();
@@ -62,24 +62,15 @@ impl Readback {
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceLost`] when the device is lost or does not answer, [`Error::Device`] for other errors that it
-    /// reports.
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) when the device is lost or does not answer,
+    /// [`Error::Device`](crate::Error::Device) for other errors that it reports.
     pub async fn finish(&mut self, gpu: &Gpu) -> Result<Vec<f32>> {
         let during = self.during();
         let Some((submission, receiver)) = self.under_way.take() else { return Ok(Vec::new()) };
         if !cfg!(target_arch = "wasm32") {
             fault::wait_for(&gpu.device, submission, &during)?;
         }
-        gpu.check(&during)?;
-        let mapped = receiver.await;
-        gpu.check(&during)?;
-        match mapped {
-            Ok(Ok(())) => {}
-            _ => return Err(Error::Device(format!("{during}: the buffer could not be mapped"))),
-        }
-        let view = self.staging.get_mapped_range(..).map_err(|error| Error::Device(format!("{during}: {error}")))?;
-        let values = bytemuck::pod_collect_to_vec(&view);
-        drop(view);
+        let values = gpu.mapped(&self.staging, receiver, &during).await?;
         self.staging.unmap();
         Ok(values)
     }

@@ -86,13 +86,17 @@ async fn complete(
     let Some((exchange, readback)) = waiting.pop_front() else { return Ok(()) };
     let mut values = readback.finish(gpu).await?;
     combine(exchange.combine, &mut values)?;
-    let mut rest = values.as_slice();
-    for region in readback.regions() {
-        let (own, behind) = rest.split_at(region.len);
-        memory.write(gpu, *region, bytemuck::cast_slice(own));
-        rest = behind;
-    }
+    divide(&values, readback.regions(), |region, own| memory.write(gpu, region, bytemuck::cast_slice(own)));
     Ok(())
+}
+
+/// Gives each region its part of values that follow each other.
+fn divide(mut values: &[f32], regions: &[Region], mut give: impl FnMut(Region, &[f32])) {
+    for region in regions {
+        let (own, behind) = values.split_at(region.len);
+        give(*region, own);
+        values = behind;
+    }
 }
 
 /// Combines the tensors of an exchange in the memory of the host, where `values` gives access to each.
@@ -111,11 +115,6 @@ fn combine_in_place<M>(
     let mut all: Vec<f32> = Vec::new();
     regions.iter().for_each(|region| all.extend_from_slice(values(machine, *region)));
     combine(exchange.combine, &mut all)?;
-    let mut rest = all.as_slice();
-    for region in regions {
-        let (own, behind) = rest.split_at(region.len);
-        values(machine, region).copy_from_slice(own);
-        rest = behind;
-    }
+    divide(&all, &regions, |region, own| values(machine, region).copy_from_slice(own));
     Ok(())
 }

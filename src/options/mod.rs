@@ -116,7 +116,8 @@ pub struct StepOptions {
     pub ema: Option<f32>,
 }
 
-fn one() -> usize {
+/// The default of counts that older files do not give.
+pub(crate) fn one() -> usize {
     1
 }
 

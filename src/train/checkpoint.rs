@@ -59,14 +59,9 @@ struct Header {
     data: String,
     device: String,
     choices: Option<KernelChoices>,
-    #[serde(default = "one")]
+    #[serde(default = "crate::options::one")]
     ranks: usize,
     progress: Progress,
-}
-
-/// The number of ranks of checkpoints that do not give it.
-fn one() -> usize {
-    1
 }
 
 /// The fields that can be read from a header of any version.

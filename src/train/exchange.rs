@@ -1,13 +1,14 @@
 //! Steps of several ranks: each computes the gradients of its slice of the batch, and all apply the same update.
 
 use super::{Division, Trainer};
+use crate::data::hex;
 use crate::error::Result;
 use crate::machine::sections;
 use crate::network::Weights;
 use crate::ops::Step;
 use crate::plan::Combine;
 use crate::ranks::Collective;
-use std::fmt::Write;
+use sha2::{Digest, Sha256};
 
 impl Trainer<'_> {
     /// Runs steps one by one, with the exchanges of each.
@@ -27,7 +28,7 @@ impl Trainer<'_> {
     }
 
     /// Replaces the weights of every rank by those of rank 0: ranks with different devices round an update differently.
-    pub(super) async fn send_weights(&mut self) -> Result<()> {
+    async fn send_weights(&mut self) -> Result<()> {
         for id in self.machine.compiled.tensors.banks() {
             let len = self.machine.compiled.plan.get(id).region.len;
             let mut values = self.machine.read(id, 0..len).await?;
@@ -112,14 +113,10 @@ fn pool(counts: &[usize], moments: impl Iterator<Item = [f64; 2]> + Clone) -> [f
 }
 
 /// A checksum of the bits of values.
-pub(super) fn checksum<'v>(parts: impl Iterator<Item = &'v [u8]>) -> String {
-    use sha2::{Digest, Sha256};
+fn checksum<'v>(parts: impl Iterator<Item = &'v [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.for_each(|part| hash.update(part));
-    hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&hash.finalize()[..8])
 }
 
 #[cfg(test)]
