@@ -12,7 +12,7 @@ fn main() -> Result<()> {
     // Two images of 9 x 8 pixels with 4 channels, a kernel of 3 x 3, 8 filters.
     let window = Window2d::new(2, [9, 8, 4], [3, 3], [1, 1], Padding::Same).map_err(Error::Usage)?;
     let geometry = Geometry { window, filters: 8 };
-    let op = Forward { geometry, activation: Activation::Relu };
+    let op = Forward { geometry, activation: Activation::Relu, dropout: None };
     let [x, w, b] = [window.input_len(), geometry.weight_len(), 8].map(|len| Values::Real(random(len, 1)));
     let case = Case::new(op, vec![("x", x), ("w", w), ("b", b)]);
 

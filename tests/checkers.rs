@@ -41,7 +41,7 @@ fn dense_case() -> Case {
         ("w", integers(36 * 24, 3, 2).into()),
         ("b", integers(24, 3, 3).into()),
     ];
-    Case::new(dense::Forward { geometry, activation: Activation::Relu }, given)
+    Case::new(dense::Forward { geometry, activation: Activation::Relu, dropout: None }, given)
 }
 
 /// Compares with the f32 reference, element by element.
@@ -167,7 +167,7 @@ fn a_constant_off_by_one_is_noticed() {
     }
     let window = Window2d::new(2, [6, 7, 4], [2, 2], [2, 2], Padding::Valid).unwrap();
     let given = vec![("x", random(window.input_len(), 5).into())];
-    let pool = Case::new(pool2d::Forward { window, kind: pool2d::Kind::Max, keeps_m: false }, given);
+    let pool = Case::new(pool2d::Forward { window, kind: pool2d::Kind::Max, keeps_m: false, dropout: None }, given);
     judge_exact(&pool, "untouched", &pool.run(&config));
     for name in ["KERNEL_H", "STRIDE_W", "WIDTH"] {
         let got = pool.run_tampered(&config, |recording| add(constant(recording, name), -1));

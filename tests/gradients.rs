@@ -7,6 +7,7 @@
 mod common;
 
 use common::{integers, random};
+use shadegrad::ops::dropout::Mask;
 use shadegrad::ops::{Activation, Op, Step, activation, batch_norm, conv2d, dense, dropout, pool2d, softmax};
 use shadegrad::plan::{Element, Plan, TensorId};
 use shadegrad::reference::ReferenceBackend;
@@ -107,8 +108,12 @@ struct Middle<O> {
     forward: O,
     /// The activation f in `x = f(z)`.
     producer: Activation,
+    /// The dropout behind f: `x` is dropped.
+    dropped: Option<Mask>,
     /// The activation in the epilogue of the forward pass: its backward passes get the gradient before it.
     epilogue: Activation,
+    /// The dropout behind that.
+    dropout: Option<Mask>,
     /// The inputs, with z in place of `x`.
     given: Named<f64>,
     setting: Setting,
@@ -118,7 +123,8 @@ impl<O: Op + Copy + 'static> Middle<O> {
     fn new(forward: O, given: Named<f64>) -> Self {
         let setting =
             Setting { step: Step { seed_low: 5, step: 2, count: u32::MAX, ..Step::default() }, ..Setting::default() };
-        Middle { forward, producer: Activation::Identity, epilogue: Activation::Identity, given, setting }
+        let (producer, epilogue) = (Activation::Identity, Activation::Identity);
+        Middle { forward, producer, dropped: None, epilogue, dropout: None, given, setting }
     }
 
     fn producer(self, producer: Activation) -> Self {
@@ -129,12 +135,21 @@ impl<O: Op + Copy + 'static> Middle<O> {
         Middle { epilogue, ..self }
     }
 
+    /// Dropout before and behind the pass.
+    fn dropouts(self, dropped: Option<Mask>, dropout: Option<Mask>) -> Self {
+        Middle { dropped, dropout, ..self }
+    }
+
     /// The inputs of the pass with `x = f(z)`, and its outputs.
     fn forward(&self, given: &Named<f64>) -> Named<f64> {
         let mut tensors = given.clone();
         if let Some((_, x)) = tensors.iter_mut().find(|(name, _)| *name == "x") {
             let op = activation::Forward { activation: self.producer, len: x.len() };
             *x = output(run(op, &vec![("x", x.clone())], &self.setting), "y");
+            if let Some(mask) = self.dropped {
+                let op = dropout::Forward { len: x.len(), mask };
+                *x = output(run(op, &vec![("x", x.clone())], &self.setting), "y");
+            }
         }
         tensors.extend(run(self.forward, &tensors, &self.setting));
         tensors
@@ -146,8 +161,15 @@ impl<O: Op + Copy + 'static> Middle<O> {
         let mut tensors = self.forward(&self.given);
         let y = output(tensors.clone(), "y");
         let weights: Vec<f64> = numbers(y.len(), 99).iter().map(|w| 2.0 * w).collect();
+        // First behind the dropout, then before it, where y is smaller by the share of what is kept.
+        let (mut arrived, mut z) = (weights.clone(), y.clone());
+        if let Some(mask) = self.dropout {
+            let through = dropout::Backward { len: y.len(), mask, producer: Activation::Identity };
+            arrived = output(run(through, &vec![("dy", arrived)], &self.setting), "dx");
+            z.iter_mut().for_each(|y| *y *= 1.0 - mask.rate);
+        }
         let through = activation::Backward { activation: self.epilogue, len: y.len() };
-        let dy = output(run(through, &vec![("y", y), ("dy", weights.clone())], &self.setting), "dx");
+        let dy = output(run(through, &vec![("y", z), ("dy", arrived)], &self.setting), "dx");
         tensors.push(("dy", dy));
         let got = output(run(backward, &tensors, &self.setting), gradient);
 
@@ -161,6 +183,11 @@ impl<O: Op + Copy + 'static> Middle<O> {
         compare(&format!("{backward:?} {gradient}"), &got, &expected);
     }
     // ANCHOR_END: check
+}
+
+/// No dropout, and dropout of half of the elements; 1 / (1 - rate) and 1 - rate are exact then.
+fn masks(width: usize) -> [Option<Mask>; 2] {
+    [None, Some(Mask { rate: 0.5, layer: 6, width })]
 }
 
 /// Numbers in [-1, 1).
@@ -217,9 +244,12 @@ fn pool2d() {
                     // differentiable.
                     x.iter_mut().for_each(|v| *v += 0.9437);
                 }
-                let middle = Middle::new(pool2d::Forward { window, kind, keeps_m: kind.is_extreme() }, vec![("x", x)])
-                    .producer(producer);
-                middle.check(pool2d::Backward { window, kind, producer }, "dx", "x");
+                for dropout in masks(window.places() * window.channels / window.batch) {
+                    let forward = pool2d::Forward { window, kind, keeps_m: kind.is_extreme(), dropout };
+                    let middle =
+                        Middle::new(forward, vec![("x", x.clone())]).producer(producer).dropouts(None, dropout);
+                    middle.check(pool2d::Backward { window, kind, producer, dropout }, "dx", "x");
+                }
             }
         }
     }
@@ -227,11 +257,10 @@ fn pool2d() {
 
 #[test]
 fn dropout() {
-    let (len, rate, layer) = (60, 0.4, 3);
+    let (len, mask) = (60, Mask { rate: 0.4, layer: 3, width: 60 });
     for producer in ACTIVATIONS {
-        let middle = Middle::new(dropout::Forward { len, width: len, rate, layer }, vec![("x", off_zero(len, 3))])
-            .producer(producer);
-        middle.check(dropout::Backward { len, width: len, rate, layer, producer }, "dx", "x");
+        let middle = Middle::new(dropout::Forward { len, mask }, vec![("x", off_zero(len, 3))]).producer(producer);
+        middle.check(dropout::Backward { len, mask, producer }, "dx", "x");
     }
 }
 
@@ -239,12 +268,14 @@ fn dropout() {
 fn dense() {
     let geometry = dense::Geometry { batch: 3, inputs: 7, outputs: 5 };
     for (producer, activation) in ACTIVATIONS.into_iter().flat_map(|f| ACTIVATIONS.map(|g| (f, g))) {
-        let given = vec![("x", off_zero(3 * 7, 4)), ("w", numbers(7 * 5, 5)), ("b", numbers(5, 6))];
-        let middle =
-            Middle::new(dense::Forward { geometry, activation }, given).producer(producer).epilogue(activation);
-        middle.check(dense::BackwardInput { geometry, producer }, "dx", "x");
-        middle.check(dense::BackwardWeight { geometry }, "dw", "w");
-        middle.check(dense::BackwardBias { geometry }, "db", "b");
+        for (dropped, dropout) in masks(7).into_iter().zip(masks(5)) {
+            let given = vec![("x", off_zero(3 * 7, 4)), ("w", numbers(7 * 5, 5)), ("b", numbers(5, 6))];
+            let forward = dense::Forward { geometry, activation, dropout };
+            let middle = Middle::new(forward, given).producer(producer).epilogue(activation).dropouts(dropped, dropout);
+            middle.check(dense::BackwardInput { geometry, producer, dropout: dropped }, "dx", "x");
+            middle.check(dense::BackwardWeight { geometry }, "dw", "w");
+            middle.check(dense::BackwardWeight { geometry }, "db", "b");
+        }
     }
 }
 
@@ -264,11 +295,17 @@ fn conv2d() {
             let (producer, activation) = (ACTIVATIONS[(i + j) % 4], ACTIVATIONS[j]);
             let x = off_zero(window.input_len(), 7);
             let given = vec![("x", x), ("w", numbers(geometry.weight_len(), 8)), ("b", numbers(3, 9))];
-            let middle =
-                Middle::new(conv2d::Forward { geometry, activation }, given).producer(producer).epilogue(activation);
-            middle.check(conv2d::BackwardInput { geometry, producer }, "dx", "x");
-            middle.check(conv2d::BackwardWeight { geometry }, "dw", "w");
-            middle.check(conv2d::BackwardWeight { geometry }, "db", "b");
+            let widths = [window.input_len(), 3 * window.places()].map(|len| len / window.batch);
+            for (dropped, dropout) in masks(widths[0]).into_iter().zip(masks(widths[1])) {
+                let forward = conv2d::Forward { geometry, activation, dropout };
+                let middle = Middle::new(forward, given.clone())
+                    .producer(producer)
+                    .epilogue(activation)
+                    .dropouts(dropped, dropout);
+                middle.check(conv2d::BackwardInput { geometry, producer, dropout: dropped }, "dx", "x");
+                middle.check(conv2d::BackwardWeight { geometry }, "dw", "w");
+                middle.check(conv2d::BackwardWeight { geometry }, "db", "b");
+            }
         }
     }
 }

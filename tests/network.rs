@@ -351,21 +351,15 @@ fn the_sections_of_case2_are_as_expected() {
         "pool1.forward: conv1.y -> pool1.y pool1.m",
         "conv2.forward: pool1.y conv2.w conv2.b -> conv2.y",
         "pool2.forward: conv2.y -> pool2.y pool2.m",
-        "dropout1.forward: pool2.y -> dropout1.y",
-        "dense1.forward: dropout1.y dense1.w dense1.b -> dense1.y",
-        "dropout2.forward: dense1.y -> dropout2.y",
-        "dense2.forward: dropout2.y dense2.w dense2.b -> dense2.y",
+        "dense1.forward: pool2.y dense1.w dense1.b -> dense1.y",
+        "dense2.forward: dense1.y dense2.w dense2.b -> dense2.y",
         "loss.cross_entropy: dense2.y batch.targets -> loss.dx loss.loss loss.prediction",
         "score: loss.loss loss.prediction batch.targets -> score.losses score.correct score.predictions",
-        "dense2.backward_weight: dropout2.y loss.dx -> dense2.dw",
-        "dense2.backward_bias: loss.dx -> dense2.db",
-        "dense2.backward_input: loss.dx dense2.w -> dense2.dx",
-        "dropout2.backward: dense2.dx dense1.y -> dropout2.dx",
-        "dense1.backward_weight: dropout1.y dropout2.dx -> dense1.dw",
-        "dense1.backward_bias: dropout2.dx -> dense1.db",
-        "dense1.backward_input: dropout2.dx dense1.w -> dense1.dx",
-        "dropout1.backward: dense1.dx -> dropout1.dx",
-        "pool2.backward: pool2.y pool2.m dropout1.dx -> pool2.dx",
+        "dense2.backward_weight: dense1.y loss.dx -> dense2.dw dense2.db",
+        "dense2.backward_input: loss.dx dense2.w dense1.y -> dense2.dx",
+        "dense1.backward_weight: pool2.y dense2.dx -> dense1.dw dense1.db",
+        "dense1.backward_input: dense2.dx dense1.w -> dense1.dx",
+        "pool2.backward: pool2.y pool2.m dense1.dx -> pool2.dx",
         "conv2.backward_weight: pool1.y pool2.dx -> conv2.dw conv2.db",
         "conv2.backward_input: pool2.dx conv2.w -> conv2.dx",
         "pool1.backward: pool1.y pool1.m conv2.dx -> pool1.dx",
@@ -402,11 +396,9 @@ fn activations_and_gradients_of_case2_share_storages() {
     // conv1.y is not needed after pooling. A tensor that is read while two others share a storage, as pool1.y, is in
     // another storage.
     let expected = [
-        ("conv1.y", 5 * 26 * 26 * 32, "conv1.y conv2.y dropout1.y dense1.dx pool2.dx pool1.dx"),
+        ("conv1.y", 5 * 26 * 26 * 32, "conv1.y conv2.y dense2.dx pool2.dx pool1.dx"),
         ("conv2.dx", 5 * 13 * 13 * 32, "pool2.y conv2.dx"),
-        ("dropout1.dx", 5 * 5 * 5 * 64, "dense1.y dropout1.dx"),
-        ("dropout2.y", 5 * 128, "dropout2.y dense2.dx"),
-        ("dropout2.dx", 5 * 128, "loss.dx dropout2.dx"),
+        ("dense1.dx", 5 * 5 * 5 * 64, "dense1.y dense1.dx"),
     ];
     assert_eq!(storages, expected.map(|(name, len, holds)| (name, len, holds.to_string())));
 }
@@ -481,7 +473,7 @@ fn the_listing_shows_every_pass_and_storage() {
                 alive.split_once('-').map(|(first, last)| (number(first), number(last))).unwrap()
             })
             .collect();
-        assert_eq!((turns.len(), turns[0]), (6, (2, 3)), "{line}");
+        assert_eq!((turns.len(), turns[0]), (5, (2, 3)), "{line}");
         assert!(turns.is_sorted_by(|a, b| a.1 < b.0), "{line}");
     }
 }

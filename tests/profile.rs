@@ -200,7 +200,8 @@ fn made_up() -> (Profile, Ceilings) {
         row("conv1.forward.reduce", 0, 5_000_000, 0.001),
         row("conv1.backward_weight", 50_000_000, 40_000_000, 0.005),
     ];
-    let profile = Profile { timed_by: TimedBy::Timestamps, replays: 3, step_seconds: 0.011, rows };
+    let profile =
+        Profile { timed_by: TimedBy::Timestamps, replays: 3, step_seconds: 0.011, host_seconds: Some(0.001), rows };
     (profile, Ceilings { flops_per_second: 1e11, bytes_per_second: 1e10 })
 }
 
@@ -212,9 +213,11 @@ fn the_table_says_what_was_measured() {
     assert_eq!(cells(1), "conv1.forward a/kernel 4.000 40.0 % 50.0 50.0 % 0.250 2.5 %");
     assert_eq!(cells(2), "conv1.forward.reduce a/kernel 1.000 10.0 % - - 5.00 50.0 %");
     assert_eq!(cells(3), "conv1.backward_weight a/kernel 5.000 50.0 % 10.0 10.0 % 8.00 80.0 %");
-    assert!(table.contains("10.000 ms in 3 rows; a step as a whole takes 11.000 ms"), "{table}");
+    let whole = "10.000 ms in 3 rows; a step as a whole takes 11.000 ms, the host 1.000 ms to encode it";
+    assert!(table.contains(whole), "{table}");
     let json = profile.json(Some(&ceilings));
     assert_eq!(json["rows"][0]["flops_share"], 0.5);
+    assert_eq!(json["host_seconds"], 0.001);
     assert_eq!(json["rows"][1]["flops_per_second"], serde_json::Value::Null);
     assert_eq!(json["rows"][2]["bytes_per_second"], 8e9);
     assert!(profile.table(None).to_string().lines().nth(1).unwrap().contains("50.0  "), "a rate needs no ceiling");

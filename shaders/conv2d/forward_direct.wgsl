@@ -5,7 +5,7 @@
 //   registers and goes through a row of places, PLACES at a time. `pixels` is in pixels.wgsl; f is `activate` of the
 //   activation's file.
 // with: conv2d/pixels, shared/linear, shared/right_buffer | right_texture, shared/pack | pack_wide
-// with: activation/identity | relu | sigmoid | tanh
+// with: activation/identity | relu | sigmoid | tanh, dropout/none | draw
 
 @group(0) @binding(2) var<storage, read_write> y: array<Pack>;
 @group(0) @binding(3) var<storage, read> b: array<Pack>;
@@ -51,10 +51,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         for (var t = 0u; t < PLACES; t++) {
             if q0 + t < OUT_WIDTH {
+                let at = (np * OUT_WIDTH + q0 + t) * PACKS + k;
                 for (var e = 0u; e < VECTORS; e++) {
-                    acc[t][e] = activate(acc[t][e]);
+                    acc[t][e] = drop_out(activate(acc[t][e]), at * VECTORS + e);
                 }
-                y[(np * OUT_WIDTH + q0 + t) * PACKS + k] = pack(acc[t]);
+                y[at] = pack(acc[t]);
             }
         }
     }

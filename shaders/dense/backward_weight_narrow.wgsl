@@ -1,7 +1,7 @@
 // dense / backward_weight_narrow
-//   dw[i,o] = sum over n of x[n,i] * dy[n,o]
-//   x [N,I]   dy [N,O]   dw [I,O];   I is a multiple of 4, O is arbitrary
-//   An invocation computes one column of four adjacent rows.
+//   dw[i,o] = sum over n of x[n,i] * dy[n,o],   db[o] = sum over n of dy[n,o]
+//   x [N,I]   dy [N,O]   dw [I,O]   db [O];   I is a multiple of 4, O is arbitrary
+//   An invocation computes one column of four adjacent rows of dw. The last OUTPUTS of them compute db.
 // with: shared/linear
 
 const BATCH = 1u;
@@ -11,6 +11,7 @@ const OUTPUTS = 1u;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -20,6 +21,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let o = index % OUTPUTS;
     let i4 = index / OUTPUTS;
+    if i4 == INPUTS4 {
+        var bias = 0.0;
+        for (var n = 0u; n < BATCH; n++) {
+            bias += dy[n * OUTPUTS + o];
+        }
+        db[o] = bias;
+        return;
+    }
 
     var sum = vec4<f32>(0.0);
     for (var n = 0u; n < BATCH; n++) {

@@ -13,6 +13,9 @@
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>;
 
+// y = KEPT times what is stored, if dropout followed and kept the element. If it did not, dy is 0.
+const KEPT = 1f;
+
 const CHANNELS4 = CHANNELS / 4u;
 const CELL_ROWS = (HEIGHT + STRIDE_H - 1u) / STRIDE_H;
 const CELL_COLUMNS = (WIDTH + STRIDE_W - 1u) / STRIDE_W;
@@ -38,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if KIND == AVERAGE {
             gradient = gradient * SHARE;
         } else {
-            norm = y[place];
+            norm = KEPT * y[place];
         }
     }
 

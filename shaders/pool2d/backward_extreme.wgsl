@@ -12,6 +12,9 @@
 @group(0) @binding(2) var<storage, read> dy: array<Pack>;
 @group(0) @binding(3) var<storage, read_write> dx: array<Pack>;
 
+// y = KEPT times what is stored, if dropout followed and kept the element. If it did not, dy is 0.
+const KEPT = 1f;
+
 const PACKS = CHANNELS / (4u * VECTORS);
 const CELL_ROWS = (HEIGHT + STRIDE_H - 1u) / STRIDE_H;
 const CELL_COLUMNS = (WIDTH + STRIDE_W - 1u) / STRIDE_W;
@@ -36,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var arrived = unpack(dy[place]);
         var best = unpack(y[place]);
         for (var e = 0u; e < VECTORS; e++) {
-            gradient[e] = through_activation(arrived[e], best[e]);
+            gradient[e] = through_activation(arrived[e], KEPT * best[e]);
             first[e] = places(place * VECTORS + e);
         }
     }

@@ -9,6 +9,9 @@
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
+// y = KEPT times what is stored, if dropout followed and kept the element. If it did not, dy is 0.
+const KEPT = 1f;
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = linear_index(group, local);
@@ -28,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let o = ((n * OUT_HEIGHT + p) * OUT_WIDTH + q) * CHANNELS + c;
             let first = extractBits(m[o / PER_WORD], o % PER_WORD * BITS, BITS);
             if first == (h - p * STRIDE_H) * KERNEL_W + w - q * STRIDE_W {
-                sum += through_activation(vec4<f32>(dy[o]), vec4<f32>(y[o])).x;
+                sum += through_activation(vec4<f32>(dy[o]), vec4<f32>(KEPT * y[o])).x;
             }
         }
     }

@@ -11,6 +11,9 @@
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
+// y = KEPT times what is stored, if dropout followed and kept the element. If it did not, dy is 0.
+const KEPT = 1f;
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = linear_index(group, local);
@@ -31,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if KIND == AVERAGE {
                 sum = sum + dy[place] * SHARE;
             } else {
-                sum = sum + through_norm(vec4<f32>(dy[place]), vec4<f32>(x[i]), vec4<f32>(y[place])).x;
+                sum = sum + through_norm(vec4<f32>(dy[place]), vec4<f32>(x[i]), vec4<f32>(KEPT * y[place])).x;
             }
         }
     }

@@ -2,7 +2,7 @@
 //   y[n,p,q,c] = the maximum, minimum, mean or L2 norm over r,s of x[n, p*stride+r, q*stride+s, c]
 //   x [N,H,W,C]   y [N,P,Q,C];   C is a multiple of 4
 //   An invocation computes four channels of one window.
-// with: pool2d/kind, shared/linear
+// with: pool2d/kind, shared/linear, dropout/none | draw
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
@@ -36,10 +36,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     if KIND == AVERAGE {
-        y[i] = sum * SHARE;
+        best = sum * SHARE;
     } else if KIND == L2 {
-        y[i] = sqrt(sum);
-    } else {
-        y[i] = best;
+        best = sqrt(sum);
     }
+    y[i] = drop_out(best, i);
 }

@@ -3,7 +3,7 @@
 //   m[n,p,q,c] = r*S + s, its position in the window, the first of several
 //   x [N,H,W,C]   y [N,P,Q,C]   m [N,P,Q,C] packed in words (kind.wgsl)
 //   An invocation computes a pack of channels of one window. C is a multiple of the size of a pack (shared/pack.wgsl).
-// with: pool2d/kind, shared/linear, shared/pack | pack_wide
+// with: pool2d/kind, shared/linear, shared/pack | pack_wide, dropout/none | draw
 
 @group(0) @binding(0) var<storage, read> x: array<Pack>;
 @group(0) @binding(1) var<storage, read_write> y: array<Pack>;
@@ -33,10 +33,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             first[e] = select(first[e], vec4<u32>(rs), better);
         }
     }
-    y[i] = pack(best);
     for (var e = 0u; e < VECTORS; e++) {
+        best[e] = drop_out(best[e], i * VECTORS + e);
         store_places(i * VECTORS + e, first[e]);
     }
+    y[i] = pack(best);
 }
 
 // The positions m of elements 4i to 4i + 3.

@@ -3,7 +3,7 @@
 //   m[n,p,q,c] = r*S + s, its position in the window, the first of several
 //   x [N,H,W,C]   y [N,P,Q,C]   m [N,P,Q,C] packed in words (kind.wgsl)
 //   An invocation computes one word of m and the corresponding y.
-// with: pool2d/kind, shared/linear
+// with: pool2d/kind, shared/linear, dropout/none | draw
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let o = i * PER_WORD + e;
         if o < BATCH * OUT_HEIGHT * OUT_WIDTH * CHANNELS {
             let place = first_extreme(o);
-            y[o] = x[at(o, place)];
+            y[o] = drop_out(vec4<f32>(x[at(o, place)]), o / 4u)[o % 4u];
             word |= place << (e * BITS);
         }
     }

@@ -2,7 +2,7 @@
 //   y[n,p,q,c] = the maximum, minimum, mean or L2 norm over r,s of x[n, p*stride+r, q*stride+s, c]
 //   x [N,H,W,C]   y [N,P,Q,C]
 //   An invocation computes one y.
-// with: pool2d/kind, shared/linear
+// with: pool2d/kind, shared/linear, dropout/none | draw
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -35,12 +35,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             squares = squares + value * value;
         }
     }
+    var value = largest;
     switch KIND {
-        case MIN: { y[i] = smallest; }
-        case AVERAGE: { y[i] = sum * SHARE; }
-        case L2: { y[i] = sqrt(squares); }
-        default: { y[i] = largest; }
+        case MIN: { value = smallest; }
+        case AVERAGE: { value = sum * SHARE; }
+        case L2: { value = sqrt(squares); }
+        default: {}
     }
+    y[i] = drop_out(vec4<f32>(value), i / 4u)[i % 4u];
 }
 
 fn at(n: u32, h: u32, w: u32, c: u32) -> u32 {

@@ -1,6 +1,6 @@
 // shared / finish_bias
-//   Epilogue of a forward pass: f(sum + b), where f is `activate` of the activation's file.
-// with: activation/identity | relu | sigmoid | tanh
+//   Epilogue of a forward pass: f(sum + b), after dropout if there is one. f is `activate` of the activation's file.
+// with: activation/identity | relu | sigmoid | tanh, dropout/none | draw
 
 @group(0) @binding(3) var<storage, read> b: array<vec4<f32>>;
 
@@ -9,5 +9,5 @@ fn column_term(column4: u32) -> vec4<f32> {
 }
 
 fn finish(at: u32, column: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
-    return activate(sum + column);
+    return drop_out(activate(sum + column), at);
 }

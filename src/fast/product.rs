@@ -98,8 +98,8 @@ pub(crate) enum Finish<'a> {
     Add,
     /// f(sum + b[n]) is stored.
     Bias(&'a [f32], Activation),
-    /// sum * f'(x[m,n]) is stored; `x` has the layout of the product.
-    Producer(&'a [f32], Activation),
+    /// sum * f'(kept * x[m,n]) is stored; `x` has the layout of the product. `kept` is 1 unless dropout followed f.
+    Producer { x: &'a [f32], activation: Activation, kept: f32 },
 }
 
 /// A matrix product.
@@ -225,11 +225,18 @@ impl Product<'_> {
                     curved = activation;
                 }
             }
-            Finish::Producer(x, producer) => for_each_row!(R, i, {
-                if i < rows {
-                    sums[i] = times_derivative(simd, sums[i], producer, load(simd, &x[at(i)]));
-                }
-            }),
+            Finish::Producer { x, activation, kept } => {
+                let kept = simd.splat_f32s(kept);
+                for_each_row!(R, i, {
+                    if i < rows {
+                        let mut y: [S::f32s; V] = load(simd, &x[at(i)]);
+                        for y in &mut y {
+                            *y = simd.mul_f32s(*y, kept);
+                        }
+                        sums[i] = times_derivative(simd, sums[i], activation, y);
+                    }
+                });
+            }
         }
         for_each_row!(R, i, {
             if i < rows {

@@ -252,12 +252,14 @@ impl Program {
         range: impl Fn(usize) -> Range<usize>,
     ) -> Result<()> {
         memory.write_uniforms(gpu, uniforms);
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        for slot in 0..uniforms.len() {
-            let offset = (slot as u64 * memory.uniform_stride) as u32;
-            encode(&self.commands[range(slot)], memory, &mut encoder, offset);
+        for slots in growing(uniforms.len()) {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            for slot in slots {
+                let offset = (slot as u64 * memory.uniform_stride) as u32;
+                encode(&self.commands[range(slot)], memory, &mut encoder, offset);
+            }
+            gpu.queue.submit([encoder.finish()]);
         }
-        gpu.queue.submit([encoder.finish()]);
         gpu.check("submitting work")
     }
 
@@ -275,6 +277,21 @@ impl Program {
         gpu.queue.submit([encoder.finish()]);
         gpu.check("submitting a command")
     }
+}
+
+/// Divides `count` replays into ranges, each for a submit of its own. The device starts on the first replays while the
+/// host encodes the next ones. The ranges grow, so that the device has work for longer than the next one takes to encode,
+/// and few submits are needed.
+fn growing(count: usize) -> impl Iterator<Item = Range<usize>> {
+    const FIRST: usize = 4;
+    const MOST: usize = 32;
+    let mut next = 0;
+    let mut size = FIRST;
+    std::iter::from_fn(move || {
+        let range = next..count.min(next + size);
+        (next, size) = (range.end, (2 * size).min(MOST));
+        (!range.is_empty()).then_some(range)
+    })
 }
 
 // ANCHOR: encode
@@ -318,4 +335,18 @@ fn prepare(gpu: &Gpu, memory: &Memory, dispatch: &Dispatch) -> Result<Prepared> 
     let group = gpu.device.create_bind_group(&descriptor);
     gpu.check(&format!("binding {label}"))?;
     Ok(Prepared::Dispatch { kernel, group, groups: dispatch.groups })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_replay_is_submitted_once_and_in_order() {
+        for count in [0, 1, 4, 5, 100, 256] {
+            let ranges: Vec<_> = growing(count).collect();
+            assert!(ranges.iter().flat_map(|range| range.clone()).eq(0..count), "{count}: {ranges:?}");
+        }
+        assert_eq!(growing(100).map(|range| range.len()).collect::<Vec<_>>(), [4, 8, 16, 32, 32, 8]);
+    }
 }

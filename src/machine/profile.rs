@@ -31,21 +31,25 @@ impl Machine {
         // With a learning rate of 0, a step can be repeated without changing the weights.
         let step = Step { learning_rate: 0.0, ..step };
         self.steps_for(WARM_UP, section, step).await?;
-        let step_seconds = self.steps_for(STEPS, section, step).await?;
+        let (step_seconds, host_seconds) = self.steps_for(STEPS, section, step).await?;
+        let host_seconds = matches!(self.backend, Backend::Gpu { .. }).then_some(host_seconds);
         let replays = (REPLAYING.as_secs_f64() / step_seconds) as usize;
         let replays = replays.clamp(*REPLAYS.start(), *REPLAYS.end());
-        let profile = self.time_commands(section, step, step_seconds, replays).await;
+        let timed = self.time_commands(section, step, replays).await;
         self.restore(&saved);
-        profile
+        let (timed_by, rows) = timed?;
+        Ok(Profile { timed_by, replays, step_seconds, host_seconds, rows })
     }
 
-    /// Runs whole steps, at least one, for at least the duration `least`. Returns seconds per step.
-    async fn steps_for(&mut self, least: Duration, section: Section, step: Step) -> Result<f64> {
+    /// Runs whole steps, at least one, for at least the duration `least`. Returns seconds per step, and those of them
+    /// until the last command was submitted.
+    async fn steps_for(&mut self, least: Duration, section: Section, step: Step) -> Result<(f64, f64)> {
         let start = Instant::now();
-        let (mut run, mut done) = (1, 0);
+        let (mut run, mut done, mut host) = (1, 0, Duration::ZERO);
         while done == 0 || start.elapsed() < least {
             let before = Instant::now();
             self.run(section, &vec![step; run])?;
+            host += before.elapsed();
             self.finish().await?;
             done += run;
             // Enough steps per submit to hide its overhead, as in training.
@@ -53,16 +57,11 @@ impl Machine {
                 run = (2 * run).min(self.most_steps());
             }
         }
-        Ok(start.elapsed().as_secs_f64() / done as f64)
+        let per_step = |seconds: Duration| seconds.as_secs_f64() / done as f64;
+        Ok((per_step(start.elapsed()), per_step(host)))
     }
 
-    async fn time_commands(
-        &mut self,
-        section: Section,
-        step: Step,
-        step_seconds: f64,
-        replays: usize,
-    ) -> Result<Profile> {
+    async fn time_commands(&mut self, section: Section, step: Step, replays: usize) -> Result<(TimedBy, Vec<Row>)> {
         let plan = &self.compiled.plan;
         let passes = section.of(&self.compiled);
         let (timed_by, rows, seconds) = match &mut self.backend {
@@ -86,7 +85,7 @@ impl Machine {
             }
         };
         let rows = rows.into_iter().zip(seconds).map(|(row, seconds)| Row { seconds: median(seconds), ..row });
-        Ok(Profile { timed_by, replays, step_seconds, rows: rows.collect() })
+        Ok((timed_by, rows.collect()))
     }
 
     /// Copies of the tensors that a step changes and the next one reads.

@@ -1,6 +1,7 @@
 //! Compiles a network to a plan: the passes of a training step, an evaluation step and a prediction.
 //!
-//! The forward walk records each layer; an activation after a conv2d or dense layer becomes part of its epilogue. The
+//! The forward walk records each layer; an activation after a conv2d or dense layer becomes part of its epilogue, and so
+//! does dropout between two layers that can take it over. The
 //! backward walk follows the contract of [`crate::ops::Layer`] and stops at the first layer with weights, because the
 //! gradient of the image is not needed. Weights, their gradients and each optimizer state have one storage each with
 //! equal layout, so that one pass updates them all (`update.rs`). Evaluation and prediction reuse the activations of
@@ -11,6 +12,7 @@ use super::options::CompileOptions;
 use super::update::{Bank, Banks};
 use super::{Network, NetworkParameter, OptimizerState};
 use crate::error::{Error, Result};
+use crate::ops::dropout::Mask;
 use crate::ops::softmax::{self, Cost};
 use crate::ops::{Activation, Flow, Site, Tape, activation, augment, gather_batch, score};
 use crate::options::{LARGEST_BATCH, OptionError, StepOptions};
@@ -263,10 +265,13 @@ impl Network {
 struct Visit {
     index: usize,
     activation: Activation,
+    dropout: Option<Mask>,
     x: TensorId,
     y: TensorId,
     /// The activation that produced `x`.
     producer: Activation,
+    /// The elements that were dropped from `x` by the layer that produced it.
+    dropped: Option<Mask>,
     /// The activation that produced `y`.
     made: Activation,
 }
@@ -329,20 +334,46 @@ impl Compiler<'_> {
         let layers = &self.network.layers;
         let mut visits: Vec<Visit> = Vec::new();
         let mut producer = Activation::Identity;
+        let mut dropped = None;
         let mut index = 0;
         while let Some(at) = layers.get(index) {
-            let behind = layers.get(index + 1).and_then(|next| next.layer.activation());
+            let mut next = index + 1;
+            let behind = layers.get(next).and_then(|next| next.layer.activation());
             let fused = behind.filter(|_| at.layer.fuses_activation());
             let activation = fused.unwrap_or(Activation::Identity);
-            let y = self.site(index, activation, |layer, site| layer.forward(tape, site, x));
-            let made = if y == x { producer } else { at.layer.activation().unwrap_or(activation) };
-            visits.push(Visit { index, activation, x, y, producer, made });
-            (x, producer) = (y, made);
-            index += if fused.is_some() { 2 } else { 1 };
+            next += usize::from(fused.is_some());
+            let dropout = self.fused_dropout(index, next).filter(|_| tape.training());
+            next += usize::from(dropout.is_some());
+            let y = self.site(index, activation, dropout, |layer, site| layer.forward(tape, site, x));
+            let (before, was_dropped) = (producer, dropped);
+            if y != x {
+                (producer, dropped) = (at.layer.activation().unwrap_or(activation), dropout);
+            }
+            visits.push(Visit {
+                index,
+                activation,
+                dropout,
+                x,
+                y,
+                producer: before,
+                dropped: was_dropped,
+                made: producer,
+            });
+            (x, index) = (y, next);
         }
         visits
     }
     // ANCHOR_END: forward
+
+    /// The dropout layer `behind` a layer, if that layer can take it over in its epilogue and the next layer in its
+    /// backward pass.
+    fn fused_dropout(&self, index: usize, behind: usize) -> Option<Mask> {
+        let layers = &self.network.layers;
+        let dropout = layers.get(behind)?;
+        let mask = dropout.layer.dropout(behind, dropout.input)?;
+        let next = layers[behind + 1..].iter().find(|next| !next.layer.passes_on())?;
+        (layers[index].layer.fuses_dropout() && next.layer.undoes_dropout()).then_some(mask)
+    }
 
     /// Records loss and score; returns the gradient with respect to the logits, before the activation that produced
     /// them.
@@ -381,9 +412,9 @@ impl Compiler<'_> {
         let mut ready = Vec::new();
         let first = self.parameters.first().map_or(0, |of| of.layer);
         for visit in visits.iter().rev().filter(|visit| visit.index >= first && visit.x != visit.y) {
-            let Visit { index, activation, x, y, producer, .. } = *visit;
-            let flow = Flow { x, y, dy, producer, wants_dx: index > first };
-            let dx = self.site(index, activation, |layer, site| layer.backward(tape, site, &flow));
+            let Visit { index, activation, dropout, x, y, producer, dropped, .. } = *visit;
+            let flow = Flow { x, y, dy, producer, dropout: dropped, wants_dx: index > first };
+            let dx = self.site(index, activation, dropout, |layer, site| layer.backward(tape, site, &flow));
             ready.push((index, tape.len()));
             match dx {
                 Some(dx) => dy = dx,
@@ -398,6 +429,7 @@ impl Compiler<'_> {
         &self,
         index: usize,
         activation: Activation,
+        dropout: Option<Mask>,
         visit: impl FnOnce(&dyn crate::ops::Layer, &Site<'_>) -> T,
     ) -> T {
         let at = &self.network.layers[index];
@@ -409,6 +441,7 @@ impl Compiler<'_> {
             input: at.input,
             output: at.output,
             activation,
+            dropout,
             parameters: &self.weights[first..behind],
             // Empty unless training.
             gradients: self.gradients.get(first..behind).unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! Epilogues: the function `finish` that kernels apply to a finished sum before they store it.
 
 use super::Activation;
+use super::dropout::Mask;
 use super::launch::KernelLaunch;
 use crate::wgsl;
 
@@ -9,10 +10,11 @@ use crate::wgsl;
 pub(super) enum Epilogue {
     /// The sum is stored unchanged.
     Nothing,
-    /// f(sum + b) is stored, with the bias b and the activation f.
-    Bias(Activation),
-    /// sum * f'(x) is stored, with the derivative of the activation f that produced x.
-    Producer(Activation),
+    /// f(sum + b) is stored, with the bias b and the activation f, after dropout if there is one.
+    Bias(Activation, Option<Mask>),
+    /// sum * f'(x) is stored, with the derivative of the activation f that produced x. If dropout followed f, the
+    /// elements that it dropped are dropped.
+    Producer(Activation, Option<Mask>),
 }
 
 /// The number of adjacent sums that a kernel passes to `finish` per call.
@@ -24,12 +26,12 @@ pub(super) enum Sums {
     Four,
 }
 
-impl From<Activation> for Epilogue {
-    /// The epilogue of an input gradient, given the activation that produced the input.
-    fn from(producer: Activation) -> Self {
-        match producer {
-            Activation::Identity => Epilogue::Nothing,
-            other => Epilogue::Producer(other),
+impl Epilogue {
+    /// The epilogue of an input gradient, given the activation that produced the input and the dropout that followed.
+    pub fn backward(producer: Activation, dropout: Option<Mask>) -> Self {
+        match (producer, dropout) {
+            (Activation::Identity, None) => Epilogue::Nothing,
+            _ => Epilogue::Producer(producer, dropout),
         }
     }
 }
@@ -41,17 +43,25 @@ impl KernelLaunch<'_, '_> {
         match (epilogue, sums) {
             (Epilogue::Nothing, Single) => self.with(wgsl!("shared/finish_nothing_naive.wgsl")),
             (Epilogue::Nothing, Four) => self.with(wgsl!("shared/finish_nothing.wgsl")),
-            (Epilogue::Bias(f), Single) => {
+            (Epilogue::Bias(f, dropout), Single) => {
                 let columns = self.to.region("b").len;
                 let launch = self.reads("b").with(wgsl!("shared/finish_bias_naive.wgsl")).with(f.source());
-                launch.set("BIAS_COLUMNS", columns)
+                launch.drops(dropout).set("BIAS_COLUMNS", columns)
             }
-            (Epilogue::Bias(f), Four) => self.reads("b").with(wgsl!("shared/finish_bias.wgsl")).with(f.source()),
-            (Epilogue::Producer(f), Single) => {
-                self.reads("x").with(wgsl!("shared/finish_producer_naive.wgsl")).with(f.source())
+            (Epilogue::Bias(f, dropout), Four) => {
+                self.reads("b").with(wgsl!("shared/finish_bias.wgsl")).with(f.source()).drops(dropout)
             }
-            (Epilogue::Producer(f), Four) => {
-                self.with(wgsl!("shared/finish_producer.wgsl")).with(f.source()).epilogue_x()
+            (Epilogue::Producer(Activation::Identity, dropout), Single) => {
+                self.with(wgsl!("shared/finish_dropout_naive.wgsl")).drops(dropout)
+            }
+            (Epilogue::Producer(Activation::Identity, dropout), Four) => {
+                self.with(wgsl!("shared/finish_dropout.wgsl")).drops(dropout)
+            }
+            (Epilogue::Producer(f, dropout), Single) => {
+                self.reads("x").with(wgsl!("shared/finish_producer_naive.wgsl")).with(f.source()).drops(dropout)
+            }
+            (Epilogue::Producer(f, dropout), Four) => {
+                self.with(wgsl!("shared/finish_producer.wgsl")).with(f.source()).drops(dropout).epilogue_x()
             }
         }
     }

@@ -6,8 +6,10 @@
 //! The contract of the backward pass: the gradient `dy` that a layer receives is already the gradient before the
 //! activation that produced `y`. A layer that computes `dx` therefore multiplies it by the derivative of the activation
 //! that produced `x`, which is [`Flow::producer`]. In this way, equation 8 of the paper is split between two layers.
+//! Likewise, if the layer that produced `x` has also dropped elements of it, the elements of `dx` are dropped.
 
 use super::config::{keys, read};
+use super::dropout::Mask;
 use super::{Activation, OPS, Tape, pool2d};
 use crate::plan::TensorId;
 use crate::shape::Shape;
@@ -56,6 +58,23 @@ pub trait Layer: Debug + Send + Sync {
     fn fuses_activation(&self) -> bool {
         false
     }
+    /// For layers that are only a dropout at this index of their network: the elements that they drop. The preceding layer
+    /// may drop them in its epilogue.
+    fn dropout(&self, _index: usize, _input: Shape) -> Option<Mask> {
+        None
+    }
+    /// Whether the layer drops the elements of [`Site::dropout`] in its epilogue.
+    fn fuses_dropout(&self) -> bool {
+        false
+    }
+    /// Whether the layer drops the elements of [`Flow::dropout`] from `dx`.
+    fn undoes_dropout(&self) -> bool {
+        false
+    }
+    /// Whether the layer returns `x` itself as `y`.
+    fn passes_on(&self) -> bool {
+        false
+    }
     /// Records the forward pass from `x` to `y` and returns `y`; a layer that changes nothing returns `x` itself.
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId;
     /// Records the passes that compute the gradients of the parameters and, if [`Flow::wants_dx`], the gradient of `x`,
@@ -76,6 +95,8 @@ pub struct Site<'a> {
     pub output: Shape,
     /// Activation f of the epilogue; the identity unless [`Layer::fuses_activation`].
     pub activation: Activation,
+    /// Elements of `y` that are dropped after that; none unless [`Layer::fuses_dropout`].
+    pub dropout: Option<Mask>,
     /// Tensors of the parameters, in the order of [`Layer::parameters`].
     pub parameters: &'a [TensorId],
     /// Gradients of the parameters, in the same order; empty unless training.
@@ -100,6 +121,9 @@ pub struct Flow {
     pub dy: TensorId,
     /// The activation that produced `x`: `dx` is multiplied by its derivative.
     pub producer: Activation,
+    /// The elements of `x` that the layer before dropped: they are dropped from `dx` too. None unless
+    /// [`Layer::undoes_dropout`].
+    pub dropout: Option<Mask>,
     /// Whether `dx` is needed, because an earlier layer has parameters to learn.
     pub wants_dx: bool,
 }

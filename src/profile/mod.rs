@@ -48,6 +48,9 @@ pub struct Profile {
     pub replays: usize,
     /// Seconds per step, measured over whole steps.
     pub step_seconds: f64,
+    /// Seconds that the host spends per step on encoding and submitting it; `None` where the host itself computes. The
+    /// device idles during that time only before the first steps of a run, and if it needs less time for a step.
+    pub host_seconds: Option<f64>,
     /// The commands, in the order of the step.
     pub rows: Vec<Row>,
 }
@@ -103,6 +106,9 @@ impl Profile {
         let whole = self.step_seconds;
         let mut text =
             format!("\n{} ms in {} rows; a step as a whole takes {} ms", ms(sum), self.rows.len(), ms(whole));
+        if let Some(host) = self.host_seconds {
+            text += &format!(", the host {} ms to encode it", ms(host));
+        }
         text += &format!("; {}, median of {}\n", self.timed_by.describe(), self.replays);
         if let Some(peak) = ceilings {
             let (flops, bytes) = (peak.flops_per_second * 1e-9, peak.bytes_per_second * 1e-9);
@@ -130,6 +136,7 @@ impl Profile {
         });
         serde_json::json!({
             "timed_by": self.timed_by, "replays": self.replays, "step_seconds": self.step_seconds,
+            "host_seconds": self.host_seconds,
             "sum_seconds": self.sum(), "ceilings": ceilings, "rows": rows.collect::<Vec<_>>(),
         })
     }

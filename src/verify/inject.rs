@@ -245,12 +245,22 @@ fn breaks() -> Result<Vec<Break>> {
         return Err(Error::Device("no conv2d shapes".into()));
     };
     let pool = Window2d::new(2, [6, 8, 8], [2, 2], [2, 2], Padding::Valid).map_err(Error::Network)?;
-    let dense = |geometry| Box::new(dense::Forward { geometry, activation: Activation::Identity }) as Box<dyn Op>;
-    let conv = || Box::new(conv2d::Forward { geometry: window, activation: Activation::Identity }) as Box<dyn Op>;
-    let pooled = || Box::new(pool2d::Forward { window: pool, kind: pool2d::Kind::Max, keeps_m: false }) as Box<dyn Op>;
+    let dense = |geometry| {
+        Box::new(dense::Forward { geometry, activation: Activation::Identity, dropout: None }) as Box<dyn Op>
+    };
+    let conv = || {
+        Box::new(conv2d::Forward { geometry: window, activation: Activation::Identity, dropout: None }) as Box<dyn Op>
+    };
+    let pooled = || {
+        Box::new(pool2d::Forward { window: pool, kind: pool2d::Kind::Max, keeps_m: false, dropout: None })
+            as Box<dyn Op>
+    };
     let relu = || Box::new(activation::Forward { activation: Activation::Relu, len: 1009 }) as Box<dyn Op>;
     let tanh = || Box::new(activation::Backward { activation: Activation::Tanh, len: 257 }) as Box<dyn Op>;
-    let drop = || Box::new(dropout::Forward { len: 1009, width: 1009, rate: 0.5, layer: 2 }) as Box<dyn Op>;
+    let drop = || {
+        Box::new(dropout::Forward { len: 1009, mask: dropout::Mask { rate: 0.5, layer: 2, width: 1009 } })
+            as Box<dyn Op>
+    };
     let update = || {
         Box::new(sgd::Update { len: 257, momentum: 0.5, nesterov: false, weight_decay: 0.25, clipped: false })
             as Box<dyn Op>

@@ -12,11 +12,11 @@ fn geometry((batch, shape, kernel, stride, padding, filters): Shape) -> Geometry
 }
 
 fn forward(operands: &Operands, geometry: Geometry, activation: Activation) -> Case {
-    Case::new(Forward { geometry, activation }, operands.given(&["x", "w", "b"]))
+    Case::new(Forward { geometry, activation, dropout: None }, operands.given(&["x", "w", "b"]))
 }
 
 fn backward_input(operands: &Operands, geometry: Geometry, producer: Activation) -> Case {
-    Case::new(BackwardInput { geometry, producer }, operands.given_behind(producer))
+    Case::new(BackwardInput { geometry, producer, dropout: None }, operands.given_behind(producer))
 }
 
 fn backward_weight(operands: &Operands, geometry: Geometry) -> Case {
@@ -47,7 +47,7 @@ fn reference_forward_by_hand() {
     let case = |shape: Shape, x: &[f32], w: &[f32], b: &[f32]| {
         let geometry = geometry(shape);
         let given = vec![("x", real(x)), ("w", real(w)), ("b", real(b))];
-        expected(&Case::new(Forward { geometry, activation: Activation::Identity }, given))
+        expected(&Case::new(Forward { geometry, activation: Activation::Identity, dropout: None }, given))
     };
     let image = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
     let kernel = [1.0, 2.0, 3.0, 4.0];
@@ -72,11 +72,13 @@ fn a_padded_window_of_the_images_size_by_hand() {
     let image = real(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
     let given = vec![("x", image.clone()), ("w", image.clone()), ("b", real(&[0.0]))];
     // 1*5 + 2*6 + 4*8 + 5*9
-    everywhere(Case::new(Forward { geometry, activation: Activation::Identity }, given), "y", &[94.0]);
+    everywhere(Case::new(Forward { geometry, activation: Activation::Identity, dropout: None }, given), "y", &[94.0]);
     let dw = Case::new(BackwardWeight { geometry }, vec![("x", image.clone()), ("dy", real(&[2.0]))]);
     everywhere(dw, "dw", &[0.0, 0.0, 0.0, 0.0, 2.0, 4.0, 0.0, 8.0, 10.0]);
-    let dx =
-        Case::new(BackwardInput { geometry, producer: Activation::Identity }, vec![("dy", real(&[2.0])), ("w", image)]);
+    let dx = Case::new(
+        BackwardInput { geometry, producer: Activation::Identity, dropout: None },
+        vec![("dy", real(&[2.0])), ("w", image)],
+    );
     everywhere(dx, "dx", &[10.0, 12.0, 0.0, 16.0, 18.0, 0.0, 0.0, 0.0, 0.0]);
 }
 
@@ -100,7 +102,7 @@ fn reference_gradients_by_hand() {
     // Each dy spreads w over its window.
     let dx = |producer, x: &[f32]| {
         let given = vec![("dy", dy.clone()), ("w", w.clone()), ("x", real(x))];
-        expected(&Case::new(BackwardInput { geometry, producer }, given))
+        expected(&Case::new(BackwardInput { geometry, producer, dropout: None }, given))
     };
     assert_eq!(dx(Activation::Identity, &[0.0; 9]), [1.0, 4.0, 4.0, 6.0, 20.0, 16.0, 9.0, 24.0, 16.0]);
     let x = [1.0, 0.0, 2.0, 0.0, 0.5, 0.0, 3.0, 0.0, 0.25];

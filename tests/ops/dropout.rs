@@ -1,6 +1,6 @@
 use crate::common::{Asserts, Case, agrees, gpu, random};
 use shadegrad::gpu::{Dispatch, KernelSpec, Memory, Operand, Program, Recording, ShaderFile, Variant, Work};
-use shadegrad::ops::dropout::{Backward, Forward};
+use shadegrad::ops::dropout::{Backward, Forward, Mask};
 use shadegrad::ops::{Activation, KernelConfig, Step};
 use shadegrad::plan::{Element, Plan, TensorId};
 use shadegrad::wgsl;
@@ -11,8 +11,8 @@ fn step(seed_low: u32, seed_high: u32, step: u32) -> Step {
 
 /// Which elements the GPU keeps.
 fn kept(len: usize, rate: f64, layer: u32, step: Step) -> Vec<bool> {
-    let case =
-        Case::new(Forward { len, width: len, rate, layer }, vec![("x", vec![1.0f32; len].into())]).with_step(step);
+    let mask = Mask { rate, layer, width: len };
+    let case = Case::new(Forward { len, mask }, vec![("x", vec![1.0f32; len].into())]).with_step(step);
     case.run(&KernelConfig::software())[0].real().iter().map(|y| *y != 0.0).collect()
 }
 
@@ -31,11 +31,10 @@ fn backward_agrees_with_the_reference() {
 /// are equal.
 #[test]
 fn backward_draws_what_forward_drew() {
-    let (len, rate, layer) = (1009, 0.5, 4);
-    let backward = Backward { len, width: len, rate, layer, producer: Activation::Identity };
+    let (len, mask) = (1009, Mask { rate: 0.5, layer: 4, width: 1009 });
+    let backward = Backward { len, mask, producer: Activation::Identity };
     let backward = Case::new(backward, vec![("dy", vec![1.0f32; len].into())]).with_step(step(1, 1, 2));
-    let forward = Case::new(Forward { len, width: len, rate, layer }, vec![("x", vec![1.0f32; len].into())])
-        .with_step(step(1, 1, 2));
+    let forward = Case::new(Forward { len, mask }, vec![("x", vec![1.0f32; len].into())]).with_step(step(1, 1, 2));
     let config = KernelConfig::software();
     assert_eq!(forward.run(&config)[0].bits, backward.run(&config)[0].bits);
 }
@@ -44,11 +43,14 @@ fn backward_draws_what_forward_drew() {
 /// elements.
 #[test]
 fn a_slice_drops_what_the_whole_batch_drops_there() {
-    let (images, rate, layer) = (16, 0.5, 1);
+    let images = 16;
     for (width, row) in [(12, 5), (6, 10), (7, 8)] {
         let of = |images: usize, row: u32| {
             let (len, step) = (images * width, Step { row, ..step(9, 0, 3) });
-            let case = Case::new(Forward { len, width, rate, layer }, vec![("x", vec![1.0f32; len].into())]);
+            let case = Case::new(
+                Forward { len, mask: Mask { rate: 0.5, layer: 1, width } },
+                vec![("x", vec![1.0f32; len].into())],
+            );
             case.with_step(step).run(&KernelConfig::software())[0].real()
         };
         let (whole, slice) = (of(images, 0), of(images - row as usize, row));
@@ -60,7 +62,8 @@ fn a_slice_drops_what_the_whole_batch_drops_there() {
 #[test]
 fn rate_zero_keeps_everything() {
     let x = random(257, 1);
-    let case = Case::new(Forward { len: 257, width: 257, rate: 0.0, layer: 0 }, vec![("x", x.clone().into())]);
+    let case =
+        Case::new(Forward { len: 257, mask: Mask { rate: 0.0, layer: 0, width: 257 } }, vec![("x", x.clone().into())]);
     for (variant, got) in case.run_everywhere() {
         assert_eq!(got[0].real(), x, "{variant}");
     }

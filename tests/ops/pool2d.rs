@@ -29,7 +29,7 @@ fn the_reference_agrees_with_hand_computed_cases() {
         4.0, 0.0, 3.0,
     ];
     let overlapping = window(1, [3, 3, 1], [2, 2], [1, 1]);
-    let forward = |kind| Forward { window: overlapping, kind, keeps_m: false };
+    let forward = |kind| Forward { window: overlapping, kind, keeps_m: false, dropout: None };
     let of = |kind| forward(kind).case(x.clone()).reference::<f64>().remove(0).1;
     assert_eq!(of(Kind::Max), [4.0, 4.0, 4.0, 4.0]);
     assert_eq!(of(Kind::Min), [1.0, 0.0, 0.0, 0.0]);
@@ -38,7 +38,7 @@ fn the_reference_agrees_with_hand_computed_cases() {
     assert_eq!(norms, [25.0, 24.0, 36.0, 29.0]);
 
     let backward = |window, kind, producer, x: &Vec<f32>, dy: &[f32]| {
-        Backward { window, kind, producer }.case(x.clone(), dy.to_vec()).reference::<f64>().remove(0).1
+        Backward { window, kind, producer, dropout: None }.case(x.clone(), dy.to_vec()).reference::<f64>().remove(0).1
     };
     let dx = |kind| backward(overlapping, kind, Activation::Identity, &x, &[1.0, 10.0, 100.0, 1000.0]);
     // The third window has its 4 twice: the upper one gets the whole gradient. The fourth has it in the middle row.
@@ -73,8 +73,8 @@ fn the_fast_kernels_are_used_where_they_apply() {
     let kernels = |shape, stride, form| {
         let window = window(2, shape, [2, 2], stride);
         let kind = Kind::Max;
-        let forward = recorded(Forward { window, kind, keeps_m: true }, form).unwrap();
-        let backward = recorded(Backward { window, kind, producer: Activation::Relu }, form).unwrap();
+        let forward = recorded(Forward { window, kind, keeps_m: true, dropout: None }, form).unwrap();
+        let backward = recorded(Backward { window, kind, producer: Activation::Relu, dropout: None }, form).unwrap();
         [forward, backward]
     };
     let fast = ["pool2d/forward_extreme", "pool2d/backward_extreme"];
@@ -89,7 +89,7 @@ fn the_fast_kernels_are_used_where_they_apply() {
 fn windows_that_a_driver_would_leave_unfinished_are_refused() {
     let forward = |kernel| {
         let window = window(1, [256, 256, 1], kernel, [1, 1]);
-        recorded(Forward { window, kind: Kind::Max, keeps_m: false }, KernelForm::Register)
+        recorded(Forward { window, kind: Kind::Max, keeps_m: false, dropout: None }, KernelForm::Register)
     };
     forward([255, 255]).unwrap();
     let message = forward([256, 256]).unwrap_err().to_string();

@@ -1,5 +1,6 @@
 use super::{Activation, Backward, Forward};
 use crate::ops::Compute;
+use crate::ops::dropout::Mask;
 use crate::reference::{Real, Tensors};
 
 impl Activation {
@@ -33,6 +34,28 @@ impl Activation {
             }
             Activation::Sigmoid => y * (F::one() - y),
             Activation::Tanh => F::one() - y * y,
+        }
+    }
+}
+
+/// Completes the input gradient of a layer with weights: drops the elements that `dropout` dropped of `x`, and multiplies
+/// by the derivative of the activation that produced `x`.
+pub(in crate::ops) fn finish_input_gradient<F: Real>(
+    dx: &mut [F],
+    producer: Activation,
+    dropout: Option<Mask>,
+    tensors: &Tensors<'_, F>,
+) {
+    if let Some(mask) = dropout {
+        for (i, dx) in dx.iter_mut().enumerate() {
+            *dx = mask.drop_out(*dx, &tensors.step, i);
+        }
+    }
+    if producer != Activation::Identity {
+        // `x` as it was before dropout. Where it was dropped, `dx` is 0 already.
+        let kept = F::of(dropout.map_or(1.0, |mask| f64::from(mask.kept())));
+        for (dx, x) in dx.iter_mut().zip(tensors.input("x")) {
+            *dx = *dx * producer.derivative(*x * kept);
         }
     }
 }

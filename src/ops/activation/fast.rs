@@ -1,7 +1,9 @@
 use super::{Activation, Backward, Forward};
 use crate::error::Result;
+use crate::fast::product::Finish;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
+use crate::ops::dropout::Mask;
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
@@ -9,6 +11,13 @@ impl Activation {
     /// The input `x` of a backward pass, which it has unless the producer is the identity.
     pub(crate) fn input<'a>(self, tensors: &Tensors<'a, f32>) -> Option<&'a [f32]> {
         (self != Activation::Identity).then(|| tensors.input("x"))
+    }
+
+    /// How a product that computes an input gradient finishes, given the input, which is there unless this activation,
+    /// the producer, is the identity. Dropout itself follows later.
+    pub(crate) fn finish(self, x: Option<&[f32]>, dropout: Option<Mask>) -> Finish<'_> {
+        let kept = dropout.map_or(1.0, |mask| mask.kept());
+        x.map_or(Finish::Store, |x| Finish::Producer { x, activation: self, kept })
     }
 
     /// Multiplies `dx` by the derivative f', computed from `y`.

@@ -10,6 +10,7 @@ mod gpu;
 mod layer;
 
 pub(crate) use cases::{drawn, edge_cases};
+pub(super) use cpu::finish_input_gradient;
 pub use layer::ActivationLayer;
 
 use super::Op;

@@ -1,4 +1,5 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::ops::dropout::Mask;
 use crate::ops::{Activation, Op};
 use crate::shape::{Padding, Window2d};
 use crate::verify::draw::{Draw, MOST_FLOPS};
@@ -64,12 +65,14 @@ fn geometry((batch, shape, kernel, stride, padding, filters): Shape) -> Option<G
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, geometry) in Geometry::edge_cases().enumerate() {
-        ops.extend(passes(geometry, ALL[i % 2]));
+        ops.extend(passes(geometry, ALL[i % 2], (i % 3 == 1).then_some(0.25)));
     }
     for geometry in Geometry::edge_cases().take(3) {
         for activation in ALL {
-            ops.push(Box::new(Forward { geometry, activation }));
-            ops.push(Box::new(BackwardInput { geometry, producer: activation }));
+            for rate in [None, Some(0.4)] {
+                let [forward, backward_input, _] = passes(geometry, activation, rate);
+                ops.extend([forward, backward_input]);
+            }
         }
     }
     for (channels, filters) in [(1, 3), (1, 4), (4, 4)] {
@@ -78,14 +81,16 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     }
     for (channels, filters) in [(3, 3), (4, 4)] {
         let long = geometry((2, [150, 150, channels], [150, 150], [1, 1], Padding::Valid, filters));
-        ops.extend(long.map(|geometry| Box::new(Forward { geometry, activation: Activation::Relu }) as Box<dyn Op>));
+        ops.extend(long.map(|geometry| {
+            Box::new(Forward { geometry, activation: Activation::Relu, dropout: None }) as Box<dyn Op>
+        }));
     }
     // A wide window of which every tap reaches every pixel.
     for channels in [3, 4] {
         let long = geometry((1, [1, 150, channels], [1, 150], [1, 1], Padding::Explicit([0, 149]), 440));
-        ops.extend(
-            long.map(|geometry| Box::new(BackwardInput { geometry, producer: Activation::Relu }) as Box<dyn Op>),
-        );
+        ops.extend(long.map(|geometry| {
+            Box::new(BackwardInput { geometry, producer: Activation::Relu, dropout: None }) as Box<dyn Op>
+        }));
     }
     ops
 }
@@ -98,14 +103,17 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
             break geometry;
         }
     };
-    passes(geometry, draw.one_of(&ALL)).into()
+    let (activation, rate) = (draw.one_of(&ALL), draw.once_in(3).then(|| draw.real(0.0..0.9)));
+    passes(geometry, activation, rate).into()
 }
 
-/// All passes at a shape, with `activation` as activation and producer.
-fn passes(geometry: Geometry, activation: Activation) -> [Box<dyn Op>; 3] {
+/// All passes at a shape, with `activation` as activation and producer, and followed by dropout if there is a rate.
+fn passes(geometry: Geometry, activation: Activation, rate: Option<f64>) -> [Box<dyn Op>; 3] {
+    let mask = |width| rate.map(|rate| Mask { rate, layer: 2, width });
+    let [x, _, _, y] = geometry.lens().map(|len| len / geometry.window.batch);
     [
-        Box::new(Forward { geometry, activation }),
-        Box::new(BackwardInput { geometry, producer: activation }),
+        Box::new(Forward { geometry, activation, dropout: mask(y) }),
+        Box::new(BackwardInput { geometry, producer: activation, dropout: mask(x) }),
         Box::new(BackwardWeight { geometry }),
     ]
 }
@@ -137,16 +145,16 @@ impl Geometry {
 
 impl Verify for Forward {
     fn checks(&self) -> Vec<Check> {
-        let linear = Forward { activation: Activation::Identity, ..*self };
-        self.geometry.products().forward([*self, linear], self.activation, self.geometry.terms())
+        let linear = Forward { activation: Activation::Identity, dropout: None, ..*self };
+        self.geometry.products().forward([*self, linear], self.activation, self.dropout, self.geometry.terms())
     }
 }
 
 impl Verify for BackwardInput {
     fn checks(&self) -> Vec<Check> {
-        let linear = BackwardInput { producer: Activation::Identity, ..*self };
+        let linear = BackwardInput { producer: Activation::Identity, dropout: None, ..*self };
         let terms = self.geometry.window.area() * self.geometry.filters;
-        self.geometry.products().backward_input([*self, linear], self.producer, terms)
+        self.geometry.products().backward_input([*self, linear], self.producer, self.dropout, terms)
     }
 }
 

@@ -1,5 +1,6 @@
 use super::{BackwardInput, BackwardWeight, Forward, Geometry};
-use crate::ops::{Activation, Compute};
+use crate::ops::Compute;
+use crate::ops::activation::finish_input_gradient;
 use crate::reference::{Real, Tensors};
 
 // The forward pass and both gradients share one loop: over all places of the window, and over the taps that lie inside
@@ -56,8 +57,11 @@ impl Compute for Forward {
                 }
             }
         });
-        for y in y {
+        for (i, y) in y.iter_mut().enumerate() {
             *y = self.activation.apply(*y);
+            if let Some(mask) = self.dropout {
+                *y = mask.drop_out(*y, &tensors.step, i);
+            }
         }
     }
 }
@@ -89,11 +93,7 @@ impl Compute for BackwardInput {
                 }
             }
         });
-        if self.producer != Activation::Identity {
-            for (dx, x) in dx.iter_mut().zip(tensors.input("x")) {
-                *dx = *dx * self.producer.derivative(*x);
-            }
-        }
+        finish_input_gradient(dx, self.producer, self.dropout, tensors);
     }
 }
 

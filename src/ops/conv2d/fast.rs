@@ -2,10 +2,12 @@ use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::error::Result;
 use crate::fast::outer::Outer;
 use crate::fast::product::{Finish, LANES, Left, Product, Right, fits, transpose, widen};
-use crate::fast::{Fast, Team, sums};
+use crate::fast::{Fast, Team, sums, vectorized};
+use crate::ops::dropout::Mask;
 use crate::reference::Tensors;
 use crate::shape::Window2d;
 use rayon::prelude::*;
+use std::ops::Range;
 
 // A window consists of a run of S*C contiguous elements in each of R rows, so all three passes read images in place.
 // Only where windows extend past an edge, or where the input gradient has to undo a stride, images are first copied
@@ -79,6 +81,13 @@ impl Frame {
     }
 }
 
+/// Divides images into ranges whose results of `len` elements each are still in the cache when dropout follows; without
+/// dropout there is one range.
+fn in_cache(images: usize, len: usize, dropout: Option<Mask>) -> impl Iterator<Item = Range<usize>> {
+    let together = if dropout.is_some() { (CACHED / len).max(1) } else { images.max(1) };
+    (0..images).step_by(together).map(move |first| first..images.min(first + together))
+}
+
 impl Geometry {
     /// The frame of `x`.
     fn frame(&self) -> Frame {
@@ -131,16 +140,26 @@ impl Fast for Forward {
         };
         let right = Right { values: w, columns: g.filters, stride };
         let frame = g.frame();
+        let step = tensors.step;
         let part = team.part(g.window.batch, 1);
-        y.par_chunks_mut(part * g.image_out()).zip(x.par_chunks(part * g.image_in())).try_for_each(|(y, x)| {
+        let parts = y.par_chunks_mut(part * g.image_out()).zip(x.par_chunks(part * g.image_in()));
+        parts.enumerate().try_for_each(|(index, (y, x))| {
             frame.for_each(team, x, |first, images, frames| {
-                team.instructions.run(Product {
-                    left: g.windows(&frame, images, frames),
-                    right,
-                    out: &mut y[first * g.image_out()..][..images * g.image_out()],
-                    out_stride: g.filters,
-                    finish: Finish::Bias(b, self.activation),
-                });
+                for some in in_cache(images, g.image_out(), self.dropout) {
+                    let at = (first + some.start) * g.image_out();
+                    let out = &mut y[at..][..some.len() * g.image_out()];
+                    team.instructions.run(Product {
+                        left: g.windows(&frame, some.len(), &frames[some.start * frame.len()..]),
+                        right,
+                        out: &mut *out,
+                        out_stride: g.filters,
+                        finish: Finish::Bias(b, self.activation),
+                    });
+                    if let Some(mask) = self.dropout {
+                        let first = index * part * g.image_out() + at;
+                        vectorized!(team, mask.drop_in_place(out, first, &step));
+                    }
+                }
             })
         })
     }
@@ -177,18 +196,26 @@ impl Fast for BackwardInput {
             },
         );
         let right = Right { values: transposed, columns: channels, stride: wide };
+        let step = tensors.step;
         let part = team.part(g.window.batch, 1);
         dx.par_chunks_mut(part * g.image_in()).zip(dy.par_chunks(part * g.image_out())).enumerate().try_for_each(
             |(index, (dx, dy))| {
                 frame.for_each(team, dy, |first, images, frames| {
-                    let at = index * part * g.image_in() + first * g.image_in();
-                    team.instructions.run(Product {
-                        left: back.windows(&frame, images, frames),
-                        right,
-                        out: &mut dx[first * g.image_in()..][..images * g.image_in()],
-                        out_stride: channels,
-                        finish: x.map_or(Finish::Store, |x| Finish::Producer(&x[at..], self.producer)),
-                    });
+                    for some in in_cache(images, g.image_in(), self.dropout) {
+                        let at = (first + some.start) * g.image_in();
+                        let out = &mut dx[at..][..some.len() * g.image_in()];
+                        let at = index * part * g.image_in() + at;
+                        team.instructions.run(Product {
+                            left: back.windows(&frame, some.len(), &frames[some.start * frame.len()..]),
+                            right,
+                            out: &mut *out,
+                            out_stride: channels,
+                            finish: self.producer.finish(x.map(|x| &x[at..]), self.dropout),
+                        });
+                        if let Some(mask) = self.dropout {
+                            vectorized!(team, mask.drop_in_place(out, at, &step));
+                        }
+                    }
                 })
             },
         )
@@ -201,7 +228,7 @@ const GROUP: usize = 4;
 /// Largest number of elements of all partial sums together.
 const MOST_PARTIAL: usize = 1 << 23;
 
-/// Number of elements of dy that are read for every tile of dw before moving on: a quarter of a typical L2 cache.
+/// Number of elements that stay in the cache until they are needed again: a quarter of a typical L2 cache.
 const CACHED: usize = 1 << 16;
 
 impl Fast for BackwardWeight {

@@ -91,6 +91,7 @@ impl Record for Forward {
             Choice::Direct => {
                 g.direct(wgsl!("conv2d/forward_direct.wgsl"), to)
                     .with(self.activation.source())
+                    .drops(self.dropout)
                     .reads("b")
                     .left("x")
                     .right("w")
@@ -106,7 +107,7 @@ impl Record for Forward {
                     left: "x",
                     right: "w",
                     product: "y",
-                    epilogue: Epilogue::Bias(self.activation),
+                    epilogue: Epilogue::Bias(self.activation, self.dropout),
                     slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
                 });
             }
@@ -128,7 +129,7 @@ impl Record for BackwardInput {
                 left: "dy",
                 right: "w",
                 product: "dx",
-                epilogue: self.producer.into(),
+                epilogue: Epilogue::backward(self.producer, self.dropout),
                 slide: g.slide(Places::Rows, g.window.width, g.filters),
             }),
         }

@@ -93,10 +93,18 @@ impl Layer for Conv2d {
         true
     }
 
+    fn fuses_dropout(&self) -> bool {
+        true
+    }
+
+    fn undoes_dropout(&self) -> bool {
+        true
+    }
+
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
         let geometry = self.built(tape, at);
         let y = tape.output(at);
-        let op = Forward { geometry, activation: at.activation };
+        let op = Forward { geometry, activation: at.activation, dropout: at.dropout };
         tape.pass(at.label("forward"), op, &[x, at.parameters[0], at.parameters[1]], &[y]);
         y
     }
@@ -108,7 +116,7 @@ impl Layer for Conv2d {
         tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw, db]);
         flow.wants_dx.then(|| {
             let dx = tape.input_gradient(at);
-            let op = BackwardInput { geometry, producer: flow.producer };
+            let op = BackwardInput { geometry, producer: flow.producer, dropout: flow.dropout };
             tape.pass(at.label("backward_input"), op, &flow.with_producer(&[flow.dy, at.parameters[0]]), &[dx]);
             dx
         })

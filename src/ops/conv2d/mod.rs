@@ -31,6 +31,7 @@ mod naive;
 pub(crate) use cases::{drawn, edge_cases};
 pub use layer::Conv2d;
 
+use super::dropout::Mask;
 use super::{Activation, Op};
 use crate::shape::Window2d;
 
@@ -64,6 +65,8 @@ pub struct Forward {
     pub geometry: Geometry,
     /// The activation f, applied in the epilogue.
     pub activation: Activation,
+    /// The elements of `y` that a dropout layer behind this one drops.
+    pub dropout: Option<Mask>,
 }
 
 /// The input gradient: reads `dy` and `w`, and writes `dx`. If the producer is not the identity, also reads `x` and
@@ -74,6 +77,8 @@ pub struct BackwardInput {
     pub geometry: Geometry,
     /// The activation f that produced `x`.
     pub producer: Activation,
+    /// The elements of `x` that were dropped after f; they are dropped from `dx` too.
+    pub dropout: Option<Mask>,
 }
 
 /// The weight and bias gradients: reads `x` and `dy`, and writes `dw` and `db`.

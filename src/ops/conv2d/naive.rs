@@ -21,7 +21,7 @@ pub(super) fn forward(op: &Forward, to: &mut Recorder<'_>) -> Result<()> {
         output: "y",
         rows,
         row_terms,
-        epilogue: Epilogue::Bias(op.activation),
+        epilogue: Epilogue::Bias(op.activation, op.dropout),
     })
 }
 
@@ -32,7 +32,7 @@ pub(super) fn backward_input(op: &BackwardInput, to: &mut Recorder<'_>) -> Resul
         output: "dx",
         rows,
         row_terms,
-        epilogue: op.producer.into(),
+        epilogue: Epilogue::backward(op.producer, op.dropout),
     })
 }
 

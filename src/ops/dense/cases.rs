@@ -1,4 +1,5 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::ops::dropout::Mask;
 use crate::ops::{Activation, Op};
 use crate::verify::draw::{Draw, MOST_FLOPS};
 use crate::verify::{Check, Operands, Products, Verify};
@@ -36,20 +37,21 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let geometry = |[batch, inputs, outputs]: [usize; 3]| Geometry { batch, inputs, outputs };
     let mut ops: Vec<Box<dyn Op>> = Vec::new();
     for (i, geometry) in Geometry::edge_cases().enumerate() {
-        ops.extend(passes(geometry, ALL[i % 2]));
+        ops.extend(passes(geometry, ALL[i % 2], (i % 3 == 1).then_some(0.25)));
     }
     for geometry in Geometry::edge_cases().take(2) {
         for activation in ALL {
-            ops.push(Box::new(Forward { geometry, activation }));
-            ops.push(Box::new(BackwardInput { geometry, producer: activation }));
+            for rate in [None, Some(0.4)] {
+                let [forward, backward_input, _] = passes(geometry, activation, rate);
+                ops.extend([forward, backward_input]);
+            }
         }
     }
     for few in [3, 4] {
         let activation = Activation::Relu;
-        ops.push(Box::new(Forward { geometry: geometry([2, 70_000, few]), activation }));
-        ops.push(Box::new(BackwardInput { geometry: geometry([2, few, 70_000]), producer: activation }));
+        ops.push(Box::new(Forward { geometry: geometry([2, 70_000, few]), activation, dropout: None }));
+        ops.push(Box::new(BackwardInput { geometry: geometry([2, few, 70_000]), producer: activation, dropout: None }));
         ops.push(Box::new(BackwardWeight { geometry: geometry([70_000, few, few]) }));
-        ops.push(Box::new(BackwardBias { geometry: geometry([70_000, few, few]) }));
     }
     ops
 }
@@ -62,16 +64,17 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
             break geometry;
         }
     };
-    passes(geometry, draw.one_of(&ALL)).into()
+    let (activation, rate) = (draw.one_of(&ALL), draw.once_in(3).then(|| draw.real(0.0..0.9)));
+    passes(geometry, activation, rate).into()
 }
 
-/// All passes at a shape, with `activation` as activation and producer.
-fn passes(geometry: Geometry, activation: Activation) -> [Box<dyn Op>; 4] {
+/// All passes at a shape, with `activation` as activation and producer, and followed by dropout if there is a rate.
+fn passes(geometry: Geometry, activation: Activation, rate: Option<f64>) -> [Box<dyn Op>; 3] {
+    let mask = |width| rate.map(|rate| Mask { rate, layer: 2, width });
     [
-        Box::new(Forward { geometry, activation }),
-        Box::new(BackwardInput { geometry, producer: activation }),
+        Box::new(Forward { geometry, activation, dropout: mask(geometry.outputs) }),
+        Box::new(BackwardInput { geometry, producer: activation, dropout: mask(geometry.inputs) }),
         Box::new(BackwardWeight { geometry }),
-        Box::new(BackwardBias { geometry }),
     ]
 }
 
@@ -97,26 +100,20 @@ impl Geometry {
 
 impl Verify for Forward {
     fn checks(&self) -> Vec<Check> {
-        let linear = Forward { activation: Activation::Identity, ..*self };
-        self.geometry.products().forward([*self, linear], self.activation, self.geometry.inputs)
+        let linear = Forward { activation: Activation::Identity, dropout: None, ..*self };
+        self.geometry.products().forward([*self, linear], self.activation, self.dropout, self.geometry.inputs)
     }
 }
 
 impl Verify for BackwardInput {
     fn checks(&self) -> Vec<Check> {
-        let linear = BackwardInput { producer: Activation::Identity, ..*self };
-        self.geometry.products().backward_input([*self, linear], self.producer, self.geometry.outputs)
+        let linear = BackwardInput { producer: Activation::Identity, dropout: None, ..*self };
+        self.geometry.products().backward_input([*self, linear], self.producer, self.dropout, self.geometry.outputs)
     }
 }
 
 impl Verify for BackwardWeight {
     fn checks(&self) -> Vec<Check> {
         self.geometry.products().backward_weight(*self, &["x", "dy"], self.geometry.batch)
-    }
-}
-
-impl Verify for BackwardBias {
-    fn checks(&self) -> Vec<Check> {
-        self.geometry.products().backward_weight(*self, &["dy"], self.geometry.batch)
     }
 }

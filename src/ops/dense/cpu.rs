@@ -1,5 +1,6 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
-use crate::ops::{Activation, Compute};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
+use crate::ops::Compute;
+use crate::ops::activation::finish_input_gradient;
 use crate::reference::{Real, Tensors};
 
 // The innermost loops run over adjacent elements and multiply all of them by the same factor, a form that compilers
@@ -21,8 +22,11 @@ impl Compute for Forward {
                     y[o] += x * w[o];
                 }
             }
-            for y in y {
+            for (o, y) in y.iter_mut().enumerate() {
                 *y = self.activation.apply(*y);
+                if let Some(mask) = self.dropout {
+                    *y = mask.drop_out(*y, &tensors.step, n * outputs + o);
+                }
             }
         }
     }
@@ -52,11 +56,7 @@ impl Compute for BackwardInput {
                 }
             }
         }
-        if self.producer != Activation::Identity {
-            for (dx, x) in dx.iter_mut().zip(tensors.input("x")) {
-                *dx = *dx * self.producer.derivative(*x);
-            }
-        }
+        finish_input_gradient(dx, self.producer, self.dropout, tensors);
     }
 }
 
@@ -76,17 +76,9 @@ impl Compute for BackwardWeight {
                 }
             }
         }
-    }
-}
-
-impl Compute for BackwardBias {
-    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
-        let Geometry { batch, outputs, .. } = self.geometry;
-        let dy = tensors.input("dy");
         let db = tensors.output("db");
         db.fill(F::zero());
-        for n in 0..batch {
-            let dy = &dy[n * outputs..][..outputs];
+        for dy in dy.chunks_exact(outputs) {
             for o in 0..outputs {
                 db[o] += dy[o];
             }

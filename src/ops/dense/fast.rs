@@ -1,8 +1,8 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::error::Result;
 use crate::fast::outer::Outer;
 use crate::fast::product::{Finish, LANES, Left, Product, Right, fits, transpose, widen};
-use crate::fast::{Fast, Team, sums};
+use crate::fast::{Fast, Team, sums, vectorized};
 use crate::reference::Tensors;
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ const BLOCK: usize = 96;
 impl Fast for Forward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let Geometry { batch, inputs, outputs } = self.geometry;
-        let (x, w, b) = (tensors.input("x"), tensors.input("w"), tensors.input("b"));
+        let (x, w, b, step) = (tensors.input("x"), tensors.input("w"), tensors.input("b"), tensors.step);
         let y = tensors.output("y");
         let stride = outputs.next_multiple_of(LANES);
         let parts = inputs.div_ceil(TERMS);
@@ -41,14 +41,21 @@ impl Fast for Forward {
         };
         if parts == 1 {
             let part = team.part(batch, 1 + (1 << 16) / (inputs * outputs));
-            y.par_chunks_mut(part * outputs).zip(x.par_chunks(part * inputs)).for_each(|(y, x)| {
-                product(0, x, x.len() / inputs, y, Finish::Bias(b, self.activation));
+            let parts = y.par_chunks_mut(part * outputs).zip(x.par_chunks(part * inputs));
+            parts.enumerate().for_each(|(index, (y, x))| {
+                product(0, x, x.len() / inputs, &mut *y, Finish::Bias(b, self.activation));
+                if let Some(mask) = self.dropout {
+                    vectorized!(team, mask.drop_in_place(y, index * part * outputs, &step));
+                }
             });
         } else {
             partial.par_chunks_exact_mut(y.len()).enumerate().for_each(|(part, y)| {
                 product(part, x, batch, y, Finish::Store);
             });
             sums::add_parts_and_bias(team, partial, b, self.activation, y);
+            if let Some(mask) = self.dropout {
+                mask.drop_all(team, y, &step);
+            }
         }
         Ok(())
     }
@@ -57,7 +64,7 @@ impl Fast for Forward {
 impl Fast for BackwardInput {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let Geometry { batch, inputs, outputs } = self.geometry;
-        let (dy, w) = (tensors.input("dy"), tensors.input("w"));
+        let (dy, w, step) = (tensors.input("dy"), tensors.input("w"), tensors.step);
         let dx = tensors.output("dx");
         let x = self.producer.input(tensors);
         // The weights as [blocks of I, O, BLOCK].
@@ -74,13 +81,21 @@ impl Fast for BackwardInput {
                 for (at, w) in transposed.chunks_exact(block).enumerate() {
                     let column = at * BLOCK;
                     let first = index * rows * inputs + column;
+                    let columns = BLOCK.min(inputs - column);
                     team.instructions.run(Product {
                         left: Left::rows(dy, dy.len() / outputs, outputs, outputs),
-                        right: Right { values: w, columns: BLOCK.min(inputs - column), stride: BLOCK },
+                        right: Right { values: w, columns, stride: BLOCK },
                         out: &mut dx[column..],
                         out_stride: inputs,
-                        finish: x.map_or(Finish::Store, |x| Finish::Producer(&x[first..], self.producer)),
+                        finish: self.producer.finish(x.map(|x| &x[first..]), self.dropout),
                     });
+                    if let Some(mask) = self.dropout {
+                        vectorized!(team, {
+                            for (n, row) in dx.chunks_exact_mut(inputs).enumerate() {
+                                mask.drop_in_place(&mut row[column..][..columns], first + n * inputs, &step);
+                            }
+                        });
+                    }
                 }
             },
         );
@@ -93,6 +108,7 @@ impl Fast for BackwardWeight {
         let Geometry { batch, inputs, outputs } = self.geometry;
         let (x, dy) = (tensors.input("x"), tensors.input("dy"));
         let dw = tensors.output("dw");
+        sums::columns(team, dy, outputs, tensors.output("db"))?;
         let stride = outputs.next_multiple_of(LANES);
         let mut shared = team.shared();
         let dy = if fits(outputs) {
@@ -114,11 +130,5 @@ impl Fast for BackwardWeight {
             team.instructions.run(Outer { x, dy, dy_stride: stride, out: dw, columns: outputs });
             Ok(())
         })
-    }
-}
-
-impl Fast for BackwardBias {
-    fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
-        sums::columns(team, tensors.input("dy"), self.geometry.outputs, tensors.output("db"))
     }
 }

@@ -1,4 +1,4 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry, naive};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, naive};
 use crate::error::Result;
 use crate::gpu::ShaderFile;
 use crate::ops::epilogue::{Epilogue, Sums};
@@ -55,7 +55,7 @@ impl Geometry {
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
-        let epilogue = Epilogue::Bias(self.activation);
+        let epilogue = Epilogue::Bias(self.activation, self.dropout);
         match g.choice(g.inputs, to) {
             Choice::Naive => return naive::forward(self, to),
             Choice::Narrow => {
@@ -91,7 +91,7 @@ impl Record for BackwardInput {
                 g.narrow(wgsl!("dense/backward_input_narrow.wgsl"), to)
                     .reads("dy")
                     .reads("w")
-                    .finish(Sums::Four, self.producer.into())
+                    .finish(Sums::Four, Epilogue::backward(self.producer, self.dropout))
                     .writes("dx")
                     .for_each(g.batch * g.inputs / 4);
             }
@@ -102,7 +102,7 @@ impl Record for BackwardInput {
                 left: "dy",
                 right: "w",
                 product: "dx",
-                epilogue: self.producer.into(),
+                epilogue: Epilogue::backward(self.producer, self.dropout),
                 slide: None,
             }),
         }
@@ -114,37 +114,34 @@ impl Record for BackwardWeight {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let g = &self.geometry;
         match g.choice(g.batch, to) {
-            Choice::Naive => return naive::backward_weight(self, to),
+            Choice::Naive => {
+                naive::backward_weight(self, to)?;
+                to.part("bias", |to| naive::backward_bias(g, to))
+            }
             Choice::Narrow => {
                 g.narrow(wgsl!("dense/backward_weight_narrow.wgsl"), to)
                     .set("BATCH", g.batch)
                     .reads("x")
                     .reads("dy")
                     .writes("dw")
-                    .for_each(g.inputs / 4 * g.outputs);
+                    .writes("db")
+                    .for_each((g.inputs / 4 + 1) * g.outputs);
+                Ok(())
             }
-            Choice::Matrix => g.map(wgsl!("dense/backward_weight.wgsl"), to).multiply(Product {
-                m: g.inputs,
-                n: g.outputs,
-                k: g.batch,
-                left: "x",
-                right: "dy",
-                product: "dw",
-                epilogue: Epilogue::Nothing,
-                slide: None,
-            }),
+            Choice::Matrix => {
+                g.map(wgsl!("dense/backward_weight.wgsl"), to).multiply(Product {
+                    m: g.inputs,
+                    n: g.outputs,
+                    k: g.batch,
+                    left: "x",
+                    right: "dy",
+                    product: "dw",
+                    epilogue: Epilogue::Nothing,
+                    slide: None,
+                });
+                to.part("bias", |to| to.column_sums(g.batch, g.outputs));
+                Ok(())
+            }
         }
-        Ok(())
-    }
-}
-
-impl Record for BackwardBias {
-    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        let g = &self.geometry;
-        match g.choice(g.batch, to) {
-            Choice::Naive | Choice::Narrow => return naive::backward_bias(self, to),
-            Choice::Matrix => to.column_sums(g.batch, g.outputs),
-        }
-        Ok(())
     }
 }

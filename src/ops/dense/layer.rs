@@ -1,4 +1,4 @@
-use super::{BackwardBias, BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry};
 use crate::ops::{Flow, Layer, Parameter, Site, Start, Tape, config};
 use crate::plan::TensorId;
 use crate::shape::Shape;
@@ -64,10 +64,18 @@ impl Layer for Dense {
         true
     }
 
+    fn fuses_dropout(&self) -> bool {
+        true
+    }
+
+    fn undoes_dropout(&self) -> bool {
+        true
+    }
+
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
         let geometry = self.geometry(tape, at);
         let y = tape.output(at);
-        let op = Forward { geometry, activation: at.activation };
+        let op = Forward { geometry, activation: at.activation, dropout: at.dropout };
         tape.pass(at.label("forward"), op, &[x, at.parameters[0], at.parameters[1]], &[y]);
         y
     }
@@ -75,11 +83,10 @@ impl Layer for Dense {
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         let geometry = self.geometry(tape, at);
         let (dw, db) = (at.gradients[0], at.gradients[1]);
-        tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw]);
-        tape.pass(at.label("backward_bias"), BackwardBias { geometry }, &[flow.dy], &[db]);
+        tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw, db]);
         flow.wants_dx.then(|| {
             let dx = tape.input_gradient(at);
-            let op = BackwardInput { geometry, producer: flow.producer };
+            let op = BackwardInput { geometry, producer: flow.producer, dropout: flow.dropout };
             tape.pass(at.label("backward_input"), op, &flow.with_producer(&[flow.dy, at.parameters[0]]), &[dx]);
             dx
         })

@@ -20,9 +20,10 @@ mod naive;
 pub(crate) use cases::{drawn, edge_cases};
 pub use layer::Dense;
 
+use super::dropout::Mask;
 use super::{Activation, Op};
 
-/// Sizes of a dense layer, which all four passes share.
+/// Sizes of a dense layer, which all three passes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
     /// Number of rows of the batch, N.
@@ -46,6 +47,8 @@ pub struct Forward {
     pub geometry: Geometry,
     /// The activation f, applied in the epilogue.
     pub activation: Activation,
+    /// The elements of `y` that a dropout layer behind this one drops.
+    pub dropout: Option<Mask>,
 }
 
 /// The input gradient: reads `dy` and `w`, and writes `dx`. If the producer is not the identity, also reads `x` and
@@ -56,18 +59,13 @@ pub struct BackwardInput {
     pub geometry: Geometry,
     /// The activation f that produced `x`.
     pub producer: Activation,
+    /// The elements of `x` that were dropped after f; they are dropped from `dx` too.
+    pub dropout: Option<Mask>,
 }
 
-/// The weight gradient: reads `x` and `dy`, and writes `dw`.
+/// The weight and bias gradients: reads `x` and `dy`, and writes `dw` and `db`.
 #[derive(Clone, Copy, Debug)]
 pub struct BackwardWeight {
-    /// Shapes of the tensors.
-    pub geometry: Geometry,
-}
-
-/// The bias gradient: reads `dy` and writes `db`.
-#[derive(Clone, Copy, Debug)]
-pub struct BackwardBias {
     /// Shapes of the tensors.
     pub geometry: Geometry,
 }
@@ -114,21 +112,9 @@ impl Op for BackwardWeight {
         vec![("x", g.batch * g.inputs), ("dy", g.batch * g.outputs)]
     }
     fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("dw", self.geometry.inputs * self.geometry.outputs)]
+        vec![("dw", self.geometry.inputs * self.geometry.outputs), ("db", self.geometry.outputs)]
     }
     fn flops(&self) -> u64 {
         self.geometry.flops()
-    }
-}
-
-impl Op for BackwardBias {
-    fn name(&self) -> &'static str {
-        "dense.backward_bias"
-    }
-    fn inputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("dy", self.geometry.batch * self.geometry.outputs)]
-    }
-    fn outputs(&self) -> Vec<(&'static str, usize)> {
-        vec![("db", self.geometry.outputs)]
     }
 }

@@ -1,4 +1,4 @@
-use super::{Backward, Forward};
+use super::{Backward, Forward, Mask};
 use crate::ops::{Activation, Op, Step};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Given, U, Verify, random};
@@ -15,13 +15,15 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
         for (j, producer) in PRODUCERS.into_iter().enumerate() {
             let (rate, layer) = ([0.4, 0.5, 0.25, 0.3][j], (i * j) as u32);
             let width = WIDTHS[(i + j) % WIDTHS.len()];
-            ops.push(Box::new(Forward { len, width, rate, layer }));
-            ops.push(Box::new(Backward { len, width, rate, layer, producer }));
+            let mask = Mask { rate, layer, width };
+            ops.push(Box::new(Forward { len, mask }));
+            ops.push(Box::new(Backward { len, mask, producer }));
         }
     }
     for rate in [0.0, 1e-3, 0.1, 0.37, 0.62, 0.9, 0.999] {
-        ops.push(Box::new(Forward { len: 1009, width: 1009, rate, layer: 2 }));
-        ops.push(Box::new(Backward { len: 1009, width: 1009, rate, layer: 2, producer: Activation::Tanh }));
+        let mask = Mask { rate, layer: 2, width: 1009 };
+        ops.push(Box::new(Forward { len: 1009, mask }));
+        ops.push(Box::new(Backward { len: 1009, mask, producer: Activation::Tanh }));
     }
     ops
 }
@@ -29,11 +31,8 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
 /// Both passes at a random length and a random rate.
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let (len, rate, layer) = (draw.size(3000), draw.real(0.0..1.0), draw.below(1000) as u32);
-    let width = draw.size(3000);
-    vec![
-        Box::new(Forward { len, width, rate, layer }),
-        Box::new(Backward { len, width, rate, layer, producer: draw.one_of(&PRODUCERS) }),
-    ]
+    let mask = Mask { rate, layer, width: draw.size(3000) };
+    vec![Box::new(Forward { len, mask }), Box::new(Backward { len, mask, producer: draw.one_of(&PRODUCERS) })]
 }
 
 /// Elements per image: a multiple of 4, of 2, and of neither.
@@ -61,7 +60,7 @@ impl Verify for Backward {
             Case::new(*self, given).with_step(step(key))
         };
         // |dy| is at most 1 and f' at most 2; the scale, up to three products and 1 - x are rounded, each by U / 2.
-        let bound = 5.0 * U / (1.0 - self.rate);
+        let bound = 5.0 * U / (1.0 - self.mask.rate);
         let check = |key| match self.producer {
             Activation::Identity | Activation::Relu => Check::exact("random", case(key)),
             Activation::Sigmoid | Activation::Tanh => Check::within("random", case(key), |_, dx| vec![bound; dx.len()]),

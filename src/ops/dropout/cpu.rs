@@ -1,4 +1,4 @@
-use super::{Backward, Forward, first, scale, threshold};
+use super::{Backward, Forward, Mask};
 use crate::ops::{Activation, Compute, Step};
 use crate::reference::{Real, Tensors};
 
@@ -31,22 +31,29 @@ pub(in crate::ops) fn threefry(key: [u32; 4], counter: [u32; 4]) -> [u32; 4] {
     x
 }
 
-// ANCHOR: drop_out
-/// The output for element `i` of a layer, counted over the whole batch: 0 or `value / (1 - rate)`.
-fn drop_out<F: Real>(value: F, rate: f64, layer: u32, step: &Step, i: usize) -> F {
-    let key = [step.seed_low, step.seed_high, step.step, layer];
-    let words = threefry(key, [(i / 4) as u32, 0, 0, 0]);
-    if words[i % 4] < threshold(rate) { F::zero() } else { value * F::of(f64::from(scale(rate))) }
+impl Mask {
+    // ANCHOR: drop_out
+    /// The output for element `i` of a slice with this value: 0 or `value / (1 - rate)`.
+    pub(crate) fn drop_out<F: Real>(&self, value: F, step: &Step, i: usize) -> F {
+        if self.drops(step, i) { F::zero() } else { value * F::of(f64::from(self.scale())) }
+    }
+
+    /// Whether element `i` of a slice is dropped.
+    pub(crate) fn drops(&self, step: &Step, i: usize) -> bool {
+        let key = [step.seed_low, step.seed_high, step.step, self.layer];
+        let i = self.first(step) + i;
+        let words = threefry(key, [(i / 4) as u32, 0, 0, 0]);
+        words[i % 4] < self.threshold()
+    }
+    // ANCHOR_END: drop_out
 }
-// ANCHOR_END: drop_out
 
 impl Compute for Forward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let x = tensors.input("x");
         let y = tensors.output("y");
-        let first = first(&tensors.step, self.width);
         for i in 0..self.len {
-            y[i] = drop_out(x[i], self.rate, self.layer, &tensors.step, first + i);
+            y[i] = self.mask.drop_out(x[i], &tensors.step, i);
         }
     }
 }
@@ -55,9 +62,8 @@ impl Compute for Backward {
     fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
         let dy = tensors.input("dy");
         let dx = tensors.output("dx");
-        let first = first(&tensors.step, self.width);
         for i in 0..self.len {
-            dx[i] = drop_out(dy[i], self.rate, self.layer, &tensors.step, first + i);
+            dx[i] = self.mask.drop_out(dy[i], &tensors.step, i);
         }
         if self.producer != Activation::Identity {
             let x = tensors.input("x");

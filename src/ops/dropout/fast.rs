@@ -1,5 +1,5 @@
 use super::cpu::ROTATIONS;
-use super::{Backward, Forward, first, scale, threshold};
+use super::{Backward, Forward, Mask};
 use crate::error::Result;
 use crate::fast::sums::WORTH;
 use crate::fast::{Fast, Team, vectorized};
@@ -48,20 +48,39 @@ fn mix(x: &mut [Words; 4], i: usize, j: usize, by: u32) {
     (x[i], x[j]) = (a, b);
 }
 
-/// Applies dropout to `from`, whose first element has the index `first` in the whole batch, a multiple of 4.
-#[inline(always)]
-fn drop_out(from: &[f32], to: &mut [f32], first: usize, rate: f64, layer: u32, step: &Step) {
-    let key = [step.seed_low, step.seed_high, step.step, layer];
-    let (below, factor) = (threshold(rate), scale(rate));
-    for (index, (from, to)) in from.chunks(BLOCK).zip(to.chunks_mut(BLOCK)).enumerate() {
-        let words = threefry(key, ((first + index * BLOCK) / 4) as u32);
-        let mut drawn = [0; BLOCK];
-        for i in 0..TOGETHER {
-            (0..4).for_each(|j| drawn[4 * i + j] = words[j][i]);
+impl Mask {
+    /// Applies dropout to some elements of a slice of the batch; the first of them has the index `first` in the slice.
+    #[inline(always)]
+    pub(crate) fn drop_in_place(&self, values: &mut [f32], first: usize, step: &Step) {
+        let key = [step.seed_low, step.seed_high, step.step, self.layer];
+        let (below, factor) = (self.threshold(), self.scale());
+        // A counter gives the words of four elements, and `values` may begin between two counters.
+        let mut next = self.first(step) + first;
+        let mut values = values;
+        while !values.is_empty() {
+            let skip = next % 4;
+            let words = threefry(key, (next / 4) as u32);
+            let mut drawn = [0; BLOCK];
+            for i in 0..TOGETHER {
+                (0..4).for_each(|j| drawn[4 * i + j] = words[j][i]);
+            }
+            let (now, later) = values.split_at_mut((BLOCK - skip).min(values.len()));
+            for (value, word) in now.iter_mut().zip(&drawn[skip..]) {
+                *value = if *word < below { 0.0 } else { *value * factor };
+            }
+            next += now.len();
+            values = later;
         }
-        for ((to, from), word) in to.iter_mut().zip(from).zip(&drawn) {
-            *to = if *word < below { 0.0 } else { from * factor };
-        }
+    }
+}
+
+impl Mask {
+    /// Applies dropout to a whole tensor.
+    pub(crate) fn drop_all(&self, team: &Team, values: &mut [f32], step: &Step) {
+        let part = part(team, values.len());
+        values.par_chunks_mut(part).enumerate().for_each(|(index, values)| {
+            vectorized!(team, self.drop_in_place(values, index * part, step));
+        });
     }
 }
 
@@ -74,9 +93,12 @@ impl Fast for Forward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
         let (x, step) = (tensors.input("x"), tensors.step);
         let y = tensors.output("y");
-        let (part, first) = (part(team, self.len), first(&step, self.width));
+        let part = part(team, self.len);
         y.par_chunks_mut(part).zip(x.par_chunks(part)).enumerate().for_each(|(index, (y, x))| {
-            vectorized!(team, drop_out(x, y, first + index * part, self.rate, self.layer, &step));
+            vectorized!(team, {
+                y.copy_from_slice(x);
+                self.mask.drop_in_place(y, index * part, &step);
+            });
         });
         Ok(())
     }
@@ -87,10 +109,11 @@ impl Fast for Backward {
         let (dy, step) = (tensors.input("dy"), tensors.step);
         let dx = tensors.output("dx");
         let x = self.producer.input(tensors);
-        let (part, first) = (part(team, self.len), first(&step, self.width));
+        let part = part(team, self.len);
         dx.par_chunks_mut(part).zip(dy.par_chunks(part)).enumerate().for_each(|(index, (dx, dy))| {
             vectorized!(team, {
-                drop_out(dy, dx, first + index * part, self.rate, self.layer, &step);
+                dx.copy_from_slice(dy);
+                self.mask.drop_in_place(dx, index * part, &step);
                 if let Some(x) = x {
                     self.producer.multiply_derivative(dx, &x[index * part..]);
                 }

@@ -1,4 +1,4 @@
-use super::{Backward, Forward, scale, threshold};
+use super::{Backward, Forward, Mask};
 use crate::error::Result;
 use crate::ops::launch::KernelLaunch;
 use crate::ops::{Activation, Record, Recorder};
@@ -7,7 +7,7 @@ use crate::wgsl;
 impl Record for Forward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         to.kernel(wgsl!("dropout/forward.wgsl"))
-            .drops(self.rate, self.layer, self.width)
+            .drops(Some(self.mask))
             .packs(self.len)
             .reads("x")
             .writes("y")
@@ -21,7 +21,7 @@ impl Record for Backward {
         // With the identity as producer there is no x, and the kernel does not use its value.
         let x = if self.producer == Activation::Identity { "dy" } else { "x" };
         to.kernel(wgsl!("dropout/backward.wgsl"))
-            .drops(self.rate, self.layer, self.width)
+            .drops(Some(self.mask))
             .with(self.producer.source())
             .packs(self.len)
             .reads_as("x", x)
@@ -33,15 +33,16 @@ impl Record for Backward {
 }
 
 impl KernelLaunch<'_, '_> {
-    /// Joins the files that determine which elements are dropped, with the constants for a rate, a layer
-    /// and the width of a row.
-    fn drops(self, rate: f64, layer: u32, width: usize) -> Self {
+    /// Joins the files that define `drop_out`, which drops the elements of a mask, or none.
+    pub(in crate::ops) fn drops(self, mask: Option<Mask>) -> Self {
+        let Some(mask) = mask else { return self.with(wgsl!("dropout/none.wgsl")) };
         self.with(wgsl!("dropout/draw.wgsl"))
             .with(wgsl!("shared/random.wgsl"))
             .with(wgsl!("shared/step.wgsl"))
-            .set("LAYER", layer)
-            .set("WIDTH", width)
-            .set("THRESHOLD", threshold(rate))
-            .set("SCALE", scale(rate))
+            .set("LAYER", mask.layer)
+            .set("IMAGE_LEN", mask.width)
+            .set("THRESHOLD", mask.threshold())
+            .set("SCALE", mask.scale())
+            .set("KEPT", mask.kept())
     }
 }

@@ -27,6 +27,10 @@ impl Layer for Flatten {
         true
     }
 
+    fn passes_on(&self) -> bool {
+        true
+    }
+
     fn forward(&self, _tape: &mut Tape<'_>, _at: &Site<'_>, x: TensorId) -> TensorId {
         x
     }

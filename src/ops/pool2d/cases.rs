@@ -1,5 +1,6 @@
 use super::{Backward, Forward, Kind, m_len, output_len};
-use crate::ops::{Activation, Op};
+use crate::ops::dropout::Mask;
+use crate::ops::{Activation, Op, Step};
 use crate::shape::{Padding, Window2d};
 use crate::verify::draw::Draw;
 use crate::verify::{Case, Check, Given, U, Verify, dot_bound, integers, random};
@@ -50,11 +51,12 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let window = |(batch, shape, size, stride)| Window2d::new(batch, shape, size, stride, Padding::Valid).ok();
     for (i, window) in WINDOWS.into_iter().filter_map(window).enumerate() {
         for (j, kind) in KINDS.into_iter().enumerate() {
+            let dropout = (i % 3 == 1).then(|| mask(&window, 0.25));
             if kind.is_extreme() {
-                ops.push(Box::new(Forward { window, kind, keeps_m: true }));
+                ops.push(Box::new(Forward { window, kind, keeps_m: true, dropout }));
             }
-            ops.push(Box::new(Forward { window, kind, keeps_m: false }));
-            ops.push(Box::new(Backward { window, kind, producer: PRODUCERS[(i + j) % 4] }));
+            ops.push(Box::new(Forward { window, kind, keeps_m: false, dropout }));
+            ops.push(Box::new(Backward { window, kind, producer: PRODUCERS[(i + j) % 4], dropout }));
         }
     }
     ops
@@ -64,10 +66,22 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
 pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
     let (window, kind) = (draw.window(false), draw.one_of(&KINDS));
     let keeps_m = kind.is_extreme() && draw.once_in(2);
+    let dropout = draw.once_in(3).then(|| mask(&window, draw.real(0.0..0.9)));
     vec![
-        Box::new(Forward { window, kind, keeps_m }),
-        Box::new(Backward { window, kind, producer: draw.one_of(&PRODUCERS) }),
+        Box::new(Forward { window, kind, keeps_m, dropout }),
+        Box::new(Backward { window, kind, producer: draw.one_of(&PRODUCERS), dropout }),
     ]
+}
+
+/// Dropout of the outputs.
+fn mask(window: &Window2d, rate: f64) -> Mask {
+    Mask { rate, layer: 2, width: output_len(window) / window.batch }
+}
+
+/// The same case in a slice that does not begin at the first row of the batch, a multiple of 4.
+fn in_slice(case: Case) -> Case {
+    let step = Step { row: 8, ..case.step };
+    case.with_step(step)
 }
 
 fn absolute(values: &[f32]) -> Vec<f32> {
@@ -98,7 +112,7 @@ fn is_exact(kind: Kind, window: &Window2d) -> bool {
 impl Forward {
     /// A case with the given values; `m` starts with a pattern that is not valid.
     pub fn case(&self, x: Vec<f32>) -> Case {
-        Case::new(*self, vec![("x", x.into()), ("m", vec![0xaaaa_aaaa; m_len(&self.window)].into())])
+        in_slice(Case::new(*self, vec![("x", x.into()), ("m", vec![0xaaaa_aaaa; m_len(&self.window)].into())]))
     }
 }
 
@@ -106,15 +120,18 @@ impl Verify for Forward {
     fn checks(&self) -> Vec<Check> {
         let Forward { window, kind, .. } = *self;
         let x = random(window.input_len(), 1);
+        // With dropout, these magnitudes are scaled, or dropped like the values.
         let magnitude = self.case(absolute(&x)).reference::<f64>().remove(0).1;
+        // The product with the scale of dropout rounds once more.
+        let once = usize::from(self.dropout.is_some());
         let bound = |values: &[f64]| match kind {
-            Kind::Max | Kind::Min => vec![0.0; values.len()],
+            Kind::Max | Kind::Min => values.iter().map(|y| once as f64 * U * y.abs()).collect(),
             // The sum is rounded like a dot product, and the factor and its product once each.
-            Kind::Average => dot_bound(window.area() + 2, &magnitude),
+            Kind::Average => dot_bound(window.area() + 2 + once, &magnitude),
             // The squares and each addition round by u/2 of a sum of positive terms, and the root halves that error.
             // WGSL allows the root the error of 1 / inverseSqrt, 2.5 + 2 ULP. Squares of multiples of 2^-23 do not
             // underflow.
-            Kind::L2 => values.iter().map(|y| (window.area() as f64 / 2.0 + 5.0) * U * y).collect(),
+            Kind::L2 => values.iter().map(|y| (window.area() as f64 / 2.0 + 5.0 + once as f64) * U * y).collect(),
         };
         let mut checks = vec![Check::within("random", self.case(x), |_, values| bound(values))];
         if is_exact(kind, &window) {
@@ -128,8 +145,13 @@ impl Verify for Forward {
 impl Backward {
     /// A case with the y and m that the forward pass computes from x.
     pub fn case(&self, x: Vec<f32>, dy: Vec<f32>) -> Case {
-        let Backward { window, kind, .. } = *self;
-        let forward = Forward { window, kind, keeps_m: kind.is_extreme() }.case(x.clone()).reference::<f32>();
+        let Backward { window, kind, dropout, .. } = *self;
+        let op = Forward { window, kind, keeps_m: kind.is_extreme(), dropout };
+        let forward = op.case(x.clone()).reference::<f32>();
+        // Where y was dropped, the layer behind it has dropped its gradient.
+        let step = op.case(x.clone()).step;
+        let kept = |(i, dy): (usize, f32)| dropout.map_or(dy, |mask| if mask.drops(&step, i) { 0.0 } else { dy });
+        let dy: Vec<f32> = dy.into_iter().enumerate().map(kept).collect();
         let mut given: Vec<Given> = vec![("dy", dy.into()), ("x", x.into())];
         for (name, values) in forward {
             given.push(match name {
@@ -137,13 +159,13 @@ impl Backward {
                 _ => (name, values.into_iter().map(|value| value as f32).collect::<Vec<_>>().into()),
             });
         }
-        Case::new(*self, given)
+        in_slice(Case::new(*self, given))
     }
 }
 
 impl Verify for Backward {
     fn checks(&self) -> Vec<Check> {
-        let Backward { window, kind, producer } = *self;
+        let Backward { window, kind, producer, .. } = *self;
         let x = produced(producer, window.input_len());
         let dy = random(output_len(&window), 2);
         // The sum of absolute terms. For extremes, |x| would change the position of the extreme; for the other kinds,
@@ -153,7 +175,8 @@ impl Verify for Backward {
         // One term for each window that covers a pixel, with a quotient (2.5 u) and a product; then f' with up to four
         // roundings, one of which counts twice where 1 - y^2 is half of y^2.
         let around = window.kernel[0].div_ceil(window.stride[0]) * window.kernel[1].div_ceil(window.stride[1]);
-        let bound = dot_bound(around + 7, &magnitude);
+        // With dropout, y and its product with the inverse scale are rounded too; f' and the quotient each see it.
+        let bound = dot_bound(around + 7 + 4 * usize::from(self.dropout.is_some()), &magnitude);
         let mut checks = vec![Check::within("random", self.case(x, dy), |_, _| bound.clone())];
         let whole = |most, seed| integers(window.input_len(), most, seed);
         let gradients = integers(output_len(&window), 8, 4);

@@ -56,6 +56,9 @@ impl Compute for Forward {
                             Kind::Average => elements.iter().map(|&i| x[i]).sum::<F>() / area,
                             Kind::L2 => elements.iter().map(|&i| x[i] * x[i]).sum::<F>().sqrt(),
                         };
+                        if let Some(mask) = self.dropout {
+                            y[o] = mask.drop_out(y[o], &tensors.step, o);
+                        }
                     }
                 }
             }
@@ -70,6 +73,7 @@ impl Compute for Backward {
         let dy = tensors.input("dy");
         let dx = tensors.output("dx");
         let area = F::of(g.area() as f64);
+        let kept = F::of(f64::from(self.kept()));
         dx.fill(F::zero());
         for n in 0..g.batch {
             for p in 0..g.out_height {
@@ -77,6 +81,8 @@ impl Compute for Backward {
                     for c in 0..g.channels {
                         let elements = window(g, n, p, q, c);
                         let o = ((n * g.out_height + p) * g.out_width + q) * g.channels + c;
+                        // Without dropout. Where an element was dropped, dy is 0.
+                        let y = y[o] * kept;
                         match self.kind {
                             Kind::Max | Kind::Min => {
                                 let m = tensors.input_int("m");
@@ -84,14 +90,14 @@ impl Compute for Backward {
                                     4 => m[o / 4].to_le_bytes()[o % 4] as usize,
                                     _ => m[o] as usize,
                                 };
-                                dx[elements[place]] += dy[o] * self.producer.derivative(y[o]);
+                                dx[elements[place]] += dy[o] * self.producer.derivative(y);
                             }
                             Kind::Average => elements.iter().for_each(|&i| dx[i] += dy[o] / area),
                             // The gradient is zero for a window of zeros.
-                            Kind::L2 if y[o] == F::zero() => {}
+                            Kind::L2 if y == F::zero() => {}
                             Kind::L2 => {
                                 let x = tensors.input("x");
-                                elements.iter().for_each(|&i| dx[i] += dy[o] * x[i] / y[o]);
+                                elements.iter().for_each(|&i| dx[i] += dy[o] * x[i] / y);
                             }
                         }
                     }

@@ -74,18 +74,19 @@ fn extreme<const N: usize>(g: &Window2d, kind: Kind, x: &[f32], y: &mut [f32; N]
 }
 // ANCHOR_END: extreme
 
-/// Adds `dy f'(y)` to `dx` at position `m`, for `N` channels of the window that starts at `dx[0]`.
+/// Adds `dy f'(kept y)` to `dx` at position `m`, for `N` channels of the window that starts at `dx[0]`.
 #[inline(always)]
 fn add_at_extreme<const N: usize>(
     g: &Window2d,
     producer: Activation,
+    kept: f32,
     y: &[f32; N],
     m: &[u8; N],
     dy: &[f32; N],
     dx: &mut [f32],
 ) {
     let first = m.map(u32::from);
-    let gradient: [f32; N] = std::array::from_fn(|c| dy[c] * producer.derivative(y[c]));
+    let gradient: [f32; N] = std::array::from_fn(|c| dy[c] * producer.derivative(y[c] * kept));
     for (place, tap) in taps(g).enumerate() {
         let dx = &mut dx[tap..][..N];
         for c in 0..N {
@@ -115,17 +116,19 @@ fn bytes(m: &mut [u32]) -> &mut [u8] {
 
 impl Fast for Forward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
-        let Forward { window: g, kind, keeps_m } = *self;
+        let Forward { window: g, kind, keeps_m, dropout } = *self;
         if keeps_m {
             self.run_with_places(tensors, team);
             return Ok(());
         }
-        let x = tensors.input("x");
+        let (x, step) = (tensors.input("x"), tensors.step);
         let y = tensors.output("y");
         let part = team.part(g.batch, 1);
-        y.par_chunks_mut(part * image_out(&g)).zip(x.par_chunks(part * image_in(&g))).for_each(|(y, x)| {
+        let parts = y.par_chunks_mut(part * image_out(&g)).zip(x.par_chunks(part * image_in(&g)));
+        parts.enumerate().for_each(|(index, (y, x))| {
             vectorized!(team, {
-                for (y, x) in y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g))) {
+                let images = y.chunks_exact_mut(image_out(&g)).zip(x.chunks_exact(image_in(&g)));
+                for (n, (y, x)) in images.enumerate() {
                     for (y, corner) in y.chunks_exact_mut(g.channels).zip(corners(g)) {
                         let (vectors, rest) = y.as_chunks_mut::<LANES>();
                         let rest_start = corner + vectors.len() * LANES;
@@ -136,6 +139,9 @@ impl Fast for Forward {
                             reduce(&g, kind, &x[rest_start + index..], y);
                         }
                     }
+                    if let Some(mask) = dropout {
+                        mask.drop_in_place(y, (index * part + n) * image_out(&g), &step);
+                    }
                 }
             });
         });
@@ -145,20 +151,20 @@ impl Fast for Forward {
 
 impl Forward {
     fn run_with_places(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
-        let Forward { window: g, kind, .. } = *self;
+        let Forward { window: g, kind, dropout, .. } = *self;
         if per_word(&g) == 1 {
             return self.compute(tensors);
         }
-        let x = tensors.input("x");
+        let (x, step) = (tensors.input("x"), tensors.step);
         let y = tensors.output("y");
         let (m, unused) = bytes(tensors.output_int("m")).split_at_mut(y.len());
         unused.fill(0);
         let part = team.part(g.batch, 1);
         let parts = y.par_chunks_mut(part * image_out(&g)).zip(m.par_chunks_mut(part * image_out(&g)));
-        parts.zip(x.par_chunks(part * image_in(&g))).for_each(|((y, m), x)| {
+        parts.zip(x.par_chunks(part * image_in(&g))).enumerate().for_each(|(index, ((y, m), x))| {
             vectorized!(team, {
                 let images = y.chunks_exact_mut(image_out(&g)).zip(m.chunks_exact_mut(image_out(&g)));
-                for ((y, m), x) in images.zip(x.chunks_exact(image_in(&g))) {
+                for (n, ((y, m), x)) in images.zip(x.chunks_exact(image_in(&g))).enumerate() {
                     let places = y.chunks_exact_mut(g.channels).zip(m.chunks_exact_mut(g.channels));
                     for ((y, m), corner) in places.zip(corners(g)) {
                         let (y, y_rest) = y.as_chunks_mut::<LANES>();
@@ -172,6 +178,9 @@ impl Forward {
                             extreme(&g, kind, &x[rest_start + index..], y, m);
                         }
                     }
+                    if let Some(mask) = dropout {
+                        mask.drop_in_place(y, (index * part + n) * image_out(&g), &step);
+                    }
                 }
             });
         });
@@ -181,6 +190,7 @@ impl Forward {
 impl Backward {
     fn run_from_places(&self, tensors: &mut Tensors<'_, f32>, team: &Team) {
         let Backward { window: g, producer, .. } = *self;
+        let kept = self.kept();
         if per_word(&g) == 1 {
             return self.compute(tensors);
         }
@@ -199,11 +209,11 @@ impl Backward {
                     let ((y, y_rest), (m, m_rest)) = (y.as_chunks::<LANES>(), m.as_chunks::<LANES>());
                     let (dy, dy_rest) = dy.as_chunks::<LANES>();
                     for (index, ((y, m), dy)) in y.iter().zip(m).zip(dy).enumerate() {
-                        add_at_extreme(&g, producer, y, m, dy, &mut dx[corner + index * LANES..]);
+                        add_at_extreme(&g, producer, kept, y, m, dy, &mut dx[corner + index * LANES..]);
                     }
                     let rest_start = corner + y.len() * LANES;
                     for (index, ((y, m), dy)) in y_rest.iter().zip(m_rest).zip(dy_rest).enumerate() {
-                        add_at_extreme(&g, producer, &[*y], &[*m], &[*dy], &mut dx[rest_start + index..]);
+                        add_at_extreme(&g, producer, kept, &[*y], &[*m], &[*dy], &mut dx[rest_start + index..]);
                     }
                 }
             });
@@ -213,7 +223,8 @@ impl Backward {
 
 impl Fast for Backward {
     fn run_fast(&self, tensors: &mut Tensors<'_, f32>, team: &Team) -> Result<()> {
-        let Backward { window: g, kind, producer } = *self;
+        let Backward { window: g, kind, producer, .. } = *self;
+        let kept = self.kept();
         if kind.is_extreme() {
             self.run_from_places(tensors, team);
             return Ok(());
@@ -229,7 +240,7 @@ impl Fast for Backward {
                 let places = y.chunks_exact(g.channels).zip(dy.chunks_exact(g.channels));
                 for ((y, dy), corner) in places.zip(corners(g)) {
                     for c in 0..g.channels {
-                        add_to_window(&g, kind, c, &x[corner..], y[c], dy[c], &mut dx[corner..]);
+                        add_to_window(&g, kind, c, &x[corner..], y[c] * kept, dy[c], &mut dx[corner..]);
                     }
                 }
                 // Done per image, while it is in the cache.

@@ -17,7 +17,7 @@ impl Record for Forward {
             (true, true) => wgsl!("pool2d/forward_extreme.wgsl"),
             (true, false) => wgsl!("pool2d/forward_extreme_naive.wgsl"),
         };
-        let launch = to.kernel(pass).pools(g, self.kind);
+        let launch = to.kernel(pass).pools(g, self.kind).drops(self.dropout);
         let launch = match (self.keeps_m, fast) {
             (false, true) => launch.at_once(4),
             (false, false) => launch,
@@ -53,6 +53,7 @@ impl Record for Backward {
             (false, false) => wgsl!("pool2d/backward_naive.wgsl"),
         };
         let launch = to.kernel(pass).pools(g, self.kind).with(self.producer.source());
+        let launch = launch.set("KEPT", self.kept());
         let launch = match (extreme, fast) {
             (true, true) => launch.packs(g.channels),
             (false, true) => launch.at_once(4),

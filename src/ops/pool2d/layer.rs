@@ -79,11 +79,15 @@ impl Layer for Pool2d {
         Ok(Shape::Image([window.out_height, window.out_width, window.channels]))
     }
 
+    fn fuses_dropout(&self) -> bool {
+        true
+    }
+
     fn forward(&self, tape: &mut Tape<'_>, at: &Site<'_>, x: TensorId) -> TensorId {
         let window = self.built(tape, at);
         let y = tape.output(at);
         let keeps_m = tape.training() && self.kind.is_extreme();
-        let op = Forward { window, kind: self.kind, keeps_m };
+        let op = Forward { window, kind: self.kind, keeps_m, dropout: at.dropout };
         let outputs = if keeps_m { vec![y, m(tape, at, &window)] } else { vec![y] };
         tape.pass(at.label("forward"), op, &[x], &outputs);
         y
@@ -92,7 +96,7 @@ impl Layer for Pool2d {
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         flow.wants_dx.then(|| {
             let window = self.built(tape, at);
-            let op = Backward { window, kind: self.kind, producer: flow.producer };
+            let op = Backward { window, kind: self.kind, producer: flow.producer, dropout: at.dropout };
             let dx = tape.input_gradient(at);
             let inputs = if self.kind.is_extreme() {
                 [flow.y, m(tape, at, &window), flow.dy]

@@ -24,6 +24,7 @@ mod layer;
 pub(crate) use cases::{drawn, edge_cases};
 pub use layer::{Pool2d, Settings, Stride};
 
+use super::dropout::Mask;
 use super::{Activation, Op};
 use crate::shape::Window2d;
 
@@ -56,6 +57,8 @@ pub struct Forward {
     pub kind: Kind,
     /// Whether to store `m` for a backward pass; only for maximum and minimum.
     pub keeps_m: bool,
+    /// The elements of `y` that a dropout layer behind this one drops.
+    pub dropout: Option<Mask>,
 }
 
 /// The backward pass: reads `y`, `m` and `dy` for maximum and minimum, or `x`, `y` and `dy` otherwise; writes `dx`,
@@ -68,6 +71,15 @@ pub struct Backward {
     pub kind: Kind,
     /// The activation f that produced `x`.
     pub producer: Activation,
+    /// The elements of `y` that were dropped. Their `dy` is 0 already; the others are larger than what the windows gave.
+    pub dropout: Option<Mask>,
+}
+
+impl Backward {
+    /// The factor by which `y` has to be multiplied to obtain what the windows gave, where it was not dropped.
+    fn kept(&self) -> f32 {
+        self.dropout.map_or(1.0, |mask| mask.kept())
+    }
 }
 
 fn output_len(window: &Window2d) -> usize {

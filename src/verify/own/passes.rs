@@ -196,7 +196,6 @@ pub(super) fn passes() -> &'static [Pass] {
             pass::<dense::Forward>("dense.forward"),
             pass::<dense::BackwardInput>("dense.backward_input"),
             pass::<dense::BackwardWeight>("dense.backward_weight"),
-            pass::<dense::BackwardBias>("dense.backward_bias"),
             pass::<pool2d::Forward>("pool2d.forward"),
             pass::<pool2d::Backward>("pool2d.backward"),
             pass::<activation::Forward>("activation.forward"),

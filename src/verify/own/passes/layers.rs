@@ -13,7 +13,7 @@ fn dense_geometry(values: &Values) -> Result<dense::Geometry, String> {
 shaped!(
     dense::Forward,
     [size("BATCH", 5), size("INPUTS", 20), size("OUTPUTS", 12), ACTIVATION],
-    |values| Self { geometry: dense_geometry(values)?, activation: values.activation("ACTIVATION") },
+    |values| Self { geometry: dense_geometry(values)?, activation: values.activation("ACTIVATION"), dropout: None },
     |op| [
         number("BATCH", op.geometry.batch),
         number("INPUTS", op.geometry.inputs),
@@ -24,7 +24,7 @@ shaped!(
 shaped!(
     dense::BackwardInput,
     [size("BATCH", 5), size("INPUTS", 20), size("OUTPUTS", 12), PRODUCER],
-    |values| Self { geometry: dense_geometry(values)?, producer: values.activation("PRODUCER") },
+    |values| Self { geometry: dense_geometry(values)?, producer: values.activation("PRODUCER"), dropout: None },
     |op| [
         number("BATCH", op.geometry.batch),
         number("INPUTS", op.geometry.inputs),
@@ -34,16 +34,6 @@ shaped!(
 );
 shaped!(
     dense::BackwardWeight,
-    [size("BATCH", 5), size("INPUTS", 20), size("OUTPUTS", 12)],
-    |values| Self { geometry: dense_geometry(values)? },
-    |op| [
-        number("BATCH", op.geometry.batch),
-        number("INPUTS", op.geometry.inputs),
-        number("OUTPUTS", op.geometry.outputs),
-    ]
-);
-shaped!(
-    dense::BackwardBias,
     [size("BATCH", 5), size("INPUTS", 20), size("OUTPUTS", 12)],
     |values| Self { geometry: dense_geometry(values)? },
     |op| [
@@ -165,39 +155,33 @@ shaped!(
 shaped!(
     dropout::Forward,
     [size("LEN", 1000), size("WIDTH", 100), real("RATE", 0.5), size("LAYER", 0)],
-    |values| Self {
-        len: values.size("LEN")?,
-        width: values.size("WIDTH")?,
-        rate: rate(values)?,
-        layer: values.from("LAYER", 0)? as u32,
-    },
+    |values| Self { len: values.size("LEN")?, mask: mask(values)? },
     |op| [
         number("LEN", op.len),
-        number("WIDTH", op.width),
-        ("RATE", (op.rate as f32).into()),
-        ("LAYER", op.layer.into()),
-        ("THRESHOLD", dropout::threshold(op.rate).into()),
+        number("WIDTH", op.mask.width),
+        ("RATE", (op.mask.rate as f32).into()),
+        ("LAYER", op.mask.layer.into()),
+        ("THRESHOLD", op.mask.threshold().into()),
     ]
 );
 shaped!(
     dropout::Backward,
     [size("LEN", 1000), size("WIDTH", 100), real("RATE", 0.5), size("LAYER", 0), PRODUCER],
-    |values| Self {
-        len: values.size("LEN")?,
-        width: values.size("WIDTH")?,
-        rate: rate(values)?,
-        layer: values.from("LAYER", 0)? as u32,
-        producer: values.activation("PRODUCER"),
-    },
+    |values| Self { len: values.size("LEN")?, mask: mask(values)?, producer: values.activation("PRODUCER") },
     |op| [
         number("LEN", op.len),
-        number("WIDTH", op.width),
-        ("RATE", (op.rate as f32).into()),
-        ("LAYER", op.layer.into()),
-        ("THRESHOLD", dropout::threshold(op.rate).into()),
+        number("WIDTH", op.mask.width),
+        ("RATE", (op.mask.rate as f32).into()),
+        ("LAYER", op.mask.layer.into()),
+        ("THRESHOLD", op.mask.threshold().into()),
         code("PRODUCER", op.producer),
     ]
 );
+
+fn mask(values: &Values) -> Result<dropout::Mask, String> {
+    let (rate, layer) = (rate(values)?, values.from("LAYER", 0)? as u32);
+    Ok(dropout::Mask { rate, layer, width: values.size("WIDTH")? })
+}
 
 fn rate(values: &Values) -> Result<f64, String> {
     let rate = f64::from(values.real("RATE")?);

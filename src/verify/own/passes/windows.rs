@@ -50,7 +50,11 @@ impl Shaped for conv2d::Forward {
         conv2d::Geometry::keys(Some(ACTIVATION))
     }
     fn make(values: &Values) -> Result<Self, String> {
-        Ok(Self { geometry: conv2d::Geometry::make(values)?, activation: values.activation("ACTIVATION") })
+        Ok(Self {
+            geometry: conv2d::Geometry::make(values)?,
+            activation: values.activation("ACTIVATION"),
+            dropout: None,
+        })
     }
     fn constants(&self) -> Vec<Value> {
         self.geometry.constants(Some(code("ACTIVATION", self.activation)))
@@ -62,7 +66,7 @@ impl Shaped for conv2d::BackwardInput {
         conv2d::Geometry::keys(Some(PRODUCER))
     }
     fn make(values: &Values) -> Result<Self, String> {
-        Ok(Self { geometry: conv2d::Geometry::make(values)?, producer: values.activation("PRODUCER") })
+        Ok(Self { geometry: conv2d::Geometry::make(values)?, producer: values.activation("PRODUCER"), dropout: None })
     }
     fn constants(&self) -> Vec<Value> {
         self.geometry.constants(Some(code("PRODUCER", self.producer)))
@@ -89,7 +93,7 @@ impl Shaped for pool2d::Forward {
         keys
     }
     fn make(values: &Values) -> Result<Self, String> {
-        let op = Self { window: values.window()?, kind: values.kind(), keeps_m: values.flag("KEEPS_M") };
+        let op = Self { window: values.window()?, kind: values.kind(), keeps_m: values.flag("KEEPS_M"), dropout: None };
         check_pool(&op.window)?;
         if op.keeps_m && !op.kind.is_extreme() {
             return Err("keeps_m: only max and min pools keep positions".into());
@@ -111,7 +115,7 @@ impl Shaped for pool2d::Backward {
     }
     fn make(values: &Values) -> Result<Self, String> {
         let (kind, producer) = (values.kind(), values.activation("PRODUCER"));
-        let op = Self { window: values.window()?, kind, producer };
+        let op = Self { window: values.window()?, kind, producer, dropout: None };
         check_pool(&op.window)?;
         Ok(op)
     }
