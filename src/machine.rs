@@ -538,13 +538,16 @@ pub fn sections(parts: &[Step]) -> impl Iterator<Item = (Step, Section)> {
 /// Records the dispatches of a section.
 pub fn recording(compiled: &Compiled, passes: &[Pass], config: &impl ChooseKernel) -> Result<Recording> {
     let mut recording = Recording::new();
-    let is_training = std::ptr::eq(passes, compiled.train.as_slice());
-    for (index, pass) in passes.iter().enumerate() {
-        recording.mark();
-        for exchange in compiled.exchanges.iter().filter(|exchange| is_training && exchange.before == index) {
+    let exchanges = if compiled.is_training(passes) { compiled.exchanges.as_slice() } else { &[] };
+    let mut index = 0;
+    for joined in compiled.joined(passes, config) {
+        for exchange in exchanges.iter().filter(|exchange| exchange.before == index) {
             exchange.tensors.iter().for_each(|id| recording.overwritten(&compiled.plan.get(*id).region));
         }
-        ops::record(&compiled.plan, pass, config.config(&pass.label), &mut recording)?;
+        joined.passes.iter().for_each(|_| recording.mark());
+        let first = &joined.passes[0];
+        ops::record(&compiled.plan, joined.pass(), config.config(&first.label), &mut recording)?;
+        index += joined.passes.len();
     }
     Ok(recording)
 }

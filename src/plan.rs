@@ -65,9 +65,17 @@ pub struct Pass {
 
 impl Pass {
     /// Whether the dispatch with this label belongs to this pass: `conv1.forward.reduce` belongs to `conv1.forward`.
+    /// A dispatch of joined passes, whose labels are separated by ` + `, belongs to each of them.
     pub(crate) fn has_dispatch(&self, dispatch: &str) -> bool {
-        let part = dispatch.strip_prefix(&self.label);
-        part.is_some_and(|part| part.is_empty() || part.starts_with('.'))
+        dispatch.split(" + ").any(|label| {
+            let part = label.strip_prefix(&self.label);
+            part.is_some_and(|part| part.is_empty() || part.starts_with('.'))
+        })
+    }
+
+    /// The operation, if it is of this type.
+    pub(crate) fn op<T: Op>(&self) -> Option<&T> {
+        (&*self.op as &dyn std::any::Any).downcast_ref()
     }
 }
 

@@ -1,11 +1,9 @@
 // shared / softmax
-//   What the passes over rows of logits x [BATCH,CLASSES] have in common: the largest logit of a row, its class (the
-//   first of several), and the sum of exp(x - largest). An invocation processes one row.
+//   What the passes over rows of logits have in common: the largest logit of a row, its class (the first of several),
+//   and the sum of exp(logit - largest). An invocation processes one row; logit(row, class) is defined elsewhere.
 
 const BATCH = 1u;
 const CLASSES = 10u;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
 
 struct Row {
     largest: f32,
@@ -25,20 +23,26 @@ fn honest(loss: f32, found: Row) -> f32 {
 }
 
 fn look_at(row: u32) -> Row {
-    var found = Row(x[row * CLASSES], 0u, 0.0, false, 0.0);
+    var found = Row(logit(row, 0u), 0u, 0.0, false, 0.0);
     for (var j = 1u; j < CLASSES; j++) {
-        let logit = x[row * CLASSES + j];
-        if logit > found.largest {
-            found.largest = logit;
+        let value = logit(row, j);
+        if value > found.largest {
+            found.largest = value;
             found.best = j;
         }
     }
     for (var j = 0u; j < CLASSES; j++) {
-        if (bitcast<u32>(x[row * CLASSES + j]) & 0x7fffffffu) > 0x7f800000u {
+        let value = logit(row, j);
+        if (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u {
             found.broken = true;
-            found.nan = x[row * CLASSES + j];
+            found.nan = value;
         }
-        found.sum += exp(x[row * CLASSES + j] - found.largest);
+        found.sum += exp(value - found.largest);
     }
     return found;
+}
+
+// softmax(logits)[j]
+fn probability(row: u32, j: u32, found: Row) -> f32 {
+    return exp(logit(row, j) - found.largest) / found.sum;
 }

@@ -1,7 +1,7 @@
 // softmax / forward
 //   y[n,j] = exp(x[n,j] - max) / sum over k of exp(x[n,k] - max)
 //   x, y [BATCH,CLASSES];   an invocation computes a row
-// with: shared/softmax, shared/linear
+// with: shared/softmax, shared/logits, shared/linear
 
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
@@ -13,6 +13,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let found = look_at(row);
     for (var j = 0u; j < CLASSES; j++) {
-        y[row * CLASSES + j] = exp(x[row * CLASSES + j] - found.largest) / found.sum;
+        y[row * CLASSES + j] = probability(row, j, found);
     }
 }

@@ -14,7 +14,9 @@ use super::{Network, NetworkParameter, OptimizerState};
 use crate::error::{Error, Result};
 use crate::ops::dropout::Mask;
 use crate::ops::softmax::{self, Cost};
-use crate::ops::{Activation, Flow, Site, Tape, activation, augment, gather_batch, score};
+use crate::ops::{
+    Activation, ChooseKernel, Flow, Joined, Site, Tape, activation, augment, gather_batch, joined, score,
+};
 use crate::options::{LARGEST_BATCH, OptionError, StepOptions};
 use crate::plan::{Element, Exchange, Pass, Plan, TensorId};
 use crate::shape::Shape;
@@ -96,6 +98,24 @@ pub struct ScoreTensors {
     pub correct: TensorId,
     /// Predicted class of each image, by position in the order, integers; as many as the larger set has images.
     pub predictions: TensorId,
+}
+
+impl Compiled {
+    /// Whether these are the passes of a training step.
+    pub(crate) fn is_training(&self, passes: &[Pass]) -> bool {
+        std::ptr::eq(passes, self.train.as_slice())
+    }
+
+    /// The passes of a section as a device with these kernel configurations runs them. Passes before and after an exchange
+    /// or the update are not joined, because the device stops between them.
+    pub fn joined<'a>(&self, passes: &'a [Pass], config: &impl ChooseKernel) -> Vec<Joined<'a>> {
+        let is_training = self.is_training(passes);
+        let stops = |index: usize| {
+            let exchanges = self.exchanges.iter().any(|exchange| [exchange.after, exchange.before].contains(&index));
+            is_training && (index == self.update || exchanges)
+        };
+        joined(&self.plan, passes, config, stops)
+    }
 }
 
 impl KnownTensors {
@@ -186,6 +206,8 @@ impl Network {
             let visits = compiler.forward(&mut tape, x);
             let dy = compiler.judge(&mut tape, &visits, &score);
             let ready = compiler.backward(&mut tape, &visits, dy);
+            // Behind the backward passes, so that the loss and the passes next to it can be joined.
+            compiler.score(&mut tape, &score);
             banks.accumulate(&mut tape);
             update = tape.len();
             if options.ranks > 1 {
@@ -204,6 +226,7 @@ impl Network {
             let (x, set, score) = compiler.draw(&mut tape, "test", options.test_images);
             let visits = compiler.forward(&mut tape, x);
             compiler.judge(&mut tape, &visits, &score);
+            compiler.score(&mut tape, &score);
             (evaluate, _) = tape.finish();
             (test_set, scores) = (Some(set), Some(score));
         }
@@ -375,11 +398,17 @@ impl Compiler<'_> {
         (layers[index].layer.fuses_dropout() && next.layer.undoes_dropout()).then_some(mask)
     }
 
-    /// Records loss and score; returns the gradient with respect to the logits, before the activation that produced
-    /// them.
-    fn judge(&mut self, tape: &mut Tape<'_>, visits: &[Visit], score: &ScoreTensors) -> TensorId {
+    /// Records the score of a batch.
+    fn score(&self, tape: &mut Tape<'_>, score: &ScoreTensors) {
         let CompileOptions { batch, slots, train_images, test_images, .. } = *self.options;
-        let classes = self.network.classes();
+        let op = score::Score { batch, slots, images: train_images.max(test_images) };
+        let inputs = [score.loss, score.prediction, score.targets];
+        tape.pass("score", op, &inputs, &[score.losses, score.correct, score.predictions]);
+    }
+
+    /// Records the loss; returns the gradient with respect to the logits, before the activation that produced them.
+    fn judge(&mut self, tape: &mut Tape<'_>, visits: &[Visit], score: &ScoreTensors) -> TensorId {
+        let (batch, classes) = (self.options.batch, self.network.classes());
         let cost = self.options.step.loss.unwrap_or(self.network.loss);
         let logits = last(visits, score.targets);
         let dy = tape.tensor("loss.dx", &[batch, classes], Element::Real);
@@ -391,9 +420,6 @@ impl Compiler<'_> {
         let smoothing = if tape.training() { self.options.step.label_smoothing } else { 0.0 };
         let loss = softmax::Loss { batch, classes, cost, smoothing };
         tape.pass(label, loss, &[logits, score.targets], &[dy, score.loss, score.prediction]);
-        let op = score::Score { batch, slots, images: train_images.max(test_images) };
-        let inputs = [score.loss, score.prediction, score.targets];
-        tape.pass("score", op, &inputs, &[score.losses, score.correct, score.predictions]);
         // The loss passes do not handle an activation, so one at the very end has a pass of its own.
         let made = visits.last().map_or(Activation::Identity, |visit| visit.made);
         if made == Activation::Identity || !tape.training() {

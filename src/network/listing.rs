@@ -8,7 +8,7 @@
 use super::compile::Compiled;
 use crate::error::Result;
 use crate::gpu::{Command, Dispatch, Mirrors, Operand, Recording};
-use crate::ops::{ChooseKernel, record};
+use crate::ops::{ChooseKernel, Joined, record};
 use crate::plan::{Pass, Plan, Tensor, TensorId};
 use crate::storage::{Region, StorageId};
 use crate::table::{
@@ -21,7 +21,7 @@ use std::ops::RangeInclusive;
 impl Compiled {
     /// Lists the dispatches of a section, and the storages and textures that they use.
     pub fn listing(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<Page> {
-        let section = Section::new(&self.plan, passes, config)?;
+        let section = Section::new(self, passes, config)?;
         let mirrors = Mirrors::new(&[&section.recording]);
         let mut page = section.dispatches();
         page.text("\n");
@@ -81,7 +81,7 @@ impl Compiled {
     ///
     /// Those of recording the passes.
     pub fn listing_json(&self, passes: &[Pass], config: &impl ChooseKernel) -> Result<serde_json::Value> {
-        let section = Section::new(&self.plan, passes, config)?;
+        let section = Section::new(self, passes, config)?;
         let mirrors = Mirrors::new(&[&section.recording]);
         let command = |(command, pass, number): (&Command, &Pass, usize)| match command {
             Command::Dispatch(dispatch) => {
@@ -95,7 +95,7 @@ impl Compiled {
                 serde_json::json!({"copy": name, "to": format!("*{name}")})
             }
         };
-        let storages = used(&self.plan, passes).into_keys().map(|id| {
+        let storages = used(&self.plan, section.recorded()).into_keys().map(|id| {
             let storage = &self.plan.storages[id.0];
             serde_json::json!({"name": storage.name, "bytes": mirrors.buffer_bytes(id, storage.len)})
         });
@@ -132,29 +132,39 @@ impl Compiled {
 struct Section<'a> {
     plan: &'a Plan,
     passes: &'a [Pass],
+    joined: Vec<Joined<'a>>,
     recording: Recording,
-    /// For each command, its pass and the number of the dispatch; for a copy, that of the next dispatch.
-    places: Vec<(&'a Pass, usize)>,
+    /// For each command, the index of its pass in `joined` and the number of the dispatch; for a copy, that of the next
+    /// dispatch.
+    places: Vec<(usize, usize)>,
 }
 
 impl<'a> Section<'a> {
-    fn new(plan: &'a Plan, passes: &'a [Pass], config: &impl ChooseKernel) -> Result<Section<'a>> {
+    fn new(compiled: &'a Compiled, passes: &'a [Pass], config: &impl ChooseKernel) -> Result<Section<'a>> {
+        let plan = &compiled.plan;
+        let joined = compiled.joined(passes, config);
         let mut recording = Recording::new();
         let mut places = Vec::new();
         let mut number = 1;
-        for pass in passes {
-            record(plan, pass, config.config(&pass.label), &mut recording)?;
+        for (index, joined) in joined.iter().enumerate() {
+            record(plan, joined.pass(), config.config(&joined.passes[0].label), &mut recording)?;
             for command in &recording.commands[places.len()..] {
-                places.push((pass, number));
+                places.push((index, number));
                 number += usize::from(matches!(command, Command::Dispatch(_)));
             }
         }
-        Ok(Section { plan, passes, recording, places })
+        Ok(Section { plan, passes, joined, recording, places })
     }
 
     /// The commands with their passes and numbers.
-    fn commands(&self) -> impl Iterator<Item = (&Command, &'a Pass, usize)> + Clone {
-        self.recording.commands.iter().zip(&self.places).map(|(command, (pass, number))| (command, *pass, *number))
+    fn commands(&self) -> impl Iterator<Item = (&Command, &Pass, usize)> + Clone {
+        let places = self.recording.commands.iter().zip(&self.places);
+        places.map(|(command, (index, number))| (command, self.joined[*index].pass(), *number))
+    }
+
+    /// The passes as they are recorded.
+    fn recorded(&self) -> impl Iterator<Item = &Pass> {
+        self.joined.iter().map(Joined::pass)
     }
 
     fn dispatches(&self) -> Page {
@@ -211,7 +221,7 @@ impl<'a> Section<'a> {
     /// The storages that the section uses, with the tensors used in each.
     fn storages(&self, mirrors: &Mirrors) -> Table {
         let mut table = Table::new(["storage", "elements", "bytes", "holds"], [Left, Right, Right, Left]);
-        for (id, tensors) in used(self.plan, self.passes) {
+        for (id, tensors) in used(self.plan, self.recorded()) {
             let storage = &self.plan.storages[id.0];
             table.row([
                 storage.name.clone(),
@@ -259,7 +269,7 @@ impl<'a> Section<'a> {
     /// The device memory that the section needs, and how much sharing saves.
     fn total(&self, mirrors: &Mirrors) -> String {
         let size = |id: StorageId| mirrors.buffer_bytes(id, self.plan.storages[id.0].len);
-        let used = used(self.plan, self.passes);
+        let used = used(self.plan, self.recorded());
         let storages: u64 = used.keys().map(|id| size(*id)).sum();
         let apart = used.iter().map(|(id, tensors)| match self.plan.storages[id.0].in_turns {
             true => tensors.iter().map(|id| 4 * self.plan.get(*id).region.len as u64).sum(),
@@ -286,9 +296,9 @@ impl<'a> Section<'a> {
 }
 
 /// The tensors that passes use, by storage.
-fn used(plan: &Plan, passes: &[Pass]) -> BTreeMap<StorageId, Vec<TensorId>> {
+fn used<'p>(plan: &Plan, passes: impl IntoIterator<Item = &'p Pass>) -> BTreeMap<StorageId, Vec<TensorId>> {
     let mut used: BTreeMap<StorageId, Vec<TensorId>> = BTreeMap::new();
-    for id in passes.iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)) {
+    for id in passes.into_iter().flat_map(|pass| pass.inputs.iter().chain(&pass.outputs)) {
         let tensors = used.entry(plan.get(*id).region.storage).or_default();
         if !tensors.contains(id) {
             tensors.push(*id);

@@ -42,9 +42,11 @@ impl<'r, 'a> KernelLaunch<'r, 'a> {
         self.to.config
     }
 
-    /// Joins another file.
+    /// Joins another file, unless it is joined already.
     pub fn with(mut self, file: &'static ShaderFile) -> Self {
-        self.kernel = self.kernel.with([file]);
+        if !self.kernel.sources.contains(&file) {
+            self.kernel = self.kernel.with([file]);
+        }
         self
     }
 

@@ -15,6 +15,7 @@ pub mod adam;
 pub mod augment;
 pub mod average;
 pub mod batch_norm;
+pub mod classifier;
 pub mod clip;
 pub mod conv2d;
 pub mod dense;
@@ -29,6 +30,7 @@ pub mod softmax;
 mod cases;
 pub(crate) mod config;
 mod epilogue;
+mod joined;
 mod kernel_config;
 mod launch;
 mod layer;
@@ -45,6 +47,7 @@ pub use activation::Activation;
 pub(crate) use cases::drawn_at;
 pub use cases::{drawn, edge_cases};
 pub(crate) use config::LARGEST as LARGEST_SETTING;
+pub use joined::{Joined, joined};
 pub use kernel_config::{ChooseKernel, KernelConfig, KernelForm, OperandSource, Tile};
 pub use layer::{Flow, Layer, LayerKind, Parameter, Site, Start};
 use op::with_producer;
@@ -78,6 +81,7 @@ const OPERATIONS: &[Operation] = &[
     Operation { name: "batch_norm", share: 2, edge_cases: batch_norm::edge_cases, drawn: batch_norm::drawn },
     Operation { name: "dropout", share: 1, edge_cases: dropout::edge_cases, drawn: dropout::drawn },
     Operation { name: "softmax", share: 1, edge_cases: softmax::edge_cases, drawn: softmax::drawn },
+    Operation { name: "classifier", share: 1, edge_cases: classifier::edge_cases, drawn: classifier::drawn },
     Operation { name: "score", share: 1, edge_cases: score::edge_cases, drawn: score::drawn },
     Operation { name: "gather_batch", share: 1, edge_cases: gather_batch::edge_cases, drawn: gather_batch::drawn },
     Operation { name: "augment", share: 1, edge_cases: augment::edge_cases, drawn: augment::drawn },

@@ -9,6 +9,7 @@ mod adam;
 mod augment;
 mod average;
 mod batch_norm;
+mod classifier;
 mod clip;
 mod conv2d;
 mod dense;

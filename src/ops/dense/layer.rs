@@ -83,12 +83,14 @@ impl Layer for Dense {
     fn backward(&self, tape: &mut Tape<'_>, at: &Site<'_>, flow: &Flow) -> Option<TensorId> {
         let geometry = self.geometry(tape, at);
         let (dw, db) = (at.gradients[0], at.gradients[1]);
-        tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw, db]);
-        flow.wants_dx.then(|| {
+        // The input gradient first: it follows the loss, with which a device may join it.
+        let dx = flow.wants_dx.then(|| {
             let dx = tape.input_gradient(at);
             let op = BackwardInput { geometry, producer: flow.producer, dropout: flow.dropout };
             tape.pass(at.label("backward_input"), op, &flow.with_producer(&[flow.dy, at.parameters[0]]), &[dx]);
             dx
-        })
+        });
+        tape.pass(at.label("backward_weight"), BackwardWeight { geometry }, &[flow.x, flow.dy], &[dw, db]);
+        dx
     }
 }

@@ -100,7 +100,7 @@ impl Loss {
     }
 
     /// Error bounds of the loss.
-    fn loss_bound(&self, loss: &[f64], count: usize) -> Vec<f64> {
+    pub(in crate::ops) fn loss_bound(&self, loss: &[f64], count: usize) -> Vec<f64> {
         let c = self.classes as f64;
         let error = |loss: f64| match self.cost {
             // The relative error of the sum is the absolute error of its logarithm; log itself may have an error of

@@ -1,5 +1,6 @@
 use super::{Cost, Forward, Loss};
 use crate::error::Result;
+use crate::ops::launch::KernelLaunch;
 use crate::ops::loop_limit::check_iterations;
 use crate::ops::{Record, Recorder};
 use crate::wgsl;
@@ -9,6 +10,7 @@ impl Record for Forward {
         check_iterations(self.classes * 3, &format!("a softmax over {} classes", self.classes), "fewer classes")?;
         to.kernel(wgsl!("softmax/forward.wgsl"))
             .with(wgsl!("shared/softmax.wgsl"))
+            .with(wgsl!("shared/logits.wgsl"))
             .set_all([("BATCH", self.batch), ("CLASSES", self.classes)])
             .reads("x")
             .writes("y")
@@ -20,11 +22,10 @@ impl Record for Forward {
 impl Record for Loss {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         check_iterations(self.classes * 5, &format!("a softmax over {} classes", self.classes), "fewer classes")?;
-        let cost = match self.cost {
-            Cost::CrossEntropy => to.kernel(wgsl!("softmax/cross_entropy.wgsl")).set("SMOOTHING", self.smoothing),
-            Cost::Quadratic => to.kernel(wgsl!("softmax/quadratic.wgsl")),
-        };
-        cost.with(wgsl!("shared/softmax.wgsl"))
+        to.kernel(wgsl!("softmax/loss.wgsl"))
+            .cost(self.cost, self.smoothing)
+            .with(wgsl!("shared/softmax.wgsl"))
+            .with(wgsl!("shared/logits.wgsl"))
             .with(wgsl!("shared/step.wgsl"))
             .set_all([("BATCH", self.batch), ("CLASSES", self.classes)])
             .reads("x")
@@ -34,5 +35,15 @@ impl Record for Loss {
             .writes("prediction")
             .for_each(self.batch);
         Ok(())
+    }
+}
+
+impl KernelLaunch<'_, '_> {
+    /// Joins the file that defines the cost of a row and its gradient.
+    pub(in crate::ops) fn cost(self, cost: Cost, smoothing: f32) -> Self {
+        match cost {
+            Cost::CrossEntropy => self.with(wgsl!("softmax/cross_entropy.wgsl")).set("SMOOTHING", smoothing),
+            Cost::Quadratic => self.with(wgsl!("softmax/quadratic.wgsl")),
+        }
     }
 }
