@@ -13,13 +13,13 @@
 //! | `conv1.forward` | convolution, bias and ReLU | [`ops::conv2d`], [`ops::activation`] |
 //! | `pool1.forward` | maximum of each window | [`ops::pool2d`] |
 //! | `conv2.forward`, `pool2.forward` | the same, with smaller images and more channels | |
-//! | `dropout1.forward` | sets random values to 0, chosen by seed and step | [`ops::dropout`] |
+//! | | dropout sets random values to 0, chosen by seed and step; the layers before and behind it do that | [`ops::dropout`] |
 //! | | flatten gives the same numbers another shape and needs no pass | [`ops::flatten`] |
-//! | `dense1.forward`, `dropout2.forward`, `dense2.forward` | ten scores per image | [`ops::dense`] |
-//! | `loss.cross_entropy` | softmax, loss, prediction, and the gradient of the scores | [`ops::softmax`] |
+//! | `dense1.forward`, `dense2.forward` | ten scores per image | [`ops::dense`] |
+//! | `loss.cross_entropy` | softmax, loss, prediction, and the gradient of the scores; GPUs join it to the passes before and behind it | [`ops::softmax`], [`ops::classifier`] |
+//! | `dense2.backward_input`, `dense2.backward_weight` | `dx`, and `dw` and `db` of a layer | [`ops::dense`] |
+//! | `dense1.backward_input` … `conv1.backward_weight` | the same layers in reverse order | [`ops`] |
 //! | `score` | adds up the loss and the correct predictions of the batch | [`ops::score`] |
-//! | `dense2.backward_weight`, `dense2.backward_bias`, … | `dw`, `db` and `dx` of a layer | [`ops::dense`] |
-//! | `dropout2.backward` … `conv1.backward_weight` | the same layers in reverse order | [`ops`] |
 //! | | if several ranks train together, their gradients are added up here; with `--accumulate`, `gradients.sum` adds up those of the parts of the batch | [`ranks`], [`ops::accumulate`] |
 //! | `sgd.update` | one dispatch updates all weights; `adam.update` with Adam; if requested, `clip.scale` before it and `average.update` after it | [`ops::sgd`], [`ops::adam`], [`ops::clip`], [`ops::average`] |
 //! | | losses and counts, a few bytes, are read back and reported | [`train::Event`] |
@@ -55,6 +55,7 @@
 //! [`ops::adam`]: crate::ops::adam
 //! [`ops::augment`]: crate::ops::augment
 //! [`ops::average`]: crate::ops::average
+//! [`ops::classifier`]: crate::ops::classifier
 //! [`ops::clip`]: crate::ops::clip
 //! [`ops::conv2d`]: crate::ops::conv2d
 //! [`ops::dense`]: crate::ops::dense

@@ -31,6 +31,7 @@ impl Joined<'_> {
     }
 }
 
+// ANCHOR: joined
 /// The passes of a section as a device with these configurations runs them. `divides` tells whether something else
 /// happens before the pass of this index, so that it must not be joined to the pass before it.
 pub fn joined<'a>(
@@ -53,3 +54,4 @@ pub fn joined<'a>(
     }
     all
 }
+// ANCHOR_END: joined
