@@ -4,8 +4,8 @@
 //     dy[n,p,q,k]                                             for t = R*S*C, the gradient of b
 //   x [N,H,W,C]   dy [N,P,Q,K]   partial [PARTS, R*S*C + 1, K]
 //   For few channels, as in a first layer: an invocation keeps the sums of a pack of filters (shared/pack.wgsl) in
-//   registers and goes through CHUNK blocks of PLACES places. `pixels` is in pixels.wgsl; backward_weight_direct_reduce
-//   adds the parts.
+//   registers and goes through CHUNK blocks of PLACES places. `pixels` is in pixels.wgsl; shared/weight_reduce or
+//   shared/matrix_reduce_tree adds the parts.
 // with: conv2d/pixels, shared/linear, shared/pack | pack_wide
 
 const CHUNK = 2u;

@@ -107,6 +107,7 @@ impl Record for Forward {
                     right: "w",
                     product: "y",
                     epilogue: Epilogue::Bias(self.activation),
+                    bias: None,
                     slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
                 });
             }
@@ -129,6 +130,7 @@ impl Record for BackwardInput {
                 right: "w",
                 product: "dx",
                 epilogue: self.producer.into(),
+                bias: None,
                 slide: g.slide(Places::Rows, g.window.width, g.filters),
             }),
         }
@@ -152,14 +154,8 @@ impl Record for BackwardWeight {
                     .left("x")
                     .packs(g.filters)
                     .writes_scratch("partial", parts * sums)
-                    .for_each_pack(parts * g.filters);
-                to.kernel(wgsl!("conv2d/backward_weight_direct_reduce.wgsl"))
-                    .part("reduce")
-                    .set_all([("PARTS", parts), ("WEIGHTS4", g.weight_len() / 4)])
-                    .reads_scratch("partial", parts * sums)
-                    .writes("dw")
-                    .writes("db")
-                    .for_each(sums / 4);
+                    .for_each_pack(parts * g.filters)
+                    .add_weight_parts(parts, sums, ["dw", "db"]);
             }
             Choice::Matrix => {
                 g.map(wgsl!("conv2d/backward_weight.wgsl"), to).set("PADDED", g.padded()).multiply(Product {
@@ -170,9 +166,9 @@ impl Record for BackwardWeight {
                     right: "dy",
                     product: "dw",
                     epilogue: Epilogue::Nothing,
+                    bias: Some("db"),
                     slide: g.slide(Places::Terms, g.window.out_width, g.window.channels),
                 });
-                to.part("bias", |to| to.column_sums(g.window.places(), g.filters));
             }
         }
         Ok(())

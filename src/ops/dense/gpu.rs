@@ -75,6 +75,7 @@ impl Record for Forward {
                 right: "w",
                 product: "y",
                 epilogue,
+                bias: None,
                 slide: None,
             }),
         }
@@ -103,6 +104,7 @@ impl Record for BackwardInput {
                 right: "w",
                 product: "dx",
                 epilogue: self.producer.into(),
+                bias: None,
                 slide: None,
             }),
         }
@@ -131,6 +133,7 @@ impl Record for BackwardWeight {
                 right: "dy",
                 product: "dw",
                 epilogue: Epilogue::Nothing,
+                bias: None,
                 slide: None,
             }),
         }
