@@ -228,8 +228,9 @@ fn the_inspection_of_recordings_fails() {
     let expect = |says: &str, tamper: &dyn Fn(&mut Recording)| {
         let mut recording = fresh();
         tamper(&mut recording);
-        let inspected =
-            inspect(&recording).and_then(|()| operands_are_of_their_pass(&compiled, &compiled.train, &recording));
+        let inspected = inspect(&recording).and_then(|()| {
+            operands_are_of_their_pass(&compiled, &compiled.train.iter().collect::<Vec<_>>(), &recording)
+        });
         let problem = inspected.expect_err(says);
         assert!(problem.contains(says), "expected `{says}` in `{problem}`");
     };
@@ -388,12 +389,12 @@ fn two_tensors_in_one_place_at_once_are_noticed() {
         let place = |name: &str| plan.tensors.iter().position(|tensor| tensor.name == name).unwrap();
         let (from, to) = (place(from), place(to));
         plan.tensors[from].region.storage = plan.tensors[to].region.storage;
-        let problem = tensors_survive(&compiled, &compiled.train).expect_err(says);
+        let problem = tensors_survive(&compiled, &compiled.train.iter().collect::<Vec<_>>()).expect_err(says);
         assert!(problem.contains(says), "expected `{says}` in `{problem}`");
     };
-    tensors_survive(&compiled(), &compiled().train).unwrap();
+    tensors_survive(&compiled(), &compiled().train.iter().collect::<Vec<_>>()).unwrap();
     // conv1.y is needed in the backward pass.
-    notices("dense2.dx", "conv1.y", "dense1.backward_weight: `conv1.y` is not there any more, or not yet");
+    notices("dense2.dx", "conv1.y", "dense1.backward_input: `conv1.y` is not there any more, or not yet");
     notices("conv1.y", "batch.x", "conv1.forward: reads and writes the storage of `batch.x`");
     notices("dense2.dx", "dense2.y", "`dense2.y` is overwritten, though it is known");
     notices("dense1.dx", "weights", "dense1.backward_input: reads and writes the storage of `dense1.w`");

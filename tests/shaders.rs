@@ -48,12 +48,11 @@ fn every_kernel_is_valid_portable_and_bound() {
 #[test]
 fn every_pass_reads_what_was_written_for_it() {
     let (mut in_turns, mut textures) = (0, 0);
-    for_each_network(|what, compiled, recordings| {
+    for_each_network(|what, compiled, recorded, recordings| {
         let right = |checked: Result<(), String>| checked.unwrap_or_else(|problem| panic!("{what}: {problem}"));
         // All sections use the same storages and textures, as in a machine.
         let mirrors = Mirrors::new(&recordings.each_ref());
-        let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
-        for (passes, recording) in sections.into_iter().zip(recordings) {
+        for (passes, recording) in recorded.iter().zip(recordings) {
             right(tensors_survive(compiled, passes));
             right(operands_are_of_their_pass(compiled, passes, recording));
             right(mirrors_are_fresh(recording, &mirrors));

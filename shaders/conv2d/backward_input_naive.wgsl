@@ -4,7 +4,7 @@
 //   dy [N,P,Q,K]   w [R,S,C,K]   dx [N,H,W,C]
 //   An invocation computes one dx, summed over all R*S taps of the window, or over ROWS of them if the sum is split: dx
 //   is then [part,N,H,W,C], and shared/reduce_naive.wgsl adds the parts. `finish` multiplies by f'(x).
-// with: shared/linear, shared/window, shared/finish_nothing_naive | finish_producer_naive
+// with: shared/linear, shared/window, shared/finish_nothing_naive | finish_dropout_naive | finish_producer_naive
 
 const FILTERS = 1u;
 const ROWS = 1u;

@@ -3,7 +3,7 @@
 //   dy [N,O]   w [I,O]   dx [N,I]
 //   An invocation computes one dx, summed over all outputs, or over ROWS of them if the sum is split: dx is then
 //   [part,N,I], and shared/reduce_naive.wgsl adds the parts. `finish` multiplies by f'(x).
-// with: shared/linear, shared/finish_nothing_naive | finish_producer_naive
+// with: shared/linear, shared/finish_nothing_naive | finish_dropout_naive | finish_producer_naive
 
 const BATCH = 1u;
 const INPUTS = 1u;

@@ -2,7 +2,7 @@
 //   dx[n,i] = f'(x) * sum over o of dy[n,o] * w[i,o]
 //   dy [N,O]   w [I,O]   dx [N,I];   I is a multiple of 4, O is arbitrary
 //   An invocation computes four adjacent dx. `finish` multiplies by f'(x).
-// with: shared/linear, shared/finish_nothing | finish_producer
+// with: shared/linear, shared/finish_nothing | finish_dropout | finish_producer
 
 const INPUTS4 = 1u;
 const OUTPUTS = 1u;

@@ -1,6 +1,7 @@
 // shared / column_sums
 //   partial[s,n] = sum over the rows m of part s of dy[m,n],   dy [ROWS, 4 COLUMNS4], read by `load_left`
-//   An invocation sums CHUNK rows of four columns; matrix_reduce adds the parts.
+//   An invocation sums CHUNK rows of four columns; matrix_reduce or matrix_reduce_tree
+//   adds the parts.
 // with: shared/linear, shared/left_buffer | left_texture
 
 const ROWS = 1u;

@@ -1,7 +1,7 @@
 // shared / matrix_reduce
 //   product[i] = finish(sum over s of partial[s,i]),   i counts the COUNT vec4 of [M,N]
 //   An invocation adds one vec4 of all parts, in order, so that results are reproducible to the bit.
-// with: shared/linear, shared/finish_nothing | finish_bias | finish_producer
+// with: shared/linear, shared/finish_nothing | finish_bias | finish_dropout | finish_producer
 
 const PARTS = 1u;
 const COLUMNS4 = 1u;

@@ -16,7 +16,7 @@
 //   The accumulator is a nested array and the four terms are added in one statement on purpose: with a flat array or
 //   with four statements, lavapipe loses half to nine tenths of its speed.
 // with: shared/left, shared/left_rows, shared/linear, shared/right_buffer | right_texture
-// with: shared/finish_nothing | finish_bias | finish_producer
+// with: shared/finish_nothing | finish_bias | finish_dropout | finish_producer
 
 const M = 64u;
 const N4 = 16u;

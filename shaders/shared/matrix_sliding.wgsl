@@ -11,7 +11,7 @@
 //   vec4 of the channels. `slide_left(at, j)` of the address map moves j places to the right. With BACKWARDS, a step to
 //   the right has the effect of a smaller tap instead of a larger one. Otherwise the address map and the epilogue are
 //   those of matrix_register.
-// with: shared/left, shared/right_lanes, shared/linear, shared/finish_nothing | finish_bias | finish_producer
+// with: shared/left, shared/right_lanes, shared/linear, shared/finish_nothing | finish_bias | finish_dropout | finish_producer
 
 const M = 64u;
 const N4 = 16u;

@@ -10,9 +10,12 @@
 //   storage. The rows and columns of an invocation are DOWN and ACROSS vec4 apart, so that adjacent invocations access
 //   adjacent addresses.
 //
+//   With BIAS, the workgroups of the first row of tiles also sum the columns of the right operand, whose terms they
+//   have in workgroup memory: the gradient of the biases. `store_bias` stores the sums.
+//
 //   The address map and the epilogue are those of matrix_register.
-// with: shared/left, shared/linear, shared/right_buffer | right_texture
-// with: shared/finish_nothing | finish_bias | finish_producer
+// with: shared/left, shared/linear, shared/right_buffer | right_texture, shared/bias_nothing | bias_row | bias_tensor
+// with: shared/finish_nothing | finish_bias | finish_dropout | finish_producer
 
 const M = 64u;
 const N4 = 16u;
@@ -35,6 +38,8 @@ const BLOCK_COLUMNS4 = TILE_COLUMNS4 * ACROSS;
 const LEFT_PIECES = BLOCK_ROWS4 * DEPTH / 4u;
 const RIGHT_PIECES = BLOCK_COLUMNS4 * DEPTH / 4u;
 const PIECES_EACH = (LEFT_PIECES + RIGHT_PIECES + ACROSS * DOWN - 1u) / (ACROSS * DOWN);
+// Number of invocations that share a column sum: each adds every DOWN-th term.
+const BIAS_LANES = min(DOWN, DEPTH);
 
 var<workgroup> left_tile: array<vec4<f32>, BLOCK_ROWS4 * DEPTH>; // [term][m / 4]
 var<workgroup> right_tile: array<vec4<f32>, BLOCK_COLUMNS4 * DEPTH>; // [term][n / 4]
@@ -123,6 +128,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = 0u; i < PIECES_EACH; i++) {
         next[i] = fetch(local + i * ACROSS * DOWN, m4, n4, first, end);
     }
+    let sums_bias = BIAS && m4 == 0u;
+    var bias_sums: array<vec4<f32>, TILE_COLUMNS4>;
     var acc: array<array<vec4<f32>, TILE_COLUMNS4>, TILE_ROWS>;
     for (var k = first; k < end; k += DEPTH) {
         for (var i = 0u; i < PIECES_EACH; i++) {
@@ -149,7 +156,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
         }
+        if sums_bias {
+            // Terms past the end are clamped, not zero.
+            for (var t = y; t < min(DEPTH, end - k); t += DOWN) {
+                for (var j = 0u; j < TILE_COLUMNS4; j++) {
+                    bias_sums[j] += right_tile[t * BLOCK_COLUMNS4 + j * ACROSS + x];
+                }
+            }
+        }
         workgroupBarrier();
+    }
+    if sums_bias {
+        if y < BIAS_LANES {
+            for (var j = 0u; j < TILE_COLUMNS4; j++) {
+                right_tile[y * BLOCK_COLUMNS4 + j * ACROSS + x] = bias_sums[j];
+            }
+        }
+        workgroupBarrier();
+        for (var j = 0u; j < TILE_COLUMNS4; j++) {
+            let n = n4 + j * ACROSS + x;
+            if y == 0u && split < SPLIT && n < N4 {
+                for (var lane = 1u; lane < BIAS_LANES; lane++) {
+                    bias_sums[j] += right_tile[lane * BLOCK_COLUMNS4 + j * ACROSS + x];
+                }
+                store_bias(split, n, bias_sums[j]);
+            }
+        }
     }
     for (var j = 0u; j < TILE_COLUMNS4; j++) {
         let n = n4 + j * ACROSS + x;
@@ -157,7 +189,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var i = 0u; i < TILE_ROWS; i++) {
             let m = 4u * (m4 + i / 4u * DOWN + y) + i % 4u;
             if split < SPLIT && m < M && n < N4 {
-                let at = (split * M + m) * N4 + n;
+                let at = (split * PRODUCT_ROWS + m) * N4 + n;
                 product[at] = finish(at, column, acc[i][j]);
             }
         }

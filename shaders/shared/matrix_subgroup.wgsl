@@ -8,7 +8,7 @@
 //
 //   The address map and the epilogue are those of matrix_register.
 // with: shared/left, shared/left_rows, shared/right_lanes, shared/linear
-// with: shared/finish_nothing | finish_bias | finish_producer
+// with: shared/finish_nothing | finish_bias | finish_dropout | finish_producer
 
 const M = 64u;
 const N4 = 16u;

@@ -2,7 +2,7 @@
 //   y[i] = finish(sum over part of partial[part, i]), added in order
 //   partial [PARTS, COUNT]   y [COUNT]
 //   An invocation computes one y; `finish` is the epilogue, in shared/finish_<what>_naive.wgsl.
-// with: shared/linear, shared/finish_nothing_naive | finish_bias_naive | finish_producer_naive
+// with: shared/linear, shared/finish_nothing_naive | finish_bias_naive | finish_dropout_naive | finish_producer_naive
 
 const PARTS = 1u;
 

@@ -45,6 +45,12 @@ const _: () = assert!(MOST_TERMS / 4 * 70 <= MOST_ITERATIONS);
 /// Largest number of elements of partial sums: 32 MiB.
 const MOST_PARTIAL: usize = 8 << 20;
 
+/// Largest number of invocations that share a sum in the reductions of GPUs.
+const MOST_LANES: usize = 64;
+
+/// Number of rows of a matrix that an invocation of a GPU may add one after the other, if that saves a dispatch.
+const SERIAL_ROWS: usize = 32;
+
 /// Largest number of rows of a staged tile that leaves room for the columns in workgroup memory.
 const MOST_STAGED_ROWS: usize = 256;
 
@@ -64,6 +70,9 @@ pub(super) struct Product {
     pub product: &'static str,
     /// The operation applied to each sum.
     pub epilogue: Epilogue,
+    /// Name of the tensor that gets the column sums of the right operand, the gradient of the biases, if there is one.
+    /// The epilogue must be [`Epilogue::Nothing`] then.
+    pub bias: Option<&'static str>,
     /// How windows at adjacent positions overlap, if they do.
     pub slide: Option<Slide>,
 }
@@ -108,12 +117,13 @@ impl Slide {
 
 impl KernelLaunch<'_, '_> {
     /// Joins an engine of the configured form to an address map, whose constants are set already, and records the
-    /// product.
+    /// product. The staged form computes the column sums of the right operand along with it; for the other forms they
+    /// are dispatches of their own.
     pub(super) fn multiply(mut self, product: Product) {
         let config = self.config();
         self.variant.engine = Some(config.to_string());
         let (form, tile) = (config.form, config.tile);
-        match (form, product.slide) {
+        let to = match (form, product.slide) {
             (KernelForm::Sliding, Some(slide)) if slide.fits(product.k) => match slide.places {
                 Places::Rows => product.sliding_rows(slide, self),
                 Places::Terms => product.sliding_terms(slide, self),
@@ -122,15 +132,20 @@ impl KernelLaunch<'_, '_> {
             (KernelForm::Subgroup, _) => product.tiled(form, tile, self),
             (KernelForm::Staged, _) => product.tiled(form, tile.fitted(product.n / 4, MOST_STAGED_ROWS), self),
             (KernelForm::Register | KernelForm::Naive, _) => {
-                product.tiled(KernelForm::Register, tile.fitted(product.n / 4, usize::MAX), self);
+                product.tiled(KernelForm::Register, tile.fitted(product.n / 4, usize::MAX), self)
             }
+        };
+        if let Some(bias) = product.bias
+            && form != KernelForm::Staged
+        {
+            to.part("bias", |to| to.sum_columns(product.right, [product.k, product.n], bias));
         }
     }
 }
 
 impl Product {
     /// Records a product in tiles of arbitrary rows by arbitrary columns.
-    fn tiled(&self, form: KernelForm, tile: Tile, launch: KernelLaunch<'_, '_>) {
+    fn tiled<'r, 'a>(&self, form: KernelForm, tile: Tile, launch: KernelLaunch<'r, 'a>) -> &'r mut Recorder<'a> {
         let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
         let down = self.m.div_ceil(tile.rows * tile.down);
         let depth = if form == KernelForm::Staged { stage_depth(tile) } else { 4 };
@@ -151,11 +166,16 @@ impl Product {
                 .set_all(workgroup),
         };
         let sizes = [("TILE_ROWS", tile.rows), ("CHUNK", chunk), ("SPLIT", split), ("TILES_DOWN", down)];
-        self.in_tiles([down, across], split, launch.set_all(sizes));
+        let launch = launch.set_all(sizes);
+        if form == KernelForm::Staged {
+            self.staged([down, across], split, launch)
+        } else {
+            self.in_tiles([down, across], split, launch)
+        }
     }
 
     /// Records a product in the sliding form, where adjacent places are rows of a tile.
-    fn sliding_rows(&self, slide: Slide, launch: KernelLaunch<'_, '_>) {
+    fn sliding_rows<'r, 'a>(&self, slide: Slide, launch: KernelLaunch<'r, 'a>) -> &'r mut Recorder<'a> {
         let tile = launch.config().tile;
         // The fewest tiles that cover a run, with no more rows than they need.
         let tiles = slide.run.div_ceil(tile.rows);
@@ -163,11 +183,11 @@ impl Product {
         let down = (self.m / slide.run * tiles).div_ceil(tile.down);
         let across = (self.n / 4).div_ceil(tile.columns4);
         let launch = slide.lanes(tile, launch.with(wgsl!("shared/matrix_sliding.wgsl"))).set("TILE_ROWS", rows);
-        self.in_tiles([down, across], 1, launch);
+        self.in_tiles([down, across], 1, launch)
     }
 
     /// Records a product in the sliding form, where adjacent places are terms of a sum, taken four at a time.
-    fn sliding_terms(&self, slide: Slide, launch: KernelLaunch<'_, '_>) {
+    fn sliding_terms<'r, 'a>(&self, slide: Slide, launch: KernelLaunch<'r, 'a>) -> &'r mut Recorder<'a> {
         let tile = launch.config().tile;
         let across = (self.n / 4).div_ceil(tile.columns4);
         let down = (self.m / (4 * slide.taps)).div_ceil(tile.down);
@@ -175,26 +195,54 @@ impl Product {
         let (split, chunk) = self.split(4 * fours, across * down, launch.config().busy_groups, 4);
         let launch = slide.lanes(tile, launch.with(wgsl!("shared/matrix_sliding_sum.wgsl")));
         let sizes = [("SPLIT", split), ("CHUNK", chunk / 4), ("TILES_DOWN", down)];
-        self.in_tiles([down, across], split, launch.set_all(sizes));
+        self.in_tiles([down, across], split, launch.set_all(sizes))
     }
 
     /// Adds operands and epilogue to an engine and runs `down` by `across` workgroups for each of `split` parts of the
     /// sum.
-    fn in_tiles(&self, [down, across]: [usize; 2], split: usize, engine: KernelLaunch<'_, '_>) {
+    fn in_tiles<'r, 'a>(
+        &self,
+        [down, across]: [usize; 2],
+        split: usize,
+        engine: KernelLaunch<'r, 'a>,
+    ) -> &'r mut Recorder<'a> {
         let groups = across * down * split;
-        let launch = engine
+        let launch = self.with_operands(across, engine);
+        if split == 1 {
+            launch.finish(Sums::Four, self.epilogue).writes_as("product", self.product).groups(groups)
+        } else {
+            let partial = split * self.m * self.n;
+            let launch = launch.finish(Sums::Four, Epilogue::Nothing).writes_scratch("product", partial);
+            launch.groups(groups).add_parts(split, partial, self.n, self.product, self.epilogue)
+        }
+    }
+
+    /// Like [`Product::in_tiles`], for the staged form, which also sums the columns of the right operand.
+    fn staged<'r, 'a>(&self, tiles: [usize; 2], split: usize, engine: KernelLaunch<'r, 'a>) -> &'r mut Recorder<'a> {
+        let Some(bias) = self.bias else {
+            return self.in_tiles(tiles, split, engine.with(wgsl!("shared/bias_nothing.wgsl")));
+        };
+        let [down, across] = tiles;
+        let groups = across * down * split;
+        let launch = self.with_operands(across, engine).finish(Sums::Four, Epilogue::Nothing);
+        if split == 1 {
+            let launch = launch.with(wgsl!("shared/bias_tensor.wgsl"));
+            launch.writes_as("product", self.product).writes_as("bias", bias).groups(groups)
+        } else {
+            let sums = (self.m + 1) * self.n;
+            let launch = launch.with(wgsl!("shared/bias_row.wgsl")).writes_scratch("product", split * sums);
+            launch.groups(groups).add_weight_parts(split, sums, [self.product, bias])
+        }
+    }
+
+    /// Adds the operands and their sizes to an engine.
+    fn with_operands<'r, 'a>(&self, across: usize, engine: KernelLaunch<'r, 'a>) -> KernelLaunch<'r, 'a> {
+        engine
             .with(wgsl!("shared/left.wgsl"))
             .with(wgsl!("shared/linear.wgsl"))
             .set_all([("M", self.m), ("N4", self.n / 4), ("K", self.k), ("TILES_ACROSS", across)])
             .left(self.left)
-            .right(self.right);
-        if split == 1 {
-            launch.finish(Sums::Four, self.epilogue).writes_as("product", self.product).groups(groups);
-        } else {
-            let partial = split * self.m * self.n;
-            let launch = launch.finish(Sums::Four, Epilogue::Nothing).writes_scratch("product", partial);
-            launch.groups(groups).add_parts(split, partial, self.n, self.product, self.epilogue);
-        }
+            .right(self.right)
     }
 
     // ANCHOR: split
@@ -231,11 +279,24 @@ fn stage_depth(tile: Tile) -> usize {
     [16, 8].into_iter().find(|depth| depth * term <= WORKGROUP_MEMORY).unwrap_or(4)
 }
 
-impl Recorder<'_> {
+impl<'a> Recorder<'a> {
     /// Records the sum of `parts` partial results of a product with `columns` columns, which occupy `partial` elements
     /// of scratch memory.
-    fn add_parts(&mut self, parts: usize, partial: usize, columns: usize, product: &'static str, epilogue: Epilogue) {
+    fn add_parts(
+        &mut self,
+        parts: usize,
+        partial: usize,
+        columns: usize,
+        product: &'static str,
+        epilogue: Epilogue,
+    ) -> &mut Self {
         let vectors = self.region(product).len / 4;
+        if let Some(lanes) = self.lanes(parts, vectors) {
+            let launch = self.tree(parts, lanes, vectors).part("reduce").reads_scratch("partial", partial);
+            let launch = launch.with(wgsl!("shared/reduced_product.wgsl")).set("COLUMNS4", columns / 4);
+            launch.finish(Sums::Four, epilogue).writes_as("product", product).groups(tree_groups(lanes, vectors));
+            return self;
+        }
         self.kernel(wgsl!("shared/matrix_reduce.wgsl"))
             .part("reduce")
             .set_all([("PARTS", parts), ("COLUMNS4", columns / 4)])
@@ -243,18 +304,72 @@ impl Recorder<'_> {
             .finish(Sums::Four, epilogue)
             .writes_as("product", product)
             .for_each(vectors);
+        self
     }
 
-    /// Records `db[n] = sum over rows of dy[row,n]`; `columns` must be a multiple of 4.
-    pub(super) fn column_sums(&mut self, rows: usize, columns: usize) {
-        // As many terms per part as there are parts, so that both passes are short.
-        let chunk = rows.isqrt().clamp(1, MOST_TERMS);
+    /// Records the sum of `parts` partial results of a weight gradient and a bias gradient, which lie together in
+    /// scratch memory: `sums` elements for each part, those of the weights first.
+    pub(super) fn add_weight_parts(&mut self, parts: usize, sums: usize, [dw, db]: [&'static str; 2]) -> &mut Self {
+        let (vectors, weights) = (sums / 4, self.region(dw).len / 4);
+        if let Some(lanes) = self.lanes(parts, vectors) {
+            let launch = self.tree(parts, lanes, vectors).part("reduce").reads_scratch("partial", parts * sums);
+            let launch = launch.with(wgsl!("shared/reduced_weights.wgsl")).set("WEIGHTS4", weights);
+            launch.writes_as("dw", dw).writes_as("db", db).groups(tree_groups(lanes, vectors));
+            return self;
+        }
+        self.kernel(wgsl!("shared/weight_reduce.wgsl"))
+            .part("reduce")
+            .set_all([("PARTS", parts), ("WEIGHTS4", weights)])
+            .reads_scratch("partial", parts * sums)
+            .writes_as("dw", dw)
+            .writes_as("db", db)
+            .for_each(vectors);
+        self
+    }
+
+    /// The number of invocations that share a sum in a reduction of `parts` parts of `vectors` vec4, if it should be a
+    /// tree. Software drivers are faster with one invocation for each sum.
+    fn lanes(&self, parts: usize, vectors: usize) -> Option<usize> {
+        /// Number of parts that an invocation may add one after the other.
+        const SERIAL: usize = 8;
+        /// Number of sums that keep a GPU busy with one invocation each.
+        const BUSY: usize = 1 << 16;
+        let lanes = parts.div_ceil(SERIAL).next_power_of_two().min(MOST_LANES);
+        (self.config.form == KernelForm::Staged && vectors < BUSY && lanes > 1).then_some(lanes)
+    }
+
+    /// Starts a reduction of `parts` parts of `vectors` vec4, in which `lanes` invocations share a sum.
+    fn tree(&mut self, parts: usize, lanes: usize, vectors: usize) -> KernelLaunch<'_, 'a> {
+        let launch = self.kernel(wgsl!("shared/matrix_reduce_tree.wgsl")).with(wgsl!("shared/linear.wgsl"));
+        launch.set_all([("PARTS", parts), ("LANES", lanes), ("SUMS", vectors)])
+    }
+
+    /// Records `sums[n] = sum over m of matrix[m,n]`; the number of columns must be a multiple of 4.
+    fn sum_columns(&mut self, matrix: &'static str, [rows, columns]: [usize; 2], sums: &'static str) {
+        let columns4 = columns / 4;
+        if let Some(lanes) = self.lanes(rows, columns4).filter(|_| rows <= MOST_LANES * SERIAL_ROWS) {
+            // The rows are the parts of the sum themselves.
+            let launch = self.tree(rows, lanes, columns4).reads_as("partial", matrix);
+            let launch = launch.with(wgsl!("shared/reduced_product.wgsl")).set("COLUMNS4", columns4);
+            let launch = launch.finish(Sums::Four, Epilogue::Nothing).writes_as("product", sums);
+            launch.groups(tree_groups(lanes, columns4));
+            return;
+        }
+        // As many terms per part as the invocations of the second pass add, so that both passes are short.
+        let shared = if self.config.form == KernelForm::Staged { MOST_LANES } else { 1 };
+        let chunk = (rows / shared).isqrt().clamp(1, MOST_TERMS);
         let parts = rows.div_ceil(chunk);
         self.kernel(wgsl!("shared/column_sums.wgsl"))
-            .set_all([("ROWS", rows), ("COLUMNS4", columns / 4), ("CHUNK", chunk)])
-            .left("dy")
+            .set_all([("ROWS", rows), ("COLUMNS4", columns4), ("CHUNK", chunk)])
+            .left(matrix)
             .writes_scratch("partial", parts * columns)
-            .for_each(parts * columns / 4)
-            .add_parts(parts, parts * columns, columns, "db", Epilogue::Nothing);
+            .for_each(parts * columns4)
+            .add_parts(parts, parts * columns, columns, sums, Epilogue::Nothing);
     }
+}
+
+/// Number of workgroups of a reduction in which `lanes` invocations share each of `vectors` sums.
+fn tree_groups(lanes: usize, vectors: usize) -> usize {
+    const INVOCATIONS: usize = 256; // as in matrix_reduce_tree.wgsl
+    vectors.div_ceil(INVOCATIONS / lanes)
 }

@@ -221,6 +221,16 @@ fn without_barrier(recording: &mut Recording) -> bool {
     false
 }
 
+/// Replaces a part of the text of the first shader that contains it.
+fn replace(recording: &mut Recording, from: &str, to: &str) -> bool {
+    let mut sources = dispatches(recording).flat_map(|dispatch| &mut dispatch.kernel.sources);
+    let Some(source) = sources.find(|source| source.text.contains(from)) else { return false };
+    // A source lives as long as the program. These leaks happen once per run.
+    let path = format!("{} with `{to}` for `{from}`", source.path).leak();
+    *source = Box::leak(Box::new(ShaderFile { path, text: source.text.replacen(from, to, 1).leak() }));
+    true
+}
+
 /// Moves the first copy to a texture behind all other commands.
 fn copy_late(recording: &mut Recording) -> bool {
     let is_copy = |command: &Command| matches!(command, Command::Mirror { .. });
@@ -236,6 +246,7 @@ fn breaks() -> Result<Vec<Break>> {
         tile: Tile { rows: 4, columns4: 1, across: 16, down: 16 },
         ..register
     };
+    let parts = KernelConfig { busy_groups: 1000, ..staged };
     let folded = KernelConfig { max_groups: 3, ..register };
     let Some(geometry) = dense::Geometry::edge_cases().next() else {
         return Err(Error::Device("no dense shapes".into()));
@@ -243,6 +254,11 @@ fn breaks() -> Result<Vec<Break>> {
     let deep = dense::Geometry { batch: 64, inputs: 256, outputs: 64 };
     let Some(window) = conv2d::Geometry::edge_cases().next() else {
         return Err(Error::Device("no conv2d shapes".into()));
+    };
+    // 841 places: not a multiple of any depth, and enough for more parts than one invocation adds.
+    let places = conv2d::Geometry {
+        window: Window2d::new(1, [31, 31, 4], [3, 3], [1, 1], Padding::Valid).map_err(Error::Network)?,
+        filters: 12,
     };
     let pool = Window2d::new(2, [6, 8, 8], [2, 2], [2, 2], Padding::Valid).map_err(Error::Network)?;
     let dense = |geometry| {
@@ -255,6 +271,7 @@ fn breaks() -> Result<Vec<Break>> {
         Box::new(pool2d::Forward { window: pool, kind: pool2d::Kind::Max, keeps_m: false, dropout: None })
             as Box<dyn Op>
     };
+    let gradient = || Box::new(conv2d::BackwardWeight { geometry: places }) as Box<dyn Op>;
     let relu = || Box::new(activation::Forward { activation: Activation::Relu, len: 1009 }) as Box<dyn Op>;
     let tanh = || Box::new(activation::Backward { activation: Activation::Tanh, len: 257 }) as Box<dyn Op>;
     let drop = || {
@@ -311,6 +328,19 @@ fn breaks() -> Result<Vec<Break>> {
         of("a missing barrier", dense(deep), "whole", staged, |recording, _| without_barrier(recording)),
         of("a stale copy of the left operand", dense(geometry), "whole", textures, |recording, _| copy_late(recording)),
         of("a missing part of a split sum", dense(deep), "whole", split, |recording, _| add(recording, "PARTS", -1)),
+        of("a bias gradient with terms past the end", gradient(), "whole", staged, |recording, _| {
+            replace(recording, "min(DEPTH, end - k)", "DEPTH")
+        }),
+        of("a bias gradient without the terms of an invocation", gradient(), "whole", staged, |recording, _| {
+            replace(recording, "lane = 1u; lane < BIAS_LANES", "lane = 2u; lane < BIAS_LANES")
+        }),
+        of("a bias gradient in the wrong row of its part", gradient(), "whole", parts, |recording, _| {
+            replace(recording, "PRODUCT_ROWS + M)", "PRODUCT_ROWS + M - 1u)")
+        }),
+        of("a missing part of a sum in a tree", gradient(), "whole", parts, |recording, _| add(recording, "PARTS", -1)),
+        of("a missing barrier in a tree", gradient(), "whole", parts, |recording, _| {
+            replace(recording, "others /= 2u) {\n        workgroupBarrier();", "others /= 2u) {")
+        }),
         of("wrong row length of a folded grid", relu(), "random", folded, |recording, _| add(recording, "GROUPS_X", 1)),
         of("two operands swapped", tanh(), "random", register, |recording, _| {
             dispatches(recording)

@@ -47,7 +47,7 @@ impl Inspector {
 
 /// Everything that a pass of a section reads was written by an earlier pass, or is `known` to the host, and was not
 /// overwritten since. Known tensors are also intact at the end. No pass reads and writes the same storage.
-pub fn tensors_survive(compiled: &Compiled, passes: &[Pass]) -> Result<(), String> {
+pub fn tensors_survive(compiled: &Compiled, passes: &[&Pass]) -> Result<(), String> {
     let plan = &compiled.plan;
     let name = |id: TensorId| &plan.get(id).name;
     let known = known(compiled);
@@ -101,10 +101,10 @@ fn banks(compiled: &Compiled) -> impl Iterator<Item = TensorId> {
 }
 
 /// Dispatches use only the tensors of their pass, so that checks of passes also hold for dispatches.
-pub fn operands_are_of_their_pass(compiled: &Compiled, passes: &[Pass], recording: &Recording) -> Result<(), String> {
+pub fn operands_are_of_their_pass(compiled: &Compiled, passes: &[&Pass], recording: &Recording) -> Result<(), String> {
     for dispatch in recording.dispatches() {
         let own =
-            |pass: &&Pass| dispatch.label == pass.label || dispatch.label.starts_with(&format!("{}.", pass.label));
+            |pass: &&&Pass| dispatch.label == pass.label || dispatch.label.starts_with(&format!("{}.", pass.label));
         let pass = passes.iter().find(own).ok_or_else(|| format!("{}: of no pass", dispatch.label))?;
         for (name, operand) in dispatch.reads.iter().chain(&dispatch.writes) {
             if let Operand::Buffer(region) | Operand::Mirror(region) = operand {

@@ -6,7 +6,8 @@ use shadegrad::machine::recording;
 use shadegrad::network::{CompileOptions, Compiled, Network, PRESETS};
 use shadegrad::ops::augment::Augment;
 use shadegrad::ops::softmax::Cost;
-use shadegrad::ops::{KernelConfig, KernelForm, OperandSource};
+use shadegrad::ops::{Joined, KernelConfig, KernelForm, OperandSource};
+use shadegrad::plan::Pass;
 use shadegrad::profile::{copy, multiply_add};
 use shadegrad::train::{Optimizer, StepOptions};
 use shadegrad::tune::candidates_from;
@@ -110,8 +111,8 @@ pub fn configs() -> Vec<(String, KernelConfig)> {
 }
 
 /// Calls `visit` for every preset, [`RARE`] and [`deep`], compiled with three sections for small and usual batches,
-/// with the recordings of the sections for all configurations.
-pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3])) {
+/// with the passes of the sections as they are recorded and their recordings, for all configurations.
+pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Vec<&Pass>; 3], &[Recording; 3])) {
     let mut networks: Vec<Network> = PRESETS.iter().map(|preset| Network::open(preset.name).unwrap()).collect();
     networks.push(Network::from_toml("rare", RARE).unwrap());
     networks.push(Network::from_toml("deep", &deep()).unwrap());
@@ -146,7 +147,9 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
             for (how, config) in configs() {
                 let sections = [&compiled.train, &compiled.evaluate, &compiled.predict];
                 let recordings = sections.map(|passes| recording(&compiled, passes, &config).unwrap());
-                visit(&format!("{} {how}", network.name), &compiled, &recordings);
+                let joined = sections.map(|passes| compiled.joined(passes, &config));
+                let recorded = joined.each_ref().map(|joined| joined.iter().map(Joined::pass).collect());
+                visit(&format!("{} {how}", network.name), &compiled, &recorded, &recordings);
             }
         }
     }
@@ -155,7 +158,7 @@ pub fn for_each_network(mut visit: impl FnMut(&str, &Compiled, &[Recording; 3]))
 /// Calls `visit` for all recordings of [`for_each_network`], then for those that measure ceilings and those of
 /// `verify`.
 pub fn for_each_recording(mut visit: impl FnMut(&str, &Recording)) {
-    for_each_network(|what, _, recordings| {
+    for_each_network(|what, _, _, recordings| {
         for (section, recording) in ["train", "evaluate", "predict"].iter().zip(recordings) {
             assert!(recording.dispatches().count() >= 2, "{section} {what}: hardly anything");
             visit(&format!("{section} {what}"), recording);

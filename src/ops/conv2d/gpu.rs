@@ -20,6 +20,12 @@ const MOST_BLOCKS: usize = 1024;
 
 const _: () = assert!(MOST_BLOCKS <= MOST_ITERATIONS);
 
+/// Number of invocations of a workgroup that share the sums of a part, as in backward_weight_direct_shared.wgsl.
+const SHARING: usize = 64;
+
+/// Number of invocations that keep a large GPU busy.
+const BUSY: usize = 1 << 16;
+
 /// The kinds of kernels, the fastest first.
 enum Choice {
     /// A matrix product; the numbers of channels and filters must be multiples of 4.
@@ -108,6 +114,7 @@ impl Record for Forward {
                     right: "w",
                     product: "y",
                     epilogue: Epilogue::Bias(self.activation, self.dropout),
+                    bias: None,
                     slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
                 });
             }
@@ -130,6 +137,7 @@ impl Record for BackwardInput {
                 right: "w",
                 product: "dx",
                 epilogue: Epilogue::backward(self.producer, self.dropout),
+                bias: None,
                 slide: g.slide(Places::Rows, g.window.width, g.filters),
             }),
         }
@@ -142,25 +150,37 @@ impl Record for BackwardWeight {
         let g = &self.geometry;
         match g.choice(to) {
             Choice::Naive => return naive::backward_weight(self, to),
+            Choice::Direct if to.config.form == KernelForm::Staged && g.filters / 4 <= SHARING => {
+                // A GPU is busy with many invocations, and those of a workgroup share the sums of a part.
+                let packs = g.filters / 4;
+                let chunk = (g.blocks() * packs / BUSY).clamp(1, MOST_BLOCKS);
+                let parts = g.blocks().div_ceil(chunk * (SHARING / packs));
+                let sums = g.weight_len() + g.filters;
+                g.direct(wgsl!("conv2d/backward_weight_direct_shared.wgsl"), to)
+                    .with(wgsl!("conv2d/direct_sums.wgsl"))
+                    .with(wgsl!("shared/pack.wgsl"))
+                    .with(wgsl!("shared/linear.wgsl"))
+                    .set_all([("CHUNK", chunk), ("PARTS", parts)])
+                    .reads("dy")
+                    .left("x")
+                    .writes_scratch("partial", parts * sums)
+                    .groups(parts)
+                    .add_weight_parts(parts, sums, ["dw", "db"]);
+            }
             Choice::Direct => {
                 // Roughly as many blocks per part as there are parts, so that both dispatches are short.
                 let chunk = (g.blocks().isqrt() / 2).clamp(1, MOST_BLOCKS);
                 let parts = g.blocks().div_ceil(chunk);
                 let sums = g.weight_len() + g.filters;
                 g.direct(wgsl!("conv2d/backward_weight_direct.wgsl"), to)
+                    .with(wgsl!("conv2d/direct_sums.wgsl"))
                     .set("CHUNK", chunk)
                     .reads("dy")
                     .left("x")
                     .packs(g.filters)
                     .writes_scratch("partial", parts * sums)
-                    .for_each_pack(parts * g.filters);
-                to.kernel(wgsl!("conv2d/backward_weight_direct_reduce.wgsl"))
-                    .part("reduce")
-                    .set_all([("PARTS", parts), ("WEIGHTS4", g.weight_len() / 4)])
-                    .reads_scratch("partial", parts * sums)
-                    .writes("dw")
-                    .writes("db")
-                    .for_each(sums / 4);
+                    .for_each_pack(parts * g.filters)
+                    .add_weight_parts(parts, sums, ["dw", "db"]);
             }
             Choice::Matrix => {
                 g.map(wgsl!("conv2d/backward_weight.wgsl"), to).set("PADDED", g.padded()).multiply(Product {
@@ -171,9 +191,9 @@ impl Record for BackwardWeight {
                     right: "dy",
                     product: "dw",
                     epilogue: Epilogue::Nothing,
+                    bias: Some("db"),
                     slide: g.slide(Places::Terms, g.window.out_width, g.window.channels),
                 });
-                to.part("bias", |to| to.column_sums(g.window.places(), g.filters));
             }
         }
         Ok(())

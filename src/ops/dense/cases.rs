@@ -31,7 +31,7 @@ const SHAPES: [[usize; 3]; 19] = [
     [127, 260, 36],
 ];
 
-/// All passes at every shape, with alternating activations; every activation once at each of the first two shapes; and
+/// All passes at every shape, with alternating activations; every activation at each of the first three shapes; and
 /// sums longer than the loops of llvmpipe, which silently end after 65,535 iterations.
 pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     let geometry = |[batch, inputs, outputs]: [usize; 3]| Geometry { batch, inputs, outputs };
@@ -39,7 +39,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
     for (i, geometry) in Geometry::edge_cases().enumerate() {
         ops.extend(passes(geometry, ALL[i % 2], (i % 3 == 1).then_some(0.25)));
     }
-    for geometry in Geometry::edge_cases().take(2) {
+    for geometry in Geometry::edge_cases().take(3) {
         for activation in ALL {
             for rate in [None, Some(0.4)] {
                 let [forward, backward_input, _] = passes(geometry, activation, rate);
@@ -51,6 +51,9 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
         let activation = Activation::Relu;
         ops.push(Box::new(Forward { geometry: geometry([2, 70_000, few]), activation, dropout: None }));
         ops.push(Box::new(BackwardInput { geometry: geometry([2, few, 70_000]), producer: activation, dropout: None }));
+        let dropout = Some(Mask { rate: 0.25, layer: 2, width: few });
+        let op = BackwardInput { geometry: geometry([2, few, 70_000]), producer: Activation::Identity, dropout };
+        ops.push(Box::new(op));
         ops.push(Box::new(BackwardWeight { geometry: geometry([70_000, few, few]) }));
     }
     ops

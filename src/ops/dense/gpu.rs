@@ -75,6 +75,7 @@ impl Record for Forward {
                 right: "w",
                 product: "y",
                 epilogue,
+                bias: None,
                 slide: None,
             }),
         }
@@ -103,6 +104,7 @@ impl Record for BackwardInput {
                 right: "w",
                 product: "dx",
                 epilogue: Epilogue::backward(self.producer, self.dropout),
+                bias: None,
                 slide: None,
             }),
         }
@@ -137,9 +139,9 @@ impl Record for BackwardWeight {
                     right: "dy",
                     product: "dw",
                     epilogue: Epilogue::Nothing,
+                    bias: Some("db"),
                     slide: None,
                 });
-                to.part("bias", |to| to.column_sums(g.batch, g.outputs));
                 Ok(())
             }
         }

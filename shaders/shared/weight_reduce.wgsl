@@ -1,7 +1,8 @@
-// conv2d / backward_weight_direct_reduce
-//   dw[t,k] = sum over part of partial[part,t,k] for t = (r,s,c),   db[k] = the same sum for t = R*S*C
-//   partial [PARTS, R*S*C + 1, K]   dw [R,S,C,K]   db [K]
-//   An invocation adds one vec4 of all parts, in order, so that results are reproducible to the bit.
+// shared / weight_reduce
+//   dw[m,n] = sum over s of partial[s,m,n] for m < M,   db[n] = the same sum for m = M
+//   partial [PARTS, M + 1, N]   dw [M,N]   db [N]
+//   The counterpart of matrix_reduce for gradients of weights and biases whose partial sums lie together. An invocation
+//   adds one vec4 of all parts, in order, so that results are reproducible to the bit.
 // with: shared/linear
 
 const PARTS = 1u;
