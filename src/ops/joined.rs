@@ -5,17 +5,16 @@
 //! may join passes that follow each other to one: a pass of its own, with a reference that runs the passes that it
 //! stands for, so that [`verify`](mod@crate::verify) compares one kernel with all of them.
 //!
-//! Tensors between joined passes may stay unwritten. No other pass of the section reads them: that is a condition of each
-//! rule.
+//! Tensors between joined passes stay unwritten. So passes are joined only if no other pass of the section reads these.
 
-use super::{ChooseKernel, KernelForm, classifier};
+use super::{ChooseKernel, KernelForm, classifier, conv2d};
 use crate::plan::{Pass, Plan};
 
 /// A rule: joins some passes at the start of a list and gives their number; none if they are not of its kind.
 type Rule = fn(&Plan, &[Pass]) -> Option<(usize, Pass)>;
 
 /// All rules, the first that applies counts.
-const RULES: &[Rule] = &[classifier::Loss::join];
+const RULES: &[Rule] = &[classifier::Loss::join, conv2d::PooledForward::join];
 
 /// Some passes that follow each other, and the pass that computes all of them.
 pub struct Joined<'a> {
@@ -48,6 +47,7 @@ pub fn joined<'a>(
         // Software drivers take little time for a dispatch, but much for barriers in workgroups.
         let gains = config.config(&here[0].label).form == KernelForm::Staged;
         let found = RULES.iter().filter(|_| gains).find_map(|rule| rule(plan, here));
+        let found = found.filter(|(count, pass)| leaves_nothing_out(pass, here.split_at(*count), &passes[end..]));
         let (count, joined) = found.map_or((1, None), |(count, pass)| (count, Some(pass)));
         all.push(Joined { passes: &here[..count], joined });
         first += count;
@@ -55,3 +55,9 @@ pub fn joined<'a>(
     all
 }
 // ANCHOR_END: joined
+
+/// Whether a joined pass writes all that passes behind it read.
+fn leaves_nothing_out(joined: &Pass, (parts, here): (&[Pass], &[Pass]), behind: &[Pass]) -> bool {
+    let mut left_out = parts.iter().flat_map(|pass| &pass.outputs).filter(|id| !joined.outputs.contains(id));
+    left_out.all(|id| here.iter().chain(behind).all(|pass| !pass.inputs.contains(id)))
+}

@@ -17,7 +17,9 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+// Flattened into the options of a command, which are a group of this name already.
 #[derive(Args)]
+#[group(skip)]
 pub struct Options {
     #[arg(value_name = "MODEL", help = format!("{} [default: case1 case2]", crate::cli::model_help()))]
     models: Vec<String>,

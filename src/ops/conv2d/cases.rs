@@ -1,4 +1,4 @@
-use super::{BackwardInput, BackwardWeight, Forward, Geometry};
+use super::{BackwardInput, BackwardWeight, Forward, Geometry, pooled};
 use crate::ops::dropout::Mask;
 use crate::ops::{Activation, Op};
 use crate::shape::{Padding, Window2d};
@@ -92,6 +92,7 @@ pub(crate) fn edge_cases() -> Vec<Box<dyn Op>> {
             Box::new(BackwardInput { geometry, producer: Activation::Relu, dropout: None }) as Box<dyn Op>
         }));
     }
+    ops.extend(pooled::edge_cases(Geometry::edge_cases()));
     ops
 }
 
@@ -104,7 +105,9 @@ pub(crate) fn drawn(draw: &mut Draw) -> Vec<Box<dyn Op>> {
         }
     };
     let (activation, rate) = (draw.one_of(&ALL), draw.once_in(3).then(|| draw.real(0.0..0.9)));
-    passes(geometry, activation, rate).into()
+    let mut ops: Vec<Box<dyn Op>> = passes(geometry, activation, rate).into();
+    ops.extend(pooled::drawn(geometry, draw));
+    ops
 }
 
 /// All passes at a shape, with `activation` as activation and producer, and followed by dropout if there is a rate.
@@ -134,12 +137,17 @@ impl Geometry {
     }
 
     /// Number of terms per element of `y`.
-    fn terms(&self) -> usize {
+    pub(super) fn terms(&self) -> usize {
         self.window.area() * self.window.channels
     }
 
+    /// Random operands for all passes.
+    pub(super) fn random(&self) -> Operands {
+        Operands::random(self.lens(), self.terms())
+    }
+
     fn products(&self) -> Products {
-        Products { whole: self.whole(), random: Operands::random(self.lens(), self.terms()) }
+        Products { whole: self.whole(), random: self.random() }
     }
 }
 

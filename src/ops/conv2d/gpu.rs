@@ -12,7 +12,7 @@ use crate::wgsl;
 const DIRECT_TAPS: usize = 32;
 
 /// Number of adjacent places of a row that direct kernels process together.
-const BLOCK: usize = 4;
+pub(super) const BLOCK: usize = 4;
 
 /// Largest number of blocks that an invocation sums. Drivers unroll the loops within a block, which run over arrays of
 /// constant length, so each block counts as one loop iteration.
@@ -43,11 +43,17 @@ impl Geometry {
             Choice::Naive
         } else if in_fours(self.window.channels) {
             Choice::Matrix
-        } else if self.window.area() * self.window.channels <= DIRECT_TAPS {
+        } else if self.is_direct() {
             Choice::Direct
         } else {
             Choice::Naive
         }
+    }
+
+    /// Whether there are few enough input channels for direct kernels, unless the naive form is configured.
+    pub(super) fn is_direct(&self) -> bool {
+        let few = self.window.area() * self.window.channels <= DIRECT_TAPS;
+        few && self.filters.is_multiple_of(4) && !self.window.channels.is_multiple_of(4)
     }
 
     /// Whether the window extends past an edge of the image at any place.
@@ -74,7 +80,7 @@ impl Geometry {
     }
 
     /// Starts the launch of a direct kernel: its own file, joined with `pixels.wgsl`.
-    fn direct<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+    pub(super) fn direct<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass)
             .with(wgsl!("conv2d/pixels.wgsl"))
             .window(&self.window)

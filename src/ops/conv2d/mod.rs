@@ -27,9 +27,11 @@ mod fast;
 mod gpu;
 mod layer;
 mod naive;
+mod pooled;
 
 pub(crate) use cases::{drawn, edge_cases};
 pub use layer::Conv2d;
+pub use pooled::PooledForward;
 
 use super::dropout::Mask;
 use super::{Activation, Op};

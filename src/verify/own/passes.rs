@@ -19,6 +19,23 @@ macro_rules! shaped {
             }
         }
     };
+    // With dropout in the epilogue, whose constants follow the others.
+    ($op:ty, [$($key:expr),* $(,)?], |$values:ident| $make:expr, |$this:ident| [$($constant:expr),* $(,)?], drops) => {
+        impl Shaped for $op {
+            fn keys() -> Vec<Key> {
+                vec![$($key,)* RATE]
+            }
+            fn make($values: &Values) -> Result<Self, String> {
+                Ok($make)
+            }
+            fn constants(&self) -> Vec<Value> {
+                let $this = self;
+                let mut constants = vec![$($constant),*];
+                constants.extend(dropout_constants($this.dropout));
+                constants
+            }
+        }
+    };
 }
 
 mod layers;
@@ -27,8 +44,8 @@ mod windows;
 
 use crate::gpu::Constant;
 use crate::ops::{
-    Activation, Op, accumulate, activation, adam, average, batch_norm, clip, conv2d, dense, dropout, gather_batch,
-    pool2d, score, sgd,
+    Activation, Op, accumulate, activation, adam, average, batch_norm, classifier, clip, conv2d, dense, dropout,
+    gather_batch, pool2d, score, sgd,
 };
 use crate::ops::{augment, softmax};
 use crate::shape::{Padding, Window2d};
@@ -74,6 +91,8 @@ const fn flag(name: &'static str) -> Key {
 const ACTIVATIONS: &[&str] = &["identity", "relu", "sigmoid", "tanh"];
 const ACTIVATION: Key = choice("ACTIVATION", ACTIVATIONS, 0);
 const PRODUCER: Key = choice("PRODUCER", ACTIVATIONS, 0);
+/// The rate of a dropout in the epilogue.
+const RATE: Key = setting("RATE", Constant::F32(0.0));
 const KIND: Key = choice("KIND", &["max", "min", "average", "l2"], 0);
 
 /// The values of a pass's keys, by name.
@@ -119,6 +138,21 @@ impl Values {
         }
     }
 
+    /// A dropout behind a pass that has `width` outputs per image, unless the rate is 0.
+    fn dropout(&self, width: usize) -> Result<Option<dropout::Mask>, String> {
+        let rate = self.rate()?;
+        Ok((rate > 0.0).then_some(dropout::Mask { rate, layer: 2, width }))
+    }
+
+    fn rate(&self) -> Result<f64, String> {
+        let rate = f64::from(self.real("RATE")?);
+        if (0.0..1.0).contains(&rate) {
+            Ok(rate)
+        } else {
+            Err(format!("rate: expected a number from 0 up to but not including 1, got {rate}"))
+        }
+    }
+
     fn window(&self) -> Result<Window2d, String> {
         let pair = |[rows, columns]: [&str; 2]| Ok::<_, String>([self.size(rows)?, self.size(columns)?]);
         let image = [self.size("HEIGHT")?, self.size("WIDTH")?, self.size("CHANNELS")?];
@@ -159,6 +193,12 @@ fn code(name: &'static str, value: Activation) -> Value {
     number(name, value as usize)
 }
 
+/// The constants of a dropout in an epilogue: `RATE`, and the `LAYER` and `THRESHOLD` of its random numbers.
+fn dropout_constants(mask: Option<dropout::Mask>) -> [Value; 3] {
+    let mask = mask.unwrap_or(dropout::Mask { rate: 0.0, layer: 0, width: 1 });
+    [("RATE", (mask.rate as f32).into()), ("LAYER", mask.layer.into()), ("THRESHOLD", mask.threshold().into())]
+}
+
 /// A pass that can be made from numbers and gives them back.
 trait Shaped: Op + Sized + 'static {
     fn keys() -> Vec<Key>;
@@ -191,6 +231,7 @@ pub(super) fn passes() -> &'static [Pass] {
     PASSES.get_or_init(|| {
         vec![
             pass::<conv2d::Forward>("conv2d.forward"),
+            pass::<conv2d::PooledForward>("conv2d.forward_pooled"),
             pass::<conv2d::BackwardInput>("conv2d.backward_input"),
             pass::<conv2d::BackwardWeight>("conv2d.backward_weight"),
             pass::<dense::Forward>("dense.forward"),
@@ -205,6 +246,7 @@ pub(super) fn passes() -> &'static [Pass] {
             pass::<batch_norm::Forward>("batch_norm.forward"),
             pass::<batch_norm::BackwardWeight>("batch_norm.backward_weight"),
             pass::<batch_norm::BackwardInput>("batch_norm.backward_input"),
+            pass::<classifier::Loss>("classifier.loss"),
             pass::<dropout::Forward>("dropout.forward"),
             pass::<dropout::Backward>("dropout.backward"),
             pass::<softmax::Forward>("softmax.forward"),

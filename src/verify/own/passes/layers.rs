@@ -1,9 +1,12 @@
 //! The passes of layers without a window, and of the loss.
 
-use super::{ACTIVATION, ACTIVATIONS, Key, PRODUCER, Shaped, Value, Values, choice, code, number, real, setting, size};
+use super::{
+    ACTIVATION, ACTIVATIONS, Key, PRODUCER, RATE, Shaped, Value, Values, choice, code, dropout_constants, number, real,
+    setting, size,
+};
 use crate::gpu::Constant;
 use crate::ops::softmax::{self, Cost};
-use crate::ops::{activation, batch_norm, dense, dropout};
+use crate::ops::{activation, batch_norm, classifier, dense, dropout};
 
 fn dense_geometry(values: &Values) -> Result<dense::Geometry, String> {
     let (batch, inputs, outputs) = (values.size("BATCH")?, values.size("INPUTS")?, values.size("OUTPUTS")?);
@@ -13,24 +16,34 @@ fn dense_geometry(values: &Values) -> Result<dense::Geometry, String> {
 shaped!(
     dense::Forward,
     [size("BATCH", 5), size("INPUTS", 20), size("OUTPUTS", 12), ACTIVATION],
-    |values| Self { geometry: dense_geometry(values)?, activation: values.activation("ACTIVATION"), dropout: None },
+    |values| Self {
+        geometry: dense_geometry(values)?,
+        activation: values.activation("ACTIVATION"),
+        dropout: values.dropout(values.size("OUTPUTS")?)?
+    },
     |op| [
         number("BATCH", op.geometry.batch),
         number("INPUTS", op.geometry.inputs),
         number("OUTPUTS", op.geometry.outputs),
         code("ACTIVATION", op.activation),
-    ]
+    ],
+    drops
 );
 shaped!(
     dense::BackwardInput,
     [size("BATCH", 5), size("INPUTS", 20), size("OUTPUTS", 12), PRODUCER],
-    |values| Self { geometry: dense_geometry(values)?, producer: values.activation("PRODUCER"), dropout: None },
+    |values| Self {
+        geometry: dense_geometry(values)?,
+        producer: values.activation("PRODUCER"),
+        dropout: values.dropout(values.size("INPUTS")?)?
+    },
     |op| [
         number("BATCH", op.geometry.batch),
         number("INPUTS", op.geometry.inputs),
         number("OUTPUTS", op.geometry.outputs),
         code("PRODUCER", op.producer),
-    ]
+    ],
+    drops
 );
 shaped!(
     dense::BackwardWeight,
@@ -141,6 +154,33 @@ shaped!(
     ]
 );
 shaped!(
+    classifier::Loss,
+    [
+        size("BATCH", 5),
+        size("INPUTS", 20),
+        size("OUTPUTS", 10),
+        PRODUCER,
+        choice("COST", &["cross-entropy", "quadratic"], 0),
+        setting("SMOOTHING", Constant::F32(0.0)),
+    ],
+    |values| Self {
+        geometry: dense_geometry(values)?,
+        producer: values.activation("PRODUCER"),
+        dropout: values.dropout(values.size("INPUTS")?)?,
+        cost: if values.get("COST") == Constant::U32(1) { Cost::Quadratic } else { Cost::CrossEntropy },
+        smoothing: values.real("SMOOTHING")?,
+    },
+    |op| [
+        number("BATCH", op.geometry.batch),
+        number("INPUTS", op.geometry.inputs),
+        number("OUTPUTS", op.geometry.outputs),
+        code("PRODUCER", op.producer),
+        number("COST", op.cost as usize),
+        ("SMOOTHING", op.smoothing.into()),
+    ],
+    drops
+);
+shaped!(
     activation::Forward,
     [size("LEN", 1000), choice("ACTIVATION", ACTIVATIONS, 1)],
     |values| Self { activation: values.activation("ACTIVATION"), len: values.size("LEN")? },
@@ -179,15 +219,6 @@ shaped!(
 );
 
 fn mask(values: &Values) -> Result<dropout::Mask, String> {
-    let (rate, layer) = (rate(values)?, values.from("LAYER", 0)? as u32);
+    let (rate, layer) = (values.rate()?, values.from("LAYER", 0)? as u32);
     Ok(dropout::Mask { rate, layer, width: values.size("WIDTH")? })
-}
-
-fn rate(values: &Values) -> Result<f64, String> {
-    let rate = f64::from(values.real("RATE")?);
-    if (0.0..1.0).contains(&rate) {
-        Ok(rate)
-    } else {
-        Err(format!("rate: expected a number from 0 up to but not including 1, got {rate}"))
-    }
 }

@@ -1,6 +1,8 @@
 //! Passes that slide a window over images.
 
-use super::{ACTIVATION, KIND, Key, PRODUCER, Shaped, Value, Values, code, flag, number, setting, size};
+use super::{
+    ACTIVATION, KIND, Key, PRODUCER, RATE, Shaped, Value, Values, code, dropout_constants, flag, number, setting, size,
+};
 use crate::gpu::Constant;
 use crate::ops::{conv2d, pool2d};
 use crate::shape::Window2d;
@@ -26,10 +28,10 @@ fn window_constants(window: &Window2d) -> Vec<Value> {
 }
 
 impl conv2d::Geometry {
-    fn keys(setting: Option<Key>) -> Vec<Key> {
+    fn keys(settings: &[Key]) -> Vec<Key> {
         let mut keys = window_keys(3, 1);
         keys.push(size("FILTERS", 8));
-        keys.extend(setting);
+        keys.extend(settings);
         keys
     }
 
@@ -37,51 +39,80 @@ impl conv2d::Geometry {
         Ok(conv2d::Geometry { window: values.window()?, filters: values.size("FILTERS")? })
     }
 
-    fn constants(&self, setting: Option<Value>) -> Vec<Value> {
+    fn constants(&self, settings: &[Value]) -> Vec<Value> {
         let mut constants = window_constants(&self.window);
         constants.push(number("FILTERS", self.filters));
-        constants.extend(setting);
+        constants.extend(settings);
         constants
     }
 }
 
 impl Shaped for conv2d::Forward {
     fn keys() -> Vec<Key> {
-        conv2d::Geometry::keys(Some(ACTIVATION))
+        conv2d::Geometry::keys(&[ACTIVATION, RATE])
     }
     fn make(values: &Values) -> Result<Self, String> {
-        Ok(Self {
-            geometry: conv2d::Geometry::make(values)?,
-            activation: values.activation("ACTIVATION"),
-            dropout: None,
+        let geometry = conv2d::Geometry::make(values)?;
+        let dropout = values.dropout(geometry.output_len() / geometry.window.batch)?;
+        Ok(Self { geometry, activation: values.activation("ACTIVATION"), dropout })
+    }
+    fn constants(&self) -> Vec<Value> {
+        let mut constants = self.geometry.constants(&[code("ACTIVATION", self.activation)]);
+        constants.extend(dropout_constants(self.dropout));
+        constants
+    }
+}
+
+impl Shaped for conv2d::PooledForward {
+    fn keys() -> Vec<Key> {
+        let mut keys = conv2d::Geometry::keys(&[ACTIVATION, KIND, RATE]);
+        let channels = keys.iter_mut().filter(|key| key.name == "CHANNELS");
+        channels.for_each(|key| key.default = Constant::U32(1));
+        keys
+    }
+    fn make(values: &Values) -> Result<Self, String> {
+        let geometry = conv2d::Geometry::make(values)?;
+        let rate = Some(values.rate()?).filter(|rate| *rate > 0.0);
+        let kinds = (values.kind(), values.activation("ACTIVATION"), rate);
+        conv2d::PooledForward::of(geometry, kinds).ok_or_else(|| {
+            "expected a max or min pool, filters in fours, and few channels: not a multiple of 4, with at most 32 weights \
+             per filter"
+                .into()
         })
     }
     fn constants(&self) -> Vec<Value> {
-        self.geometry.constants(Some(code("ACTIVATION", self.activation)))
+        let settings = [code("ACTIVATION", self.forward.activation), number("KIND", self.pool.kind as usize)];
+        let mut constants = self.forward.geometry.constants(&settings);
+        constants.extend(dropout_constants(self.pool.dropout));
+        constants
     }
 }
 
 impl Shaped for conv2d::BackwardInput {
     fn keys() -> Vec<Key> {
-        conv2d::Geometry::keys(Some(PRODUCER))
+        conv2d::Geometry::keys(&[PRODUCER, RATE])
     }
     fn make(values: &Values) -> Result<Self, String> {
-        Ok(Self { geometry: conv2d::Geometry::make(values)?, producer: values.activation("PRODUCER"), dropout: None })
+        let geometry = conv2d::Geometry::make(values)?;
+        let dropout = values.dropout(geometry.window.input_len() / geometry.window.batch)?;
+        Ok(Self { geometry, producer: values.activation("PRODUCER"), dropout })
     }
     fn constants(&self) -> Vec<Value> {
-        self.geometry.constants(Some(code("PRODUCER", self.producer)))
+        let mut constants = self.geometry.constants(&[code("PRODUCER", self.producer)]);
+        constants.extend(dropout_constants(self.dropout));
+        constants
     }
 }
 
 impl Shaped for conv2d::BackwardWeight {
     fn keys() -> Vec<Key> {
-        conv2d::Geometry::keys(None)
+        conv2d::Geometry::keys(&[])
     }
     fn make(values: &Values) -> Result<Self, String> {
         Ok(Self { geometry: conv2d::Geometry::make(values)? })
     }
     fn constants(&self) -> Vec<Value> {
-        self.geometry.constants(None)
+        self.geometry.constants(&[])
     }
 }
 
@@ -89,11 +120,13 @@ impl Shaped for pool2d::Forward {
     fn keys() -> Vec<Key> {
         // Only convolutions have padding.
         let mut keys = window_keys(2, 2);
-        keys.extend([KIND, flag("KEEPS_M")]);
+        keys.extend([KIND, flag("KEEPS_M"), RATE]);
         keys
     }
     fn make(values: &Values) -> Result<Self, String> {
-        let op = Self { window: values.window()?, kind: values.kind(), keeps_m: values.flag("KEEPS_M"), dropout: None };
+        let window = values.window()?;
+        let dropout = values.dropout(window.out_height * window.out_width * window.channels)?;
+        let op = Self { window, kind: values.kind(), keeps_m: values.flag("KEEPS_M"), dropout };
         check_pool(&op.window)?;
         if op.keeps_m && !op.kind.is_extreme() {
             return Err("keeps_m: only max and min pools keep positions".into());
@@ -103,6 +136,7 @@ impl Shaped for pool2d::Forward {
     fn constants(&self) -> Vec<Value> {
         let mut constants = window_constants(&self.window);
         constants.extend([number("KIND", self.kind as usize), ("KEEPS_M", self.keeps_m.into())]);
+        constants.extend(dropout_constants(self.dropout));
         constants
     }
 }
@@ -110,18 +144,21 @@ impl Shaped for pool2d::Forward {
 impl Shaped for pool2d::Backward {
     fn keys() -> Vec<Key> {
         let mut keys = window_keys(2, 2);
-        keys.extend([KIND, PRODUCER]);
+        keys.extend([KIND, PRODUCER, RATE]);
         keys
     }
     fn make(values: &Values) -> Result<Self, String> {
         let (kind, producer) = (values.kind(), values.activation("PRODUCER"));
-        let op = Self { window: values.window()?, kind, producer, dropout: None };
+        let window = values.window()?;
+        let dropout = values.dropout(window.out_height * window.out_width * window.channels)?;
+        let op = Self { window, kind, producer, dropout };
         check_pool(&op.window)?;
         Ok(op)
     }
     fn constants(&self) -> Vec<Value> {
         let mut constants = window_constants(&self.window);
         constants.extend([number("KIND", self.kind as usize), code("PRODUCER", self.producer)]);
+        constants.extend(dropout_constants(self.dropout));
         constants
     }
 }

@@ -1,0 +1,212 @@
+//! A convolution and the pooling layer behind it in one pass, for windows of 2 x 2 places that do not overlap.
+//!
+//! Where pooling takes the maximum or minimum, no other pass needs the output of the convolution: its derivative follows
+//! from the pooled value. So a kernel that computes the four places of a window need not store them. On a GPU, a device
+//! [joins](crate::ops::joined) the two passes when it records them; no layer records this one.
+
+use super::gpu::BLOCK;
+use super::{Forward, Geometry};
+use crate::error::Result;
+use crate::fast::Fast;
+use crate::ops::dropout::Mask;
+use crate::ops::{Activation, Compute, Op, Record, Recorder, Step, pool2d};
+use crate::plan::{Pass, Plan};
+use crate::reference::{Real, Slice, SliceMut, Tensors};
+use crate::shape::{Padding, Window2d};
+use crate::verify::draw::Draw;
+use crate::verify::{Case, Check, Operands, U, Values, Verify, activation_error, dot_bound};
+use crate::wgsl;
+
+/// The convolution and the pooling: reads `x`, `w` and `b`, and writes `y` and `m`.
+#[derive(Clone, Copy, Debug)]
+pub struct PooledForward {
+    /// The convolution; its own `dropout` is none.
+    pub forward: Forward,
+    /// The pooling: of maxima or minima, with `m`.
+    pub pool: pool2d::Forward,
+}
+
+impl PooledForward {
+    /// The two passes as one, if there is a kernel for them.
+    pub(super) fn new(forward: Forward, pool: pool2d::Forward) -> Option<PooledForward> {
+        let apart = pool.window.kernel == [2, 2] && pool.window.stride == [2, 2];
+        let pooled = pool.kind.is_extreme() && pool.keeps_m && apart;
+        (pooled && forward.dropout.is_none() && forward.geometry.is_direct()).then_some(PooledForward { forward, pool })
+    }
+
+    /// Joins two passes at the start of `passes`, if they are these.
+    pub(in crate::ops) fn join(_plan: &Plan, passes: &[Pass]) -> Option<(usize, Pass)> {
+        let [forward, pool, ..] = passes else { return None };
+        let op = PooledForward::new(*forward.op()?, *pool.op()?)?;
+        if pool.inputs != forward.outputs {
+            return None;
+        }
+        let label = format!("{} + {}", forward.label, pool.label);
+        Some((2, Pass { label, op: Box::new(op), inputs: forward.inputs.clone(), outputs: pool.outputs.clone() }))
+    }
+}
+
+impl Op for PooledForward {
+    fn name(&self) -> &'static str {
+        "conv2d.forward_pooled"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        self.forward.inputs()
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        self.pool.outputs()
+    }
+    fn flops(&self) -> u64 {
+        self.forward.flops()
+    }
+}
+
+/// One after the other: what the kernel computes at once.
+impl Compute for PooledForward {
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let step = tensors.step;
+        let [x, w, b] = ["x", "w", "b"].map(|name| tensors.input(name));
+        let mut z = vec![F::zero(); self.forward.geometry.output_len()];
+        self.forward.compute(&mut Tensors {
+            step,
+            inputs: vec![("x", Slice::Real(x)), ("w", Slice::Real(w)), ("b", Slice::Real(b))],
+            outputs: vec![("y", Some(SliceMut::Real(&mut z)))],
+        });
+        let (y, m) = (tensors.output("y"), tensors.output_int("m"));
+        self.pool.compute(&mut Tensors {
+            step,
+            inputs: vec![("x", Slice::Real(&z))],
+            outputs: vec![("y", Some(SliceMut::Real(y))), ("m", Some(SliceMut::Int(m)))],
+        });
+    }
+}
+
+/// The CPU runs the two passes, which the reference of this pass does as well.
+impl Fast for PooledForward {}
+
+impl Record for PooledForward {
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        let (g, pool) = (&self.forward.geometry, &self.pool.window);
+        g.direct(wgsl!("conv2d/forward_direct_pooled.wgsl"), to)
+            .with(wgsl!("pool2d/kind.wgsl"))
+            .with(self.forward.activation.source())
+            .drops(self.pool.dropout)
+            .set("KIND", self.pool.kind as usize)
+            .reads("b")
+            .left("x")
+            .right("w")
+            .writes("y")
+            .writes("m")
+            .for_each(pool.batch * pool.out_height * pool.out_width.div_ceil(BLOCK / 2) * g.filters / 4);
+        Ok(())
+    }
+}
+
+/// Kind of pooling, activation, rate of dropout.
+type Kinds = (pool2d::Kind, Activation, Option<f64>);
+
+const KINDS: [Kinds; 4] = [
+    (pool2d::Kind::Max, Activation::Relu, None),
+    (pool2d::Kind::Min, Activation::Tanh, Some(0.4)),
+    (pool2d::Kind::Max, Activation::Sigmoid, Some(0.25)),
+    (pool2d::Kind::Max, Activation::Identity, None),
+];
+
+/// The pass for each convolution of `geometries` that a kernel exists for.
+pub(super) fn edge_cases(geometries: impl Iterator<Item = Geometry>) -> Vec<Box<dyn Op>> {
+    let of = |(i, geometry): (usize, Geometry)| PooledForward::of(geometry, KINDS[i % KINDS.len()]);
+    // Places that no window covers: a last row, a last column, and a last block with one window.
+    let whole = [(3, [28, 28, 1], [3, 3]), (2, [6, 9, 1], [3, 3]), (1, [4, 13, 2], [1, 2]), (2, [3, 5, 3], [2, 2])];
+    let own = whole.into_iter().flat_map(|(batch, shape, kernel)| {
+        let window = Window2d::new(batch, shape, kernel, [1, 1], Padding::Valid).ok()?;
+        Some(KINDS.map(|kinds| PooledForward::of(Geometry { window, filters: 8 }, kinds)))
+    });
+    let all = own.flatten().chain(geometries.enumerate().map(of));
+    all.flatten().map(|op| Box::new(op) as Box<dyn Op>).collect()
+}
+
+/// The pass for a convolution at a random shape, if there is a kernel for it.
+pub(super) fn drawn(geometry: Geometry, draw: &mut Draw) -> Option<Box<dyn Op>> {
+    Some(Box::new(PooledForward::of(geometry, draw.one_of(&KINDS))?))
+}
+
+impl PooledForward {
+    /// The pass for a convolution, if there is a kernel for it.
+    pub(crate) fn of(geometry: Geometry, (kind, activation, rate): Kinds) -> Option<PooledForward> {
+        let places = geometry.window;
+        let image = [places.out_height, places.out_width, geometry.filters];
+        let window = Window2d::new(places.batch, image, [2, 2], [2, 2], Padding::Valid).ok()?;
+        let width = window.out_height * window.out_width * window.channels;
+        let dropout = rate.map(|rate| Mask { rate, layer: 2, width });
+        let forward = Forward { geometry, activation, dropout: None };
+        PooledForward::new(forward, pool2d::Forward { window, kind, keeps_m: true, dropout })
+    }
+
+    fn case(&self, operands: &Operands) -> Case {
+        let mut given = operands.given(&["x", "w", "b"]);
+        given.push(("m", Values::Int(vec![0xaaaa_aaaa; pool2d::m_len(&self.pool.window)])));
+        let case = Case::new(*self, given);
+        let step = Step { row: 8, ..case.step };
+        case.with_step(step)
+    }
+}
+
+impl Verify for PooledForward {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.forward.geometry;
+        let (whole, random) = (g.whole(), g.random());
+        let mut checks = Vec::new();
+        if matches!(self.forward.activation, Activation::Identity | Activation::Relu) {
+            // Small integers, which give many ties.
+            checks.push(Check::exact("whole", self.case(&whole)));
+        }
+        // The error of the four values of each window, of which the result is one.
+        let linear = Forward { activation: Activation::Identity, ..self.forward };
+        let values = |op: Forward, operands: &Operands| {
+            Case::new(op, operands.given(&["x", "w", "b"])).reference::<f64>().remove(0).1
+        };
+        let own = activation_error(self.forward.activation);
+        let errors = dot_bound(g.terms() + 1, &values(linear, &random.absolute()));
+        let z = values(self.forward, &random);
+        let windows: Vec<[usize; 4]> = self.windows().collect();
+        let error = |window: &[usize; 4]| window.iter().map(|at| errors[*at] + own).fold(0.0, f64::max);
+        let scale = self.pool.dropout.map_or(1.0, |mask| f64::from(mask.scale()));
+        let rounded = if self.pool.dropout.is_some() { U } else { 0.0 };
+        let y = |window: &[usize; 4]| {
+            let largest = window.iter().map(|at| z[*at].abs()).fold(0.0, f64::max);
+            scale * (error(window) + rounded * largest)
+        };
+        let y: Vec<f64> = windows.iter().map(y).collect();
+        // The position is certain if no other value of the window comes near the extreme.
+        let sign = if self.pool.kind == pool2d::Kind::Min { -1.0 } else { 1.0 };
+        let certain = |window: &[usize; 4]| {
+            let best = window.iter().map(|at| sign * z[*at]).fold(f64::NEG_INFINITY, f64::max);
+            window.iter().filter(|at| sign * z[**at] >= best - 2.0 * error(window)).count() == 1
+        };
+        let certain: Vec<bool> = windows.iter().map(certain).collect();
+        let m =
+            certain.chunks(4).map(|word| if word.iter().all(|certain| *certain) { 0.0 } else { f64::from(u32::MAX) });
+        let m: Vec<f64> = m.collect();
+        checks.push(Check::within(
+            "random",
+            self.case(&random),
+            |name, _| if name == "m" { m.clone() } else { y.clone() },
+        ));
+        checks
+    }
+}
+
+impl PooledForward {
+    /// For each element of `y`, the indices in the output of the convolution of the values of its window.
+    fn windows(&self) -> impl Iterator<Item = [usize; 4]> + use<> {
+        let window = self.pool.window;
+        let [height, width, channels] = [window.height, window.width, window.channels];
+        (0..window.places() * channels).map(move |i| {
+            let (c, q) = (i % channels, i / channels % window.out_width);
+            let p = i / (channels * window.out_width) % window.out_height;
+            let n = i / (channels * window.out_width * window.out_height);
+            let at = |u: usize, v: usize| ((n * height + 2 * p + u) * width + 2 * q + v) * channels + c;
+            [at(0, 0), at(0, 1), at(1, 0), at(1, 1)]
+        })
+    }
+}
