@@ -18,3 +18,4 @@ mod pool2d;
 mod score;
 mod sgd;
 mod softmax;
+mod staged;
