@@ -11,7 +11,7 @@ use shadegrad::network::{CompileOptions, Compiled, Network};
 use shadegrad::ops::{self, ChooseKernel, KernelConfig, KernelForm, Step, Tile};
 use shadegrad::train::StepOptions;
 use shadegrad::tune::{
-    Cache, Effort, KernelChoices, Measured, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table,
+    Cache, Effort, KernelChoices, MOST_STAGED, Measured, Outputs, Trial, Tuned, Tuner, Verdict, candidates, table,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -62,12 +62,12 @@ fn kernels(compiled: &Compiled, label: &str, config: &KernelConfig) -> String {
     recording.dispatches().map(|d| format!("{} {:?}", d.kernel.text().unwrap(), d.groups)).collect()
 }
 
-/// Number of candidates that lead to different kernels.
+/// Number of candidates that lead to different kernels, as far as they are tried: on a GPU only the most promising.
 fn different(compiled: &Compiled, label: &str) -> usize {
     let mut all: Vec<_> = candidates(gpu()).iter().map(|config| kernels(compiled, label, config)).collect();
     all.sort();
     all.dedup();
-    all.len()
+    if KernelConfig::of(gpu()).form == KernelForm::Staged { all.len().min(MOST_STAGED) } else { all.len() }
 }
 
 fn cache(folder: &Path) -> Cache {

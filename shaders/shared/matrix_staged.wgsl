@@ -4,7 +4,8 @@
 //   The staged form of the matrix engine, for GPUs: a workgroup of ACROSS x DOWN invocations computes a tile of
 //   TILE_ROWS * DOWN rows by TILE_COLUMNS4 * ACROSS vec4 of columns together. The invocations load DEPTH terms of both
 //   operands at a time into workgroup memory, in pieces of four by four elements, and multiply from there. While they
-//   multiply, the next pieces are already being loaded into registers.
+//   multiply, the next pieces are already being loaded into registers. With two BUFFERS in turns, the next pieces can
+//   be stored while other invocations still multiply.
 //
 //   In workgroup memory, both operands are stored term by term, in vec4 along m and n, whatever their layout in
 //   storage. The rows and columns of an invocation are DOWN and ACROSS vec4 apart, so that adjacent invocations access
@@ -25,6 +26,7 @@ const TILE_COLUMNS4 = 1u;
 const ACROSS = 8u;
 const DOWN = 8u;
 const DEPTH = 16u;
+const BUFFERS = 2u;
 const SPLIT = 1u;
 const CHUNK = 64u;
 const TILES_ACROSS = 2u;
@@ -32,32 +34,82 @@ const TILES_DOWN = 2u;
 
 @group(0) @binding(2) var<storage, read_write> product: array<vec4<f32>>;
 
+const INVOCATIONS = ACROSS * DOWN;
 const TILE_ROWS4 = TILE_ROWS / 4u;
 const BLOCK_ROWS4 = TILE_ROWS4 * DOWN;
 const BLOCK_COLUMNS4 = TILE_COLUMNS4 * ACROSS;
 const LEFT_PIECES = BLOCK_ROWS4 * DEPTH / 4u;
 const RIGHT_PIECES = BLOCK_COLUMNS4 * DEPTH / 4u;
-const PIECES_EACH = (LEFT_PIECES + RIGHT_PIECES + ACROSS * DOWN - 1u) / (ACROSS * DOWN);
+const LEFT_EACH = (LEFT_PIECES + INVOCATIONS - 1u) / INVOCATIONS;
+const RIGHT_EACH = (RIGHT_PIECES + INVOCATIONS - 1u) / INVOCATIONS;
+// Number of rows of a left piece whose addresses are needed: rows are read in fours or one by one.
+const ROWS_A_PIECE = 4u - 3u * u32(LEFT_ALONG_M);
+
+// ANCHOR: banks
+// Eight adjacent invocations store their vec4 at once, each to four of the 32 banks of workgroup memory. If an operand
+// is read along k, the pieces of adjacent invocations belong to DEPTH / 4 different groups of four terms; a gap behind
+// each group spreads these over the banks.
+const SPREAD = 32u / DEPTH;
+const LEFT_GAP = u32(!LEFT_ALONG_M) * ((SPREAD + 8u - 4u * BLOCK_ROWS4 % 8u) % 8u);
+const RIGHT_GAP = u32(RIGHT_ALONG_K) * ((SPREAD + 8u - 4u * BLOCK_COLUMNS4 % 8u) % 8u);
+// ANCHOR_END: banks
+const LEFT_FOUR = 4u * BLOCK_ROWS4 + LEFT_GAP;
+const RIGHT_FOUR = 4u * BLOCK_COLUMNS4 + RIGHT_GAP;
+const LEFT_BUFFER = DEPTH / 4u * LEFT_FOUR;
+const RIGHT_BUFFER = DEPTH / 4u * RIGHT_FOUR;
+
+var<workgroup> left_tile: array<vec4<f32>, BUFFERS * LEFT_BUFFER>; // [buffer][term / 4][term % 4][m / 4]
+var<workgroup> right_tile: array<vec4<f32>, BUFFERS * RIGHT_BUFFER>; // [buffer][term / 4][term % 4][n / 4]
+
 // Number of invocations that share a column sum: each adds every DOWN-th term.
 const BIAS_LANES = min(DOWN, DEPTH);
 
-var<workgroup> left_tile: array<vec4<f32>, BLOCK_ROWS4 * DEPTH>; // [term][m / 4]
-var<workgroup> right_tile: array<vec4<f32>, BLOCK_COLUMNS4 * DEPTH>; // [term][n / 4]
+// The position of a piece in its tile: its vec4 of rows or columns, and its first term divided by four. Pieces are
+// numbered along the terms first if the operand is read along k, so that adjacent invocations read adjacent addresses.
+fn place(piece: u32, width4: u32, along_k: bool) -> vec2<u32> {
+    if along_k {
+        return vec2<u32>(piece / (DEPTH / 4u), piece % (DEPTH / 4u));
+    }
+    return vec2<u32>(piece % width4, piece / width4);
+}
 
-// Terms k to k + 3 (the columns) of rows 4 m4 to 4 m4 + 3; zero from `end` on.
-fn left_piece(m4: u32, k: u32, end: u32) -> mat4x4<f32> {
+fn left_place(piece: u32) -> vec2<u32> {
+    return place(piece, BLOCK_ROWS4, !LEFT_ALONG_M);
+}
+
+fn right_place(piece: u32) -> vec2<u32> {
+    return place(piece, BLOCK_COLUMNS4, RIGHT_ALONG_K);
+}
+
+// The rows of a left piece of the tile from row 4 m4 on, as the address map describes them. They are the same for all
+// terms, and some address maps divide a lot.
+fn rows_of(piece: u32, m4: u32) -> array<vec3<u32>, ROWS_A_PIECE> {
+    let own = m4 + left_place(piece).x;
+    var rows: array<vec3<u32>, ROWS_A_PIECE>;
+    for (var q = 0u; q < ROWS_A_PIECE; q++) {
+        if LEFT_ALONG_M {
+            rows[q] = row_left(min(own, M / 4u - 1u));
+        } else {
+            rows[q] = row_left(min(4u * own + q, M - 1u));
+        }
+    }
+    return rows;
+}
+
+// Terms k to k + 3 (the columns) of four rows; zero from `end` on.
+fn left_piece(own: array<vec3<u32>, ROWS_A_PIECE>, k: u32, end: u32) -> mat4x4<f32> {
+    var rows = own;
     var piece: mat4x4<f32>;
     if LEFT_ALONG_M {
-        let row = row_left(min(m4, M / 4u - 1u));
         for (var q = 0u; q < 4u; q++) {
-            let term = left_at(row, col_left(min(k + q, K - 1u)));
+            let term = left_at(rows[0], col_left(min(k + q, K - 1u)));
             piece[q] = select(vec4<f32>(0.0), term, k + q < end);
         }
         return piece;
     }
     let col = col_left(min(k, K - 4u) / 4u);
-    for (var q = 0u; q < 4u; q++) {
-        let terms = left_at(row_left(min(4u * m4 + q, M - 1u)), col);
+    for (var q = 0u; q < ROWS_A_PIECE; q++) {
+        let terms = left_at(rows[q], col);
         piece[q] = select(vec4<f32>(0.0), terms, k < end);
     }
     return transpose(piece);
@@ -80,40 +132,26 @@ fn right_piece(n4: u32, k: u32) -> mat4x4<f32> {
     return piece;
 }
 
-// The position of a piece in the tile. Pieces are numbered along the terms first if the operand is read along k, so
-// that adjacent invocations read adjacent addresses.
-fn place(piece: u32, width4: u32, along_k: bool) -> vec2<u32> {
-    if along_k {
-        return vec2<u32>(piece / (DEPTH / 4u), piece % (DEPTH / 4u) * 4u);
-    }
-    return vec2<u32>(piece % width4, piece / width4 * 4u);
-}
-
-fn fetch(piece: u32, m4: u32, n4: u32, k: u32, end: u32) -> mat4x4<f32> {
+fn stage_left(piece: u32, buffer: u32, terms: mat4x4<f32>) {
     if piece < LEFT_PIECES {
-        let at = place(piece, BLOCK_ROWS4, !LEFT_ALONG_M);
-        return left_piece(m4 + at.x, k + at.y, end);
-    }
-    let at = place(piece - LEFT_PIECES, BLOCK_COLUMNS4, RIGHT_ALONG_K);
-    return right_piece(n4 + at.x, k + at.y);
-}
-
-fn stage(piece: u32, terms: mat4x4<f32>) {
-    if piece < LEFT_PIECES {
-        let at = place(piece, BLOCK_ROWS4, !LEFT_ALONG_M);
+        let at = left_place(piece);
         for (var q = 0u; q < 4u; q++) {
-            left_tile[(at.y + q) * BLOCK_ROWS4 + at.x] = terms[q];
+            left_tile[buffer * LEFT_BUFFER + at.y * LEFT_FOUR + q * BLOCK_ROWS4 + at.x] = terms[q];
         }
-    } else if piece < LEFT_PIECES + RIGHT_PIECES {
-        let at = place(piece - LEFT_PIECES, BLOCK_COLUMNS4, RIGHT_ALONG_K);
+    }
+}
+
+fn stage_right(piece: u32, buffer: u32, terms: mat4x4<f32>) {
+    if piece < RIGHT_PIECES {
+        let at = right_place(piece);
         for (var q = 0u; q < 4u; q++) {
-            right_tile[(at.y + q) * BLOCK_COLUMNS4 + at.x] = terms[q];
+            right_tile[buffer * RIGHT_BUFFER + at.y * RIGHT_FOUR + q * BLOCK_COLUMNS4 + at.x] = terms[q];
         }
     }
 }
 
 // ANCHOR: main
-@compute @workgroup_size(ACROSS * DOWN)
+@compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let tile = linear_group(group);
     let split = tile / (TILES_ACROSS * TILES_DOWN);
@@ -124,30 +162,49 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = split * CHUNK;
     let end = min(first + CHUNK, K);
 
-    var next: array<mat4x4<f32>, PIECES_EACH>;
-    for (var i = 0u; i < PIECES_EACH; i++) {
-        next[i] = fetch(local + i * ACROSS * DOWN, m4, n4, first, end);
+    var rows: array<array<vec3<u32>, ROWS_A_PIECE>, LEFT_EACH>;
+    var next_left: array<mat4x4<f32>, LEFT_EACH>;
+    for (var i = 0u; i < LEFT_EACH; i++) {
+        let piece = local + i * INVOCATIONS;
+        rows[i] = rows_of(piece, m4);
+        next_left[i] = left_piece(rows[i], first + 4u * left_place(piece).y, end);
+    }
+    var next_right: array<mat4x4<f32>, RIGHT_EACH>;
+    for (var i = 0u; i < RIGHT_EACH; i++) {
+        let at = right_place(local + i * INVOCATIONS);
+        next_right[i] = right_piece(n4 + at.x, first + 4u * at.y);
     }
     let sums_bias = BIAS && m4 == 0u;
     var bias_sums: array<vec4<f32>, TILE_COLUMNS4>;
     var acc: array<array<vec4<f32>, TILE_COLUMNS4>, TILE_ROWS>;
+    var buffer = 0u;
     for (var k = first; k < end; k += DEPTH) {
-        for (var i = 0u; i < PIECES_EACH; i++) {
-            stage(local + i * ACROSS * DOWN, next[i]);
+        for (var i = 0u; i < LEFT_EACH; i++) {
+            stage_left(local + i * INVOCATIONS, buffer, next_left[i]);
+        }
+        for (var i = 0u; i < RIGHT_EACH; i++) {
+            stage_right(local + i * INVOCATIONS, buffer, next_right[i]);
         }
         workgroupBarrier();
         if k + DEPTH < end {
-            for (var i = 0u; i < PIECES_EACH; i++) {
-                next[i] = fetch(local + i * ACROSS * DOWN, m4, n4, k + DEPTH, end);
+            for (var i = 0u; i < LEFT_EACH; i++) {
+                let at = left_place(local + i * INVOCATIONS);
+                next_left[i] = left_piece(rows[i], k + DEPTH + 4u * at.y, end);
+            }
+            for (var i = 0u; i < RIGHT_EACH; i++) {
+                let at = right_place(local + i * INVOCATIONS);
+                next_right[i] = right_piece(n4 + at.x, k + DEPTH + 4u * at.y);
             }
         }
+        let left0 = buffer * LEFT_BUFFER + y;
+        let right0 = buffer * RIGHT_BUFFER + x;
         for (var t = 0u; t < DEPTH; t++) {
             var b: array<vec4<f32>, TILE_COLUMNS4>;
             for (var j = 0u; j < TILE_COLUMNS4; j++) {
-                b[j] = right_tile[t * BLOCK_COLUMNS4 + j * ACROSS + x];
+                b[j] = right_tile[right0 + t / 4u * RIGHT_FOUR + t % 4u * BLOCK_COLUMNS4 + j * ACROSS];
             }
             for (var i = 0u; i < TILE_ROWS4; i++) {
-                let a = left_tile[t * BLOCK_ROWS4 + i * DOWN + y];
+                let a = left_tile[left0 + t / 4u * LEFT_FOUR + t % 4u * BLOCK_ROWS4 + i * DOWN];
                 for (var j = 0u; j < TILE_COLUMNS4; j++) {
                     acc[4u * i][j] = fma(vec4<f32>(a.x), b[j], acc[4u * i][j]);
                     acc[4u * i + 1u][j] = fma(vec4<f32>(a.y), b[j], acc[4u * i + 1u][j]);
@@ -160,13 +217,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             // Terms past the end are clamped, not zero.
             for (var t = y; t < min(DEPTH, end - k); t += DOWN) {
                 for (var j = 0u; j < TILE_COLUMNS4; j++) {
-                    bias_sums[j] += right_tile[t * BLOCK_COLUMNS4 + j * ACROSS + x];
+                    bias_sums[j] += right_tile[right0 + t / 4u * RIGHT_FOUR + t % 4u * BLOCK_COLUMNS4 + j * ACROSS];
                 }
             }
         }
-        workgroupBarrier();
+        if BUFFERS == 1u {
+            workgroupBarrier();
+        }
+        buffer = (buffer + 1u) % BUFFERS;
     }
     if sums_bias {
+        // The invocations of a column exchange their sums in the memory of the tile.
+        workgroupBarrier();
         if y < BIAS_LANES {
             for (var j = 0u; j < TILE_COLUMNS4; j++) {
                 right_tile[y * BLOCK_COLUMNS4 + j * ACROSS + x] = bias_sums[j];

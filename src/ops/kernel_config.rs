@@ -62,13 +62,27 @@ impl Tile {
     }
 
     /// A tile with the same number of invocations, but fewer of them across if the product has too few columns for all.
-    /// The tile of a workgroup keeps at most `rows` rows.
-    pub(super) fn fitted(self, columns4: usize, rows: usize) -> Tile {
+    pub(super) fn fitted(self, columns4: usize) -> Tile {
         let mut tile = self;
-        let narrower = |tile: &Tile| tile.across.is_multiple_of(2) && tile.across / 2 * tile.columns4 >= columns4;
-        while narrower(&tile) && 2 * tile.down * tile.rows <= rows {
+        while tile.across.is_multiple_of(2) && tile.across / 2 * tile.columns4 >= columns4 {
             tile.across /= 2;
             tile.down *= 2;
+        }
+        tile
+    }
+
+    /// The tile for a product of the staged form with `columns4` vec4 of columns: fewer invocations across if there are
+    /// too few columns for all. It gets taller only to keep 64 invocations: a GPU runs 32 or 64 of them as one, and
+    /// taller tiles are fewer tiles.
+    pub(super) fn staged(self, columns4: usize) -> Tile {
+        const LEAST_INVOCATIONS: usize = 64;
+        const MOST_ROWS: usize = 256;
+        let mut tile = self;
+        while tile.across.is_multiple_of(2) && tile.across / 2 * tile.columns4 >= columns4 {
+            tile.across /= 2;
+            if tile.across * tile.down < LEAST_INVOCATIONS && 2 * tile.down * tile.rows <= MOST_ROWS {
+                tile.down *= 2;
+            }
         }
         tile
     }
@@ -90,6 +104,9 @@ pub struct KernelConfig {
     pub tile: Tile,
     /// Number of workgroups that keep the device busy: a product with fewer tiles is split along its sum.
     pub busy_groups: usize,
+    /// Bytes of workgroup memory that a tile of the staged form may use: with more, it holds more terms at a time.
+    #[serde(default = "least_memory", skip_serializing_if = "is_least_memory")]
+    pub memory: usize,
     /// Largest number of workgroups in x; larger grids are folded into two dimensions. Smaller values are used in tests
     /// only.
     #[serde(skip, default = "most_groups")]
@@ -98,6 +115,17 @@ pub struct KernelConfig {
 
 fn most_groups() -> u32 {
     MAX_GROUPS
+}
+
+/// Bytes of workgroup memory of every WebGPU device.
+pub(crate) const LEAST_MEMORY: usize = 16 << 10;
+
+fn least_memory() -> usize {
+    LEAST_MEMORY
+}
+
+fn is_least_memory(memory: &usize) -> bool {
+    *memory == LEAST_MEMORY
 }
 
 impl KernelConfig {
@@ -120,6 +148,7 @@ impl KernelConfig {
             wide: false,
             tile: Tile { rows: 12, columns4: 4, across: 8, down: 1 },
             busy_groups: 64,
+            memory: LEAST_MEMORY,
             max_groups: MAX_GROUPS,
         }
     }
@@ -142,6 +171,7 @@ impl KernelConfig {
             wide: false,
             tile: Tile { rows: 8, columns4: 2, across: 8, down: 16 },
             busy_groups: 512,
+            memory: LEAST_MEMORY,
             max_groups: MAX_GROUPS,
         }
     }
@@ -161,6 +191,8 @@ impl KernelConfig {
         expect((1..=256).contains(&invocations), "across * down must be from 1 to 256", &invocations)?;
         let groups = self.busy_groups;
         expect((1..=65_536).contains(&groups), "busy_groups must be from 1 to 65536", &groups)?;
+        let memory = self.memory;
+        expect((LEAST_MEMORY..=1 << 20).contains(&memory), "memory must be from 16384 to 1048576", &memory)?;
         let place = format!("{across} across and {down} down");
         let one_subgroup = across == 1 && [8, 16].contains(&down);
         match self.form {
@@ -188,6 +220,12 @@ impl KernelConfig {
         if self.wide && !gpu.has_64_bit() {
             return Err(format!("it needs 64-bit integers, which {} does not support", gpu.info.name));
         }
+        let memory = gpu.limits.max_compute_workgroup_storage_size as usize;
+        if self.memory > memory {
+            let wanted = self.memory;
+            let name = &gpu.info.name;
+            return Err(format!("it needs {wanted} bytes of workgroup memory, but {name} has {memory}"));
+        }
         let (wanted, lanes) = (self.tile.down, gpu.lanes());
         if matches!(self.form, KernelForm::Subgroup | KernelForm::Sliding) && lanes != Some(wanted) {
             let has = lanes.map_or("no subgroups of a fixed size".to_string(), |lanes| format!("{lanes}"));
@@ -212,7 +250,8 @@ impl ChooseKernel for KernelConfig {
 
 impl fmt::Display for KernelConfig {
     /// `subgroup 64x32 (8x32 each), texture, 64 groups`: form, tiles of a workgroup and of an invocation as rows by
-    /// columns, source of the operands, and [`KernelConfig::busy_groups`].
+    /// columns, source of the operands, [`KernelConfig::busy_groups`] and, if it is more than every device has,
+    /// [`KernelConfig::memory`]: `32 KiB`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tile { rows, columns4, across, down } = self.tile;
         let form = match self.form {
@@ -227,6 +266,7 @@ impl fmt::Display for KernelConfig {
             OperandSource::Texture => "texture",
         };
         write!(f, "{form} {}x{} ({rows}x{} each), {operands}", rows * down, 4 * columns4 * across, 4 * columns4)?;
-        write!(f, ", {} groups", self.busy_groups)
+        write!(f, ", {} groups", self.busy_groups)?;
+        if self.memory == LEAST_MEMORY { Ok(()) } else { write!(f, ", {} KiB", self.memory >> 10) }
     }
 }

@@ -5,6 +5,10 @@
 //! of the operands, the tile and the split of the sum. The forms are engine files that work with the same maps:
 //! `matrix_register` (any device), `matrix_subgroup` and `matrix_sliding` (software drivers), `matrix_staged` (GPUs).
 //!
+//! The staged form multiplies from workgroup memory, with two buffers in turns where they fit ([`stages`]), and sums
+//! the columns of the right operand along with the product ([`Product::bias`]). Its parts of sums are added in trees.
+//! For the other forms column sums are dispatches of their own, and parts are added one after the other.
+//!
 //! On a CPU, the tile must be small. An iteration of the subgroup form with 8x32 sums per lane has about 5,000
 //! instructions, or 28 KiB, which must be decoded again every time; an iteration of the sliding form fits in the cache
 //! of decoded instructions. Speedups of single changes over the previous 8x32 form, on conv2 of `case1` (Mesa 22.3.6,
@@ -50,9 +54,6 @@ const MOST_LANES: usize = 64;
 
 /// Number of rows of a matrix that an invocation of a GPU may add one after the other, if that saves a dispatch.
 const SERIAL_ROWS: usize = 32;
-
-/// Largest number of rows of a staged tile that leaves room for the columns in workgroup memory.
-const MOST_STAGED_ROWS: usize = 256;
 
 /// One matrix product; its address map is the first file of the launch.
 pub(super) struct Product {
@@ -130,9 +131,9 @@ impl KernelLaunch<'_, '_> {
             },
             (KernelForm::Sliding, _) => product.tiled(KernelForm::Subgroup, Tile::subgroup(tile.down, 4, 1), self),
             (KernelForm::Subgroup, _) => product.tiled(form, tile, self),
-            (KernelForm::Staged, _) => product.tiled(form, tile.fitted(product.n / 4, MOST_STAGED_ROWS), self),
+            (KernelForm::Staged, _) => product.tiled(form, tile.staged(product.n / 4), self),
             (KernelForm::Register | KernelForm::Naive, _) => {
-                product.tiled(KernelForm::Register, tile.fitted(product.n / 4, usize::MAX), self)
+                product.tiled(KernelForm::Register, tile.fitted(product.n / 4), self)
             }
         };
         if let Some(bias) = product.bias
@@ -148,12 +149,13 @@ impl Product {
     fn tiled<'r, 'a>(&self, form: KernelForm, tile: Tile, launch: KernelLaunch<'r, 'a>) -> &'r mut Recorder<'a> {
         let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
         let down = self.m.div_ceil(tile.rows * tile.down);
-        let depth = if form == KernelForm::Staged { stage_depth(tile) } else { 4 };
+        let (depth, buffers) = if form == KernelForm::Staged { stages(tile, launch.config().memory) } else { (4, 1) };
         let (split, chunk) = self.split(self.k, across * down, launch.config().busy_groups, depth);
         let workgroup = [("TILE_COLUMNS4", tile.columns4), ("ACROSS", tile.across), ("DOWN", tile.down)];
         let launch = match form {
             KernelForm::Staged => {
-                launch.with(wgsl!("shared/matrix_staged.wgsl")).set("DEPTH", depth).set_all(workgroup)
+                let stages = [("DEPTH", depth), ("BUFFERS", buffers)];
+                launch.with(wgsl!("shared/matrix_staged.wgsl")).set_all(stages).set_all(workgroup)
             }
             KernelForm::Subgroup => launch
                 .with(wgsl!("shared/matrix_subgroup.wgsl"))
@@ -272,12 +274,23 @@ impl Slide {
     }
 }
 
-/// Number of terms that fit into workgroup memory at once: 16, or 8 or 4 for large tiles.
-fn stage_depth(tile: Tile) -> usize {
-    const WORKGROUP_MEMORY: usize = 16 << 10; // bytes, on every WebGPU device
-    let term = 4 * (tile.rows * tile.down + 4 * tile.columns4 * tile.across);
-    [16, 8].into_iter().find(|depth| depth * term <= WORKGROUP_MEMORY).unwrap_or(4)
+// ANCHOR: stages
+/// The number of terms of a staged tile that are in workgroup memory at once, and the number of buffers for them. Two
+/// buffers in turns need one barrier for these terms instead of two. An invocation loads at most one piece of each
+/// operand ahead: more would take registers from the sums.
+fn stages(tile: Tile, memory: usize) -> (usize, usize) {
+    let blocks4 = [tile.rows / 4 * tile.down, tile.columns4 * tile.across];
+    // As in matrix_staged.wgsl, for operands that are read along k.
+    let gap = |block4: usize, depth: usize| (32 / depth + 8 - 4 * block4 % 8) % 8;
+    let fits = |&(depth, buffers): &(usize, usize)| {
+        let fours = blocks4.map(|block4| 4 * block4 + gap(block4, depth));
+        let bytes = 16 * buffers * (depth / 4) * (fours[0] + fours[1]);
+        let pieces = blocks4.map(|block4| block4 * depth / 4);
+        bytes <= memory && pieces.iter().all(|pieces| *pieces <= tile.across * tile.down)
+    };
+    [(32, 2), (16, 2), (8, 2), (8, 1), (4, 2)].into_iter().find(fits).unwrap_or((4, 1))
 }
+// ANCHOR_END: stages
 
 impl<'a> Recorder<'a> {
     /// Records the sum of `parts` partial results of a product with `columns` columns, which occupy `partial` elements

@@ -1,19 +1,22 @@
 //! The passes that the tuner has a choice for, each with its candidates and what is known about them.
 
 use super::cache::{Cache, Measured};
-use super::refuse;
 use super::trial::{self, Outputs, Verdict};
+use super::{model, refuse};
 use crate::data::hex;
 use crate::error::Result;
 use crate::gpu::Recording;
 use crate::network::Compiled;
-use crate::ops::{self, KernelConfig};
+use crate::ops::{self, KernelConfig, KernelForm};
 use crate::plan::Pass;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// A pass with fewer multiplications and additions takes too little time for a choice to matter.
 const LEAST_FLOPS: u64 = 10_000_000;
+
+/// Largest number of candidates that are tried for a pass on a GPU.
+pub const MOST_STAGED: usize = 8;
 
 /// A pass in the tuner.
 pub(super) struct Contest<'a> {
@@ -95,6 +98,7 @@ fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[KernelConfig]) -> Re
     key.update(format!("{:?}", pass.op));
     let mut seen = Vec::new();
     let mut distinct = Vec::new();
+    let mut times = Vec::new();
     for config in candidates {
         let mut recording = Recording::new();
         ops::record(&plan, pass, config, &mut recording)?;
@@ -108,7 +112,41 @@ fn distinct(compiled: &Compiled, pass: &Pass, candidates: &[KernelConfig]) -> Re
         if !seen.contains(&kernels) {
             seen.push(kernels);
             distinct.push(*config);
+            times.push(model::cycles(&recording));
         }
     }
+    if candidates[0].form == KernelForm::Staged {
+        distinct = most_promising(&distinct, &times);
+    }
     Ok((hex(&key.finalize()[..16]), distinct))
+}
+
+/// The candidates that are worth the time on a GPU, the most promising first, by their modelled times. The best guess
+/// for the device, which is the first of all, is always among them.
+fn most_promising(candidates: &[KernelConfig], times: &[Option<model::Cycles>]) -> Vec<KernelConfig> {
+    let mut order = model::order(times);
+    if let Some(guess) = order.iter().position(|at| *at == 0)
+        && guess >= MOST_STAGED
+    {
+        order.swap(guess, MOST_STAGED - 1);
+    }
+    order.into_iter().take(MOST_STAGED).map(|at| candidates[at]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tune::candidates_from;
+
+    #[test]
+    fn the_guess_is_among_the_most_promising() {
+        let candidates = candidates_from(KernelConfig::hardware());
+        let cycles = |at: usize| Some([at as f64; 3]);
+        let worst_first: Vec<_> = (0..candidates.len()).map(|at| cycles(candidates.len() - at)).collect();
+        let best = most_promising(&candidates, &worst_first);
+        assert_eq!(best.len(), MOST_STAGED);
+        assert_eq!((best[0], best[MOST_STAGED - 1]), (candidates[candidates.len() - 1], candidates[0]));
+        let best_first: Vec<_> = (0..candidates.len()).map(|at| cycles(at + 1)).collect();
+        assert_eq!(most_promising(&candidates, &best_first), candidates[..MOST_STAGED]);
+    }
 }

@@ -14,6 +14,7 @@ mod cache;
 mod candidates;
 mod choices;
 mod contest;
+mod model;
 mod refuse;
 mod trial;
 mod tuner;
@@ -21,6 +22,7 @@ mod tuner;
 pub use cache::{Cache, Measured};
 pub use candidates::{candidates, candidates_from};
 pub use choices::KernelChoices;
+pub use contest::MOST_STAGED;
 pub use trial::{Outputs, Trial, Verdict};
 pub use tuner::{Effort, TuneProgress, Tuned, Tuner, WrongResult};
 

@@ -246,6 +246,8 @@ fn breaks() -> Result<Vec<Break>> {
         tile: Tile { rows: 4, columns4: 1, across: 16, down: 16 },
         ..register
     };
+    // Too large for two buffers.
+    let wide = KernelConfig { tile: Tile { rows: 16, columns4: 2, across: 16, down: 16 }, ..staged };
     let parts = KernelConfig { busy_groups: 1000, ..staged };
     let folded = KernelConfig { max_groups: 3, ..register };
     let Some(geometry) = dense::Geometry::edge_cases().next() else {
@@ -326,6 +328,15 @@ fn breaks() -> Result<Vec<Break>> {
         }),
         of("four terms missing from a sum", dense(geometry), "whole", register, |recording, _| add(recording, "K", -4)),
         of("a missing barrier", dense(deep), "whole", staged, |recording, _| without_barrier(recording)),
+        of("a missing barrier between the turns of one buffer", dense(deep), "whole", wide, |recording, _| {
+            replace(recording, "if BUFFERS == 1u {\n            workgroupBarrier();", "if BUFFERS == 1u {")
+        }),
+        of("one buffer in place of two", dense(deep), "whole", staged, |recording, _| {
+            replace(recording, "buffer = (buffer + 1u) % BUFFERS;", "buffer = 0u;")
+        }),
+        of("pieces of an operand stored without the gaps", dense(deep), "whole", staged, |recording, _| {
+            replace(recording, "at.y * LEFT_FOUR", "at.y * 4u * BLOCK_ROWS4")
+        }),
         of("a stale copy of the left operand", dense(geometry), "whole", textures, |recording, _| copy_late(recording)),
         of("a missing part of a split sum", dense(deep), "whole", split, |recording, _| add(recording, "PARTS", -1)),
         of("a bias gradient with terms past the end", gradient(), "whole", staged, |recording, _| {

@@ -2,7 +2,7 @@
 
 use super::Extent;
 use crate::data::hex;
-use crate::gpu::{Gpu, KernelSpec, MAX_GROUPS, Recording};
+use crate::gpu::{Gpu, KernelSpec, Recording};
 use crate::ops::{KernelConfig, KernelForm, OperandSource, Tile};
 use crate::tune::candidates;
 use sha2::{Digest, Sha256};
@@ -101,7 +101,7 @@ pub fn every_form(gpu: &Gpu) -> Vec<KernelConfig> {
 pub fn plain() -> KernelConfig {
     let tile = Tile { rows: 4, columns4: 1, across: 8, down: 8 };
     let operands = OperandSource::Buffer;
-    KernelConfig { form: KernelForm::Register, operands, tile, wide: false, busy_groups: 512, max_groups: MAX_GROUPS }
+    KernelConfig { form: KernelForm::Register, operands, tile, wide: false, ..KernelConfig::hardware() }
 }
 
 /// Small register tiles that load through texture copies: quick to compile.

@@ -19,3 +19,4 @@ mod pool2d;
 mod score;
 mod sgd;
 mod softmax;
+mod staged;
