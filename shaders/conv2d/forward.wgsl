@@ -1,8 +1,9 @@
 // conv2d / forward
 //   y[n,p,q,k] = f(b[k] + sum over r,s,c of x[n, p*stride+r-pad, q*stride+s-pad, c] * w[r,s,c,k])
 //   x [N,H,W,C]   w [R,S,C,K]   y [N,P,Q,K]
-//   As a matrix product: m = (n,p,q), n = k, k = (r,s,c); x is read along c, w along k.
-// with: shared/window, shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding
+//   As a matrix product: m = (n,p,q), n = k, k = (r,s,c); x is read along c, w along k. `place_of` maps m to (n,p,q).
+// with: shared/window, conv2d/places_each | places_pooled
+// with: shared/matrix_register | matrix_staged | matrix_subgroup | matrix_sliding
 
 const CHANNELS4 = 1u;
 const FILTERS4 = 1u;
@@ -16,9 +17,10 @@ const OUTSIDE = 0xffffffffu;
 // The top left corner of the window: address, row and column. Above or left of the image they wrap, and adding r and s
 // brings them back into range.
 fn row_left(m: u32) -> vec3<u32> {
-    let h = m / OUT_WIDTH % OUT_HEIGHT * STRIDE_H - PAD_TOP;
-    let w = m % OUT_WIDTH * STRIDE_W - PAD_LEFT;
-    return vec3<u32>(((m / (OUT_WIDTH * OUT_HEIGHT) * HEIGHT + h) * WIDTH + w) * CHANNELS4, h, w);
+    let place = place_of(m);
+    let h = place / OUT_WIDTH % OUT_HEIGHT * STRIDE_H - PAD_TOP;
+    let w = place % OUT_WIDTH * STRIDE_W - PAD_LEFT;
+    return vec3<u32>(((place / (OUT_WIDTH * OUT_HEIGHT) * HEIGHT + h) * WIDTH + w) * CHANNELS4, h, w);
 }
 
 fn col_left(k4: u32) -> vec3<u32> {

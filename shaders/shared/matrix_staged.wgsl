@@ -14,9 +14,9 @@
 //   With BIAS, the workgroups of the first row of tiles also sum the columns of the right operand, whose terms they
 //   have in workgroup memory: the gradient of the biases. `store_bias` stores the sums.
 //
-//   The address map and the epilogue are those of matrix_register.
+//   The address map and the epilogue are those of matrix_register. `store_rows` stores four rows of a vec4 of columns.
 // with: shared/left, shared/linear, shared/right_buffer | right_texture, shared/bias_nothing | bias_row | bias_tensor
-// with: shared/finish_nothing | finish_bias | finish_dropout | finish_producer
+// with: shared/rows_each | conv2d/rows_pooled
 
 const M = 64u;
 const N4 = 16u;
@@ -248,11 +248,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var j = 0u; j < TILE_COLUMNS4; j++) {
         let n = n4 + j * ACROSS + x;
         let column = column_term(min(n, N4 - 1u));
-        for (var i = 0u; i < TILE_ROWS; i++) {
-            let m = 4u * (m4 + i / 4u * DOWN + y) + i % 4u;
+        for (var i = 0u; i < TILE_ROWS4; i++) {
+            let m = 4u * (m4 + i * DOWN + y);
             if split < SPLIT && m < M && n < N4 {
-                let at = (split * PRODUCT_ROWS + m) * N4 + n;
-                product[at] = finish(at, column, acc[i][j]);
+                let i4 = 4u * i;
+                let sums = array<vec4<f32>, 4>(acc[i4][j], acc[i4 + 1u][j], acc[i4 + 2u][j], acc[i4 + 3u][j]);
+                store_rows(split, m, n, column, sums);
             }
         }
     }

@@ -9,7 +9,9 @@ use shadegrad::verify::own::OwnKernel;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+// Flattened into the options of a command, which are a group of this name already.
 #[derive(Args)]
+#[group(skip)]
 #[command(next_help_heading = "Your own shader")]
 pub struct Options {
     /// Check this shader against the reference, instead of the program's own kernels

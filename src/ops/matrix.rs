@@ -30,10 +30,12 @@
 //! Products of dense layers have no windows to share loads between. For them 4x32 is as fast as 8x32, and it compiles
 //! in half the time.
 
+use super::dropout::Mask;
 use super::epilogue::{Epilogue, Sums};
 use super::launch::KernelLaunch;
 use super::loop_limit::MOST_ITERATIONS;
-use super::{KernelForm, Recorder, Tile};
+use super::pool2d;
+use super::{Activation, KernelForm, Recorder, Tile};
 use crate::wgsl;
 use std::ops::RangeInclusive;
 
@@ -41,7 +43,7 @@ use std::ops::RangeInclusive;
 const LEAST_CHUNK: usize = 64;
 
 /// Largest number of terms that a single invocation adds.
-const MOST_TERMS: usize = 3072;
+pub(super) const MOST_TERMS: usize = 3072;
 
 // The loops of an engine may take about 70 iterations for four terms.
 const _: () = assert!(MOST_TERMS / 4 * 70 <= MOST_ITERATIONS);
@@ -76,6 +78,26 @@ pub(super) struct Product {
     pub bias: Option<&'static str>,
     /// How windows at adjacent positions overlap, if they do.
     pub slide: Option<Slide>,
+    /// What becomes of every four rows, for the staged form; by default each is stored.
+    pub rows: Rows,
+}
+
+/// What becomes of the finished rows of a product.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Rows {
+    /// Each is stored, after its epilogue.
+    #[default]
+    Each,
+    /// Every four rows are the places of a pooling window, of which one value is stored for each column: the extreme of
+    /// f(sum + b), after dropout if there is one. Its position goes to the tensor `m`. The sum is not split.
+    Pooled {
+        /// The kind of pooling: maximum or minimum.
+        kind: pool2d::Kind,
+        /// The activation f.
+        activation: Activation,
+        /// The elements that are dropped after pooling.
+        dropout: Option<Mask>,
+    },
 }
 
 /// The left operand of a convolution with a horizontal stride of 1. A place is a position of the window, and a tap is a
@@ -150,7 +172,10 @@ impl Product {
         let across = (self.n / 4).div_ceil(tile.columns4 * tile.across);
         let down = self.m.div_ceil(tile.rows * tile.down);
         let (depth, buffers) = if form == KernelForm::Staged { stages(tile, launch.config().memory) } else { (4, 1) };
-        let (split, chunk) = self.split(self.k, across * down, launch.config().busy_groups, depth);
+        let (split, chunk) = match self.rows {
+            Rows::Each => self.split(self.k, across * down, launch.config().busy_groups, depth),
+            Rows::Pooled { .. } => (1, self.k.next_multiple_of(depth)),
+        };
         let workgroup = [("TILE_COLUMNS4", tile.columns4), ("ACROSS", tile.across), ("DOWN", tile.down)];
         let launch = match form {
             KernelForm::Staged => {
@@ -221,11 +246,26 @@ impl Product {
 
     /// Like [`Product::in_tiles`], for the staged form, which also sums the columns of the right operand.
     fn staged<'r, 'a>(&self, tiles: [usize; 2], split: usize, engine: KernelLaunch<'r, 'a>) -> &'r mut Recorder<'a> {
+        let [down, across] = tiles;
+        let groups = across * down * split;
+        if let Rows::Pooled { kind, activation, dropout } = self.rows {
+            return self
+                .with_operands(across, engine)
+                .with(wgsl!("shared/bias_nothing.wgsl"))
+                .with(wgsl!("conv2d/rows_pooled.wgsl"))
+                .with(wgsl!("pool2d/kind.wgsl"))
+                .set("KIND", kind as usize)
+                .with(activation.source())
+                .drops(dropout)
+                .reads("b")
+                .writes_as("product", self.product)
+                .writes_as("places", "m")
+                .groups(groups);
+        }
+        let engine = engine.with(wgsl!("shared/rows_each.wgsl"));
         let Some(bias) = self.bias else {
             return self.in_tiles(tiles, split, engine.with(wgsl!("shared/bias_nothing.wgsl")));
         };
-        let [down, across] = tiles;
-        let groups = across * down * split;
         let launch = self.with_operands(across, engine).finish(Sums::Four, Epilogue::Nothing);
         if split == 1 {
             let launch = launch.with(wgsl!("shared/bias_tensor.wgsl"));

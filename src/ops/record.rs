@@ -59,6 +59,18 @@ impl<'a> Recorder<'a> {
         })
     }
 
+    /// Records with another kernel configuration.
+    pub(super) fn configured<T>(&mut self, config: &KernelConfig, record: impl FnOnce(&mut Recorder<'_>) -> T) -> T {
+        record(&mut Recorder {
+            config,
+            recording: self.recording,
+            label: self.label,
+            tensors: self.tensors.clone(),
+            flops: std::mem::take(&mut self.flops),
+            touched: self.touched.clone(),
+        })
+    }
+
     /// Appends a dispatch.
     pub(super) fn dispatch(&mut self, dispatch: Dispatch) {
         self.recording.dispatch(dispatch);

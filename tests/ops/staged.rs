@@ -2,7 +2,7 @@
 //! not: every candidate on shapes that leave a remainder in every direction of its tile.
 
 use crate::common::gpu;
-use shadegrad::ops::{Activation, KernelConfig, Op, Tile, conv2d, dense};
+use shadegrad::ops::{Activation, KernelConfig, Op, Tile, conv2d, dense, edge_cases};
 use shadegrad::shape::{Padding, Window2d};
 use shadegrad::tune::candidates_from;
 use shadegrad::verify::{Finding, mirrored};
@@ -13,19 +13,21 @@ fn conv() -> conv2d::Geometry {
 }
 
 /// Passes whose operands lie in all ways: the left one along k or m, the right one along k or n; with a bias gradient
-/// and without. Most are split.
+/// and without, and with pooling. Most are split.
 fn passes() -> Vec<Box<dyn Op>> {
     let geometry = dense::Geometry { batch: 101, inputs: 260, outputs: 68 };
-    vec![
-        Box::new(conv2d::Forward { geometry: conv(), activation: Activation::Identity }),
-        Box::new(conv2d::BackwardInput { geometry: conv(), producer: Activation::Identity }),
+    let dropout = None;
+    let own: Vec<Box<dyn Op>> = vec![
+        Box::new(conv2d::Forward { geometry: conv(), activation: Activation::Identity, dropout }),
+        Box::new(conv2d::BackwardInput { geometry: conv(), producer: Activation::Identity, dropout }),
         Box::new(conv2d::BackwardWeight { geometry: conv() }),
-        Box::new(dense::Forward { geometry, activation: Activation::Relu }),
-        Box::new(dense::BackwardInput { geometry, producer: Activation::Relu }),
+        Box::new(dense::Forward { geometry, activation: Activation::Relu, dropout }),
+        Box::new(dense::BackwardInput { geometry, producer: Activation::Relu, dropout }),
         Box::new(dense::BackwardWeight { geometry }),
-        Box::new(dense::BackwardBias { geometry: dense::Geometry { batch: 3000, ..geometry } }),
-        Box::new(dense::BackwardBias { geometry: dense::Geometry { batch: 300, ..geometry } }),
-    ]
+        Box::new(dense::BackwardWeight { geometry: dense::Geometry { batch: 3000, ..geometry } }),
+    ];
+    let pooled = edge_cases().into_iter().filter(|op| op.name() == "conv2d.forward_pooled");
+    own.into_iter().chain(pooled).collect()
 }
 
 fn configs() -> Vec<KernelConfig> {

@@ -4,7 +4,7 @@ use crate::gpu::ShaderFile;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::launch::KernelLaunch;
 use crate::ops::loop_limit::MOST_ITERATIONS;
-use crate::ops::matrix::{Places, Product, Slide};
+use crate::ops::matrix::{Places, Product, Rows, Slide};
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
@@ -41,7 +41,7 @@ impl Geometry {
         let in_fours = |channels: usize| channels.is_multiple_of(4);
         if to.config.form == KernelForm::Naive || !in_fours(self.filters) {
             Choice::Naive
-        } else if in_fours(self.window.channels) {
+        } else if self.is_matrix() {
             Choice::Matrix
         } else if self.is_direct() {
             Choice::Direct
@@ -56,8 +56,13 @@ impl Geometry {
         few && self.filters.is_multiple_of(4) && !self.window.channels.is_multiple_of(4)
     }
 
+    /// Whether the convolution can be a matrix product, unless the naive form is configured.
+    pub(super) fn is_matrix(&self) -> bool {
+        self.filters.is_multiple_of(4) && self.window.channels.is_multiple_of(4)
+    }
+
     /// Whether the window extends past an edge of the image at any place.
-    fn padded(&self) -> bool {
+    pub(super) fn padded(&self) -> bool {
         let window = &self.window;
         let reaches_over = |axis: usize, places: usize, size: usize| {
             window.padding[axis] > 0 || (places - 1) * window.stride[axis] + window.kernel[axis] > size
@@ -66,7 +71,7 @@ impl Geometry {
     }
 
     /// Starts the launch of an address map for the matrix engine.
-    fn map<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
+    pub(super) fn map<'r, 'a>(&self, pass: &'static ShaderFile, to: &'r mut Recorder<'a>) -> KernelLaunch<'r, 'a> {
         to.kernel(pass)
             .window(&self.window)
             .set_all([("CHANNELS4", self.window.channels / 4), ("FILTERS4", self.filters / 4)])
@@ -112,17 +117,21 @@ impl Record for Forward {
                     .for_each_pack(g.window.batch * g.window.out_height * g.filters);
             }
             Choice::Matrix => {
-                g.map(wgsl!("conv2d/forward.wgsl"), to).set("PADDED", g.padded()).multiply(Product {
-                    m: g.window.places(),
-                    n: g.filters,
-                    k: g.window.area() * g.window.channels,
-                    left: "x",
-                    right: "w",
-                    product: "y",
-                    epilogue: Epilogue::Bias(self.activation, self.dropout),
-                    bias: None,
-                    slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
-                });
+                g.map(wgsl!("conv2d/forward.wgsl"), to)
+                    .with(wgsl!("conv2d/places_each.wgsl"))
+                    .set("PADDED", g.padded())
+                    .multiply(Product {
+                        m: g.window.places(),
+                        n: g.filters,
+                        k: g.window.area() * g.window.channels,
+                        left: "x",
+                        right: "w",
+                        product: "y",
+                        epilogue: Epilogue::Bias(self.activation, self.dropout),
+                        bias: None,
+                        slide: g.slide(Places::Rows, g.window.out_width, g.window.channels),
+                        rows: Rows::Each,
+                    });
             }
         }
         Ok(())
@@ -145,6 +154,7 @@ impl Record for BackwardInput {
                 epilogue: Epilogue::backward(self.producer, self.dropout),
                 bias: None,
                 slide: g.slide(Places::Rows, g.window.width, g.filters),
+                rows: Rows::Each,
             }),
         }
         Ok(())
@@ -199,6 +209,7 @@ impl Record for BackwardWeight {
                     epilogue: Epilogue::Nothing,
                     bias: Some("db"),
                     slide: g.slide(Places::Terms, g.window.out_width, g.window.channels),
+                    rows: Rows::Each,
                 });
             }
         }

@@ -9,7 +9,9 @@ use super::{Forward, Geometry};
 use crate::error::Result;
 use crate::fast::Fast;
 use crate::ops::dropout::Mask;
-use crate::ops::{Activation, Compute, Op, Record, Recorder, Step, pool2d};
+use crate::ops::epilogue::Epilogue;
+use crate::ops::matrix::{MOST_TERMS, Product, Rows};
+use crate::ops::{Activation, Compute, KernelConfig, KernelForm, Op, Record, Recorder, Step, pool2d};
 use crate::plan::{Pass, Plan};
 use crate::reference::{Real, Slice, SliceMut, Tensors};
 use crate::shape::{Padding, Window2d};
@@ -31,7 +33,9 @@ impl PooledForward {
     pub(super) fn new(forward: Forward, pool: pool2d::Forward) -> Option<PooledForward> {
         let apart = pool.window.kernel == [2, 2] && pool.window.stride == [2, 2];
         let pooled = pool.kind.is_extreme() && pool.keeps_m && apart;
-        (pooled && forward.dropout.is_none() && forward.geometry.is_direct()).then_some(PooledForward { forward, pool })
+        let g = &forward.geometry;
+        let fits = g.is_direct() || g.is_matrix() && g.window.area() * g.window.channels <= MOST_TERMS;
+        (pooled && fits && forward.dropout.is_none()).then_some(PooledForward { forward, pool })
     }
 
     /// Joins two passes at the start of `passes`, if they are these.
@@ -87,6 +91,13 @@ impl Fast for PooledForward {}
 impl Record for PooledForward {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
         let (g, pool) = (&self.forward.geometry, &self.pool.window);
+        if g.is_matrix() {
+            // The other forms have no tiles of whole windows.
+            let staged = KernelConfig { max_groups: to.config.max_groups, ..KernelConfig::hardware() };
+            let config = if to.config.form == KernelForm::Staged { *to.config } else { staged };
+            to.configured(&config, |to| self.product(to));
+            return Ok(());
+        }
         g.direct(wgsl!("conv2d/forward_direct_pooled.wgsl"), to)
             .with(wgsl!("pool2d/kind.wgsl"))
             .with(self.forward.activation.source())
@@ -99,6 +110,29 @@ impl Record for PooledForward {
             .writes("m")
             .for_each(pool.batch * pool.out_height * pool.out_width.div_ceil(BLOCK / 2) * g.filters / 4);
         Ok(())
+    }
+}
+
+impl PooledForward {
+    fn product(&self, to: &mut Recorder<'_>) {
+        let (g, pool) = (&self.forward.geometry, &self.pool.window);
+        let map = g.map(wgsl!("conv2d/forward.wgsl"), to).with(wgsl!("conv2d/places_pooled.wgsl"));
+        map.set("PADDED", g.padded()).multiply(Product {
+            m: 4 * pool.places(),
+            n: g.filters,
+            k: g.window.area() * g.window.channels,
+            left: "x",
+            right: "w",
+            product: "y",
+            epilogue: Epilogue::Nothing,
+            bias: None,
+            slide: None,
+            rows: Rows::Pooled {
+                kind: self.pool.kind,
+                activation: self.forward.activation,
+                dropout: self.pool.dropout,
+            },
+        });
     }
 }
 
@@ -116,10 +150,18 @@ const KINDS: [Kinds; 4] = [
 pub(super) fn edge_cases(geometries: impl Iterator<Item = Geometry>) -> Vec<Box<dyn Op>> {
     let of = |(i, geometry): (usize, Geometry)| PooledForward::of(geometry, KINDS[i % KINDS.len()]);
     // Places that no window covers: a last row, a last column, and a last block with one window.
-    let whole = [(3, [28, 28, 1], [3, 3]), (2, [6, 9, 1], [3, 3]), (1, [4, 13, 2], [1, 2]), (2, [3, 5, 3], [2, 2])];
+    // Then products with partial tiles in every direction.
+    let whole = [
+        (3, [28, 28, 1], [3, 3]),
+        (2, [6, 9, 1], [3, 3]),
+        (1, [4, 13, 2], [1, 2]),
+        (2, [3, 5, 3], [2, 2]),
+        (2, [13, 12, 8], [3, 3]),
+        (5, [7, 16, 12], [2, 3]),
+    ];
     let own = whole.into_iter().flat_map(|(batch, shape, kernel)| {
         let window = Window2d::new(batch, shape, kernel, [1, 1], Padding::Valid).ok()?;
-        Some(KINDS.map(|kinds| PooledForward::of(Geometry { window, filters: 8 }, kinds)))
+        Some(KINDS.map(|kinds| PooledForward::of(Geometry { window, filters: 4 * shape[0].min(9) }, kinds)))
     });
     let all = own.flatten().chain(geometries.enumerate().map(of));
     all.flatten().map(|op| Box::new(op) as Box<dyn Op>).collect()

@@ -4,7 +4,7 @@ use crate::gpu::ShaderFile;
 use crate::ops::epilogue::{Epilogue, Sums};
 use crate::ops::launch::KernelLaunch;
 use crate::ops::loop_limit::MOST_ITERATIONS;
-use crate::ops::matrix::Product;
+use crate::ops::matrix::{Product, Rows};
 use crate::ops::{KernelForm, Record, Recorder};
 use crate::wgsl;
 
@@ -77,6 +77,7 @@ impl Record for Forward {
                 epilogue,
                 bias: None,
                 slide: None,
+                rows: Rows::Each,
             }),
         }
         Ok(())
@@ -106,6 +107,7 @@ impl Record for BackwardInput {
                 epilogue: Epilogue::backward(self.producer, self.dropout),
                 bias: None,
                 slide: None,
+                rows: Rows::Each,
             }),
         }
         Ok(())
@@ -141,6 +143,7 @@ impl Record for BackwardWeight {
                     epilogue: Epilogue::Nothing,
                     bias: Some("db"),
                     slide: None,
+                    rows: Rows::Each,
                 });
                 Ok(())
             }

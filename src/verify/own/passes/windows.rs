@@ -75,8 +75,8 @@ impl Shaped for conv2d::PooledForward {
         let rate = Some(values.rate()?).filter(|rate| *rate > 0.0);
         let kinds = (values.kind(), values.activation("ACTIVATION"), rate);
         conv2d::PooledForward::of(geometry, kinds).ok_or_else(|| {
-            "expected a max or min pool, filters in fours, and few channels: not a multiple of 4, with at most 32 weights \
-             per filter"
+            "expected a max or min pool, filters in fours, and channels in fours with at most 3,072 weights per filter, or \
+             else at most 32 weights per filter"
                 .into()
         })
     }
