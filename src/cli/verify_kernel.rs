@@ -9,7 +9,9 @@ use shadegrad::verify::own::OwnKernel;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+// Without a group of its own, whose name would be that of the options that these are among.
 #[derive(Args)]
+#[group(skip)]
 #[command(next_help_heading = "Your own shader")]
 pub struct Options {
     /// Check this shader against the reference, instead of the program's own kernels

@@ -17,7 +17,9 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+// Without a group of its own, whose name would be that of the options that these are among.
 #[derive(Args)]
+#[group(skip)]
 pub struct Options {
     #[arg(value_name = "MODEL", help = format!("{} [default: case1 case2]", crate::cli::model_help()))]
     models: Vec<String>,
