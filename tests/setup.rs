@@ -25,11 +25,7 @@ impl Machine {
         let machine = Machine { folder: tempfile::tempdir().unwrap(), manager };
         fs::create_dir_all(machine.path("bin")).unwrap();
         fs::create_dir_all(machine.path("home")).unwrap();
-        for tool in ["env", "mkdir"] {
-            let found =
-                ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(tool)).into_iter().find(|it| it.exists());
-            symlink(found.unwrap(), machine.path("bin").join(tool)).unwrap();
-        }
+        machine.with_tools(&["env", "mkdir"]);
         machine.program("uname", "echo Linux");
         machine.program("id", "echo 0");
         machine.program("cargo", "");
@@ -54,6 +50,62 @@ impl Machine {
         let path = self.path("bin").join(name);
         fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
         fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    fn with_tools(&self, tools: &[&str]) {
+        for tool in tools {
+            let found =
+                ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(tool)).into_iter().find(|it| it.exists());
+            symlink(found.unwrap(), self.path("bin").join(tool)).unwrap();
+        }
+    }
+
+    /// Debian, whose mirror has this version of Mesa: apt as far as the newer Mesa takes it.
+    fn with_newer_mesa_on_a_mirror(self, version: &str) -> Machine {
+        self.with_tools(&[
+            "cat", "chmod", "dirname", "grep", "head", "ln", "mktemp", "mv", "rm", "sed", "sort", "tar", "touch",
+        ]);
+        fs::create_dir_all(self.path("etc")).unwrap();
+        fs::write(self.path("etc/os-release"), "ID=debian\nVERSION_CODENAME=bookworm\n").unwrap();
+        self.program("apt-config", "echo 'Acquire::http::Proxy \"of the system\";'\necho 'DPkg::Hook \"\";'");
+        self.program(
+            "apt-get",
+            "case \"$*\" in\n\
+             *--print-uris) echo \"'mirror:/debian/dists/bookworm/InRelease' name 0\"; exit ;;\n\
+             esac\n\
+             echo apt-get \"$@\" >>\"$LOG\"\n\
+             cp=$(sed -n 's/^Dir::Cache \"\\(.*\\)\";/\\1/p' \"$APT_CONFIG\")\n\
+             grep -E 'Proxy|Hook' \"$APT_CONFIG\" >>\"$LOG\"\n\
+             cat \"$cp/sources.list\" >>\"$LOG\"\n\
+             case \"$*\" in\n\
+             install*) cat \"$SHADEGRAD_ROOT/package\" >\"$cp/archives/mesa-vulkan-drivers_1_all.deb\" ;;\n\
+             esac",
+        );
+        self.program(
+            "dpkg-deb",
+            &format!("case $1 in --fsys-tarfile) cat \"$2\" ;; --field) echo {version} ;; *) exit 1 ;; esac"),
+        );
+        self.program("dpkg", "[ \"$(printf '%s\\n' \"$2\" \"$4\" | sort -V | head -n 1)\" = \"$4\" ]");
+        // The only package: lavapipe and a loader that shows how it is called, and what is left out.
+        let files = self.path("files");
+        for (name, content) in [
+            ("usr/lib/some-linux-gnu/ld-linux-some.so.2", "#!/bin/sh\necho \"$VK_DRIVER_FILES\" \"$@\"\n"),
+            ("usr/lib/some-linux-gnu/libvulkan_lvp.so", ""),
+            ("usr/lib/some-linux-gnu/libvulkan_radeon.so", ""),
+            ("usr/share/doc/mesa", ""),
+        ] {
+            fs::create_dir_all(files.join(name).parent().unwrap()).unwrap();
+            fs::write(files.join(name), content).unwrap();
+            fs::set_permissions(files.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let tar = Command::new("tar").arg("-cf").arg(self.path("package")).arg("-C").arg(&files).arg(".").status();
+        assert!(tar.unwrap().success());
+        self
+    }
+
+    /// The folder in which the newer Mesa is looked for.
+    fn mesa(&self) -> PathBuf {
+        self.path("home/.cache/shadegrad/mesa")
     }
 
     fn without_program(&self, name: &str) {
@@ -365,12 +417,81 @@ fn checks_say_when_there_is_no_second_driver() {
     for tool in ["spirv-val", "glslangValidator", "chromium"] {
         machine.program(tool, "");
     }
-    let said = "setup: no SwiftShader: the checks will run on one software driver only\n";
-    assert_eq!(machine.run(&["checks"]), (Some(0), format!("{said}setup: ready\n"), String::new()));
+    let mesa = "setup: no newer Mesa, which only Debian has: the checks will do without it\n";
+    let said = format!("setup: no SwiftShader: the checks will do without it\n{mesa}setup: ready\n");
+    assert_eq!(machine.run(&["checks"]), (Some(0), said, String::new()));
     let manifest = machine.path("swiftshader.json");
     fs::write(&manifest, "").unwrap();
     let output = machine.command(&["checks"]).env("SHADEGRAD_SECOND_DRIVER", manifest).output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "setup: ready\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{mesa}setup: ready\n"));
+}
+
+#[test]
+fn a_newer_mesa_is_unpacked_and_nothing_is_installed() {
+    let machine = Machine::new("apt-get").with_driver().with_newer_mesa_on_a_mirror("26.1.6");
+    let ready = format!("setup: Mesa 26.1.6 is in {}\nsetup: ready\n", machine.mesa().display());
+    let (status, stdout, stderr) = machine.run(&["newer-mesa"]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(stdout.ends_with(&ready), "{stdout}");
+    // Signed, from the mirror of the system and through its proxy, but without its hooks.
+    let sources = ["trixie", "trixie-backports"].map(|suite| {
+        format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] mirror:/debian {suite} main")
+    });
+    let proxy = "Acquire::http::Proxy \"of the system\";";
+    let install = "apt-get install -q -y --download-only -t trixie-backports mesa-vulkan-drivers libvulkan1 libc6 \
+                   libgcc-s1";
+    let update = "apt-get update -q -o APT::Update::Error-Mode=any";
+    let [old, new] = &sources;
+    assert_eq!(machine.log(), [update, proxy, old, new, install, proxy, old, new]);
+    let lib = machine.mesa().join("lib");
+    assert!(lib.join("libvulkan_lvp.so").exists() && !lib.join("libvulkan_radeon.so").exists());
+    assert!(!machine.mesa().join("root/usr/share").exists() && !machine.mesa().join("apt").exists());
+    let manifest = fs::read_to_string(machine.mesa().join("lavapipe.json")).unwrap();
+    assert!(manifest.contains("\"./lib/libvulkan_lvp.so\""), "{manifest}");
+
+    // What is there is not downloaded again.
+    assert_eq!(machine.run(&["newer-mesa"]), (Some(0), ready, String::new()));
+    assert_eq!(machine.log().len(), 8);
+
+    let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/with-newer-mesa");
+    let output = Command::new(launcher).args(["sh", "a b"]).env("SHADEGRAD_MESA", machine.mesa()).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let mesa = machine.mesa().canonicalize().unwrap();
+    let expected = format!("{0}/lavapipe.json --argv0 sh --library-path {0}/lib ", mesa.display());
+    assert!(stdout.starts_with(&expected) && stdout.ends_with("/sh a b\n"), "{stdout}");
+}
+
+#[test]
+fn a_newer_mesa_that_cannot_be_had_leaves_nothing_behind() {
+    let left = |machine: &Machine| fs::read_dir(machine.path("home/.cache/shadegrad")).map_or(0, Iterator::count);
+    let machine = Machine::new("apt-get").with_driver().with_newer_mesa_on_a_mirror("25.3.1");
+    let (status, _, stderr) = machine.run(&["newer-mesa"]);
+    assert_eq!((status, left(&machine)), (Some(1), 0), "{stderr}");
+    assert!(stderr.contains("has Mesa 25.3.1 in trixie-backports, but 26.1 or newer is wanted"), "{stderr}");
+
+    // Nobody answers.
+    let apt = "case \"$*\" in *--print-uris) echo \"'mirror:/debian/dists/bookworm/InRelease' name 0\"; exit ;; esac\n\
+               echo 'Err:1 mirror'; echo 'E: Could not resolve the mirror'; exit 100";
+    machine.program("apt-get", apt);
+    let machine = machine.with_mpi();
+    for tool in ["spirv-val", "glslangValidator", "chromium"] {
+        machine.program(tool, "");
+    }
+    for args in [["newer-mesa"], ["checks"]] {
+        let (status, _, stderr) = machine.run(&args);
+        assert_eq!((status, left(&machine)), (Some(1), 0), "{stderr}");
+        let expected = "E: Could not resolve the mirror\nsetup: Mesa could not be downloaded from mirror:/debian; nothing \
+                        was changed\n";
+        assert_eq!(stderr, expected);
+    }
+
+    let machine = Machine::new("dnf").with_driver();
+    let (status, _, stderr) = machine.run(&["newer-mesa"]);
+    assert!(status == Some(1) && stderr.contains("only apt on Debian"), "{stderr}");
+    let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/with-newer-mesa");
+    let output = Command::new(launcher).arg("sh").env("SHADEGRAD_MESA", machine.mesa()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && stderr.contains("run scripts/setup newer-mesa"), "{stderr}");
 }
 
 #[test]
@@ -452,7 +573,7 @@ fn unknown_arguments_are_refused_and_help_is_printed() {
     for args in [&["--help"][..], &["-h"], &["checks", "--help"]] {
         let (status, stdout, stderr) = machine.run(args);
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "{args:?}");
-        assert!(stdout.starts_with("Usage: scripts/setup [mpi] [checks] [--yes]\n"), "{args:?}: {stdout}");
+        assert!(stdout.starts_with("Usage: scripts/setup [mpi] [checks] [newer-mesa] [--yes]\n"), "{args:?}: {stdout}");
         let widest = stdout.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}");
     }

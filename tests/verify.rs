@@ -4,6 +4,8 @@
 #![cfg(feature = "cli")]
 
 mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use common::gpu;
 use serde_json::Value;
@@ -27,7 +29,7 @@ fn device() -> String {
 }
 
 fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
+    let mut command = program::program();
     command.args(args).current_dir(folder).env("SHADEGRAD_CACHE", folder.join("cache"));
     command
 }

@@ -14,10 +14,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Environment variables that change what the program or the Vulkan loader does.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "SHADEGRAD_DATA",
     "SHADEGRAD_CACHE",
     "SHADEGRAD_TUNE",
+    "SHADEGRAD_LIMITS",
     "RUST_LOG",
     "NO_COLOR",
     "VK_DRIVER_FILES",

@@ -317,6 +317,8 @@ fn run(cli: Cli, ranks: &dyn Collective) -> Result<ExitCode> {
     cli.global.color.apply();
     log::start(cli.global.verbose)?;
     signals::keep_file_size_an_error();
+    // Also for commands that open no device, so that nobody takes their output for that of a profile.
+    shadegrad::gpu::LimitProfile::asked()?;
     match cli.command {
         Command::Train(options) => train::run(*options, ranks),
         Command::Study(options) => study::run(&options, ranks),

@@ -1,6 +1,7 @@
 //! Listing adapters and choosing one.
 
 use super::instance::instance;
+use super::limits::LimitProfile;
 use super::named;
 use crate::error::{Error, Result};
 
@@ -28,10 +29,12 @@ pub struct AdapterRecord {
     pub index: usize,
     /// Name, driver, backend and type of the adapter.
     pub info: wgpu::AdapterInfo,
-    /// Limits that the adapter supports.
+    /// Limits that the adapter supports, within those of the profile.
     pub limits: wgpu::Limits,
-    /// Features that the adapter supports.
+    /// Features that the adapter supports, within those of the profile.
     pub features: wgpu::Features,
+    /// The profile that the environment asks for.
+    pub profile: Option<&'static LimitProfile>,
     pub(super) adapter: wgpu::Adapter,
     pub(super) instance: wgpu::Instance,
 }
@@ -92,8 +95,10 @@ fn rank(kind: wgpu::DeviceType) -> u8 {
     }
 }
 
-/// All adapters on this machine that can run compute shaders, in the driver's order.
+/// All adapters on this machine that can run compute shaders, in the driver's order, each within the limits of the profile
+/// that the environment asks for ([`LimitProfile::asked`]). A profile that does not exist is left to [`adapter`] to refuse.
 pub async fn adapters() -> Vec<AdapterRecord> {
+    let profile = LimitProfile::asked().ok().flatten();
     let instance = instance();
     let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
     let can_compute = |adapter: &wgpu::Adapter| {
@@ -105,13 +110,24 @@ pub async fn adapters() -> Vec<AdapterRecord> {
         .enumerate()
         .map(|(index, adapter)| AdapterRecord {
             index,
-            info: adapter.get_info(),
-            limits: adapter.limits(),
-            features: adapter.features(),
+            info: info(&adapter, profile),
+            limits: profile.map_or_else(|| adapter.limits(), |profile| profile.restrict(adapter.limits())),
+            features: profile.map_or_else(|| adapter.features(), |profile| profile.keep(adapter.features())),
+            profile,
             adapter,
             instance: instance.clone(),
         })
         .collect()
+}
+
+/// Describes an adapter. Within a profile it has another name, so that nothing takes it for the device itself: neither who
+/// reads a report or a run folder, nor the cache of tuned kernels.
+fn info(adapter: &wgpu::Adapter, profile: Option<&LimitProfile>) -> wgpu::AdapterInfo {
+    let mut info = adapter.get_info();
+    if let Some(profile) = profile {
+        info.name = format!("{} as {}", info.name, profile.name);
+    }
+    info
 }
 
 /// What decides which adapters are taken in turns.
@@ -144,8 +160,10 @@ fn in_turn(kinds: &[Kind], number: usize) -> Option<usize> {
 ///
 /// # Errors
 ///
-/// [`Error::Device`] when there is no such adapter, [`Error::Usage`] when a name matches several.
+/// [`Error::Device`] when there is no such adapter, [`Error::Usage`] when a name matches several, or when the environment
+/// asks for a profile that does not exist.
 pub async fn adapter(choice: &AdapterChoice) -> Result<Option<AdapterRecord>> {
+    LimitProfile::asked()?;
     let mut found = adapters().await;
     let position = match choice {
         AdapterChoice::Auto => {

@@ -3,6 +3,7 @@
 use super::adapter::{AdapterChoice, AdapterRecord, adapter, adapters, driver, type_name};
 use super::fault::{self, Faults};
 use super::kernel::{Kernel, layout_entry};
+use super::limits::LimitProfile;
 use super::shader::{BindingKind, Field};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -30,6 +31,8 @@ pub struct Gpu {
     pub info: wgpu::AdapterInfo,
     /// Limits of the device.
     pub limits: wgpu::Limits,
+    /// The profile that takes limits and features away from it.
+    pub profile: Option<&'static LimitProfile>,
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "used only by `objects`, which browsers lack"))]
@@ -97,6 +100,7 @@ impl Gpu {
         let gpu = Gpu {
             info: record.info,
             limits: record.limits,
+            profile: record.profile,
             device,
             queue,
             instance: record.instance,

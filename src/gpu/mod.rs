@@ -10,6 +10,7 @@ mod device;
 mod fault;
 mod instance;
 mod kernel;
+mod limits;
 mod mirror;
 mod named;
 #[cfg(not(target_arch = "wasm32"))]
@@ -24,6 +25,7 @@ mod translate;
 pub use adapter::{AdapterChoice, AdapterRecord, adapter, adapters, missing_driver_remedy};
 pub use device::{Gpu, OpenedGpu};
 pub use fault::is_polling;
+pub use limits::{LIMIT_PROFILES, LIMITS_VARIABLE, LimitProfile};
 pub use mirror::Mirrors;
 #[cfg(not(target_arch = "wasm32"))]
 pub use objects::{Count, Objects};

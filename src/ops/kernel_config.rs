@@ -132,7 +132,8 @@ impl KernelConfig {
     /// The default for a device.
     pub fn of(gpu: &Gpu) -> Self {
         let config = match gpu.lanes() {
-            _ if !gpu.is_software() => return KernelConfig::hardware(),
+            // A profile stands for a GPU, also where a software driver runs it.
+            _ if !gpu.is_software() || gpu.profile.is_some() => return KernelConfig::hardware(),
             Some(lanes @ (8 | 16)) => KernelConfig::sliding(lanes),
             _ => KernelConfig::software(),
         };

@@ -1,6 +1,9 @@
 //! A folder in which the program is run like a user would.
 #![allow(dead_code, reason = "each test that includes it uses a part")]
 
+#[path = "program.rs"]
+mod program;
+
 use serde_json::Value;
 use shadegrad::data::{builtin, idx};
 use std::collections::BTreeMap;
@@ -43,7 +46,7 @@ impl Place {
     }
 
     pub fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shadegrad"));
+        let mut command = program::program();
         command
             .args(args.split_whitespace())
             .current_dir(self.0.path())
