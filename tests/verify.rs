@@ -113,7 +113,8 @@ fn correct_kernels_pass_and_a_report_is_written() {
     assert!(report["wgpu"].as_str().unwrap().starts_with("30."), "{}", report["wgpu"]);
     let rows = report["rows"].as_array().unwrap();
     assert!(rows.len() >= 2 && rows.iter().all(|row| row["cases"].as_u64() > Some(0)), "{rows:?}");
-    let markdown = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
+    // A driver's version may contain what Markdown needs a backslash before, such as `~`.
+    let markdown = std::fs::read_to_string(folder.path().join("report.md")).unwrap().replace('\\', "");
     assert!(markdown.contains(&gpu().driver()) && markdown.contains(&text[text.find("  kernel").unwrap()..][..40]));
     assert!(!folder.path().join("cache").exists(), "nothing was found, so nothing is remembered");
 }
