@@ -35,12 +35,15 @@ use super::epilogue::{Epilogue, Sums};
 use super::launch::KernelLaunch;
 use super::loop_limit::MOST_ITERATIONS;
 use super::pool2d;
-use super::{Activation, KernelForm, Recorder, Tile};
+use super::{Activation, KernelConfig, KernelForm, Recorder, Tile};
 use crate::wgsl;
 use std::ops::RangeInclusive;
 
 /// Least number of terms per part for which splitting a sum is worth a second pass.
 const LEAST_CHUNK: usize = 64;
+
+/// Least number of parts into which the staged form splits a sum to keep a GPU busy.
+const LEAST_PARTS: usize = 4;
 
 /// Largest number of terms that a single invocation adds.
 pub(super) const MOST_TERMS: usize = 3072;
@@ -173,7 +176,7 @@ impl Product {
         let down = self.m.div_ceil(tile.rows * tile.down);
         let (depth, buffers) = if form == KernelForm::Staged { stages(tile, launch.config().memory) } else { (4, 1) };
         let (split, chunk) = match self.rows {
-            Rows::Each => self.split(self.k, across * down, launch.config().busy_groups, depth),
+            Rows::Each => self.split(self.k, across * down, launch.config(), depth),
             Rows::Pooled { .. } => (1, self.k.next_multiple_of(depth)),
         };
         let workgroup = [("TILE_COLUMNS4", tile.columns4), ("ACROSS", tile.across), ("DOWN", tile.down)];
@@ -219,7 +222,7 @@ impl Product {
         let across = (self.n / 4).div_ceil(tile.columns4);
         let down = (self.m / (4 * slide.taps)).div_ceil(tile.down);
         let fours = self.k / slide.run * slide.run.div_ceil(4);
-        let (split, chunk) = self.split(4 * fours, across * down, launch.config().busy_groups, 4);
+        let (split, chunk) = self.split(4 * fours, across * down, launch.config(), 4);
         let launch = slide.lanes(tile, launch.with(wgsl!("shared/matrix_sliding_sum.wgsl")));
         let sizes = [("SPLIT", split), ("CHUNK", chunk / 4), ("TILES_DOWN", down)];
         self.in_tiles([down, across], split, launch.set_all(sizes))
@@ -290,9 +293,11 @@ impl Product {
     // ANCHOR: split
     /// The number of parts to split a sum of `terms` terms into, and the number of terms per part, a multiple of
     /// `depth`: enough parts to keep the device busy and to stay below [`MOST_TERMS`].
-    fn split(&self, terms: usize, tiles: usize, busy: usize, depth: usize) -> (usize, usize) {
+    fn split(&self, terms: usize, tiles: usize, config: &KernelConfig, depth: usize) -> (usize, usize) {
         let affordable = (MOST_PARTIAL / (self.m * self.n)).max(1);
-        let useful = busy.div_ceil(tiles).min(terms / LEAST_CHUNK).min(affordable);
+        let useful = config.busy_groups.div_ceil(tiles).min(terms / LEAST_CHUNK).min(affordable);
+        // On a GPU the dispatch that adds the parts takes longer than a few hundred terms.
+        let useful = if config.form == KernelForm::Staged && useful < LEAST_PARTS { 1 } else { useful };
         let wanted = useful.max(terms.div_ceil(MOST_TERMS)).max(1);
         let chunk = terms.div_ceil(wanted).next_multiple_of(depth);
         (terms.div_ceil(chunk), chunk)
