@@ -5,7 +5,7 @@
 //   x [N,H,W,C]   dy [N,P,Q,K]   partial [PARTS, R*S*C + 1, K]
 //   For few channels, as in a first layer: an invocation sums CHUNK blocks of places for a pack of filters;
 //   shared/weight_reduce adds the parts.
-// with: conv2d/direct_sums, conv2d/pixels, shared/linear, shared/pack | pack_wide
+// with: conv2d/direct_sums, conv2d/gradient_each, conv2d/pixels, shared/linear, shared/pack | pack_wide
 
 const CHUNK = 2u;
 

@@ -2,7 +2,7 @@
 //   The counterpart of backward_weight_direct for GPUs, which need more invocations than there should be parts: LANES
 //   invocations sum CHUNK blocks of places each for a pack of filters, and their sums are added in workgroup memory, in a
 //   fixed order. A workgroup computes one part for all filters; shared/matrix_reduce_tree adds the parts.
-// with: conv2d/direct_sums, conv2d/pixels, shared/linear, shared/pack
+// with: conv2d/direct_sums, conv2d/gradient_each | gradient_pooled, conv2d/pixels, shared/linear, shared/pack
 
 const CHUNK = 2u;
 

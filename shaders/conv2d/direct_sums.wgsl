@@ -1,9 +1,7 @@
 // conv2d / direct_sums
 //   The sums of the direct weight gradient, for a pack of filters (shared/pack.wgsl): of each weight, and of the bias. They
-//   are kept in registers. `pixels` is in pixels.wgsl.
-// with: conv2d/pixels, shared/pack | pack_wide
-
-@group(0) @binding(1) var<storage, read> dy: array<Pack>;
+//   are kept in registers. `pixels` is in pixels.wgsl; `block_gradient` gives dy at the places of a block.
+// with: conv2d/pixels, conv2d/gradient_each | gradient_pooled, shared/pack | pack_wide
 
 const PACKS = FILTERS4 / VECTORS;
 const ALL_BLOCKS = BATCH * OUT_HEIGHT * BLOCKS;
@@ -20,12 +18,9 @@ fn add_block(sums: ptr<function, Sums>, block: u32, k: u32) {
     let n = np / OUT_HEIGHT;
     let top = np % OUT_HEIGHT * STRIDE_H - PAD_TOP;
 
-    var d: array<array<vec4<f32>, VECTORS>, PLACES>;
+    var d = block_gradient(np, q0, k);
     for (var t = 0u; t < PLACES; t++) {
-        var loaded = unpack(dy[(np * OUT_WIDTH + q0 + t) * PACKS + k]);
-        let there = OUT_WIDTH % PLACES == 0u || q0 + t < OUT_WIDTH;
         for (var e = 0u; e < VECTORS; e++) {
-            d[t][e] = select(vec4<f32>(0.0), loaded[e], there);
             (*sums).bias[e] += d[t][e];
         }
     }

@@ -14,7 +14,7 @@ use crate::plan::{Pass, Plan};
 type Rule = fn(&Plan, &[Pass]) -> Option<(usize, Pass)>;
 
 /// All rules, the first that applies counts.
-const RULES: &[Rule] = &[classifier::Loss::join, conv2d::PooledForward::join];
+const RULES: &[Rule] = &[classifier::Loss::join, conv2d::PooledForward::join, conv2d::PooledBackwardWeight::join];
 
 /// Some passes that follow each other, and the pass that computes all of them.
 pub struct Joined<'a> {

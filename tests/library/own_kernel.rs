@@ -101,7 +101,7 @@ fn shaders_that_do_not_fit_the_pass_are_named_with_their_line() {
     let said = refused(&broken("const STRIDE_W = 1u;", "override STRIDE_W = 1u;"), "conv2d.forward");
     assert!(said.contains("mine.wgsl:12: `STRIDE_W` is set for each shape"), "{said}");
     let said = refused(CONV, "conv2d.fwd");
-    assert!(said.starts_with("no pass `conv2d.fwd`: expected one of conv2d.forward, conv2d.backward_input"), "{said}");
+    assert!(said.starts_with("no pass `conv2d.fwd`: expected one of conv2d.forward, conv2d.forward_pooled"), "{said}");
     assert_eq!(OwnKernel::passes().filter(|pass| !said.contains(pass)).count(), 0, "{said}");
 }
 
@@ -123,7 +123,7 @@ fn invalid_shapes_are_named() {
         assert!(said(shape).starts_with(&format!("shape of conv2d.forward: {problem}")), "{shape}: {}", said(shape));
     }
     let all = OwnKernel::shape_of("conv2d.forward").unwrap();
-    assert!(all.starts_with("batch=2,height=9,width=8,channels=4,kernel_h=3") && all.ends_with("activation=identity"));
+    assert!(all.starts_with("batch=2,height=9,width=8,channels=4,kernel_h=3") && all.ends_with("activation=identity,rate=0"));
     for pass in OwnKernel::passes() {
         OwnKernel::new("mine.wgsl", CONV, pass).unwrap().with_shape(&OwnKernel::shape_of(pass).unwrap()).unwrap();
     }
@@ -160,7 +160,7 @@ fn other_passes_can_be_checked() {
                 if KIND == 0u { y[i] = most; }\nif KIND == 1u { y[i] = least; }\n\
                 if KIND == 2u { y[i] = sum / f32(KERNEL_H * KERNEL_W); }\nif KIND == 3u { y[i] = sqrt(squares); }\n}\n";
     let all = report(pool, "pool2d.forward", "");
-    assert!(!all.failed() && all.shapes > 90, "{all}");
+    assert!(!all.failed() && all.shapes > 60, "{all}");
     let most = report(
         &pool.replace("const KIND = 0u;", "const WHICH = 0u;").replace("KIND ==", "WHICH =="),
         "pool2d.forward",

@@ -145,3 +145,14 @@ fn backward_input_agrees_with_the_reference() {
 fn backward_weight_agrees_with_the_reference() {
     agrees("conv2d.backward_weight");
 }
+
+/// One kernel against the convolution and the pooling that it stands for.
+#[test]
+fn pooled_forward_agrees_with_the_reference() {
+    agrees("conv2d.forward_pooled");
+}
+
+#[test]
+fn pooled_backward_weight_agrees_with_the_reference() {
+    agrees("conv2d.backward_weight_pooled");
+}

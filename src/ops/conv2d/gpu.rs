@@ -21,7 +21,7 @@ const MOST_BLOCKS: usize = 1024;
 const _: () = assert!(MOST_BLOCKS <= MOST_ITERATIONS);
 
 /// Number of invocations of a workgroup that share the sums of a part, as in backward_weight_direct_shared.wgsl.
-const SHARING: usize = 64;
+pub(super) const SHARING: usize = 64;
 
 /// Number of invocations that keep a large GPU busy.
 const BUSY: usize = 1 << 16;
@@ -91,6 +91,31 @@ impl Geometry {
             .window(&self.window)
             .set_all([("FILTERS4", self.filters / 4), ("PLACES", BLOCK)])
             .set("PADDED", self.padded())
+    }
+
+    /// Records a direct weight gradient whose parts are shared by the invocations of a workgroup: a GPU is busy with many
+    /// invocations, and there should be few parts. `gradient` binds dy.
+    pub(super) fn shared_sums(
+        &self,
+        to: &mut Recorder<'_>,
+        gradient: impl for<'r, 'a> FnOnce(KernelLaunch<'r, 'a>) -> KernelLaunch<'r, 'a>,
+    ) {
+        let packs = self.filters / 4;
+        let chunk = (self.blocks() * packs / BUSY).clamp(1, MOST_BLOCKS);
+        let parts = self.blocks().div_ceil(chunk * (SHARING / packs));
+        let sums = self.weight_len() + self.filters;
+        let launch = self
+            .direct(wgsl!("conv2d/backward_weight_direct_shared.wgsl"), to)
+            .with(wgsl!("conv2d/direct_sums.wgsl"))
+            .with(wgsl!("shared/pack.wgsl"))
+            .with(wgsl!("shared/linear.wgsl"))
+            .set_all([("CHUNK", chunk), ("PARTS", parts)])
+            .left("x");
+        gradient(launch).writes_scratch("partial", parts * sums).groups(parts).add_weight_parts(
+            parts,
+            sums,
+            ["dw", "db"],
+        );
     }
 
     /// Number of blocks of adjacent places in direct kernels.
@@ -167,21 +192,7 @@ impl Record for BackwardWeight {
         match g.choice(to) {
             Choice::Naive => return naive::backward_weight(self, to),
             Choice::Direct if to.config.form == KernelForm::Staged && g.filters / 4 <= SHARING => {
-                // A GPU is busy with many invocations, and those of a workgroup share the sums of a part.
-                let packs = g.filters / 4;
-                let chunk = (g.blocks() * packs / BUSY).clamp(1, MOST_BLOCKS);
-                let parts = g.blocks().div_ceil(chunk * (SHARING / packs));
-                let sums = g.weight_len() + g.filters;
-                g.direct(wgsl!("conv2d/backward_weight_direct_shared.wgsl"), to)
-                    .with(wgsl!("conv2d/direct_sums.wgsl"))
-                    .with(wgsl!("shared/pack.wgsl"))
-                    .with(wgsl!("shared/linear.wgsl"))
-                    .set_all([("CHUNK", chunk), ("PARTS", parts)])
-                    .reads("dy")
-                    .left("x")
-                    .writes_scratch("partial", parts * sums)
-                    .groups(parts)
-                    .add_weight_parts(parts, sums, ["dw", "db"]);
+                g.shared_sums(to, |launch| launch.with(wgsl!("conv2d/gradient_each.wgsl")).reads("dy"));
             }
             Choice::Direct => {
                 // Roughly as many blocks per part as there are parts, so that both dispatches are short.
@@ -190,6 +201,7 @@ impl Record for BackwardWeight {
                 let sums = g.weight_len() + g.filters;
                 g.direct(wgsl!("conv2d/backward_weight_direct.wgsl"), to)
                     .with(wgsl!("conv2d/direct_sums.wgsl"))
+                    .with(wgsl!("conv2d/gradient_each.wgsl"))
                     .set("CHUNK", chunk)
                     .reads("dy")
                     .left("x")

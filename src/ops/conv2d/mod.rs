@@ -31,7 +31,7 @@ mod pooled;
 
 pub(crate) use cases::{drawn, edge_cases};
 pub use layer::Conv2d;
-pub use pooled::PooledForward;
+pub use pooled::{PooledBackwardWeight, PooledForward};
 
 use super::dropout::Mask;
 use super::{Activation, Op};

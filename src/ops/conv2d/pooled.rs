@@ -4,8 +4,8 @@
 //! from the pooled value. So a kernel that computes the four places of a window need not store them. On a GPU, a device
 //! [joins](crate::ops::joined) the two passes when it records them; no layer records this one.
 
-use super::gpu::BLOCK;
-use super::{Forward, Geometry};
+use super::gpu::{BLOCK, SHARING};
+use super::{BackwardWeight, Forward, Geometry};
 use crate::error::Result;
 use crate::fast::Fast;
 use crate::ops::dropout::Mask;
@@ -136,6 +136,142 @@ impl PooledForward {
     }
 }
 
+/// The weight gradient of a convolution with few channels, from the gradient of the pooling behind it: reads `x`, and `y`,
+/// `m` and `dy` of the pooling; writes `dw` and `db`.
+///
+/// Where nothing learns before the convolution, only its weight gradient reads what the pooling passes back.
+#[derive(Clone, Copy, Debug)]
+pub struct PooledBackwardWeight {
+    /// The backward pass of the pooling.
+    pub pool: pool2d::Backward,
+    /// The weight gradient.
+    pub weight: BackwardWeight,
+}
+
+impl PooledBackwardWeight {
+    /// The two passes as one, if there is a kernel for them.
+    fn new(pool: pool2d::Backward, weight: BackwardWeight) -> Option<PooledBackwardWeight> {
+        let apart = pool.window.kernel == [2, 2] && pool.window.stride == [2, 2];
+        let fits = weight.geometry.is_direct() && weight.geometry.filters / 4 <= SHARING;
+        (apart && pool.kind.is_extreme() && fits).then_some(PooledBackwardWeight { pool, weight })
+    }
+
+    /// Joins two passes at the start of `passes`, if they are these.
+    pub(in crate::ops) fn join(_plan: &Plan, passes: &[Pass]) -> Option<(usize, Pass)> {
+        let [pool, weight, ..] = passes else { return None };
+        let op = PooledBackwardWeight::new(*pool.op()?, *weight.op()?)?;
+        let [x, dy] = weight.inputs[..].try_into().ok()?;
+        if pool.outputs != [dy] {
+            return None;
+        }
+        let label = format!("{} + {}", pool.label, weight.label);
+        let inputs = [&[x], pool.inputs.as_slice()].concat();
+        Some((2, Pass { label, op: Box::new(op), inputs, outputs: weight.outputs.clone() }))
+    }
+}
+
+impl Op for PooledBackwardWeight {
+    fn name(&self) -> &'static str {
+        "conv2d.backward_weight_pooled"
+    }
+    fn inputs(&self) -> Vec<(&'static str, usize)> {
+        let mut inputs = self.pool.inputs();
+        inputs.insert(0, ("x", self.weight.geometry.window.input_len()));
+        inputs
+    }
+    fn outputs(&self) -> Vec<(&'static str, usize)> {
+        self.weight.outputs()
+    }
+    fn flops(&self) -> u64 {
+        self.weight.flops()
+    }
+}
+
+/// One after the other: what the kernel computes at once.
+impl Compute for PooledBackwardWeight {
+    fn compute<F: Real>(&self, tensors: &mut Tensors<'_, F>) {
+        let step = tensors.step;
+        let [x, y, dy] = ["x", "y", "dy"].map(|name| tensors.input(name));
+        let m = tensors.input_int("m");
+        let mut dz = vec![F::zero(); self.weight.geometry.output_len()];
+        self.pool.compute(&mut Tensors {
+            step,
+            inputs: vec![("y", Slice::Real(y)), ("m", Slice::Int(m)), ("dy", Slice::Real(dy))],
+            outputs: vec![("dx", Some(SliceMut::Real(&mut dz)))],
+        });
+        let (dw, db) = (tensors.output("dw"), tensors.output("db"));
+        self.weight.compute(&mut Tensors {
+            step,
+            inputs: vec![("x", Slice::Real(x)), ("dy", Slice::Real(&dz))],
+            outputs: vec![("dw", Some(SliceMut::Real(dw))), ("db", Some(SliceMut::Real(db)))],
+        });
+    }
+}
+
+/// The CPU runs the two passes, which the reference of this pass does as well.
+impl Fast for PooledBackwardWeight {}
+
+impl Record for PooledBackwardWeight {
+    fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
+        let staged = KernelConfig { max_groups: to.config.max_groups, ..KernelConfig::hardware() };
+        let config = if to.config.form == KernelForm::Staged { *to.config } else { staged };
+        to.configured(&config, |to| {
+            self.weight.geometry.shared_sums(to, |launch| {
+                launch
+                    .with(wgsl!("conv2d/gradient_pooled.wgsl"))
+                    .with(self.pool.producer.source())
+                    .set("KEPT", self.pool.kept())
+                    .reads_as("arrived", "dy")
+                    .reads_as("pooled", "y")
+                    .reads_as("chosen", "m")
+            });
+        });
+        Ok(())
+    }
+}
+
+impl Verify for PooledBackwardWeight {
+    fn checks(&self) -> Vec<Check> {
+        let g = &self.weight.geometry;
+        let (whole, random) = (g.whole(), g.random());
+        // The values that the pooling has chosen from, for any x.
+        let case = |operands: &Operands, magnitude: bool| {
+            let pool = self.pool.checked(&operands.dy, self.gradient(operands, magnitude));
+            let mut given = operands.given(&["x"]);
+            given.extend(pool);
+            Case::new(*self, given)
+        };
+        let mut checks = Vec::new();
+        if matches!(self.pool.producer, Activation::Identity | Activation::Relu) {
+            checks.push(Check::exact("whole", case(&whole, false)));
+        }
+        // The magnitude of a sum; each term has the errors of f' besides, which are those of four further terms, and of
+        // the product with KEPT.
+        let magnitude = case(&Operands { x: random.absolute().x, ..random.clone() }, true).reference::<f64>();
+        let terms = g.window.places() + 6;
+        checks.push(Check::within("random", case(&random, false), |name, _| {
+            let sums = magnitude.iter().find(|(known, _)| *known == name).map(|(_, sums)| sums.as_slice());
+            dot_bound(terms, sums.unwrap_or_default())
+        }));
+        checks
+    }
+}
+
+impl PooledBackwardWeight {
+    /// A gradient of the pooling: its operands' `dy` cut to the right length, or the absolute values.
+    fn gradient(&self, operands: &Operands, magnitude: bool) -> Vec<f32> {
+        let len = self.pool.window.places() * self.pool.window.channels;
+        operands.dy[..len].iter().map(|dy| if magnitude { dy.abs() } else { *dy }).collect()
+    }
+
+    /// The pass for a convolution, if there is a kernel for it.
+    pub(crate) fn of(geometry: Geometry, (kind, producer, rate): Kinds) -> Option<PooledBackwardWeight> {
+        let pool = PooledForward::of(geometry, (kind, producer, rate))?.pool;
+        let pool = pool2d::Backward { window: pool.window, kind, producer, dropout: pool.dropout };
+        PooledBackwardWeight::new(pool, BackwardWeight { geometry })
+    }
+}
+
 /// Kind of pooling, activation, rate of dropout.
 type Kinds = (pool2d::Kind, Activation, Option<f64>);
 
@@ -163,13 +299,21 @@ pub(super) fn edge_cases(geometries: impl Iterator<Item = Geometry>) -> Vec<Box<
         let window = Window2d::new(batch, shape, kernel, [1, 1], Padding::Valid).ok()?;
         Some(KINDS.map(|kinds| PooledForward::of(Geometry { window, filters: 4 * shape[0].min(9) }, kinds)))
     });
-    let all = own.flatten().chain(geometries.enumerate().map(of));
-    all.flatten().map(|op| Box::new(op) as Box<dyn Op>).collect()
+    let all: Vec<PooledForward> = own.flatten().chain(geometries.enumerate().map(of)).flatten().collect();
+    let backward = all.iter().filter_map(|op| {
+        let kinds = (op.pool.kind, op.forward.activation, op.pool.dropout.map(|mask| mask.rate));
+        Some(Box::new(PooledBackwardWeight::of(op.forward.geometry, kinds)?) as Box<dyn Op>)
+    });
+    let backward: Vec<_> = backward.collect();
+    all.into_iter().map(|op| Box::new(op) as Box<dyn Op>).chain(backward).collect()
 }
 
-/// The pass for a convolution at a random shape, if there is a kernel for it.
-pub(super) fn drawn(geometry: Geometry, draw: &mut Draw) -> Option<Box<dyn Op>> {
-    Some(Box::new(PooledForward::of(geometry, draw.one_of(&KINDS))?))
+/// The passes for a convolution at a random shape, if there are kernels for them.
+pub(super) fn drawn(geometry: Geometry, draw: &mut Draw) -> Vec<Box<dyn Op>> {
+    let kinds = draw.one_of(&KINDS);
+    let forward = PooledForward::of(geometry, kinds).map(|op| Box::new(op) as Box<dyn Op>);
+    let backward = PooledBackwardWeight::of(geometry, kinds).map(|op| Box::new(op) as Box<dyn Op>);
+    forward.into_iter().chain(backward).collect()
 }
 
 impl PooledForward {

@@ -91,7 +91,12 @@ fn absolute(values: &[f32]) -> Vec<f32> {
 /// Values that `producer` could have produced, away from the limits of sigmoid and tanh, where 1 - y and 1 - y^2
 /// cancel.
 fn produced(producer: Activation, len: usize) -> Vec<f32> {
-    let values = random(len, 5).into_iter();
+    produced_from(producer, random(len, 5))
+}
+
+/// The same, made of values in [-1, 1).
+fn produced_from(producer: Activation, values: Vec<f32>) -> Vec<f32> {
+    let values = values.into_iter();
     match producer {
         Activation::Identity => values.collect(),
         Activation::Relu => values.map(|v| v.max(0.0)).collect(),
@@ -143,8 +148,19 @@ impl Verify for Forward {
 }
 
 impl Backward {
+    /// Operands of a pooling that chose among values made of `x`: `y`, `m` and `dy`.
+    pub(in crate::ops) fn checked(&self, x: &[f32], dy: Vec<f32>) -> Vec<Given> {
+        let x = x.iter().cycle().take(self.window.input_len()).copied();
+        let x = produced_from(self.producer, x.collect());
+        self.given(x, dy).into_iter().filter(|(name, _)| *name != "x").collect()
+    }
+
     /// A case with the y and m that the forward pass computes from x.
     pub fn case(&self, x: Vec<f32>, dy: Vec<f32>) -> Case {
+        in_slice(Case::new(*self, self.given(x, dy)))
+    }
+
+    fn given(&self, x: Vec<f32>, dy: Vec<f32>) -> Vec<Given> {
         let Backward { window, kind, dropout, .. } = *self;
         let op = Forward { window, kind, keeps_m: kind.is_extreme(), dropout };
         let forward = op.case(x.clone()).reference::<f32>();
@@ -159,7 +175,7 @@ impl Backward {
                 _ => (name, values.into_iter().map(|value| value as f32).collect::<Vec<_>>().into()),
             });
         }
-        in_slice(Case::new(*self, given))
+        given
     }
 }
 

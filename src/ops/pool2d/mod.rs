@@ -77,7 +77,7 @@ pub struct Backward {
 
 impl Backward {
     /// The factor by which `y` has to be multiplied to obtain what the windows gave, where it was not dropped.
-    fn kept(&self) -> f32 {
+    pub(in crate::ops) fn kept(&self) -> f32 {
         self.dropout.map_or(1.0, |mask| mask.kept())
     }
 }

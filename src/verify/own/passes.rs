@@ -232,6 +232,7 @@ pub(super) fn passes() -> &'static [Pass] {
         vec![
             pass::<conv2d::Forward>("conv2d.forward"),
             pass::<conv2d::PooledForward>("conv2d.forward_pooled"),
+            pass::<conv2d::PooledBackwardWeight>("conv2d.backward_weight_pooled"),
             pass::<conv2d::BackwardInput>("conv2d.backward_input"),
             pass::<conv2d::BackwardWeight>("conv2d.backward_weight"),
             pass::<dense::Forward>("dense.forward"),

@@ -88,6 +88,31 @@ impl Shaped for conv2d::PooledForward {
     }
 }
 
+impl Shaped for conv2d::PooledBackwardWeight {
+    fn keys() -> Vec<Key> {
+        let mut keys = conv2d::Geometry::keys(&[PRODUCER, KIND, RATE]);
+        let channels = keys.iter_mut().filter(|key| key.name == "CHANNELS");
+        channels.for_each(|key| key.default = Constant::U32(1));
+        keys
+    }
+    fn make(values: &Values) -> Result<Self, String> {
+        let geometry = conv2d::Geometry::make(values)?;
+        let rate = Some(values.rate()?).filter(|rate| *rate > 0.0);
+        let kinds = (values.kind(), values.activation("PRODUCER"), rate);
+        conv2d::PooledBackwardWeight::of(geometry, kinds).ok_or_else(|| {
+            "expected a max or min pool, at most 256 filters in fours, and few channels: not in fours, with at most 32 weights \
+             per filter"
+                .into()
+        })
+    }
+    fn constants(&self) -> Vec<Value> {
+        let settings = [code("PRODUCER", self.pool.producer), number("KIND", self.pool.kind as usize)];
+        let mut constants = self.weight.geometry.constants(&settings);
+        constants.extend(dropout_constants(self.pool.dropout));
+        constants
+    }
+}
+
 impl Shaped for conv2d::BackwardInput {
     fn keys() -> Vec<Key> {
         conv2d::Geometry::keys(&[PRODUCER, RATE])
