@@ -452,7 +452,9 @@ fn the_summary_matches_hand_computed_counts() {
 #[test]
 fn the_listing_shows_every_pass_and_storage() {
     let compiled = Network::open("case2").unwrap().compile(&every_section(100)).unwrap();
-    for config in [KernelConfig::software(), KernelConfig::hardware()] {
+    // On a GPU, joined passes write neither conv1.y nor pool1.dx.
+    let expected = [(KernelConfig::software(), (5, (2, 3))), (KernelConfig::hardware(), (2, (6, 9)))];
+    for (config, expected) in expected {
         let listing = compiled.listing(&compiled.train, &config).unwrap().to_string();
         println!("{listing}");
         for pass in &compiled.train {
@@ -473,7 +475,7 @@ fn the_listing_shows_every_pass_and_storage() {
                 alive.split_once('-').map(|(first, last)| (number(first), number(last))).unwrap()
             })
             .collect();
-        assert_eq!((turns.len(), turns[0]), (5, (2, 3)), "{line}");
+        assert_eq!((turns.len(), turns[0]), expected, "{line}");
         assert!(turns.is_sorted_by(|a, b| a.1 < b.0), "{line}");
     }
 }

@@ -345,7 +345,7 @@ mod tests {
     fn every_replay_is_submitted_once_and_in_order() {
         for count in [0, 1, 4, 5, 100, 256] {
             let ranges: Vec<_> = growing(count).collect();
-            assert!(ranges.iter().flat_map(|range| range.clone()).eq(0..count), "{count}: {ranges:?}");
+            assert!(ranges.iter().flat_map(Clone::clone).eq(0..count), "{count}: {ranges:?}");
         }
         assert_eq!(growing(100).map(|range| range.len()).collect::<Vec<_>>(), [4, 8, 16, 32, 32, 8]);
     }

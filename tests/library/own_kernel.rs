@@ -123,7 +123,10 @@ fn invalid_shapes_are_named() {
         assert!(said(shape).starts_with(&format!("shape of conv2d.forward: {problem}")), "{shape}: {}", said(shape));
     }
     let all = OwnKernel::shape_of("conv2d.forward").unwrap();
-    assert!(all.starts_with("batch=2,height=9,width=8,channels=4,kernel_h=3") && all.ends_with("activation=identity,rate=0"));
+    assert!(
+        all.starts_with("batch=2,height=9,width=8,channels=4,kernel_h=3")
+            && all.ends_with("activation=identity,rate=0")
+    );
     for pass in OwnKernel::passes() {
         OwnKernel::new("mine.wgsl", CONV, pass).unwrap().with_shape(&OwnKernel::shape_of(pass).unwrap()).unwrap();
     }

@@ -285,6 +285,7 @@ const KINDS: [Kinds; 4] = [
 /// The pass for each convolution of `geometries` that a kernel exists for.
 pub(super) fn edge_cases(geometries: impl Iterator<Item = Geometry>) -> Vec<Box<dyn Op>> {
     let of = |(i, geometry): (usize, Geometry)| PooledForward::of(geometry, KINDS[i % KINDS.len()]);
+    let geometries = geometries.step_by(2);
     // Places that no window covers: a last row, a last column, and a last block with one window.
     // Then products with partial tiles in every direction.
     let whole = [
@@ -295,9 +296,10 @@ pub(super) fn edge_cases(geometries: impl Iterator<Item = Geometry>) -> Vec<Box<
         (2, [13, 12, 8], [3, 3]),
         (5, [7, 16, 12], [2, 3]),
     ];
-    let own = whole.into_iter().flat_map(|(batch, shape, kernel)| {
+    let own = whole.into_iter().enumerate().flat_map(|(i, (batch, shape, kernel))| {
         let window = Window2d::new(batch, shape, kernel, [1, 1], Padding::Valid).ok()?;
-        Some(KINDS.map(|kinds| PooledForward::of(Geometry { window, filters: 4 * shape[0].min(9) }, kinds)))
+        let kinds = [KINDS[i % KINDS.len()], KINDS[(i + 1) % KINDS.len()]];
+        Some(kinds.map(|kinds| PooledForward::of(Geometry { window, filters: 4 * shape[0].min(9) }, kinds)))
     });
     let all: Vec<PooledForward> = own.flatten().chain(geometries.enumerate().map(of)).flatten().collect();
     let backward = all.iter().filter_map(|op| {
