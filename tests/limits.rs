@@ -36,27 +36,27 @@ fn passes(profile: &str) {
 }
 
 #[test]
-fn webgpu() {
+fn runs_within_the_limits_of_webgpu() {
     passes("webgpu");
 }
 
 #[test]
-fn intel() {
+fn runs_within_the_limits_of_intel() {
     passes("intel");
 }
 
 #[test]
-fn amd() {
+fn runs_within_the_limits_of_amd() {
     passes("amd");
 }
 
 #[test]
-fn apple() {
+fn runs_within_the_limits_of_apple() {
     passes("apple");
 }
 
 #[test]
-fn adreno() {
+fn runs_within_the_limits_of_adreno() {
     passes("adreno");
 }
 

@@ -298,7 +298,7 @@ pub(super) fn edge_cases(geometries: impl Iterator<Item = Geometry>) -> Vec<Box<
     ];
     let own = whole.into_iter().enumerate().flat_map(|(i, (batch, shape, kernel))| {
         let window = Window2d::new(batch, shape, kernel, [1, 1], Padding::Valid).ok()?;
-        let kinds = [KINDS[i % KINDS.len()], KINDS[(i + 1) % KINDS.len()]];
+        let kinds = [KINDS[i % KINDS.len()], KINDS[(i + 2) % KINDS.len()]];
         Some(kinds.map(|kinds| PooledForward::of(Geometry { window, filters: 4 * shape[0].min(9) }, kinds)))
     });
     let all: Vec<PooledForward> = own.flatten().chain(geometries.enumerate().map(of)).flatten().collect();
