@@ -22,6 +22,17 @@ pub struct LimitProfile {
     limits: fn(Limits) -> Limits,
 }
 
+/// What Mesa's drivers for Intel and AMD have in common.
+fn desktop(adapter: Limits) -> Limits {
+    Limits {
+        max_texture_dimension_2d: 1 << 14,
+        max_compute_workgroups_per_dimension: 65535,
+        max_compute_invocations_per_workgroup: 1024,
+        max_compute_workgroup_storage_size: 64 << 10,
+        ..adapter
+    }
+}
+
 /// All profiles.
 ///
 /// None has subgroups. The kernels that use them are for subgroups of 8 or 16 invocations, and no device of these families
@@ -40,13 +51,7 @@ pub static LIMIT_PROFILES: [LimitProfile; 5] = [
         without: Features::SUBGROUP,
         // Mesa, src/intel/vulkan/anv_physical_device.c: maxImageDimension2D, maxComputeWorkGroupCount,
         // maxComputeWorkGroupInvocations; src/gallium/drivers/iris/iris_screen.c: max_local_size.
-        limits: |adapter| Limits {
-            max_texture_dimension_2d: 1 << 14,
-            max_compute_workgroups_per_dimension: 65535,
-            max_compute_invocations_per_workgroup: 1024,
-            max_compute_workgroup_storage_size: 64 << 10,
-            ..adapter
-        },
+        limits: desktop,
     },
     LimitProfile {
         name: "amd",
@@ -54,13 +59,7 @@ pub static LIMIT_PROFILES: [LimitProfile; 5] = [
         without: Features::SUBGROUP,
         // Mesa, src/amd/vulkan/radv_physical_device.c: maxImageDimension2D, maxComputeWorkGroupCount,
         // maxComputeWorkGroupInvocations, max_shared_size.
-        limits: |adapter| Limits {
-            max_texture_dimension_2d: 1 << 14,
-            max_compute_workgroups_per_dimension: 65535,
-            max_compute_invocations_per_workgroup: 1024,
-            max_compute_workgroup_storage_size: 64 << 10,
-            ..adapter
-        },
+        limits: desktop,
     },
     LimitProfile {
         name: "apple",

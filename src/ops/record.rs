@@ -1,8 +1,8 @@
 //! From a pass to its dispatches: resolves the names of tensors to regions, and gives dispatches their labels and
 //! costs. Each dispatch is built by a [`KernelLaunch`].
 
-use super::KernelConfig;
 use super::launch::KernelLaunch;
+use super::{KernelConfig, KernelForm};
 use crate::error::Result;
 use crate::gpu::{Dispatch, Operand, Recording, ShaderFile, Work};
 use crate::plan::{Pass, Plan, Region};
@@ -59,8 +59,10 @@ impl<'a> Recorder<'a> {
         })
     }
 
-    /// Records with another kernel configuration.
-    pub(super) fn configured<T>(&mut self, config: &KernelConfig, record: impl FnOnce(&mut Recorder<'_>) -> T) -> T {
+    /// Records kernels that have the staged form only: with the default for GPUs if another form is configured.
+    pub(super) fn staged<T>(&mut self, record: impl FnOnce(&mut Recorder<'_>) -> T) -> T {
+        let default = KernelConfig { max_groups: self.config.max_groups, ..KernelConfig::hardware() };
+        let config = if self.config.form == KernelForm::Staged { self.config } else { &default };
         record(&mut Recorder {
             config,
             recording: self.recording,

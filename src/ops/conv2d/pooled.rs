@@ -11,7 +11,7 @@ use crate::fast::Fast;
 use crate::ops::dropout::Mask;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::matrix::{MOST_TERMS, Product, Rows};
-use crate::ops::{Activation, Compute, KernelConfig, KernelForm, Op, Record, Recorder, Step, pool2d};
+use crate::ops::{Activation, Compute, Op, Record, Recorder, Step, pool2d};
 use crate::plan::{Pass, Plan};
 use crate::reference::{Real, Slice, SliceMut, Tensors};
 use crate::shape::{Padding, Window2d};
@@ -93,9 +93,7 @@ impl Record for PooledForward {
         let (g, pool) = (&self.forward.geometry, &self.pool.window);
         if g.is_matrix() {
             // The other forms have no tiles of whole windows.
-            let staged = KernelConfig { max_groups: to.config.max_groups, ..KernelConfig::hardware() };
-            let config = if to.config.form == KernelForm::Staged { *to.config } else { staged };
-            to.configured(&config, |to| self.product(to));
+            to.staged(|to| self.product(to));
             return Ok(());
         }
         g.direct(wgsl!("conv2d/forward_direct_pooled.wgsl"), to)
@@ -213,9 +211,7 @@ impl Fast for PooledBackwardWeight {}
 
 impl Record for PooledBackwardWeight {
     fn record(&self, to: &mut Recorder<'_>) -> Result<()> {
-        let staged = KernelConfig { max_groups: to.config.max_groups, ..KernelConfig::hardware() };
-        let config = if to.config.form == KernelForm::Staged { *to.config } else { staged };
-        to.configured(&config, |to| {
+        to.staged(|to| {
             self.weight.geometry.shared_sums(to, |launch| {
                 launch
                     .with(wgsl!("conv2d/gradient_pooled.wgsl"))

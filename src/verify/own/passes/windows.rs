@@ -4,7 +4,7 @@ use super::{
     ACTIVATION, KIND, Key, PRODUCER, RATE, Shaped, Value, Values, code, dropout_constants, flag, number, setting, size,
 };
 use crate::gpu::Constant;
-use crate::ops::{conv2d, pool2d};
+use crate::ops::{Activation, conv2d, pool2d};
 use crate::shape::Window2d;
 
 /// Keys of a window with the default stride `stride`.
@@ -63,17 +63,27 @@ impl Shaped for conv2d::Forward {
     }
 }
 
+/// Keys of a convolution with pooling; by default it has one channel, which all of its kernels support.
+fn pooled_keys(activation: Key) -> Vec<Key> {
+    let mut keys = conv2d::Geometry::keys(&[activation, KIND, RATE]);
+    let channels = keys.iter_mut().filter(|key| key.name == "CHANNELS");
+    channels.for_each(|key| key.default = Constant::U32(1));
+    keys
+}
+
+/// The kind of pooling, the activation with this name, and the rate of dropout unless it is 0.
+fn pooled_kinds(values: &Values, activation: &str) -> Result<(pool2d::Kind, Activation, Option<f64>), String> {
+    let rate = Some(values.rate()?).filter(|rate| *rate > 0.0);
+    Ok((values.kind(), values.activation(activation), rate))
+}
+
 impl Shaped for conv2d::PooledForward {
     fn keys() -> Vec<Key> {
-        let mut keys = conv2d::Geometry::keys(&[ACTIVATION, KIND, RATE]);
-        let channels = keys.iter_mut().filter(|key| key.name == "CHANNELS");
-        channels.for_each(|key| key.default = Constant::U32(1));
-        keys
+        pooled_keys(ACTIVATION)
     }
     fn make(values: &Values) -> Result<Self, String> {
         let geometry = conv2d::Geometry::make(values)?;
-        let rate = Some(values.rate()?).filter(|rate| *rate > 0.0);
-        let kinds = (values.kind(), values.activation("ACTIVATION"), rate);
+        let kinds = pooled_kinds(values, "ACTIVATION")?;
         conv2d::PooledForward::of(geometry, kinds).ok_or_else(|| {
             "expected a max or min pool, filters in fours, and channels in fours with at most 3,072 weights per filter, or \
              else at most 32 weights per filter"
@@ -90,15 +100,11 @@ impl Shaped for conv2d::PooledForward {
 
 impl Shaped for conv2d::PooledBackwardWeight {
     fn keys() -> Vec<Key> {
-        let mut keys = conv2d::Geometry::keys(&[PRODUCER, KIND, RATE]);
-        let channels = keys.iter_mut().filter(|key| key.name == "CHANNELS");
-        channels.for_each(|key| key.default = Constant::U32(1));
-        keys
+        pooled_keys(PRODUCER)
     }
     fn make(values: &Values) -> Result<Self, String> {
         let geometry = conv2d::Geometry::make(values)?;
-        let rate = Some(values.rate()?).filter(|rate| *rate > 0.0);
-        let kinds = (values.kind(), values.activation("PRODUCER"), rate);
+        let kinds = pooled_kinds(values, "PRODUCER")?;
         conv2d::PooledBackwardWeight::of(geometry, kinds).ok_or_else(|| {
             "expected a max or min pool, at most 256 filters in fours, and few channels: not in fours, with at most 32 weights \
              per filter"
